@@ -1,0 +1,122 @@
+"""Vectors in rows, and the only divisions by a norm in the package.
+
+Points are rows of an (n, d) tensor; `dot` and `norm` keep the last axis, so that their results broadcast against the
+rows again. With e = a / |a| the rejection of v from a is v - (v.e) e, the part of v orthogonal to a.
+
+Angles come from Kahan's formula, angle(a, b) = 2 atan2(|â - b̂|, |â + b̂|), which is accurate to the last bits at 0
+and at pi, where the arc cosine of a dot product loses half of them.
+
+Boundary-value problems need one linear system, the second difference with both ends given,
+
+    (x[i-1] - 2 x[i] + x[i+1]) / h² - c x[i] = f[i],   h = 1 / (n + 1),
+
+which elimination without pivoting (Thomas) solves in linear time and memory; it is stable for c > -pi², where the
+matrix is negative definite.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.errors import GeometryError
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """Inner products of rows, (..., d) and (..., d) -> (..., 1)."""
+    return (a * b).sum(-1, keepdim=True)
+
+
+def norm(a: Tensor) -> Tensor:
+    """Euclidean norms of rows, (..., d) -> (..., 1)."""
+    return torch.linalg.vector_norm(a, dim=-1, keepdim=True)
+
+
+def unit(a: Tensor) -> Tensor:
+    """Rows scaled to norm 1, (..., d) -> (..., d); a row of zeros stays zero."""
+    length = norm(a)
+    return a / torch.where(length > 0, length, torch.ones_like(length))
+
+
+def reciprocal(length: Tensor) -> Tensor:
+    """1 / length, and 0 where the length is 0: of any shape."""
+    return torch.where(length > 0, 1 / torch.where(length > 0, length, torch.ones_like(length)), length)
+
+
+def reject(v: Tensor, along: Tensor) -> Tensor:
+    """The part of v orthogonal to `along`, (..., d) -> (..., d); v itself where `along` is zero."""
+    axis = unit(along)
+    return v - dot(v, axis) * axis
+
+
+def angle(a: Tensor, b: Tensor) -> Tensor:
+    """Angles between rows in radians, in [0, pi], (..., d) and (..., d) -> (..., 1). Zero where a row is zero."""
+    first, second = unit(a), unit(b)
+    return torch.where(
+        (norm(a) > 0) & (norm(b) > 0),
+        2 * torch.atan2(norm(first - second), norm(first + second)),
+        torch.zeros_like(norm(a)),
+    )
+
+
+def slerp(a: Tensor, b: Tensor, u: Tensor) -> Tensor:
+    """The great circle from a to b at constant speed: (d,), (d,) of one norm and (m,) positions -> (m, d).
+
+    Below an angle of sqrt(eps) it is the straight segment, equal to the arc to rounding.
+
+    Raises:
+        GeometryError: a and b are antipodal, so that every great circle through a joins them.
+    """
+    tiny = math.sqrt(torch.finfo(a.dtype).eps)
+    theta = angle(a, b)
+    if float(theta) > math.pi - tiny:
+        raise GeometryError(
+            "The endpoints must not be antipodal on the sphere: no great circle between them is shortest.",
+            "Move one of them slightly, or give a way-point.",
+        )
+    weight = u[:, None]
+    if float(theta) < tiny:
+        return a + weight * (b - a)
+    return (torch.sin((1 - weight) * theta) * a + torch.sin(weight * theta) * b) / torch.sin(theta)
+
+
+def solve_tridiagonal(rhs: Tensor, first: Tensor, last: Tensor, *, centre: float, side: float) -> Tensor:
+    """Solve side x[i-1] + centre x[i] + side x[i+1] = rhs[i] with x before the first row and after the last row given.
+
+    Args:
+        rhs: (n, d), n >= 1.
+        first: (d,), the known row before the unknowns.
+        last: (d,), the known row after them.
+        centre: the diagonal. No pivoting: the matrix must be definite or diagonally dominant.
+        side: both off-diagonals.
+
+    Returns:
+        (n, d), the unknown rows. Time and memory are linear in n d.
+    """
+    ratios: list[float] = []
+    rows: list[Tensor] = []
+    ratio, row = 0.0, first
+    for value in rhs.unbind(0):
+        pivot = centre - side * ratio
+        row = (value - side * row) / pivot
+        ratio = side / pivot
+        rows.append(row)
+        ratios.append(ratio)
+    row = last
+    for i in range(len(rows) - 1, -1, -1):
+        row = rows[i] - ratios[i] * row
+        rows[i] = row
+    return torch.stack(rows)
+
+
+def solve_second_difference(rhs: Tensor, first: Tensor, last: Tensor, *, shift: float = 0.0) -> Tensor:
+    """Solve D2 x - shift x = rhs on n interior nodes of [0, 1] with Dirichlet ends.
+
+    Args:
+        rhs: (n, d) at the positions i / (n + 1).
+        first: (d,), x at 0.
+        last: (d,), x at 1.
+        shift: c above, larger than -pi²; positive values damp long waves ("screening").
+    """
+    inverse_square = float(rhs.shape[0] + 1) ** 2
+    return solve_tridiagonal(rhs, first, last, centre=-2 * inverse_square - shift, side=inverse_square)

@@ -1,0 +1,190 @@
+"""Path solvers: from a curve between fixed ends to a better one.
+
+`SemiImplicit` treats the geodesic equation g'' = f, f = -alpha |g'|² P_v P_x s + centripetal, as a string that is
+pulled by a frozen force. With the second difference D2 and the defect of the current nodes in the strong form,
+
+    F = P_v P_x (D2 x - f),     (D2 - c) δ = -F,  δ = 0 at the ends,     x <- project(x + damping P_x δ),
+
+after which the nodes are put back at equal arc length. In flat space with c = 0 this is: solve D2 y = f with the ends
+fixed and move the fraction `damping` of the way from x to y. The inverse of D2 makes the step independent of the
+number of nodes. On a sphere the defect has to be projected before D2 is inverted: P_x (D2^-1 f - x) = 0 has spurious
+solutions, because a radial error does not stay radial under D2. (The projection also removes the centripetal term.)
+The defect along the curve is left out: it only moves nodes along the path, which re-spacing does exactly.
+
+The shift c stands for what D2 leaves out of the derivative of F: the stiffness alpha L² (-grad s) of a concave log
+density, without which a step overshoots once that exceeds pi², and -(L/R)² on a sphere. It costs nothing: it is the
+least-squares fit of dF = (D2 - c) dx to the last two curves.
+
+A step is kept if it shortens the path under the metric, or if it lowers the residual without lengthening the path.
+Otherwise it is taken back, and half as far is tried with what was learnt about c; a step that is kept makes the next
+one bolder. The length guides the solver into the valley of its guess, where the residual means little yet; the
+residual finishes, where the length no longer says anything. The answer is the curve of least residual.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.geometry import linalg
+from geodesic_cli.geometry.curve import Curve
+from geodesic_cli.geometry.metric import DensityMetric
+from geodesic_cli.geometry.solution import Status, Step
+
+UNEVEN = 1.01
+"""Ratio of the longest to the shortest segment above which the nodes of a guess are put at equal arc length."""
+
+LONGEST_MOVE = 0.25
+"""A node moves by at most this fraction of the curve's length in a step."""
+
+LOWEST_SHIFT = -0.25 * math.pi**2
+"""The shift stays well above -pi², where D2 - c becomes singular."""
+
+SHORTER = 0.005
+"""A fall of the log length by more than this is progress, whatever the residual does."""
+
+LONGER = 0.05
+"""A rise of the log length by more than this is refused: the step has left the valley."""
+
+
+class PathSolver(Protocol):
+    """A method for the boundary-value problem. Its functions are pure; each new `Step` costs one batch of scores."""
+
+    def init(self, metric: DensityMetric, guess: Curve) -> Step:
+        """Evaluate the guess: the step with index 0."""
+        ...
+
+    def step(self, metric: DensityMetric, previous: Step) -> Step:
+        """The step after `previous`, with the ends of the curve unchanged bit for bit."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxation:
+    """Where `SemiImplicit` stands, which is not always at its best curve.
+
+    Args:
+        curve: the current curve, of k nodes.
+        residual: its relative residual.
+        log_length: the logarithm of its length under the metric.
+        scores: at its nodes, (k, d).
+        defect: F at its interior nodes, (k - 2, d).
+        damping: the fraction of the way to try next.
+        shift: c.
+    """
+
+    curve: Curve
+    residual: float
+    log_length: float
+    scores: Tensor
+    defect: Tensor
+    damping: float
+    shift: float
+
+
+@dataclass(frozen=True)
+class SemiImplicit:
+    """Solve D2 x = f(x) by freezing f and moving part of the way; see the module's text.
+
+    Args:
+        damping: the first fraction of the way, in (0, 1].
+        smallest: the solver stalls when the fraction has been halved below this.
+    """
+
+    damping: float = 0.5
+    smallest: float = 1e-3
+
+    def init(self, metric: DensityMetric, guess: Curve) -> Step:
+        """Evaluate the guess at all k nodes, the ends for the only time; uneven nodes are first spread evenly."""
+        curve = evenly_spaced(guess)
+        scores = metric.scores_at(curve.x, curve.u)
+        now = _standing(metric, curve, scores, self.damping, shift=0.0)
+        finite = _is_finite(now)
+        return Step(
+            index=0,
+            curve=curve,
+            residual=now.residual if finite else math.inf,
+            log_length=now.log_length,
+            score_calls=curve.x.shape[0],
+            residuals=(now.residual if finite else math.inf,),
+            state=now,
+            status=None if finite else Status.NON_FINITE,
+        )
+
+    def step(self, metric: DensityMetric, previous: Step) -> Step:
+        """Try one move; evaluates the score at the k - 2 interior nodes of the curve tried."""
+        now = previous.state
+        assert isinstance(now, Relaxation)
+        curve = _moved(now)
+        inner = metric.scores_at(curve.x[1:-1], curve.u[1:-1])
+        scores = torch.cat([now.scores[:1], inner, now.scores[-1:]])
+        trial = _standing(metric, curve, scores, min(1.0, 2 * now.damping), shift=now.shift)
+        finite = _is_finite(trial)
+        shift = _shift(now, trial) if finite else now.shift
+        if finite and _is_progress(now, trial):
+            now = replace(trial, shift=shift)
+        else:
+            now = replace(now, damping=now.damping / 2, shift=shift)
+        best = now.residual < previous.residual
+        residual = now.residual if best else previous.residual
+        status = None if now.damping >= self.smallest else Status.STALLED
+        return Step(
+            index=previous.index + 1,
+            curve=now.curve if best else previous.curve,
+            residual=residual,
+            log_length=now.log_length if best else previous.log_length,
+            score_calls=previous.score_calls + inner.shape[0],
+            residuals=(*previous.residuals, residual),
+            state=now,
+            status=status if finite else Status.NON_FINITE,
+        )
+
+
+def defect(metric: DensityMetric, curve: Curve, scores: Tensor) -> Tensor:
+    """The strong form P_v P_x (x'' - acceleration) at the interior nodes, (k - 2, d), in units of x."""
+    x, v = curve.x[1:-1], curve.velocity()[1:-1]
+    wanted = metric.acceleration_given(x, v, scores[1:-1])
+    return linalg.reject(metric.space.tangent(x, curve.acceleration()[1:-1] - wanted), along=v)
+
+
+def evenly_spaced(curve: Curve) -> Curve:
+    """The curve itself, bit for bit, if its segments are about equal; else with its nodes at equal arc length."""
+    segments = curve.segments
+    return curve if bool(segments.max() <= UNEVEN * segments.min()) else curve.at_constant_speed()
+
+
+def _standing(metric: DensityMetric, curve: Curve, scores: Tensor, damping: float, shift: float) -> Relaxation:
+    residual = metric.residual(curve, scores).relative
+    log_length = float(metric.log_length(curve, scores))
+    return Relaxation(curve, residual, log_length, scores, defect(metric, curve, scores), damping, shift)
+
+
+def _is_finite(now: Relaxation) -> bool:
+    return math.isfinite(now.residual) and bool(now.scores.isfinite().all())
+
+
+def _is_progress(now: Relaxation, trial: Relaxation) -> bool:
+    change = trial.log_length - now.log_length
+    return change < -SHORTER or (change <= LONGER and trial.residual < now.residual)
+
+
+def _moved(now: Relaxation) -> Curve:
+    x, space = now.curve.x[1:-1], now.curve.space
+    still = torch.zeros_like(now.curve.x[0])
+    way = space.tangent(x, linalg.solve_second_difference(-now.defect, still, still, shift=now.shift))
+    reach = float(now.damping * linalg.norm(way).max())
+    limit = LONGEST_MOVE * float(now.curve.length)
+    fraction = now.damping if reach <= limit else now.damping * limit / reach
+    inner = space.project(x + fraction * way)
+    return Curve(torch.cat([now.curve.x[:1], inner, now.curve.x[-1:]]), space).at_constant_speed()
+
+
+def _shift(now: Relaxation, trial: Relaxation) -> float:
+    change = linalg.reject(trial.curve.x - now.curve.x, along=now.curve.velocity())
+    second = (change[2:] - 2 * change[1:-1] + change[:-2]) * float(change.shape[0] - 1) ** 2
+    inner = change[1:-1]
+    size = float((inner * inner).sum())
+    left_out = float(((second - (trial.defect - now.defect)) * inner).sum())
+    return max(LOWEST_SHIFT, left_out / size) if size > 0 and math.isfinite(left_out / size) else now.shift

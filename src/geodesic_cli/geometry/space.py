@@ -1,0 +1,122 @@
+"""Where points live: the flat space R^d, or the sphere |x| = R in it.
+
+A curve g on the sphere at constant speed accelerates towards the centre even when it is straight there,
+
+    g'' = (tangential part) - (|g'|² / R²) g,
+
+because differentiating g.g = R² twice gives g.g'' = -|g'|². The tangent space at x is {v : v.x = 0}, the projection
+onto it P_x = I - x xᵀ / |x|², and the straight lines are great circles.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.errors import GeometryError
+from geodesic_cli.geometry import linalg
+
+OFF_SPHERE = 1e-4
+"""How far off the sphere a point may lie and still count as on it, as a fraction of the radius."""
+
+
+class Space(Protocol):
+    """A space of points with straight lines. Points and vectors are rows in ambient coordinates, (n, d)."""
+
+    def project(self, x: Tensor) -> Tensor:
+        """The points of the space nearest to x."""
+        ...
+
+    def contains(self, x: Tensor) -> Tensor:
+        """Which rows lie in the space, up to rounding, (n, d) -> (n,) of booleans."""
+        ...
+
+    def tangent(self, x: Tensor, v: Tensor) -> Tensor:
+        """The part of v that is tangent to the space at x."""
+        ...
+
+    def curvature(self, x: Tensor, v: Tensor) -> Tensor:
+        """The acceleration that keeps a straight line through x with velocity v in the space."""
+        ...
+
+    def between(self, a: Tensor, b: Tensor, u: Tensor) -> Tensor:
+        """The straight line from a (d,) to b (d,) at the positions u (m,) -> (m, d); exactly a at 0 and b at 1."""
+        ...
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """Lengths of the straight lines between rows, (n, d) and (n, d) -> (n,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Euclidean:
+    """Flat space of any dimension."""
+
+    def project(self, x: Tensor) -> Tensor:
+        """Every point is in the space."""
+        return x
+
+    def contains(self, x: Tensor) -> Tensor:
+        """Every finite point is in the space."""
+        return x.isfinite().all(dim=-1)
+
+    def tangent(self, x: Tensor, v: Tensor) -> Tensor:
+        """Every vector is tangent."""
+        return v
+
+    def curvature(self, x: Tensor, v: Tensor) -> Tensor:
+        """Straight lines do not accelerate."""
+        return torch.zeros_like(v)
+
+    def between(self, a: Tensor, b: Tensor, u: Tensor) -> Tensor:
+        """The segment from a to b, (m, d)."""
+        return _with_exact_ends(a + u[:, None] * (b - a), a, b, u)
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """|a - b|, (n,)."""
+        return linalg.norm(a - b).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class Sphere:
+    """The sphere |x| = radius about the origin.
+
+    Raises:
+        GeometryError: the radius is not a positive finite number.
+    """
+
+    radius: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.radius < float("inf"):
+            raise GeometryError(f"A sphere needs a positive finite radius, got {self.radius}.")
+
+    def project(self, x: Tensor) -> Tensor:
+        """R x / |x|. The centre has no nearest point and stays where it is, off the sphere."""
+        return self.radius * linalg.unit(x)
+
+    def contains(self, x: Tensor) -> Tensor:
+        """Whether | |x| - R | <= 1e-4 R: wide enough for norms taken in single precision."""
+        return (linalg.norm(x).squeeze(-1) - self.radius).abs() <= OFF_SPHERE * self.radius
+
+    def tangent(self, x: Tensor, v: Tensor) -> Tensor:
+        """P_x v = v - (v.x) x / |x|²."""
+        return linalg.reject(v, along=x)
+
+    def curvature(self, x: Tensor, v: Tensor) -> Tensor:
+        """The centripetal acceleration -(|v|² / R²) x."""
+        return -linalg.dot(v, v) / self.radius**2 * x
+
+    def between(self, a: Tensor, b: Tensor, u: Tensor) -> Tensor:
+        """The shorter great-circle arc at constant speed, (m, d). Raises GeometryError for antipodal ends."""
+        return _with_exact_ends(self.project(linalg.slerp(a, b, u)), a, b, u)
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """Lengths of the shorter great-circle arcs, (n,)."""
+        return self.radius * linalg.angle(a, b).squeeze(-1)
+
+
+def _with_exact_ends(x: Tensor, a: Tensor, b: Tensor, u: Tensor) -> Tensor:
+    weight = u[:, None]
+    return torch.where(weight == 0, a, torch.where(weight == 1, b, x))

@@ -1,0 +1,70 @@
+"""Test doubles shared by the tests."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from geodesic_cli.geometry.density import Score
+
+
+@dataclass
+class CountingScore:
+    """A score that remembers the sizes of the batches it was asked for."""
+
+    score: Score
+    batches: list[int] = field(default_factory=list)
+
+    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
+        assert u.shape == x.shape[:1], "u must have one entry for each point"
+        self.batches.append(x.shape[0])
+        return self.score(x, u)
+
+    @property
+    def points(self) -> int:
+        return sum(self.batches)
+
+
+@dataclass
+class FailingScore:
+    """A score that returns nan from the given batch on (0 is the first)."""
+
+    score: Score
+    from_batch: int
+    asked: int = 0
+
+    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
+        self.asked += 1
+        good = self.score(x, u)
+        return good if self.asked <= self.from_batch else torch.full_like(good, float("nan"))
+
+
+class LargestTensor(TorchDispatchMode):
+    """Records the number of elements of the largest tensor that any operation returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for value in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(value, Tensor):
+                self.elements = max(self.elements, value.numel())
+        return result
+
+
+def vector(*values: float) -> Tensor:
+    """A point in double precision."""
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    """Standard normal numbers in double precision."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def rotation(d: int, seed: int = 0) -> Tensor:
+    """A random orthogonal matrix, (d, d)."""
+    return torch.linalg.qr(normal(d, d, seed=seed))[0]
