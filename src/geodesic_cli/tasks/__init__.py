@@ -1,0 +1,1 @@
+"""One file per verb: each composes images, model and geometry into a result. Nothing here prints."""

@@ -1,0 +1,355 @@
+"""The folder of one run: its files, how they were made, and what may be done to them.
+
+    config.toml     every setting of the run, under the names of the options
+    manifest.json   command, settings and their hash, versions, status, evaluations, wall time and the list of files
+    log.txt         what happened, with the time of day
+    metrics.json, frames/00000.png, path.safetensors, ...   what the verb wrote
+
+The manifest is the contract. A file belongs to the run exactly if the manifest lists it: a name is listed before its
+file is written, and a file appears whole or not at all. So whatever moment a run is stopped at, `has` is true only of
+whole files of this run, and a file that the manifest does not list is somebody else's and is never touched.
+
+A run goes on (`resume`) only where the settings are the same, which is judged by the hash of their canonical JSON. The
+settings that say where and how the files are written, and not what they hold, do not count: OPEN_SETTINGS.
+"""
+
+import hashlib
+import json
+import math
+import platform
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path, PurePath
+from types import TracebackType
+from typing import Any, Self
+
+from torch import Tensor
+
+from geodesic_cli import __version__, media
+from geodesic_cli.errors import InputError, OutputError
+
+MANIFEST = "manifest.json"
+CONFIG = "config.toml"
+LOG = "log.txt"
+METRICS = "metrics.json"
+OPEN_SETTINGS = frozenset({"out", "resume", "overwrite"})
+RUNNING = "running"
+MANY = 1000  # files are counted up to here
+
+
+class RunDirectory:
+    """The folder of one run. Made by `open`; as a context it notes in the manifest how a failed run ended.
+
+    The class holds the one piece of state that a run has, the manifest; each method leaves it on disk as in memory.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder = folder
+        self._manifest = manifest
+        self._files = set(manifest["files"])
+        self._start = time.monotonic() - manifest["wall_seconds"]
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        settings: Mapping[str, object],
+        *,
+        command: str,
+        resume: bool = False,
+        overwrite: bool = False,
+    ) -> Self:
+        """The folder, made if need be, with the manifest and the settings written.
+
+        Args:
+            path: the folder. If it holds anything, one of the two flags is needed.
+            settings: every setting by the name of its option; text, numbers, truth values, paths, lists of these, None.
+            command: the command line, for the manifest.
+            resume: go on with a run of the same settings; starts one where there is none.
+            overwrite: replace an earlier run: the files that its manifest lists are deleted, and no others.
+        """
+        folder = Path(path)
+        plain = _plain(settings)
+        config = to_toml(settings)
+        if resume and overwrite:
+            raise InputError("Either --resume or --overwrite is needed, not both.", "Pass one of them.")
+        earlier = _prepare(folder, plain, resume=resume, overwrite=overwrite)
+        manifest = {
+            "command": command,
+            "settings": plain,
+            "settings_hash": settings_hash(settings),
+            "seed": plain.get("seed"),
+            "versions": _versions(),
+            "status": RUNNING,
+            "evaluations": None,
+            "wall_seconds": earlier.get("wall_seconds", 0.0),
+            "files": earlier.get("files", []),
+        }
+        run = cls(folder, manifest)
+        run._update()
+        run.write_text(CONFIG, config)
+        run.log(f"{'Resumed' if earlier else 'Started'}: {command}")
+        return run
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None and self._manifest["status"] == RUNNING:
+            reason = "Interrupted." if isinstance(error, KeyboardInterrupt) else f"Stopped: {str(error) or repr(error)}"
+            with suppress(OutputError):  # the first failure is the one to report
+                self._update(status=reason)
+                self.log(reason)
+
+    # --- the files of the run
+
+    def has(self, name: str) -> bool:
+        """Whether this run has written `name`, in this or an earlier session."""
+        return name in self._files and (self.folder / name).is_file()
+
+    def path(self, name: str) -> Path:
+        """Where `name` lies, for a writer other than this class. The name is the run's from now on.
+
+        A file of that name that is not the run's is refused, so that it is not lost.
+        """
+        target = self._target(name)
+        if name not in self._files and name != MANIFEST:
+            if target.exists() or target.is_symlink():
+                raise OutputError(
+                    f"{target} is in the way: it is not a file of this run.", "Move it, or pass another --out."
+                )
+            self._files.add(name)
+            self._update()
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise media.cannot_write(target.parent, error) from error
+        return target
+
+    def record(self, name: str) -> None:
+        """List a file that another writer has put in the folder without asking `path` first."""
+        if not self._target(name).is_file():
+            raise ValueError(f"there is no file {name!r} in {self.folder}")
+        if name not in self._files:
+            self._files.add(name)
+            self._update()
+
+    def write_text(self, name: str, text: str) -> None:
+        """A text file in UTF-8."""
+        self._write(name, text.encode("utf-8", "replace"))
+
+    def write_json(self, name: str, value: object) -> None:
+        """Indented JSON with sorted keys. JSON has no infinities and no NaN: they become null."""
+        self._write(name, _json(value))
+
+    def write_png(self, name: str, image: Tensor, metadata: Mapping[str, object] | None = None) -> None:
+        """A frame, with the settings of the run, the program's version and `metadata` inside.
+
+        Neither the time nor the place of the run is in it, so the same run gives the same bytes anywhere.
+        """
+        about = {"settings": _what(self._manifest["settings"]), "version": __version__, **_plain(metadata or {})}
+        media.write_png(image, self.path(name), about)
+
+    def write_tensors(
+        self, name: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Tensors and text by name, as safetensors."""
+        from safetensors.torch import save
+
+        # Clones, because safetensors refuses tensors that share memory.
+        own = {key: tensor.detach().cpu().clone().contiguous() for key, tensor in tensors.items()}
+        data = save(own, dict(metadata or {}))
+        # The library writes the metadata in random order; sorted, the same tensors give the same bytes.
+        end = 8 + int.from_bytes(data[:8], "little")
+        header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        header += b" " * (-len(header) % 8)
+        self._write(name, len(header).to_bytes(8, "little") + header + data[end:])
+
+    def read_tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """The tensors and the text that `write_tensors` wrote."""
+        from safetensors import SafetensorError, safe_open
+
+        path = self.folder / name
+        try:
+            with safe_open(path, framework="pt") as file:
+                names = list(file.keys())
+                return {key: file.get_tensor(key) for key in names}, dict(file.metadata() or {})
+        except FileNotFoundError as error:
+            raise InputError(f"The tensors of a run are needed, and {path} does not exist.", "Run it again.") from error
+        except (OSError, SafetensorError) as error:
+            raise InputError(
+                f"A safetensors file is needed, and {path} is damaged ({error}).", "Run it again."
+            ) from error
+
+    def log(self, line: str) -> None:
+        """A line of log.txt, after the time of day. This file grows, so it alone is not replaced as a whole."""
+        path = self.path(LOG)
+        try:
+            with path.open("a", encoding="utf-8", errors="replace") as file:
+                file.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')}  {line}\n")
+        except OSError as error:
+            raise media.cannot_write(path, error) from error
+
+    def finish(self, status: str, metrics: Mapping[str, object], *, evaluations: int | None = None) -> None:
+        """The end of the run: metrics.json, and the manifest with its last sentence and the files that are there."""
+        self.write_json(METRICS, metrics)
+        self.log(status)
+        self._files = {name for name in self._files if self.has(name)}
+        self._update(status=status, evaluations=evaluations)
+
+    # --- the manifest
+
+    def _target(self, name: str) -> Path:
+        place = PurePath(name)
+        if place.is_absolute() or ".." in place.parts or not place.parts or place.as_posix() != name:
+            raise ValueError(f"a file of a run is named by a path below its folder, not {name!r}")
+        return self.folder / place
+
+    def _write(self, name: str, data: bytes) -> None:
+        with media.replacing(self.path(name)) as temporary:
+            temporary.write_bytes(data)
+
+    def _update(self, **changes: object) -> None:
+        self._manifest = {
+            **self._manifest,
+            **changes,
+            "wall_seconds": round(time.monotonic() - self._start, 3),
+            "files": sorted(self._files),
+        }
+        self._write(MANIFEST, _json(self._manifest))
+
+
+# --- opening ---------------------------------------------------------------------------------------------------------
+
+
+def _prepare(folder: Path, plain: dict[str, Any], *, resume: bool, overwrite: bool) -> dict[str, Any]:
+    """Make the folder ready or refuse it. Returns the manifest of the run to go on with, or nothing."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"A folder is needed, and {folder} is a file.", "Pass another --out.")
+        folder.mkdir(parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            return {}
+        if not (resume or overwrite):
+            raise OutputError(
+                f"{folder} is not empty ({_count(folder)}).",
+                "Pass --overwrite to replace the files of the earlier run, --resume to go on with it, "
+                "or another --out.",
+            )
+        earlier = _read_manifest(folder)
+        if resume:
+            _same_settings(folder, earlier, plain)
+            return earlier
+        for name in earlier["files"]:
+            target = folder / name
+            inside = target.parent.resolve().is_relative_to(folder.resolve())  # a manifest may come from anywhere
+            if inside and (target.is_file() or target.is_symlink()):
+                target.unlink()
+        (folder / MANIFEST).unlink(missing_ok=True)  # last, so that a broken-off overwrite can be repeated
+    except OSError as error:
+        raise media.cannot_write(folder, error) from error
+    return {}
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    with suppress(FileNotFoundError, ValueError):  # ValueError: not JSON, or not even text
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        kinds = {"files": list, "settings": dict, "settings_hash": str, "wall_seconds": int | float}
+        if isinstance(manifest, dict) and all(isinstance(manifest.get(key), kind) for key, kind in kinds.items()):
+            return {**manifest, "files": [str(name) for name in manifest["files"]]}
+    raise OutputError(
+        f"{folder} is not empty ({_count(folder)}) and holds no readable {MANIFEST} of an earlier run.",
+        "Pass another --out.",
+    )
+
+
+def _same_settings(folder: Path, earlier: dict[str, Any], plain: dict[str, Any]) -> None:
+    if _hash(_what(plain)) == earlier["settings_hash"]:
+        return
+    old, new = ({name: json.dumps(value) for name, value in _what(a).items()} for a in (earlier["settings"], plain))
+    names = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    changes = ", ".join(f"{name} {old.get(name, 'absent')} -> {new.get(name, 'absent')}" for name in names)
+    raise OutputError(
+        f"To go on with a run its settings must be the same, and those in {folder} differ: {changes or 'their hash'}.",
+        "Pass the earlier settings, --overwrite to replace the files of the earlier run, or another --out.",
+    )
+
+
+def _count(folder: Path) -> str:
+    count = 0
+    for count, _ in enumerate((path for path in folder.rglob("*") if not path.is_dir()), 1):
+        if count > MANY:
+            return f"more than {MANY} files"
+    return f"{count} file{'' if count == 1 else 's'}"
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+
+def settings_hash(settings: Mapping[str, object]) -> str:
+    """SHA-256 of the settings that decide what is computed, in canonical JSON."""
+    return _hash(_what(_plain(settings)))
+
+
+def to_toml(settings: Mapping[str, object]) -> str:
+    """Settings as one table of TOML that `tomllib` reads back. None is left out: TOML has no word for it."""
+    lines = [f"{_toml_key(name)} = {_toml(value)}\n" for name, value in settings.items() if value is not None]
+    return "".join(lines)
+
+
+def _toml_key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _toml(name)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return float.__repr__(value)
+    if isinstance(value, str | PurePath):  # JSON's escapes are TOML's, but for DEL
+        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    raise TypeError(f"a setting is text, a number, a truth value, a path or a list of these, not {value!r}")
+
+
+def _what(plain: Mapping[str, object]) -> dict[str, Any]:
+    return {name: value for name, value in plain.items() if name not in OPEN_SETTINGS}
+
+
+def _hash(plain: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+# --- plain values ----------------------------------------------------------------------------------------------------
+
+
+def _plain(value: Any) -> Any:
+    """The value in terms of JSON: a path is its text, a number that is not finite is null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(_plain(value), indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def _versions() -> dict[str, str]:
+    versions = {"geodesic-cli": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    for package in ("torch", "diffusers"):
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions

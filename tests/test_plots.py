@@ -1,0 +1,133 @@
+"""What `plots` promises: pictures from plain lists, the same bytes every time, and no trace in Matplotlib's state."""
+
+import errno
+import math
+import sys
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from geodesic_cli import plots
+from geodesic_cli.errors import OutputError
+
+U = [i / 8 for i in range(9)]
+GEODESIC = {
+    "u": U,
+    "log_density": [100 - 4 * math.sin(math.pi * u) for u in U],
+    "speed": [2 + 0.01 * u for u in U],
+    "residual": [0, *(1e-4 * (1 + u) for u in U[1:-1]), 0],
+}
+STRAIGHT = {
+    "u": U,
+    "log_density": [100 - 90 * math.sin(math.pi * u) for u in U],
+    "speed": [3.0] * 9,
+    "residual": [0.1 * (1 + u) for u in U[1:-1]],  # without the ends
+}
+HISTORY = {"score_calls": [9, 18, 27], "residual": [1.0, 0.1, 1e-3], "length": [30.0, 25.0, 24.0]}
+
+
+def draw_curves(path):
+    plots.density_and_speed({"geodesic": GEODESIC, "straight line": STRAIGHT}, path)
+
+
+def draw_history(path):
+    plots.length_history({"ours": HISTORY, "gradient flow": {**HISTORY, "length": [31.0, 30.0, 29.0]}}, path)
+
+
+both = pytest.mark.parametrize("draw", [draw_curves, draw_history])
+
+
+@both
+def test_drawing_twice_gives_identical_bytes_and_leaves_nothing_else(tmp_path, draw):
+    draw(tmp_path / "a.png")
+    draw(tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert len(list(tmp_path.iterdir())) == 2
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+        assert "Software" not in image.info
+
+
+@both
+def test_every_method_has_its_colour_on_a_white_ground(tmp_path, draw):
+    draw(tmp_path / "a.png")
+    pixels = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).reshape(-1, 3)
+    assert (pixels[0] == 255).all()
+    for colour in plots.COLOURS[:2]:
+        rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert (np.abs(pixels.astype(int) - rgb).max(1) <= 2).sum() > 100
+    assert len(set(plots.COLOURS)) == 7
+
+
+@both
+def test_the_users_matplotlibrc_changes_nothing_and_is_left_as_it_was(tmp_path, draw):
+    draw(tmp_path / "a.png")
+    with matplotlib.rc_context(
+        {"lines.linewidth": 9, "font.size": 30, "text.color": "white", "figure.facecolor": "black"}
+    ):
+        before = dict(matplotlib.rcParams)
+        draw(tmp_path / "b.png")
+        assert dict(matplotlib.rcParams) == before
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@both
+def test_pyplot_is_not_imported(tmp_path, draw, monkeypatch):
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
+    draw(tmp_path / "a.png")
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_density_and_pace_do_not_depend_on_their_constants(tmp_path):
+    shifted = {
+        **GEODESIC,
+        "log_density": [value + 64 for value in GEODESIC["log_density"]],
+        "speed": [value * 4 for value in GEODESIC["speed"]],
+    }
+    plots.density_and_speed({"a": GEODESIC}, tmp_path / "a.png")
+    plots.density_and_speed({"a": shifted}, tmp_path / "b.png")
+    a, b = (np.asarray(Image.open(tmp_path / name)).astype(int) for name in ("a.png", "b.png"))
+    assert np.abs(a - b).max() <= 2
+
+
+@pytest.mark.parametrize("value", [0.0, math.nan, math.inf])
+def test_degenerate_numbers_are_drawn_without_a_warning(tmp_path, value):
+    flat = {"u": U, "log_density": [value] * 9, "speed": [value] * 9, "residual": [value] * 9}
+    plots.density_and_speed({"_flat": flat, "geodesic": GEODESIC}, tmp_path / "a.png")
+    plots.density_and_speed({"flat": flat}, tmp_path / "b.png")
+    plots.length_history({"flat": {key: [value] for key in HISTORY}}, tmp_path / "c.png")
+    plots.length_history({}, tmp_path / "d.png")
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_many_methods_and_many_nodes_still_fit(tmp_path):
+    u = [i / 200 for i in range(201)]
+    curves = {
+        f"method {i}": {"u": u, "log_density": [i * x for x in u], "speed": [1.0] * 201, "residual": [10.0**-i] * 201}
+        for i in range(9)
+    }
+    plots.density_and_speed(curves, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.width > 1500
+
+
+@both
+def test_a_full_disk_gives_one_sentence_and_leaves_the_old_file(tmp_path, monkeypatch, draw):
+    def no_space(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "a.png"
+    path.write_text("old")
+    monkeypatch.setattr(Path, "replace", no_space)
+    with pytest.raises(OutputError) as caught:
+        draw(path)
+    assert str(caught.value) == f"{path} cannot be written (No space left on device). Choose another place."
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_folder_gives_one_sentence(tmp_path):
+    with pytest.raises(OutputError, match=r"cannot be written \(No such file or directory\)\. Choose another place\.$"):
+        draw_curves(tmp_path / "missing" / "a.png")
