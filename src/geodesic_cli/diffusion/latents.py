@@ -1,0 +1,74 @@
+"""Images to latents and back: the autoencoder's posterior mean, scaled to unit variance. The place that knows C, H, W.
+
+Images are (n, 3, h, w) in [0, 1]; latents z are (n, C, h / f, w / f) with f the autoencoder's downsampling.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class LatentCodec:
+    """A diffusers ``AutoencoderKL`` as a pair of pure functions.
+
+    Args:
+        vae: the autoencoder, in evaluation mode.
+        batch: how many images go through it at once; it bounds memory and never changes a result beyond rounding.
+    """
+
+    vae: Any
+    batch: int = 16
+
+    @property
+    def channels(self) -> int:
+        """Latent channels C."""
+        return int(self.vae.config.latent_channels)
+
+    @property
+    def downsampling(self) -> int:
+        """Image pixels per latent pixel, along each side."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """(C, H, W) for an image size.
+
+        Raises:
+            InputError: a side is no multiple of the downsampling.
+        """
+        f = self.downsampling
+        if height % f or width % f or min(height, width) < f:
+            raise InputError(
+                f"This model needs image sides that are multiples of {f}; got {width}x{height}.",
+                f"Pass --size {max(f, round(width / f) * f)}x{max(f, round(height / f) * f)}.",
+            )
+        return self.channels, height // f, width // f
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """Images (n, 3, h, w) in [0, 1] to latents (n, C, H, W), float32."""
+        self.latent_shape(*images.shape[2:])
+        shift, scale = self._affine
+        parts = [
+            self.vae.encode((2 * part - 1).to(self.vae.device, self.vae.dtype)).latent_dist.mode().float()
+            for part in images.split(self.batch)
+        ]
+        return (torch.cat(parts) - shift) * scale
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents (n, C, H, W) to images (n, 3, h, w), float32 in [0, 1]."""
+        shift, scale = self._affine
+        parts = [
+            self.vae.decode((part / scale + shift).to(self.vae.device, self.vae.dtype)).sample.float()
+            for part in z.split(self.batch)
+        ]
+        return (torch.cat(parts) / 2 + 0.5).clamp(0, 1)
+
+    @property
+    def _affine(self) -> tuple[float, float]:
+        return float(self.vae.config.get("shift_factor") or 0.0), float(self.vae.config.scaling_factor)

@@ -1,0 +1,101 @@
+"""A latent diffusion model as the geometry sees it: images to points x at noise level tau, the score there, and back.
+
+images --encode--> z --invert--> x = z_tau, flattened (n, d) --denoise--> z --decode--> images
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.diffusion.latents import LatentCodec
+from geodesic_cli.diffusion.prompts import Conditioning, PromptEncoder
+from geodesic_cli.diffusion.score import DiffusionScore, NoisePredictor, guided
+from geodesic_cli.diffusion.transport import denoise, invert
+from geodesic_cli.errors import ModelError
+
+
+@dataclass(frozen=True, eq=False)
+class LatentDiffusion:
+    """The parts of a Stable-Diffusion-type pipeline, wired for geometry. `load` makes one.
+
+    Args:
+        codec: images to latents and back.
+        prompts: text to conditioning.
+        predict: the network as a noise predictor, with its schedule.
+        image_size: the side of the square images that it was trained on, in pixels.
+        name: what the user called it; for messages and manifests.
+    """
+
+    codec: LatentCodec
+    prompts: PromptEncoder
+    predict: NoisePredictor
+    image_size: int
+    name: str
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lives."""
+        return torch.device(self.predict.unet.device)
+
+    def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """(C, H, W) of the latents of an image size in pixels."""
+        return self.codec.latent_shape(height, width)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images (n, 3, h, w) in [0, 1] to clean points (n, d)."""
+        return self.codec.encode(images).flatten(1)
+
+    def decode(self, z: Tensor, shape: tuple[int, int, int]) -> Tensor:
+        """Clean points (n, d) to images."""
+        return self.codec.decode(z.reshape(-1, *shape))
+
+    def lift(self, z: Tensor, shape: tuple[int, int, int], condition: Tensor, tau: float, steps: int) -> Tensor:
+        """Carry clean points z (n, d) to noise level tau by the probability flow: x (n, d); ``steps`` evaluations."""
+        return self._transport(invert, z, shape, lambda y, time: self.predict(y, time, condition), tau, steps)
+
+    def drop(
+        self,
+        x: Tensor,
+        shape: tuple[int, int, int],
+        condition: Tensor,
+        tau: float,
+        steps: int,
+        guidance: float = 1.0,
+    ) -> Tensor:
+        """Carry points x (n, d) at noise level tau to clean points (n, d); ``steps`` + 1 evaluations."""
+        predict = guided(self.predict, condition, self.prompts.embed("") if guidance != 1 else None, guidance)
+        return self._transport(denoise, x, shape, predict, tau, steps)
+
+    def _transport(
+        self,
+        carry: Callable[..., Tensor],
+        points: Tensor,
+        shape: tuple[int, int, int],
+        predict: Callable[[Tensor, float], Tensor],
+        tau: float,
+        steps: int,
+    ) -> Tensor:
+        start = points.to(self.device, torch.float32).reshape(-1, *shape)
+        carried = carry(predict, start, tau, self.predict.schedule, steps).flatten(1)
+        if not bool(torch.isfinite(carried).all()):
+            raise ModelError(
+                f"The noise predicted by {self.name} is not finite (NaN or infinity).",
+                "Pass --dtype fp32; if it stays so, the weights are damaged.",
+            )
+        return carried
+
+    def score(
+        self, shape: tuple[int, int, int], tau: float, conditioning: Conditioning, guidance: float = 1.0
+    ) -> DiffusionScore:
+        """The score at noise level tau along a conditioning; see `DiffusionScore`."""
+        null = None if guidance == 1 else self.prompts.embed("")
+        return DiffusionScore(self.predict, shape, tau, conditioning, null, guidance)
+
+    def sample(self, prompts: list[str], generator: torch.Generator, steps: int = 30, guidance: float = 2.0) -> Tensor:
+        """Generate one image (n, 3, h, w) for each prompt, from noise drawn on the CPU with ``generator``."""
+        shape = self.latent_shape(self.image_size, self.image_size)
+        noise = torch.randn(len(prompts), *shape, generator=generator).flatten(1)
+        condition = torch.stack([self.prompts.embed(prompt) for prompt in prompts])
+        return self.decode(self.drop(noise, shape, condition, 1.0, steps, guidance), shape)
