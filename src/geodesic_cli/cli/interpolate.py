@@ -1,0 +1,178 @@
+"""`geodesic interpolate`: options to settings, settings to the task, the result to the screen."""
+
+import json
+import shlex
+import sys
+import tomllib
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from geodesic_cli.errors import InputError
+from geodesic_cli.settings import METHODS, PACINGS, InterpolateSettings, from_mapping
+
+if TYPE_CHECKING:
+    from geodesic_cli.tasks.interpolate import Interpolation
+
+_option = partial(typer.Option, show_envvar=False)
+DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(InterpolateSettings)}
+
+
+def read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Make a config file the source of defaults: an option or an environment variable still wins."""
+    if path is None:
+        return None
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"The config file {path} cannot be read ({error.strerror}).", "Pass a config.toml of an earlier run."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"The config file {path} is not TOML ({error}).", "Mend it, or drop --config.") from error
+    from_mapping({"images": ["a", "b"], **values})  # a misspelt key or a bad value is an error of the file
+    context.default_map = {**(context.default_map or {}), **values}
+    return path
+
+
+def interpolate(
+    images: Annotated[list[str], typer.Argument(help="The first and the last image.", metavar="A B")],
+    prompt: Annotated[
+        list[str] | None,
+        _option(help="What the images show; once for both, or twice, in their order. Default: nothing."),
+    ] = None,
+    frames: Annotated[int, _option(help="Exact number of frames, A and B included.")] = DEFAULT["frames"],
+    bend: Annotated[
+        float,
+        _option(help="How far the path leaves slerp to find density: 0 is slerp, 1 to 4 is useful."),
+    ] = DEFAULT["bend"],
+    alpha: Annotated[
+        float | None, _option(help="The exponent in ds = p^(-alpha) |dx| itself; overrides --bend.")
+    ] = DEFAULT["alpha"],
+    tau: Annotated[
+        float, _option(help="Noise level at which the path lives, between 0 (clean) and 1 (noise).")
+    ] = DEFAULT["tau"],
+    method: Annotated[str, _option(help=f"One of {', '.join(METHODS)}.")] = DEFAULT["method"],
+    compare: Annotated[
+        bool, _option("--compare", help="Draw lerp, slerp and the geodesic on one sheet and in one plot.")
+    ] = DEFAULT["compare"],
+    pacing: Annotated[
+        str,
+        _option(help=f"One of {', '.join(PACINGS)}: equal steps along the path, or equal visible steps."),
+    ] = DEFAULT["pacing"],
+    model: Annotated[
+        str, _option(help="clevr-mini (embedded), sd15, sd21-base, a folder in diffusers' layout, or a Hub id.")
+    ] = DEFAULT["model"],
+    size: Annotated[str | None, _option(help="N or WIDTHxHEIGHT in pixels. Default: the model's own size.")] = DEFAULT[
+        "size"
+    ],
+    nodes: Annotated[int, _option(help="Nodes of the path.")] = DEFAULT["nodes"],
+    steps: Annotated[int, _option(help="Network evaluations from an image to tau, and from there back.")] = DEFAULT[
+        "steps"
+    ],
+    guidance: Annotated[float, _option(help="Classifier-free guidance; 1 is none.")] = DEFAULT["guidance"],
+    tol: Annotated[float, _option(help="Relative residual at which the path is solved.")] = DEFAULT["tol"],
+    max_steps: Annotated[int, _option(help="Most steps of the solver.")] = DEFAULT["max_steps"],
+    device: Annotated[str, _option(help="auto, cpu, cuda, cuda:1 or mps.")] = DEFAULT["device"],
+    dtype: Annotated[str, _option(help="Of the networks: auto, fp32, fp16 or bf16.")] = DEFAULT["dtype"],
+    seed: Annotated[int, _option(help="Same seed, same frames.")] = DEFAULT["seed"],
+    fps: Annotated[float, _option(help="Frames a second of the films.")] = DEFAULT["fps"],
+    out: Annotated[str | None, _option(help="Folder for the results. Default: the first free runs/A-to-B.")] = DEFAULT[
+        "out"
+    ],
+    resume: Annotated[bool, _option("--resume", help="Go on with the run in --out.")] = DEFAULT["resume"],
+    overwrite: Annotated[
+        bool, _option("--overwrite", help="Replace the run in --out; other files there stay.")
+    ] = DEFAULT["overwrite"],
+    strict: Annotated[bool, _option("--strict", help="Exit with code 3 if the path did not converge.")] = False,
+    as_json: Annotated[bool, _option("--json", help="Print the metrics as JSON instead of a table.")] = False,
+    config: Annotated[
+        Path | None,
+        _option(
+            help="A config.toml, as every run writes one.", callback=read_config, is_eager=True, show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Interpolate between two images along a geodesic of the model's density.
+
+    \b
+    Examples:
+      geodesic interpolate a.png b.png
+      geodesic interpolate a.png b.png --prompt "a red cube" --prompt "a blue sphere" --compare
+      geodesic interpolate --config runs/a-to-b/config.toml --bend 2 --out runs/more-bend
+
+    Writes frames/, sheet.png, video.mp4, video.gif, density.png, convergence.png, metrics.json, path.safetensors,
+    config.toml, manifest.json and log.txt. Every option can also be set by a variable GEODESIC_INTERPOLATE_NAME.
+    """
+    settings = InterpolateSettings(
+        images=tuple(images),
+        prompt=tuple(prompt or ()),
+        method=method,
+        compare=compare,
+        frames=frames,
+        bend=bend,
+        alpha=alpha,
+        tau=tau,
+        nodes=nodes,
+        pacing=pacing,
+        model=model,
+        size=size,
+        steps=steps,
+        guidance=guidance,
+        tol=tol,
+        max_steps=max_steps,
+        device=device,
+        dtype=dtype,
+        seed=seed,
+        fps=fps,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    from geodesic_cli.cli.progress import Display
+    from geodesic_cli.tasks.interpolate import run
+
+    command = shlex.join(["geodesic", *sys.argv[1:]])
+    try:
+        with Display() as display:
+            result = run(settings, display, command)
+    except KeyboardInterrupt:
+        hint = f" Go on with: {command} --resume" if out else ""
+        sys.stderr.write(f"Interrupted. What was finished is kept.{hint}\n")
+        raise typer.Exit(130) from None
+    typer.echo(json.dumps(result.metrics | {"folder": str(result.folder)}) if as_json else _table(result))
+    if not result.converged:
+        sys.stderr.write(f"Warning: {result.status} (residual {result.report.relative_residual:.3g}, --tol {tol:g})\n")
+        if strict:
+            raise typer.Exit(3)
+
+
+def _table(result: "Interpolation") -> str:
+    metrics = result.metrics
+    heads = ("", "length", "mean log p", "min log p", "residual")
+    rows = [
+        (
+            name,
+            f"{path['length']:.2f}",
+            f"{path['mean_log_density']:+.1f}",
+            f"{path['min_log_density']:+.1f}",
+            f"{path['relative_residual']:.4f}" if name != "lerp" else "-",
+        )
+        for name, path in metrics["paths"].items()
+    ]
+    widths = [max(len(row[k]) for row in [heads, *rows]) for k in range(len(heads))]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [heads, *rows]]
+    spent = metrics["evaluations"]
+    return "\n".join(
+        [
+            *lines,
+            f"alpha {metrics['alpha']:.3g} (bend {metrics['bend']:.2f}) at tau {metrics['tau']:g}; "
+            f"{spent['path']} network evaluations for the path, {spent['frames']} for {metrics['frames']} frames; "
+            f"{metrics['seconds']:.1f} s",
+            result.status,
+            f"{result.folder}/sheet.png, video.mp4, video.gif, density.png, frames/",
+        ]
+    )

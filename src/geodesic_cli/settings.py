@@ -1,0 +1,132 @@
+"""The settings of every verb: the one place of each default, and the checks that need nothing but the values.
+
+A field is called like the option, like the key in a config file and like the entry in the manifest.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any
+
+from geodesic_cli.errors import InputError
+
+METHODS = ("geodesic", "slerp", "lerp")
+PACINGS = ("path", "even")
+
+
+@dataclass(frozen=True)
+class InterpolateSettings:
+    """`geodesic interpolate`.
+
+    Attributes:
+        images: the two image files.
+        prompt: no prompt, one for both images, or one for each.
+        method: `geodesic`, or `slerp` or `lerp` in the same latent space, with the same inversion and decoder.
+        compare: draw all three methods on the contact sheet and in the plot.
+        frames: exact number of frames, the two ends included.
+        bend: bending number Be = alpha x length x median |tangential score| of the first path; alpha follows from it.
+        alpha: the density exponent itself; overrides `bend`.
+        tau: noise level at which the path lives, a fraction of the schedule in (0, 1].
+        nodes: nodes of the path, ends included.
+        pacing: `path` takes frames at equal steps along the path, `even` at equal steps in the autoencoder's latents.
+        model: alias, folder in diffusers' layout, or Hub id.
+        size: `N` or `WIDTHxHEIGHT` in pixels; None is the model's own size.
+        steps: network evaluations to carry an image up to tau, and about as many to come back.
+        guidance: classifier-free scale of the density and of the decoder; 1 is the plain conditional density.
+        tol: relative residual of the geodesic equation at which the path counts as solved.
+        max_steps: most steps of the solver; each costs one score evaluation a node.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        dtype: of the networks: `auto`, `fp32`, `fp16` or `bf16`. The geometry computes in float64 where there is one.
+        seed: of the bump of a thousandth of the length that keeps a symmetric start off a saddle.
+        fps: frames a second of the films.
+        out: the folder of the run; None takes the first free `runs/A-to-B`.
+        resume: go on with the run in `out`.
+        overwrite: replace the run in `out`.
+    """
+
+    images: tuple[str, ...]
+    prompt: tuple[str, ...] = ()
+    method: str = "geodesic"
+    compare: bool = False
+    frames: int = 17
+    bend: float = 1.0
+    alpha: float | None = None
+    tau: float = 0.6
+    nodes: int = 17
+    pacing: str = "path"
+    model: str = "clevr-mini"
+    size: str | None = None
+    steps: int = 20
+    guidance: float = 1.0
+    tol: float = 0.01
+    max_steps: int = 30
+    device: str = "auto"
+    dtype: str = "auto"
+    seed: int = 0
+    fps: float = 8.0
+    out: str | None = None
+    resume: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.images) != 2:
+            raise InputError(
+                f"An interpolation needs two images; got {len(self.images)}.", "Pass the first and the last one."
+            )
+        if len(self.prompt) > 2:
+            raise InputError(
+                f"A path between two images takes at most two prompts; got {len(self.prompt)}.",
+                "Pass --prompt once for both images, or twice, in their order.",
+            )
+        _one_of("method", self.method, METHODS)
+        _one_of("pacing", self.pacing, PACINGS)
+        _at_least("frames", self.frames, 2, "The two images are the first and the last frame.")
+        _at_least("nodes", self.nodes, 5, "17 is enough for most paths.")
+        _at_least("steps", self.steps, 1, "20 keeps an image to a fraction of a gray level.")
+        _at_least("max-steps", self.max_steps, 1, "30 is enough up to a bend of about 4.")
+        _between("bend", self.bend, 0, 1000, "0 is slerp; 1 to 4 is useful.")
+        if self.alpha is not None:
+            _between("alpha", self.alpha, 0, 1e6, "0 is slerp; or pass --bend, which needs no knowledge of the model.")
+        _between("tau", self.tau, 0, 1, "0.6 is a good start.", open_below=True)
+        _between("tol", self.tol, 0, 1, "0.01 is a good start.", open_below=True)
+        _between("guidance", self.guidance, 0, 100, "1 is the plain conditional density.")
+        _between("fps", self.fps, 0, 240, "8 shows each frame for an eighth of a second.", open_below=True)
+
+
+def from_mapping(values: Mapping[str, Any]) -> InterpolateSettings:
+    """Settings from a mapping such as a parsed config file.
+
+    Raises:
+        InputError: a key that no option has, with the nearest one that exists.
+    """
+    known = {field.name for field in fields(InterpolateSettings)}
+    for key in values:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            raise InputError(
+                f"There is no setting {key!r}.",
+                f"Did you mean {near[0]!r}?" if near else f"The settings are {', '.join(sorted(known))}.",
+            )
+    plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return InterpolateSettings(**plain)
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        near = get_close_matches(value, allowed, n=1)
+        raise InputError(
+            f"--{name} is one of {', '.join(allowed)}; got {value!r}.", f"Did you mean {near[0]!r}?" if near else ""
+        )
+
+
+def _at_least(name: str, value: int, least: int, hint: str) -> None:
+    if value < least:
+        raise InputError(f"--{name} needs at least {least}; got {value}.", hint)
+
+
+def _between(name: str, value: float, low: float, high: float, hint: str, open_below: bool = False) -> None:
+    inside = math.isfinite(value) and (low < value if open_below else low <= value) and value <= high
+    if not inside:
+        bound = f"above {low:g} and up to {high:g}" if open_below else f"from {low:g} to {high:g}"
+        raise InputError(f"--{name} takes numbers {bound}; got {value:g}.", hint)

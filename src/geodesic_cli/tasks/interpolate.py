@@ -1,0 +1,312 @@
+"""`geodesic interpolate`: two images, the geodesic between them, and everything that a person wants to see of it.
+
+    read -> embed (encode, invert to tau) -> first path -> solve -> frames -> sheet, films, plots, numbers
+
+The run can be stopped at any moment and resumed: the encoded ends, every step of the solver and every frame are on
+disk as soon as they exist, and the resumed run gives the same bytes.
+"""
+
+import hashlib
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path as FilePath
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geodesic_cli import media, plots
+from geodesic_cli.diffusion import LatentDiffusion, load
+from geodesic_cli.errors import InputError
+from geodesic_cli.geometry import Step
+from geodesic_cli.settings import InterpolateSettings
+from geodesic_cli.tasks.checkpoint import pack, unpack
+from geodesic_cli.tasks.paths import Ends, Path, PathReport, Problem, clean, embed, even_positions, positions
+from geodesic_cli.tasks.progress import Observer, Silent
+from geodesic_cli.tasks.run import RunDirectory
+
+FAITHFUL = 25.0
+"""dB. An image that comes back from the autoencoder worse than this is not one that the model can draw."""
+DECODED_AT_ONCE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Interpolation:
+    """The result of an interpolation.
+
+    Args:
+        frames: (n, 3, h, w) in [0, 1]; the first and the last are the images as the autoencoder encodes them.
+        u: positions of the frames along the path, (n,).
+        path: the path at noise level tau.
+        report: its density, length, speed and residual.
+        metrics: what metrics.json holds.
+        status: a sentence on how the solver ended.
+        folder: the run directory, or None where nothing was written.
+    """
+
+    frames: Tensor
+    u: Tensor
+    path: Path
+    report: PathReport
+    metrics: dict[str, Any]
+    status: str
+    folder: FilePath | None
+
+    @property
+    def converged(self) -> bool:
+        """Whether the path satisfies the geodesic equation to the tolerance; true for slerp and lerp."""
+        return self.path.solution is None or self.path.solution.converged
+
+
+def interpolate(
+    a: str | FilePath | Tensor,
+    b: str | FilePath | Tensor,
+    *,
+    model: str | LatentDiffusion = "clevr-mini",
+    observer: Observer | None = None,
+    **options: Any,
+) -> Interpolation:
+    """Interpolate between two images in memory; nothing is written.
+
+    Args:
+        a: the first image, a file or a tensor (3, h, w) in [0, 1].
+        b: the last image.
+        model: a name, or a model that is loaded already.
+        observer: told of the progress.
+        options: any setting of `settings.InterpolateSettings` but images, out, resume and overwrite.
+
+    Raises:
+        GeodesicError: an input that cannot be used, with what to do about it.
+    """
+    names = tuple(str(image) if not isinstance(image, Tensor) else f"image {k}" for k, image in enumerate((a, b), 1))
+    named = model if isinstance(model, str) else model.name
+    known = {field.name for field in fields(InterpolateSettings)} - {"images", "out", "resume", "overwrite"}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise InputError(f"interpolate() has no option {unknown[0]!r}.", f"Its options are {', '.join(sorted(known))}.")
+    if isinstance(options.get("prompt"), str):
+        options["prompt"] = (options["prompt"],)
+    settings = InterpolateSettings(images=names, model=named, **options)
+    read = [image if isinstance(image, Tensor) else media.read_image(image) for image in (a, b)]
+    loaded = load(settings.model, settings.device, settings.dtype) if isinstance(model, str) else model
+    return _Work(settings, observer or Silent(), None).run(loaded, read)
+
+
+def run(settings: InterpolateSettings, observer: Observer, command: str) -> Interpolation:
+    """Interpolate and write the run directory. See the module's text and `InterpolateSettings`."""
+    images = [media.read_image(path) for path in settings.images]
+    if settings.size is None:
+        media.same_size(images, settings.images)
+    model = load(settings.model, settings.device, settings.dtype)
+    folder = settings.out or free_folder(settings.images)
+    stored = asdict(settings) | {"out": folder}
+    with RunDirectory.open(
+        folder, stored, command=command, resume=settings.resume, overwrite=settings.overwrite
+    ) as directory:
+        return _Work(settings, observer, directory).run(model, images)
+
+
+def free_folder(images: tuple[str, ...]) -> str:
+    """The first of runs/A-to-B, runs/A-to-B-2, ... that does not exist."""
+    name = "runs/" + "-to-".join(FilePath(image).stem for image in images)
+    count = 1
+    while FilePath(name if count == 1 else f"{name}-{count}").exists():
+        count += 1
+    return name if count == 1 else f"{name}-{count}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """One interpolation: what was asked for, who watches, and where it is written, if anywhere."""
+
+    settings: InterpolateSettings
+    observer: Observer
+    directory: RunDirectory | None
+
+    def run(self, model: LatentDiffusion, read: list[Tensor]) -> Interpolation:
+        began = time.monotonic()
+        s = self.settings
+        images = self._fit(model, read)
+        ends, spent = self._ends(model, images)
+        self._warn_if_unfaithful(model, ends)
+        problem = Problem.between(
+            model, ends, bend=s.bend, alpha=s.alpha, nodes=s.nodes, guidance=s.guidance, seed=s.seed
+        )
+        spent += s.nodes
+        history: list[tuple[int, float, float]] = []  # score evaluations, residual, log length of every step
+        made: dict[str, Path] = {}
+        wanted = ("lerp", "slerp", "geodesic") if s.compare else (s.method,)
+        if "geodesic" in wanted:
+            made["geodesic"] = self._solve(problem, history)
+        made |= {name: getattr(problem, name)() for name in wanted if name != "geodesic"}
+        path = made[s.method]
+        reports = {name: problem.measure(made[name]) for name in wanted}
+        spent += 2 * s.nodes * len(wanted) + (path.solution.score_calls if path.solution else 0)
+        rows: dict[str, Tensor] = {}
+        u = positions(s.frames)
+        for name in (*(other for other in wanted if other != s.method), s.method):
+            if s.pacing == "even":
+                u = even_positions(model, ends, made[name], s.frames, s.steps, s.guidance)
+            rows[name] = self._frames(model, ends, made[name], u, main=name == s.method)
+        decoded = len(wanted) * (s.steps + 1) * (s.frames - 2)
+        status = path.solution.status.value if path.solution else f"{s.method} needs no solving."
+        metrics = {
+            "method": s.method,
+            "status": path.solution.status.name if path.solution else "NOT_NEEDED",
+            "alpha": path.alpha,
+            "bend": path.bend,
+            "tau": s.tau,
+            "dimension": ends.x.shape[1],
+            "frames": s.frames,
+            "positions": u.tolist(),
+            "reconstruction_psnr": list(ends.psnr),
+            "steps": path.solution.steps if path.solution else 0,
+            "score_evaluations": path.solution.score_calls if path.solution else 0,
+            "evaluations": {"path": spent, "frames": decoded},
+            "paths": {name: asdict(report) for name, report in reports.items()},
+            "seconds": round(time.monotonic() - began, 3),
+        }
+        result = Interpolation(rows[s.method], u, path, reports[s.method], metrics, status, None)
+        if self.directory is None:
+            return result
+        self._write(self.directory, ends, result, reports, {name: rows[name] for name in wanted}, history)
+        self.directory.finish(status, metrics, evaluations=spent + decoded)
+        return Interpolation(rows[s.method], u, path, reports[s.method], metrics, status, self.directory.folder)
+
+    def _fit(self, model: LatentDiffusion, read: list[Tensor]) -> Tensor:
+        """Both images at the size of the run, (2, 3, h, w)."""
+        s = self.settings
+        if s.size is None:
+            media.same_size(read, s.images)
+            height = width = model.image_size
+        else:
+            height, width = media.parse_size(s.size)
+        model.latent_shape(height, width)
+        for name, image in zip(s.images, read, strict=True):
+            h, w = image.shape[1:]
+            if abs(h / w - height / width) > 0.01:
+                self.observer.warn(
+                    f"{name} is {w}x{h}; its middle is used at {width}x{height}. Pass --size to change it."
+                )
+        return torch.stack([media.resize(image, height, width) for image in read])
+
+    def _ends(self, model: LatentDiffusion, images: Tensor) -> tuple[Ends, int]:
+        """The ends at noise level tau, from the checkpoint where there is one for these very images."""
+        s = self.settings
+        digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
+        if self.directory is not None and self.directory.has("checkpoint/ends.safetensors"):
+            tensors, about = self.directory.read_tensors("checkpoint/ends.safetensors")
+            if about["images"] != digest:
+                raise InputError(
+                    "The images are not those that this run was begun with.", "Pass another --out, or --overwrite."
+                )
+            shape = model.latent_shape(*images.shape[2:])
+            conditioning = model.prompts.along(s.prompt)
+            x = tensors["x"].to(model.device)
+            psnr = json.loads(about["psnr"])
+            return Ends(tensors["z"].to(x.device), x, shape, conditioning, s.tau, (psnr[0], psnr[1])), 2 * s.steps
+        self.observer.stage("Encoding", 2 * s.steps)
+        ends = embed(model, images, s.prompt, s.tau, s.steps)
+        self.observer.advance(2 * s.steps)
+        if self.directory is not None:
+            about = {"images": digest, "psnr": json.dumps(list(ends.psnr))}
+            self.directory.write_tensors("checkpoint/ends.safetensors", {"z": ends.z, "x": ends.x}, about)
+        return ends, 2 * s.steps
+
+    def _warn_if_unfaithful(self, model: LatentDiffusion, ends: Ends) -> None:
+        for name, psnr in zip(self.settings.images, ends.psnr, strict=True):
+            if psnr < FAITHFUL:
+                self.observer.warn(
+                    f"{name} is not a picture that {model.name} can draw: its autoencoder brings it back at "
+                    f"{psnr:.1f} dB, and {FAITHFUL:.0f} dB are needed for a likeness. "
+                    "Pass a model of such pictures, for photographs --model sd15."
+                )
+
+    def _solve(self, problem: Problem, history: list[tuple[int, float, float]]) -> Path:
+        s = self.settings
+        start = self._last_step(problem, history)
+
+        def watch(step: Step) -> None:
+            history.append((step.score_calls, step.residual, step.log_length))
+            if self.directory is not None:
+                tensors, values = pack(step)
+                about = {"step": json.dumps(values), "history": json.dumps(history)}
+                self.directory.write_tensors("checkpoint/step.safetensors", tensors, about)
+            new = s.nodes if step.index == 0 else s.nodes - 2
+            self.observer.advance(new, f"residual {step.residual:.4f}")
+
+        self.observer.stage("Solving", s.nodes + s.max_steps * (s.nodes - 2))
+        if start is not None:
+            self.observer.advance(start.score_calls)
+        return problem.geodesic(s.tol, s.max_steps, watch, start)
+
+    def _last_step(self, problem: Problem, history: list[tuple[int, float, float]]) -> Step | None:
+        """The step that an earlier session reached, and into ``history`` what led to it."""
+        if self.directory is None or not self.directory.has("checkpoint/step.safetensors"):
+            return None
+        tensors, about = self.directory.read_tensors("checkpoint/step.safetensors")
+        history += [(calls, residual, length) for calls, residual, length in json.loads(about["history"])]
+        tensors = {name: tensor.to(problem.guess.x.device) for name, tensor in tensors.items()}
+        return unpack(tensors, about["step"], problem.guess.space)
+
+    def _frames(self, model: LatentDiffusion, ends: Ends, path: Path, u: Tensor, main: bool) -> Tensor:
+        """Decode a path; the frames of the main one are written as they come, and kept if they are there already."""
+        s = self.settings
+        frames: list[Tensor] = []
+        self.observer.stage(f"Drawing {path.method}", len(u), "frames")
+        for first in range(0, len(u), DECODED_AT_ONCE):
+            part = u[first : first + DECODED_AT_ONCE]
+            names = [f"frames/{first + k:05d}.png" for k in range(len(part))]
+            if main and self.directory is not None and all(self.directory.has(name) for name in names):
+                frames += [media.read_image(self.directory.folder / name) for name in names]
+            else:
+                pictures = model.decode(clean(model, ends, path, part, s.steps, s.guidance), ends.shape).cpu()
+                if main and self.directory is not None:
+                    for name, picture, position in zip(names, pictures, part.tolist(), strict=True):
+                        self.directory.write_png(name, picture, {"u": position})
+                frames += list(pictures)
+            self.observer.advance(len(part))
+        return torch.stack(frames)
+
+    def _write(
+        self,
+        directory: RunDirectory,
+        ends: Ends,
+        result: Interpolation,
+        reports: dict[str, PathReport],
+        rows: dict[str, Tensor],
+        history: list[tuple[int, float, float]],
+    ) -> None:
+        s = self.settings
+        self.observer.stage("Writing", 5, "files")
+        labels = list(rows) if len(rows) > 1 else None
+        directory.write_png("sheet.png", media.sheet(list(rows.values()), labels))
+        self.observer.advance(1)
+        media.write_gif(result.frames, directory.path("video.gif"), s.fps)
+        self.observer.advance(1)
+        media.write_mp4(result.frames, directory.path("video.mp4"), s.fps)
+        self.observer.advance(1)
+        plots.density_and_speed(
+            {name: asdict(report) for name, report in reports.items()}, directory.path("density.png")
+        )
+        if history:
+            plots.length_history(
+                {
+                    "geodesic": {
+                        "score_calls": [float(calls) for calls, _, _ in history],
+                        "residual": [residual for _, residual, _ in history],
+                        "length": [math.exp(min(length, 700.0)) for _, _, length in history],
+                    }
+                },
+                directory.path("convergence.png"),
+            )
+        self.observer.advance(1)
+        nodes = result.path.curve.u
+        directory.write_tensors(
+            "path.safetensors",
+            {"x": result.path(nodes), "u": nodes, "z_ends": ends.z, "x_ends": ends.x, "frame_u": result.u},
+            {"method": s.method, "tau": str(s.tau), "shape": json.dumps(list(ends.shape)), "model": s.model},
+        )
+        self.observer.advance(1)
