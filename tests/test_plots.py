@@ -18,12 +18,14 @@ GEODESIC = {
     "u": U,
     "log_density": [100 - 4 * math.sin(math.pi * u) for u in U],
     "speed": [2 + 0.01 * u for u in U],
+    "node_u": U,
     "residual": [0, *(1e-4 * (1 + u) for u in U[1:-1]), 0],
 }
 STRAIGHT = {
     "u": U,
     "log_density": [100 - 90 * math.sin(math.pi * u) for u in U],
     "speed": [3.0] * 9,
+    "node_u": U[1:-1],
     "residual": [0.1 * (1 + u) for u in U[1:-1]],  # without the ends
 }
 HISTORY = {"score_calls": [9, 18, 27], "residual": [1.0, 0.1, 1e-3], "length": [30.0, 25.0, 24.0]}
@@ -95,7 +97,7 @@ def test_density_and_pace_do_not_depend_on_their_constants(tmp_path):
 
 @pytest.mark.parametrize("value", [0.0, math.nan, math.inf])
 def test_degenerate_numbers_are_drawn_without_a_warning(tmp_path, value):
-    flat = {"u": U, "log_density": [value] * 9, "speed": [value] * 9, "residual": [value] * 9}
+    flat = {"u": U, "log_density": [value] * 9, "speed": [value] * 9, "node_u": U, "residual": [value] * 9}
     plots.density_and_speed({"_flat": flat, "geodesic": GEODESIC}, tmp_path / "a.png")
     plots.density_and_speed({"flat": flat}, tmp_path / "b.png")
     plots.length_history({"flat": {key: [value] for key in HISTORY}}, tmp_path / "c.png")
@@ -106,7 +108,13 @@ def test_degenerate_numbers_are_drawn_without_a_warning(tmp_path, value):
 def test_many_methods_and_many_nodes_still_fit(tmp_path):
     u = [i / 200 for i in range(201)]
     curves = {
-        f"method {i}": {"u": u, "log_density": [i * x for x in u], "speed": [1.0] * 201, "residual": [10.0**-i] * 201}
+        f"method {i}": {
+            "u": u,
+            "log_density": [i * x for x in u],
+            "speed": [1.0] * 201,
+            "node_u": u,
+            "residual": [10.0**-i] * 201,
+        }
         for i in range(9)
     }
     plots.density_and_speed(curves, tmp_path / "a.png")

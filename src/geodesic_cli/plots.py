@@ -30,8 +30,8 @@ def density_and_speed(curves: Mapping[str, Series], path: str | Path) -> None:
     """Three panels over u, one line per method: relative log density, relative speed, residual of the equation.
 
     Args:
-        curves: method -> lists `u`, `log_density` (nats, up to a constant), `speed`, `residual`. A residual may leave
-            out the two ends, which solve no equation.
+        curves: method -> lists `u`, `log_density` (nats, up to a constant), `speed`, and at positions of their own,
+            which leave out the ends, `node_u` and `residual`.
         path: the PNG to write.
     """
     with _drawing(3, path) as panels:
@@ -41,7 +41,7 @@ def density_and_speed(curves: Mapping[str, Series], path: str | Path) -> None:
             first, mean = curve["log_density"][0], sum(curve["speed"]) / len(u)
             panels[0].plot(u, [value - first for value in curve["log_density"]], **style)
             panels[1].plot(u, [value / mean if mean else math.nan for value in curve["speed"]], **style)
-            panels[2].plot(u if len(residual) == len(u) else u[1:-1], _positive(residual), **style)
+            panels[2].plot(curve["node_u"], _positive(residual), **style)
         _label(panels[0], "Density along the path", "log p(u) − log p(0)   [nats]")
         _label(panels[1], "Pace", "speed / mean speed")
         _label(panels[2], "Distance from a geodesic", "residual per node")

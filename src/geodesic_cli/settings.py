@@ -57,7 +57,7 @@ class InterpolateSettings:
     pacing: str = "path"
     model: str = "clevr-mini"
     size: str | None = None
-    steps: int = 20
+    steps: int = 12
     guidance: float = 1.0
     tol: float = 0.01
     max_steps: int = 30
@@ -83,7 +83,7 @@ class InterpolateSettings:
         _one_of("pacing", self.pacing, PACINGS)
         _at_least("frames", self.frames, 2, "The two images are the first and the last frame.")
         _at_least("nodes", self.nodes, 5, "17 is enough for most paths.")
-        _at_least("steps", self.steps, 1, "20 keeps an image to a fraction of a gray level.")
+        _at_least("steps", self.steps, 1, "12 keeps an image to a fraction of a gray level.")
         _at_least("max-steps", self.max_steps, 1, "30 is enough up to a bend of about 4.")
         _between("bend", self.bend, 0, 1000, "0 is slerp; 1 to 4 is useful.")
         if self.alpha is not None:

@@ -3,7 +3,7 @@
 The embedded `clevr-mini` takes the same path as Stable Diffusion: it is a folder in diffusers' layout.
 """
 
-import json
+import warnings
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -108,9 +108,7 @@ def load(name: str = "clevr-mini", device: str = "auto", dtype: str = "auto") ->
 
 
 def _read_parts(source: str, name: str, precision: torch.dtype) -> dict[str, Any]:
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
     from diffusers.utils import logging as diffusers_logging
-    from transformers import CLIPTextModel, CLIPTokenizer
     from transformers.utils import logging as transformers_logging
 
     diffusers_logging.set_verbosity_error()
@@ -118,23 +116,32 @@ def _read_parts(source: str, name: str, precision: torch.dtype) -> dict[str, Any
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        return {
-            "vae": AutoencoderKL.from_pretrained(
-                source, subfolder="vae", use_safetensors=True, torch_dtype=precision, low_cpu_mem_usage=False
-            ),
-            "text_encoder": CLIPTextModel.from_pretrained(
-                source, subfolder="text_encoder", use_safetensors=True, dtype=precision
-            ),
-            "tokenizer": CLIPTokenizer.from_pretrained(source, subfolder="tokenizer"),
-            "unet": UNet2DConditionModel.from_pretrained(
-                source, subfolder="unet", use_safetensors=True, torch_dtype=precision, low_cpu_mem_usage=False
-            ),
-            "scheduler": DDIMScheduler.from_pretrained(source, subfolder="scheduler"),
-        }
-    except (OSError, ValueError, json.JSONDecodeError) as reason:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what these libraries have to say to each other
+            return _from_pretrained(source, precision)
+    except (OSError, ValueError) as reason:
         first = str(reason).strip().splitlines()[0].rstrip(".")
         raise ModelError(
             f"The model {name!r} could not be read from {source} ({first}).",
             "If it is a Hub model and this machine is offline, download it elsewhere in diffusers' layout "
             "(safetensors) and pass its folder to --model; --model clevr-mini works without any download.",
         ) from reason
+
+
+def _from_pretrained(source: str, precision: torch.dtype) -> dict[str, Any]:
+    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    return {
+        "vae": AutoencoderKL.from_pretrained(
+            source, subfolder="vae", use_safetensors=True, torch_dtype=precision, low_cpu_mem_usage=False
+        ),
+        "text_encoder": CLIPTextModel.from_pretrained(
+            source, subfolder="text_encoder", use_safetensors=True, dtype=precision
+        ),
+        "tokenizer": CLIPTokenizer.from_pretrained(source, subfolder="tokenizer"),
+        "unet": UNet2DConditionModel.from_pretrained(
+            source, subfolder="unet", use_safetensors=True, torch_dtype=precision, low_cpu_mem_usage=False
+        ),
+        "scheduler": DDIMScheduler.from_pretrained(source, subfolder="scheduler"),
+    }

@@ -11,6 +11,7 @@ from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Blend, RadialProfile, Scaled, Score, Sum
 from geodesic_cli.geometry.ivp import RK4, Euler, Motion, Stepper, solve_ivp
 from geodesic_cli.geometry.metric import DensityMetric, Residual, bending
+from geodesic_cli.geometry.perturbation import perturb
 from geodesic_cli.geometry.relax import PathSolver, Relaxation, SemiImplicit
 from geodesic_cli.geometry.solution import Solution, Status, Step
 from geodesic_cli.geometry.space import Euclidean, Space, Sphere
@@ -40,6 +41,7 @@ __all__ = [
     "Sum",
     "analyse",
     "bending",
+    "perturb",
     "solve_bvp",
     "solve_ivp",
 ]

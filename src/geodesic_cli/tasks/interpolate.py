@@ -23,7 +23,18 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.geometry import Step
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.tasks.checkpoint import pack, unpack
-from geodesic_cli.tasks.paths import Ends, Path, PathReport, Problem, clean, embed, even_positions, positions
+from geodesic_cli.tasks.paths import (
+    DENSE,
+    Ends,
+    Path,
+    PathReport,
+    Problem,
+    clean,
+    embed,
+    evaluations_to_measure,
+    even_positions,
+    positions,
+)
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import RunDirectory
 
@@ -134,7 +145,8 @@ class _Work:
         problem = Problem.between(
             model, ends, bend=s.bend, alpha=s.alpha, nodes=s.nodes, guidance=s.guidance, seed=s.seed
         )
-        spent += s.nodes
+        branches = 2 if s.guidance != 1 else 1  # guidance calls the network with and without the prompt
+        spent += branches * s.nodes
         history: list[tuple[int, float, float]] = []  # score evaluations, residual, log length of every step
         made: dict[str, Path] = {}
         wanted = ("lerp", "slerp", "geodesic") if s.compare else (s.method,)
@@ -143,14 +155,17 @@ class _Work:
         made |= {name: getattr(problem, name)() for name in wanted if name != "geodesic"}
         path = made[s.method]
         reports = {name: problem.measure(made[name]) for name in wanted}
-        spent += 2 * s.nodes * len(wanted) + (path.solution.score_calls if path.solution else 0)
+        spent += branches * sum(evaluations_to_measure(made[name]) for name in wanted)
+        spent += branches * sum(one.solution.score_calls for one in made.values() if one.solution)
         rows: dict[str, Tensor] = {}
         u = positions(s.frames)
         for name in (*(other for other in wanted if other != s.method), s.method):
             if s.pacing == "even":
                 u = even_positions(model, ends, made[name], s.frames, s.steps, s.guidance)
             rows[name] = self._frames(model, ends, made[name], u, main=name == s.method)
-        decoded = len(wanted) * (s.steps + 1) * (s.frames - 2)
+        each = branches * (s.steps + 1)
+        decoded = len(wanted) * each * (s.frames - 2)
+        paced = len(wanted) * each * (DENSE * (s.frames - 1) - 1) if s.pacing == "even" else 0
         status = path.solution.status.value if path.solution else f"{s.method} needs no solving."
         metrics = {
             "method": s.method,
@@ -164,7 +179,7 @@ class _Work:
             "reconstruction_psnr": list(ends.psnr),
             "steps": path.solution.steps if path.solution else 0,
             "score_evaluations": path.solution.score_calls if path.solution else 0,
-            "evaluations": {"path": spent, "frames": decoded},
+            "evaluations": {"path": spent, "pacing": paced, "frames": decoded},
             "paths": {name: asdict(report) for name, report in reports.items()},
             "seconds": round(time.monotonic() - began, 3),
         }
@@ -172,7 +187,7 @@ class _Work:
         if self.directory is None:
             return result
         self._write(self.directory, ends, result, reports, {name: rows[name] for name in wanted}, history)
-        self.directory.finish(status, metrics, evaluations=spent + decoded)
+        self.directory.finish(status, metrics, evaluations=spent + paced + decoded)
         return Interpolation(rows[s.method], u, path, reports[s.method], metrics, status, self.directory.folder)
 
     def _fit(self, model: LatentDiffusion, read: list[Tensor]) -> Tensor:

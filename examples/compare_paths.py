@@ -1,0 +1,172 @@
+"""Lerp, slerp and the geodesic over many pairs of rendered scenes: the table of the README.
+
+    python examples/compare_paths.py [--pairs 50] [--tau 0.6] [--bends 0.5 1 2] [--out comparison]
+
+Half of the pairs are one object moved, half are different objects. All methods share one inversion and one decoder.
+`scenes.fit` judges the inner frames; jumps are steps between frames in the autoencoder's latents, as a share of the
+distance between the ends. Every pair is on disk when it is done, and a run that was stopped goes on.
+"""
+
+import argparse
+import json
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from geodesic_cli.diffusion import LatentDiffusion, load
+from geodesic_cli.media import sheet, write_png
+from geodesic_cli.scenes import Scene, fit_all, render, sample
+from geodesic_cli.tasks.paths import Problem, clean, embed, even_positions, positions
+
+HELD_OUT = 70_001
+
+
+def make_pairs(count: int) -> list[tuple[Scene, Scene]]:
+    """Even numbers: one object that has moved, turned and kept its size. Odd numbers: two different objects."""
+    drawn = sample(2 * count, torch.Generator().manual_seed(HELD_OUT))
+    pairs = []
+    for k, (a, b) in enumerate(zip(drawn[:count], drawn[count:], strict=True)):
+        there = b.solids[0]
+        moved = replace(a.solids[0], x=there.x, y=there.y, rotation=there.rotation)
+        pairs.append((a, Scene((moved,)) if k % 2 == 0 else b))
+    return pairs
+
+
+def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.Namespace, picture: Path) -> dict:
+    """All methods on one pair, in both pacings."""
+    images = render(list(pair))
+    prompts = tuple(scene.caption for scene in pair)
+    ends = embed(model, images, prompts, options.tau, options.steps)
+    problems = {
+        f"geodesic {bend:g}": Problem.between(model, ends, bend=bend, alpha=None, nodes=17, guidance=1.0, seed=0)
+        for bend in options.bends
+    }
+    first = next(iter(problems.values()))
+    paths = {"lerp": (first, first.lerp()), "slerp": (first, first.slerp())}
+    paths |= {name: (problem, problem.geodesic(tol=0.01, max_steps=40)) for name, problem in problems.items()}
+    bounds = fit_all(model.decode(ends.z, ends.shape).cpu())
+    result: dict = {"captions": prompts, "ends": [f.error for f in bounds], "methods": {}}
+    rows = []
+
+    def judge(z: torch.Tensor) -> tuple[dict, torch.Tensor]:
+        frames = model.decode(z, ends.shape).cpu()
+        chord = float((ends.z[1] - ends.z[0]).norm())
+        jump = float((z[1:] - z[:-1]).norm(dim=1).max()) / chord
+        return {"fit": [f.error for f in fit_all(frames[1:-1])], "jump": jump}, frames
+
+    blend = torch.lerp(ends.z[0], ends.z[1], positions(options.frames).to(ends.z.dtype)[:, None])
+    blended, frames = judge(blend)  # its steps are even as they are
+    result["methods"]["blend of clean latents"] = {"path": blended, "even": blended}
+    rows.append(frames)
+    for name, (problem, path) in paths.items():
+        report = problem.measure(path)
+        solved = path.solution
+        entry = {
+            "score_evaluations": solved.score_calls if solved else 0,
+            "status": solved.status.name if solved else None,
+            "residual": report.relative_residual,
+            "min_log_density": report.min_log_density,
+            "mean_log_density": report.mean_log_density,
+            "euclidean_length": report.euclidean_length,
+            "alpha": path.alpha,
+        }
+        for pacing in ("path", "even"):
+            u = positions(options.frames)
+            if pacing == "even":
+                u = even_positions(model, ends, path, options.frames, options.steps, 1.0)
+            entry[pacing], frames = judge(clean(model, ends, path, u, options.steps, 1.0))
+        rows.append(frames)
+        result["methods"][name] = entry
+    write_png(sheet(rows, list(result["methods"])), picture)
+    return result
+
+
+def table(results: list[dict]) -> str:
+    """Markdown: one row a method and pacing, over all pairs."""
+    worst = max(max(r["ends"]) for r in results)
+    middle = statistics.median(e for r in results for e in r["ends"])
+    lines = [
+        f"{len(results)} pairs; fit error of the ends' reconstructions: median {middle:.2f}, worst {worst:.2f}.",
+        "",
+        "| method | pacing | fit error: median | mean ± s.e. | above worst reconstruction | empty | largest jump "
+        "| min log p | mean log p | length | evaluations a node |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for pacing in ("path", "even"):
+        for name in results[0]["methods"]:
+            runs = [r["methods"][name] for r in results]
+            errors = [e for r in runs for e in r[pacing]["fit"]]
+            means = [statistics.mean(r[pacing]["fit"]) for r in runs]
+            spread = statistics.stdev(means) / len(means) ** 0.5 if len(means) > 1 else 0.0
+            above = sum(e > worst for e in errors) / len(errors)
+            empty = sum(e > 0.95 for e in errors) / len(errors)
+            columns = [
+                f"{statistics.median(errors):.2f}",
+                f"{statistics.mean(means):.2f} ± {spread:.2f}",
+                f"{100 * above:.0f}%",
+                f"{100 * empty:.0f}%",
+                f"{statistics.mean(r[pacing]['jump'] for r in runs):.2f}",
+                *(
+                    f"{statistics.mean(r[key] for r in runs) / scale:.1f}" if key in runs[0] else "-"
+                    for key, scale in (
+                        ("min_log_density", 1),
+                        ("mean_log_density", 1),
+                        ("euclidean_length", 1),
+                        ("score_evaluations", 17),
+                    )
+                ),
+            ]
+            lines.append(f"| {name} | {pacing} | " + " | ".join(columns) + " |")
+    lines += [
+        "",
+        "| geodesic | converged | most evaluations a node | worst residual | denser than slerp: min | mean | both |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in (n for n in results[0]["methods"] if n.startswith("geodesic")):
+        runs = [(r["methods"][name], r["methods"]["slerp"]) for r in results]
+        better = [
+            (g["min_log_density"] >= s["min_log_density"], g["mean_log_density"] > s["mean_log_density"])
+            for g, s in runs
+        ]
+        shares = [sum(b[0] for b in better), sum(b[1] for b in better), sum(all(b) for b in better)]
+        lines.append(
+            f"| {name} | {100 * sum(g['status'] == 'CONVERGED' for g, _ in runs) / len(runs):.0f}% "
+            f"| {max(g['score_evaluations'] for g, _ in runs) / 17:.1f} | {max(g['residual'] for g, _ in runs):.3f} | "
+            + " | ".join(f"{100 * share / len(runs):.0f}%" for share in shares)
+            + " |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Study the pairs that are not done yet, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="clevr-mini")
+    parser.add_argument("--pairs", type=int, default=50)
+    parser.add_argument("--first", type=int, default=0, help="with --stride: share the pairs among processes")
+    parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--tau", type=float, default=0.6)
+    parser.add_argument("--bends", type=float, nargs="+", default=[0.5, 1.0, 2.0])
+    parser.add_argument("--frames", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--out", type=Path, default=Path("comparison"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    model = load(options.model)
+    pairs = make_pairs(options.pairs)
+    for k in range(options.first, options.pairs, options.stride):
+        target = options.out / f"pair-{k:03d}.json"
+        if not target.exists():
+            result = study(model, pairs[k], options, target.with_suffix(".png"))
+            target.write_text(json.dumps(result) + "\n")
+    done = sorted(options.out.glob("pair-*.json"))
+    results = [json.loads(path.read_text()) for path in done]
+    text = table(results)
+    (options.out / "table.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

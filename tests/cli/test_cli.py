@@ -1,0 +1,281 @@
+"""The command line as a person uses it: in a process of its own, with its exit codes and its sentences."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from geodesic_cli import media
+from geodesic_cli.__main__ import main
+from geodesic_cli.cli.app import app
+from geodesic_cli.errors import GeodesicError
+
+QUICK = ["--frames", "3", "--nodes", "7", "--steps", "4", "--device", "cpu"]
+
+
+def geodesic(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "geodesic_cli", *arguments],
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one sentence with which the command line refuses; exit code 1, no traceback, nothing on stdout."""
+    before, sys.argv = sys.argv, ["geodesic", *arguments]
+    try:
+        with pytest.raises(SystemExit) as stop:
+            main()
+    finally:
+        sys.argv = before
+    assert stop.value.code == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    last = printed.err.strip().splitlines()[-1]
+    assert last.startswith("Error: ")
+    assert "Traceback" not in printed.err
+    return last
+
+
+def test_a_first_run_prints_a_table_and_leaves_a_folder(files: tuple[str, str], tmp_path: Path) -> None:
+    done = geodesic("interpolate", *files, *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "mean log p" in done.stdout
+    assert "runs/a-to-b/sheet.png" in done.stdout
+    assert (tmp_path / "runs" / "a-to-b" / "video.mp4").is_file()
+    for stage in ("Encoding", "Solving", "Drawing geodesic", "Writing"):
+        assert stage in done.stderr
+    assert "/s)" in done.stderr  # evaluations per second
+    assert "\x1b" not in done.stderr + done.stdout  # plain lines where there is no terminal
+
+
+def test_json_is_all_there_is_on_stdout(files: tuple[str, str], tmp_path: Path) -> None:
+    done = geodesic("interpolate", *files, *QUICK, "--json", "--out", "o", cwd=tmp_path)
+    assert json.loads(done.stdout)["frames"] == 3
+    assert json.loads(done.stdout)["folder"] == "o"
+
+
+def test_two_runs_with_one_seed_give_the_same_bytes(files: tuple[str, str], tmp_path: Path) -> None:
+    for out in ("one", "two"):
+        assert geodesic("interpolate", *files, *QUICK, "--out", out, cwd=tmp_path).returncode == 0
+    names = ["path.safetensors", "sheet.png", "video.mp4", "video.gif", "density.png", "frames/00001.png"]
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_a_killed_run_goes_on_with_resume(files: tuple[str, str], tmp_path: Path) -> None:
+    arguments = ["interpolate", *files, "--frames", "9", "--device", "cpu", "--out", "killed"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "geodesic_cli", *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    for _ in range(1200):
+        if (tmp_path / "killed" / "checkpoint" / "step.safetensors").exists() or running.poll() is not None:
+            break
+        time.sleep(0.05)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    resumed = geodesic(*arguments, "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    whole = geodesic(*arguments[:-1], "whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    for name in ("path.safetensors", "sheet.png", "video.mp4", "convergence.png"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_info_reads_back_how_a_frame_was_made(files: tuple[str, str], tmp_path: Path) -> None:
+    assert geodesic("interpolate", *files, *QUICK, "--out", "o", "--tau", "0.5", cwd=tmp_path).returncode == 0
+    done = geodesic("info", "o/frames/00001.png", cwd=tmp_path)
+    about = json.loads(done.stdout)
+    assert about["settings"]["tau"] == 0.5
+    assert about["u"] == 0.5
+
+
+def test_a_config_file_repeats_a_run_and_options_and_variables_win(files: tuple[str, str], tmp_path: Path) -> None:
+    assert geodesic("interpolate", *files, *QUICK, "--out", "first", "--tau", "0.5", cwd=tmp_path).returncode == 0
+    done = geodesic("interpolate", "--config", "first/config.toml", "--out", "second", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("path.safetensors", "video.mp4"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+    third = geodesic(
+        "interpolate", "--config", "first/config.toml", "--out", "third", "--frames", "4", "--json",
+        cwd=tmp_path, GEODESIC_INTERPOLATE_FRAMES="5", GEODESIC_INTERPOLATE_TAU="0.4",
+    )  # fmt: skip
+    assert (json.loads(third.stdout)["frames"], json.loads(third.stdout)["tau"]) == (4, 0.4)
+
+
+def test_a_config_file_with_a_misspelt_key_names_the_nearest(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text("frmaes = 3\n")
+    assert "Did you mean 'frames'?" in refused(capsys, "interpolate", *files, "--config", str(config))
+    config.write_text("frames = \n")
+    assert "is not TOML" in refused(capsys, "interpolate", *files, "--config", str(config))
+    assert "cannot be read" in refused(capsys, "interpolate", *files, "--config", str(tmp_path / "no.toml"))
+
+
+def test_strict_exits_with_three_when_the_path_did_not_converge(files: tuple[str, str], tmp_path: Path) -> None:
+    hard = ["--bend", "4", "--max-steps", "1", "--tol", "1e-6"]
+    done = geodesic("interpolate", *files, *QUICK, *hard, "--out", "o", "--strict", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "allow more steps" in done.stderr
+    assert (tmp_path / "o" / "sheet.png").is_file()
+    assert geodesic("interpolate", *files, *QUICK, *hard, "--out", "p", cwd=tmp_path).returncode == 0
+
+
+def test_missing_file(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "interpolate", files[0], str(tmp_path / "no.png"), "--out", str(tmp_path / "o"))
+    assert "no.png does not exist" in said
+    assert not (tmp_path / "o").exists()
+
+
+def test_text_file_named_png(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.png").write_text("dear diary")
+    assert "text.png" in refused(capsys, "interpolate", files[0], str(tmp_path / "text.png"))
+
+
+def test_one_pixel(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    assert "1x1" in refused(capsys, "interpolate", files[0], str(tmp_path / "dot.png"))
+
+
+@pytest.mark.parametrize("kind", ["rgba", "sixteen", "cmyk", "rotated"])
+def test_odd_but_honest_images_are_read_as_people_see_them(files: tuple[str, str], tmp_path: Path, kind: str) -> None:
+    plain = media.read_image(files[0])
+    path = tmp_path / ("odd.jpg" if kind in ("cmyk", "rotated") else "odd.png")
+    picture = Image.open(files[0]).convert("RGB")
+    if kind == "rgba":
+        picture.putalpha(255)
+        picture.save(path)
+    elif kind == "sixteen":
+        gray = (plain.mean(0) * 65535).round().to(torch.int32).numpy().astype("uint16")
+        Image.fromarray(gray).save(path)
+        plain = plain.mean(0).expand(3, -1, -1)
+    elif kind == "cmyk":
+        picture.convert("CMYK").save(path, quality=100)
+    else:
+        exif = Image.Exif()
+        exif[0x0112] = 6  # shown after a quarter turn to the right
+        picture.rotate(90, expand=True).save(path, exif=exif, quality=100)
+    assert media.psnr(media.read_image(path), plain) > 25
+    runner = CliRunner()
+    done = runner.invoke(app, ["interpolate", str(path), files[1], *QUICK, "--out", str(tmp_path / kind)])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / kind / "frames" / "00002.png").is_file()
+
+
+def test_two_sizes(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (96, 48)).save(tmp_path / "wide.png")
+    said = refused(capsys, "interpolate", files[0], str(tmp_path / "wide.png"))
+    assert "64x64" in said
+    assert "96x48" in said
+    assert "--size" in said
+
+
+def test_output_folder_in_use(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "thesis.tex").write_text("all my work")
+    said = refused(capsys, "interpolate", *files, *QUICK, "--out", str(tmp_path / "o"))
+    assert "is not empty" in said
+    assert (tmp_path / "o" / "thesis.tex").read_text() == "all my work"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--frames", "1"], "--frames needs at least 2; got 1."),
+        (["--alpha", "-1"], "--alpha takes numbers from 0"),
+        (["--size", "huge"], "huge"),
+        (["--model", "sd51"], "clevr-mini"),
+        (["--device", "abacus"], "abacus"),
+        (["--method", "slrep"], "Did you mean 'slerp'?"),
+        (["--resume", "--overwrite"], "--resume or --overwrite"),
+    ],
+)
+def test_bad_options_are_one_sentence(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert words in refused(capsys, "interpolate", *files, "--out", str(tmp_path / "o"), *arguments)
+
+
+def test_a_wrong_number_of_images_is_refused(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "two images; got 1" in refused(capsys, "interpolate", files[0])
+    assert "two images; got 3" in refused(capsys, "interpolate", *files, files[0])
+
+
+def test_an_unknown_option_is_a_usage_error_with_the_nearest_one(files: tuple[str, str], tmp_path: Path) -> None:
+    done = geodesic("interpolate", *files, "--frame", "3", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--frames" in done.stderr
+
+
+def test_a_bug_of_ours_keeps_its_traceback(files: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("geodesic_cli.tasks.interpolate.run", broken)
+    monkeypatch.setattr(sys, "argv", ["geodesic", "interpolate", *files])
+    with pytest.raises(ZeroDivisionError):
+        main()
+
+
+def test_an_interrupted_run_says_how_to_go_on(files: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("geodesic_cli.tasks.interpolate.run", interrupted)
+    done = CliRunner().invoke(app, ["interpolate", *files, "--out", "somewhere"])
+    assert done.exit_code == 130
+    assert "--resume" in done.stderr
+
+
+def test_nothing_is_written_outside_the_output_folder(files: tuple[str, str], tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    before = set(tmp_path.rglob("*"))
+    done = geodesic("interpolate", *files, *QUICK, "--out", "o", cwd=tmp_path, HOME=str(home), TMPDIR=str(home))
+    assert done.returncode == 0, done.stderr
+    new = {path.relative_to(tmp_path).parts[0] for path in set(tmp_path.rglob("*")) - before}
+    caches = {path.relative_to(home).parts[0] for path in home.rglob("*")}
+    assert new <= {"o", "home"}
+    assert caches <= {".cache", ".config"}  # matplotlib's font list
+
+
+def test_help_shows_examples_and_every_command() -> None:
+    done = CliRunner().invoke(app, ["-h"])
+    assert done.exit_code == 0
+    assert "geodesic interpolate a.png b.png\n" in done.output
+    assert "info" in done.output
+    detail = CliRunner().invoke(app, ["interpolate", "--help"])
+    assert "geodesic interpolate a.png b.png\n" in detail.output
+
+
+def test_errors_say_needed_got_and_do_in_one_line() -> None:
+    error = GeodesicError("A thing is needed, got none.", "Pass one.")
+    assert str(error) == "A thing is needed, got none. Pass one."
+
+
+def test_the_script_is_installed_under_its_name() -> None:
+    found = shutil.which("geodesic", path=str(Path(sys.executable).parent))
+    if found is None:
+        pytest.skip("the package is not installed here, it runs from its sources")
+    assert subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout.startswith(
+        "geodesic"
+    )

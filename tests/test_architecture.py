@@ -1,0 +1,113 @@
+"""The import law: arrows only go down, and the command line answers before torch is imported."""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "geodesic_cli"
+
+# Room -> (rooms of the package it may import, third-party packages it may import). Standard library: everybody.
+FLOORS: dict[str, tuple[set[str], set[str]]] = {
+    "__init__": (set(), set()),
+    "__main__": ({"errors", "cli"}, set()),
+    "errors": (set(), set()),
+    "settings": ({"errors"}, set()),
+    "geometry": ({"geometry", "errors"}, {"torch"}),
+    "diffusion": ({"diffusion", "geometry", "errors"}, {"torch", "diffusers", "transformers", "peft", "safetensors"}),
+    "scenes": ({"scenes", "errors"}, {"torch"}),
+    "media": ({"errors"}, {"torch", "numpy", "PIL", "av"}),
+    "plots": ({"errors"}, {"numpy", "matplotlib"}),
+    "tasks": (
+        {"tasks", "geometry", "diffusion", "scenes", "media", "plots", "settings", "errors"},
+        {"torch", "safetensors"},
+    ),
+    "cli": ({"cli", "tasks", "settings", "errors", "media"}, {"typer", "rich"}),
+}
+
+
+def imports(path: Path) -> set[tuple[str, str]]:
+    """(package, room) for every import of a file; room is empty for other packages."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} uses a relative import"
+            module = node.module or ""
+            names = [f"{module}.{a.name}" for a in node.names] if module == "geodesic_cli" else [module]
+        else:
+            continue
+        for name in names:
+            package, _, rest = name.partition(".")
+            found.add((package, rest.partition(".")[0]))
+    return found
+
+
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_file_imports_only_from_its_own_floor_and_below(path: Path) -> None:
+    room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    rooms, packages = FLOORS[room]
+    for package, other in imports(path):
+        if package == "geodesic_cli":
+            # The version is the package's own and belongs to no room.
+            assert other in rooms | {"__version__"}, f"{room} must not import geodesic_cli.{other}"
+        elif package not in sys.stdlib_module_names:
+            assert package in packages, f"{room} must not import {package}"
+
+
+def test_the_architecture_table_names_every_room() -> None:
+    rooms = {path.relative_to(SOURCE).parts[0].removesuffix(".py") for path in FILES}
+    assert rooms == set(FLOORS)
+
+
+def test_nothing_in_the_library_prints() -> None:
+    for path in FILES:
+        calls = [
+            node
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+        ]
+        assert not calls, f"{path} prints"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["interpolate", "--help"], ["--version"]])
+def test_help_imports_no_torch(arguments: list[str]) -> None:
+    code = (
+        "import sys\n"
+        f"sys.argv = ['geodesic', *{arguments!r}]\n"
+        "from geodesic_cli.__main__ import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        "heavy = {'torch', 'diffusers', 'transformers', 'numpy', 'PIL', 'matplotlib', 'av'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_package_is_instant_and_brings_nothing_along() -> None:
+    code = "import sys, geodesic_cli; assert not {'torch', 'typer', 'dataclasses'} & set(sys.modules)"
+    subprocess.run(
+        [sys.executable, "-S", "-c", f"sys = __import__('sys'); sys.path[:0] = {sys.path!r}; {code}"], check=True
+    )
+
+
+def test_help_answers_in_the_time_of_a_bare_interpreter_plus_a_third_of_a_second() -> None:
+    def seconds(code: str) -> float:
+        best = float("inf")
+        for _ in range(3):
+            begin = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+            best = min(best, time.perf_counter() - begin)
+        return best
+
+    program = "import sys; sys.argv = ['geodesic', '--help']; from geodesic_cli.__main__ import main\n"
+    # The best of three, and relative to an empty program, because test machines are shared and noisy.
+    assert seconds(program + "try:\n    main()\nexcept SystemExit:\n    pass") < seconds("pass") + 0.35

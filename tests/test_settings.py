@@ -1,0 +1,59 @@
+"""Settings: every bad value is one sentence, every default stands in one place."""
+
+import inspect
+from dataclasses import fields
+
+import pytest
+
+from geodesic_cli.cli.interpolate import interpolate
+from geodesic_cli.errors import InputError
+from geodesic_cli.settings import InterpolateSettings, from_mapping
+
+PAIR = ("a.png", "b.png")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"frames": 1}, "--frames needs at least 2; got 1. The two images are the first and the last frame."),
+        ({"alpha": -1.0}, "--alpha takes numbers from 0 to 1e+06; got -1."),
+        ({"alpha": float("nan")}, "--alpha takes numbers from 0 to 1e+06; got nan."),
+        ({"bend": -0.1}, "--bend takes numbers from 0 to 1000; got -0.1. 0 is slerp; 1 to 4 is useful."),
+        ({"tau": 0.0}, "--tau takes numbers above 0 and up to 1; got 0."),
+        ({"tau": 1.2}, "--tau takes numbers above 0 and up to 1; got 1.2."),
+        ({"nodes": 2}, "--nodes needs at least 5; got 2."),
+        ({"steps": 0}, "--steps needs at least 1; got 0."),
+        ({"max_steps": 0}, "--max-steps needs at least 1; got 0."),
+        ({"tol": 0.0}, "--tol takes numbers above 0"),
+        ({"fps": 0.0}, "--fps takes numbers above 0"),
+        ({"guidance": -1.0}, "--guidance takes numbers from 0 to 100"),
+        ({"method": "slep"}, "--method is one of geodesic, slerp, lerp; got 'slep'. Did you mean 'slerp'?"),
+        ({"pacing": "evn"}, "--pacing is one of path, even; got 'evn'. Did you mean 'even'?"),
+        ({"prompt": ("a", "b", "c")}, "at most two prompts; got 3. Pass --prompt once for both images"),
+        ({"images": ("a.png",)}, "needs two images; got 1."),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_one_sentence_with_what_would(changes: dict, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        InterpolateSettings(**{"images": PAIR, **changes})
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_key_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(InputError, match=r"no setting 'frmaes'. Did you mean 'frames'\?"):
+        from_mapping({"images": ["a", "b"], "frmaes": 9})
+
+
+def test_a_mapping_gives_the_settings_that_it_names() -> None:
+    made = from_mapping({"images": ["a", "b"], "prompt": ["x"], "tau": 0.4})
+    assert made == InterpolateSettings(images=("a", "b"), prompt=("x",), tau=0.4)
+
+
+def test_options_are_the_settings_by_name_and_by_default() -> None:
+    parameters = inspect.signature(interpolate).parameters
+    only_on_the_command_line = {"strict", "as_json", "config"}
+    assert set(parameters) - only_on_the_command_line == {field.name for field in fields(InterpolateSettings)}
+    for field in fields(InterpolateSettings):
+        if field.name not in ("images", "prompt"):
+            assert parameters[field.name].default == field.default, field.name
