@@ -32,10 +32,8 @@ def main() -> None:
     for bend in (0.0, 1.0, 4.0):
         problem = Problem.between(model, ends, bend=bend, alpha=None, nodes=17, guidance=1.0, seed=0)
         path = problem.geodesic(tol=0.01, max_steps=40)
-        report = problem.measure(path)
-        print(
-            f"bend {bend}: alpha {path.alpha:.4g}, mean log p {report.mean_log_density:+.1f}, length {report.length:.2f}"
-        )
+        density = problem.measure(path).mean_log_density
+        print(f"bend {bend}: alpha {path.alpha:.4g}, mean log p {density:+.1f} nats: {path.solution.status.value}")
         rows.append(model.decode(clean(model, ends, path, positions(9), 12, 1.0), ends.shape))
     target = sys.argv[1] if len(sys.argv) > 1 else "bends.png"
     write_png(sheet(rows, ["bend 0", "bend 1", "bend 4"]), target)

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "geodesic_cli"
 
 # Room -> (rooms of the package it may import, third-party packages it may import). Standard library: everybody.
 FLOORS: dict[str, tuple[set[str], set[str]]] = {
-    "__init__": (set(), set()),
+    "__init__": ({"tasks"}, set()),  # inside a function: the next tests hold that importing the package costs nothing
     "__main__": ({"errors", "cli"}, set()),
     "errors": (set(), set()),
     "settings": ({"errors"}, set()),
@@ -93,7 +93,7 @@ def test_help_imports_no_torch(arguments: list[str]) -> None:
 
 
 def test_importing_the_package_is_instant_and_brings_nothing_along() -> None:
-    code = "import sys, geodesic_cli; assert not {'torch', 'typer', 'dataclasses'} & set(sys.modules)"
+    code = "import sys, geodesic_cli; assert not {'torch', 'typer', 'diffusers'} & set(sys.modules)"
     subprocess.run(
         [sys.executable, "-S", "-c", f"sys = __import__('sys'); sys.path[:0] = {sys.path!r}; {code}"], check=True
     )
@@ -111,3 +111,12 @@ def test_help_answers_in_the_time_of_a_bare_interpreter_plus_a_third_of_a_second
     program = "import sys; sys.argv = ['geodesic', '--help']; from geodesic_cli.__main__ import main\n"
     # The best of three, and relative to an empty program, because test machines are shared and noisy.
     assert seconds(program + "try:\n    main()\nexcept SystemExit:\n    pass") < seconds("pass") + 0.35
+
+
+def test_the_verbs_are_attributes_of_the_package_and_others_are_not() -> None:
+    import geodesic_cli
+    from geodesic_cli.tasks.interpolate import interpolate
+
+    assert geodesic_cli.interpolate is interpolate
+    with pytest.raises(AttributeError, match="extrapulate"):
+        geodesic_cli.extrapulate  # noqa: B018
