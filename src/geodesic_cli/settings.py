@@ -50,11 +50,11 @@ class InterpolateSettings:
     method: str = "geodesic"
     compare: bool = False
     frames: int = 17
-    bend: float = 1.0
+    bend: float = 4.0
     alpha: float | None = None
-    tau: float = 0.6
+    tau: float = 0.4
     nodes: int = 17
-    pacing: str = "path"
+    pacing: str = "even"
     model: str = "clevr-mini"
     size: str | None = None
     steps: int = 12
@@ -88,7 +88,7 @@ class InterpolateSettings:
         _between("bend", self.bend, 0, 1000, "0 is slerp; 1 to 4 is useful.")
         if self.alpha is not None:
             _between("alpha", self.alpha, 0, 1e6, "0 is slerp; or pass --bend, which needs no knowledge of the model.")
-        _between("tau", self.tau, 0, 1, "0.6 is a good start.", open_below=True)
+        _between("tau", self.tau, 0, 1, "0.4 is a good start.", open_below=True)
         _between("tol", self.tol, 0, 1, "0.01 is a good start.", open_below=True)
         _between("guidance", self.guidance, 0, 100, "1 is the plain conditional density.")
         _between("fps", self.fps, 0, 240, "8 shows each frame for an eighth of a second.", open_below=True)

@@ -47,6 +47,10 @@ def test_chunks_and_the_order_of_a_batch_do_not_change_a_score() -> None:
     whole = DiffusionScore(NoisePredictor(network, network.schedule, batch=64), SHAPE, 0.6, conditioning())(x, u)
     parts = DiffusionScore(NoisePredictor(network, network.schedule, batch=2), SHAPE, 0.6, conditioning())(x, u)
     assert torch.equal(whole, parts)
+    few = NoisePredictor(network, network.schedule, numbers=60)  # a latent has 24 numbers, so two go at once
+    calls = network.calls
+    assert torch.equal(whole, DiffusionScore(few, SHAPE, 0.6, conditioning())(x, u))
+    assert network.calls == calls + 4
     order = torch.tensor([3, 0, 6, 1, 5, 2, 4])
     score = DiffusionScore(NoisePredictor(network, network.schedule), SHAPE, 0.6, conditioning())
     assert torch.equal(score(x[order], u[order]), whole[order])

@@ -16,7 +16,7 @@ from geodesic_cli.tasks.interpolate import Interpolation, free_folder, interpola
 from geodesic_cli.tasks.paths import Problem, clean, embed, evaluations_to_measure, even_positions, positions
 from geodesic_cli.tasks.progress import Silent
 
-QUICK = {"frames": 5, "nodes": 9, "steps": 6}
+QUICK = {"frames": 5, "nodes": 9, "steps": 6, "tau": 0.6, "bend": 1.0, "pacing": "path"}
 PROMPTS = ("a blue rubber cube", "a yellow rubber cylinder")
 
 
@@ -94,13 +94,13 @@ def test_the_geodesic_solves_its_equation_and_is_shorter_than_slerp(result: Inte
 
 
 def test_a_bend_of_zero_is_slerp(model: LatentDiffusion, pair: Tensor) -> None:
-    straight = interpolate(pair[0], pair[1], model=model, bend=0.0, tol=1e-3, **QUICK)
+    straight = interpolate(pair[0], pair[1], model=model, **{**QUICK, "bend": 0.0, "tol": 1e-3})
     slerp = interpolate(pair[0], pair[1], model=model, method="slerp", **QUICK)
     assert torch.allclose(straight.frames, slerp.frames, atol=0.02)
 
 
 def test_alpha_overrides_bend_and_either_tells_the_other(model: LatentDiffusion, pair: Tensor) -> None:
-    one = interpolate(pair[0], pair[1], model=model, bend=1.5, **QUICK)
+    one = interpolate(pair[0], pair[1], model=model, **{**QUICK, "bend": 1.5})
     other = interpolate(pair[0], pair[1], model=model, alpha=one.path.alpha, **QUICK)
     assert other.path.bend == pytest.approx(1.5)
     assert torch.equal(one.frames, other.frames)
@@ -134,7 +134,7 @@ def test_every_network_evaluation_is_counted(model: LatentDiffusion, pair: Tenso
     counted = replace(model, predict=replace(model.predict, unet=Counting()))
     for guidance in (1.0, 2.0):
         Counting.seen = 0
-        more = {"prompt": PROMPTS, "pacing": "even", "compare": True, "guidance": guidance, **QUICK}
+        more = {**QUICK, "prompt": PROMPTS, "pacing": "even", "compare": True, "guidance": guidance}
         made = interpolate(pair[0], pair[1], model=counted, **more)
         assert Counting.seen == sum(made.metrics["evaluations"].values())
     assert made.metrics["score_evaluations"] == made.path.solution.score_calls
@@ -168,7 +168,7 @@ def test_a_run_writes_everything_that_a_person_looks_for(files: tuple[str, str],
     assert metrics["score_evaluations"] == made.path.solution.score_calls > 0
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["status"] == made.status == "The path satisfies the geodesic equation."
-    assert manifest["settings"]["bend"] == InterpolateSettings(images=files).bend
+    assert manifest["settings"]["fps"] == InterpolateSettings(images=files).fps
     on_disk = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
     assert set(manifest["files"]) | {"manifest.json"} == on_disk | {"manifest.json"}
     read = torch.stack([media.read_image(out / "frames" / f"{k:05d}.png") for k in range(5)])

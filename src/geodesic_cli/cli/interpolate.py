@@ -61,7 +61,9 @@ def interpolate(
     ] = DEFAULT["compare"],
     pacing: Annotated[
         str,
-        _option(help=f"One of {', '.join(PACINGS)}: equal steps along the path, or equal visible steps."),
+        _option(
+            help=f"One of {', '.join(PACINGS)}: equal steps along the path, or equal visible steps (more evaluations)."
+        ),
     ] = DEFAULT["pacing"],
     model: Annotated[
         str, _option(help="clevr-mini (embedded), sd15, sd21-base, a folder in diffusers' layout, or a Hub id.")

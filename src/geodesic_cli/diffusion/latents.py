@@ -18,11 +18,11 @@ class LatentCodec:
 
     Args:
         vae: the autoencoder, in evaluation mode.
-        batch: how many images go through it at once; it bounds memory and never changes a result beyond rounding.
+        pixels: how many pixels go through it at once; it bounds memory and never changes a result beyond rounding.
     """
 
     vae: Any
-    batch: int = 16
+    pixels: int = 2**20
 
     @property
     def channels(self) -> int:
@@ -55,7 +55,7 @@ class LatentCodec:
         shift, scale = self._affine
         parts = [
             self.vae.encode((2 * part - 1).to(self.vae.device, self.vae.dtype)).latent_dist.mode().float()
-            for part in images.split(self.batch)
+            for part in images.split(self._at_once(*images.shape[2:]))
         ]
         return (torch.cat(parts) - shift) * scale
 
@@ -65,9 +65,12 @@ class LatentCodec:
         shift, scale = self._affine
         parts = [
             self.vae.decode((part / scale + shift).to(self.vae.device, self.vae.dtype)).sample.float()
-            for part in z.split(self.batch)
+            for part in z.split(self._at_once(*(side * self.downsampling for side in z.shape[2:])))
         ]
         return (torch.cat(parts) / 2 + 0.5).clamp(0, 1)
+
+    def _at_once(self, height: int, width: int) -> int:
+        return max(1, min(64, self.pixels // (height * width)))
 
     @property
     def _affine(self) -> tuple[float, float]:

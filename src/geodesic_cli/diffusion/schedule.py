@@ -38,7 +38,7 @@ class NoiseSchedule:
             InputError: tau lies outside [0, 1].
         """
         if not 0 <= tau <= 1:
-            raise InputError(f"The noise level tau lies between 0 and 1; got {tau}.", "0.6 is a good start.")
+            raise InputError(f"The noise level tau lies between 0 and 1; got {tau}.", "0.4 is a good start.")
         table = self._noise_to_signal
         position = tau * (len(table) - 1)
         below = min(int(position), len(table) - 2)

@@ -26,13 +26,15 @@ class NoisePredictor:
         unet: a diffusers ``UNet2DConditionModel`` (or a callable alike) in evaluation mode.
         schedule: the noise schedule it was trained with.
         prediction: ``epsilon``, ``v_prediction`` or ``sample``.
-        batch: how many latents go through the network at once; it bounds memory.
+        batch: how many latents go through the network at once, at most.
+        numbers: how many numbers these latents may hold; it bounds the memory for large images.
     """
 
     unet: Any
     schedule: NoiseSchedule
     prediction: str = "epsilon"
     batch: int = 64
+    numbers: int = 2**18
 
     def __post_init__(self) -> None:
         if self.prediction not in ("epsilon", "v_prediction", "sample"):
@@ -43,13 +45,14 @@ class NoisePredictor:
     @torch.no_grad()
     def __call__(self, z: Tensor, timestep: float, condition: Tensor) -> Tensor:
         """Predicted noise for noisy latents z (n, C, H, W) with conditions (n, tokens, width), in the dtype of z."""
+        at_once = max(1, min(self.batch, self.numbers // z[0].numel()))
         parts = [
             self.unet(
                 part.to(self.unet.device, self.unet.dtype),
                 torch.full((len(part),), timestep, device=self.unet.device),
                 encoder_hidden_states=c.to(self.unet.device, self.unet.dtype),
             ).sample.to(z.device, z.dtype)
-            for part, c in zip(z.split(self.batch), condition.split(self.batch), strict=True)
+            for part, c in zip(z.split(at_once), condition.split(at_once), strict=True)
         ]
         output = torch.cat(parts)
         if self.prediction == "epsilon":
@@ -89,7 +92,7 @@ class DiffusionScore:
         """The score (n, d) at points x (n, d) and positions u (n,); dtype and device of x."""
         _, sigma, timestep = self.predict.schedule.level(self.tau)
         if sigma == 0:
-            raise ModelError("The score is not defined on clean data (tau 0).", "Pass a --tau above 0, such as 0.6.")
+            raise ModelError("The score is not defined on clean data (tau 0).", "Pass a --tau above 0, such as 0.4.")
         z = x.to(torch.float32).reshape(-1, *self.shape)
         eps = guided(self.predict, self.conditioning(u), self.null, self.guidance)(z, timestep)
         return (-eps / sigma).reshape(len(x), -1).to(x.dtype)

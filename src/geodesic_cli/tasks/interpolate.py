@@ -24,7 +24,6 @@ from geodesic_cli.geometry import Step
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.tasks.checkpoint import pack, unpack
 from geodesic_cli.tasks.paths import (
-    DENSE,
     Ends,
     Path,
     PathReport,
@@ -32,6 +31,7 @@ from geodesic_cli.tasks.paths import (
     clean,
     embed,
     evaluations_to_measure,
+    evaluations_to_pace,
     even_positions,
     positions,
 )
@@ -163,9 +163,8 @@ class _Work:
             if s.pacing == "even":
                 u = even_positions(model, ends, made[name], s.frames, s.steps, s.guidance)
             rows[name] = self._frames(model, ends, made[name], u, main=name == s.method)
-        each = branches * (s.steps + 1)
-        decoded = len(wanted) * each * (s.frames - 2)
-        paced = len(wanted) * each * (DENSE * (s.frames - 1) - 1) if s.pacing == "even" else 0
+        decoded = branches * len(wanted) * (s.frames - 2) * (s.steps + 1)
+        paced = branches * len(wanted) * evaluations_to_pace(s.frames, s.steps) if s.pacing == "even" else 0
         status = path.solution.status.value if path.solution else f"{s.method} needs no solving."
         metrics = {
             "method": s.method,

@@ -32,7 +32,7 @@ from geodesic_cli.geometry import (
 BUMP = 1e-3
 """Amplitude of the seeded bump of the first path, as a fraction of its length."""
 DENSE = 4
-"""Even pacing looks at this many positions per frame."""
+"""Even pacing looks at this many positions per frame, each carried down in half the steps of a frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +211,11 @@ def evaluations_to_measure(path: Path) -> int:
     return 4 * (nodes - 1) + 1 + (0 if path.profile is None else nodes)
 
 
+def evaluations_to_pace(frames: int, steps: int) -> int:
+    """Network evaluations of `even_positions` at guidance 1."""
+    return (DENSE * (frames - 1) - 1) * (max(1, steps // 2) + 1)
+
+
 def positions(frames: int) -> Tensor:
     """Equal steps in u, float64, exact at both ends."""
     return torch.linspace(0, 1, frames, dtype=torch.float64)
@@ -238,10 +243,10 @@ def even_positions(model: LatentDiffusion, ends: Ends, path: Path, frames: int, 
     """Positions u at which neighbouring frames are equally far apart in the autoencoder's latents.
 
     The autoencoder's latent is the model's own idea of what a picture looks like; it needs no further network. A jump
-    stays a jump, but gets more frames than a part where nothing happens.
+    stays a jump, but gets more frames than a part where nothing happens. `evaluations_to_pace` says what it costs.
     """
     dense = positions(DENSE * (frames - 1) + 1)
-    z = clean(model, ends, path, dense, steps, guidance).double().cpu()
+    z = clean(model, ends, path, dense, max(1, steps // 2), guidance).to("cpu", torch.float64)
     travelled = torch.cat([torch.zeros(1, dtype=torch.float64), (z[1:] - z[:-1]).norm(dim=-1).cumsum(0)])
     if not bool(travelled[-1] > 0):
         return positions(frames)
