@@ -27,7 +27,7 @@ def make_pairs(count: int) -> list[tuple[Scene, Scene]]:
     """Even numbers: one object that has moved, turned and kept its size. Odd numbers: two different objects."""
     drawn = sample(2 * count, torch.Generator().manual_seed(HELD_OUT))
     pairs = []
-    for k, (a, b) in enumerate(zip(drawn[:count], drawn[count:], strict=True)):
+    for k, (a, b) in enumerate(zip(drawn[::2], drawn[1::2], strict=True)):
         there = b.solids[0]
         moved = replace(a.solids[0], x=there.x, y=there.y, rotation=there.rotation)
         pairs.append((a, Scene((moved,)) if k % 2 == 0 else b))
@@ -56,7 +56,7 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.N
         jump = float((z[1:] - z[:-1]).norm(dim=1).max()) / chord
         return {"fit": [f.error for f in fit_all(frames[1:-1])], "jump": jump}, frames
 
-    blend = torch.lerp(ends.z[0], ends.z[1], positions(options.frames).to(ends.z.dtype)[:, None])
+    blend = torch.lerp(ends.z[0], ends.z[1], positions(options.frames).to(ends.z)[:, None])
     blended, frames = judge(blend)  # its steps are even as they are
     result["methods"]["blend of clean latents"] = {"path": blended, "even": blended}
     rows.append(frames)
@@ -67,8 +67,9 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.N
             "score_evaluations": solved.score_calls if solved else 0,
             "status": solved.status.name if solved else None,
             "residual": report.relative_residual,
-            "min_log_density": report.min_log_density,
-            "mean_log_density": report.mean_log_density,
+            "min_excess": report.min_excess,
+            "mean_excess": report.mean_excess,
+            "end_log_density": report.log_density[-1],
             "euclidean_length": report.euclidean_length,
             "alpha": path.alpha,
         }
@@ -90,8 +91,8 @@ def table(results: list[dict]) -> str:
     lines = [
         f"{len(results)} pairs; fit error of the ends' reconstructions: median {middle:.2f}, worst {worst:.2f}.",
         "",
-        "| method | pacing | fit error: median | mean ± s.e. | above worst reconstruction | empty | largest jump "
-        "| min log p | mean log p | length | evaluations a node |",
+        "| method | pacing | fit error: median | mean ± s.e. | above worst reconstruction | unexplained | largest jump "
+        "| min excess log p | mean excess log p | length | score evaluations / nodes |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for pacing in ("path", "even"):
@@ -101,18 +102,18 @@ def table(results: list[dict]) -> str:
             means = [statistics.mean(r[pacing]["fit"]) for r in runs]
             spread = statistics.stdev(means) / len(means) ** 0.5 if len(means) > 1 else 0.0
             above = sum(e > worst for e in errors) / len(errors)
-            empty = sum(e > 0.95 for e in errors) / len(errors)
+            unexplained = sum(e > 0.95 for e in errors) / len(errors)
             columns = [
                 f"{statistics.median(errors):.2f}",
                 f"{statistics.mean(means):.2f} ± {spread:.2f}",
                 f"{100 * above:.0f}%",
-                f"{100 * empty:.0f}%",
+                f"{100 * unexplained:.0f}%",
                 f"{statistics.mean(r[pacing]['jump'] for r in runs):.2f}",
                 *(
                     f"{statistics.mean(r[key] for r in runs) / scale:.1f}" if key in runs[0] else "-"
                     for key, scale in (
-                        ("min_log_density", 1),
-                        ("mean_log_density", 1),
+                        ("min_excess", 1),
+                        ("mean_excess", 1),
                         ("euclidean_length", 1),
                         ("score_evaluations", 17),
                     )
@@ -126,10 +127,7 @@ def table(results: list[dict]) -> str:
     ]
     for name in (n for n in results[0]["methods"] if n.startswith("geodesic")):
         runs = [(r["methods"][name], r["methods"]["slerp"]) for r in results]
-        better = [
-            (g["min_log_density"] >= s["min_log_density"], g["mean_log_density"] > s["mean_log_density"])
-            for g, s in runs
-        ]
+        better = [(g["min_excess"] >= s["min_excess"], g["mean_excess"] > s["mean_excess"]) for g, s in runs]
         shares = [sum(b[0] for b in better), sum(b[1] for b in better), sum(all(b) for b in better)]
         lines.append(
             f"| {name} | {100 * sum(g['status'] == 'CONVERGED' for g, _ in runs) / len(runs):.0f}% "
@@ -155,14 +153,18 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     model = load(options.model)
+    what = {name: getattr(options, name) for name in ("tau", "bends", "frames", "steps")} | {"model": model.fingerprint}
     pairs = make_pairs(options.pairs)
+    files = [options.out / f"pair-{k:03d}.json" for k in range(options.pairs)]
     for k in range(options.first, options.pairs, options.stride):
-        target = options.out / f"pair-{k:03d}.json"
-        if not target.exists():
-            result = study(model, pairs[k], options, target.with_suffix(".png"))
-            target.write_text(json.dumps(result) + "\n")
-    done = sorted(options.out.glob("pair-*.json"))
-    results = [json.loads(path.read_text()) for path in done]
+        if files[k].exists():
+            continue
+        result = study(model, pairs[k], options, files[k].with_suffix(".png")) | {"options": what}
+        files[k].with_suffix(".part").write_text(json.dumps(result) + "\n")
+        files[k].with_suffix(".part").replace(files[k])
+    results = [json.loads(path.read_text()) for path in files if path.exists()]
+    if any(result["options"] != what for result in results):
+        raise SystemExit(f"{options.out} holds pairs of another model or of other options. Pass another --out.")
     text = table(results)
     (options.out / "table.md").write_text(text)
     print(text)

@@ -1,6 +1,5 @@
 """What many tests need: the embedded model, loaded once, and images that it knows."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,8 @@ from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.media import write_png
 from geodesic_cli.scenes import Scene, Solid, render
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small tensors: a second thread costs more than it brings, and the order of sums stays the same everywhere."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+# Small tensors: a second thread costs more than it brings, and the order of sums stays the same in every fixture.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,10 @@ PAIR = ("a.png", "b.png")
         ({"steps": 0}, "--steps needs at least 1; got 0."),
         ({"max_steps": 0}, "--max-steps needs at least 1; got 0."),
         ({"tol": 0.0}, "--tol takes numbers above 0"),
-        ({"fps": 0.0}, "--fps takes numbers above 0"),
+        ({"fps": 0.0}, "--fps takes numbers from 0.1 to 240; got 0."),
+        ({"seed": -1}, "--seed takes numbers from 0"),
+        ({"seed": 10**20}, "--seed takes numbers from 0"),
+        ({"resume": True}, "--resume needs the folder of the run to go on with. Pass --out FOLDER."),
         ({"guidance": -1.0}, "--guidance takes numbers from 0 to 100"),
         ({"method": "slep"}, "--method is one of geodesic, slerp, lerp; got 'slep'. Did you mean 'slerp'?"),
         ({"pacing": "evn"}, "--pacing is one of path, even; got 'evn'. Did you mean 'even'?"),
@@ -57,3 +60,28 @@ def test_options_are_the_settings_by_name_and_by_default() -> None:
     for field in fields(InterpolateSettings):
         if field.name not in ("images", "prompt"):
             assert parameters[field.name].default == field.default, field.name
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("frames", "17", "a whole number"),
+        ("frames", 17.5, "a whole number"),
+        ("frames", True, "a whole number"),
+        ("tau", "low", "a number"),
+        ("model", 3, "a text"),
+        ("compare", 1, "true or false"),
+        ("prompt", 3, "a list of texts"),
+        ("alpha", "1", "a number"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_answered_with_the_right_kind(key: str, value: object, wanted: str) -> None:
+    with pytest.raises(InputError, match=rf"The setting {key} is {wanted}; got {value!r}"):
+        from_mapping({"images": ["a", "b"], key: value})
+
+
+def test_a_lone_prompt_and_a_whole_number_are_taken_for_what_they_mean() -> None:
+    made = from_mapping({"images": ["a", "b"], "prompt": "a red cube", "bend": 2, "alpha": 1})
+    assert made.prompt == ("a red cube",)
+    assert (made.bend, made.alpha) == (2.0, 1.0)
+    assert isinstance(made.bend, float)

@@ -91,7 +91,10 @@ class InterpolateSettings:
         _between("tau", self.tau, 0, 1, "0.4 is a good start.", open_below=True)
         _between("tol", self.tol, 0, 1, "0.01 is a good start.", open_below=True)
         _between("guidance", self.guidance, 0, 100, "1 is the plain conditional density.")
-        _between("fps", self.fps, 0, 240, "8 shows each frame for an eighth of a second.", open_below=True)
+        _between("fps", self.fps, 0.1, 240, "8 shows each frame for an eighth of a second.")
+        _between("seed", self.seed, 0, 2**63 - 1, "Any whole number in this range is as good as any other.")
+        if self.resume and self.out is None:
+            raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
 
 
 def from_mapping(values: Mapping[str, Any]) -> InterpolateSettings:
@@ -108,8 +111,24 @@ def from_mapping(values: Mapping[str, Any]) -> InterpolateSettings:
                 f"There is no setting {key!r}.",
                 f"Did you mean {near[0]!r}?" if near else f"The settings are {', '.join(sorted(known))}.",
             )
-    plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    return InterpolateSettings(**plain)
+    return InterpolateSettings(**{key: _converted(key, value) for key, value in values.items()})
+
+
+def _converted(key: str, value: Any) -> Any:
+    """A value of a config file as its field holds it: one text is a list of one, a whole number is a number."""
+    kind = next(field.type for field in fields(InterpolateSettings) if field.name == key)
+    if kind == tuple[str, ...]:
+        texts = (value,) if isinstance(value, str) else value
+        if isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts):
+            return tuple(texts)
+    elif isinstance(value, bool) == (kind is bool):
+        if isinstance(value, kind):  # type: ignore[arg-type]
+            return value
+        if isinstance(value, int) and kind in (float, float | None):
+            return float(value)
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    wanted = next((text for plain, text in words.items() if plain == kind or kind == (plain | None)), "a list of texts")
+    raise InputError(f"The setting {key} is {wanted}; got {value!r}.")
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

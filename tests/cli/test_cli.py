@@ -207,6 +207,7 @@ def test_output_folder_in_use(files: tuple[str, str], tmp_path: Path, capsys: py
         (["--device", "abacus"], "abacus"),
         (["--method", "slrep"], "Did you mean 'slerp'?"),
         (["--resume", "--overwrite"], "--resume or --overwrite"),
+        (["--seed", "99999999999999999999"], "--seed takes numbers"),
     ],
 )
 def test_bad_options_are_one_sentence(

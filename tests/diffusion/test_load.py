@@ -95,6 +95,27 @@ def test_weights_that_are_pickles_are_not_read(tmp_path: Path) -> None:
         load(str(copy), device="cpu")
 
 
+@pytest.mark.parametrize(
+    ("part", "key", "value", "words"),
+    [
+        ("unet", "addition_embed_type", "text_time", "as SDXL's does"),
+        ("unet", "in_channels", 9, "takes 9 channels"),
+        ("unet", "cross_attention_dim", 32, "reads text of width 32"),
+    ],
+)
+def test_a_model_of_another_kind_is_refused_with_the_reason(model, part, key, value, words) -> None:
+    from types import SimpleNamespace
+
+    from diffusers.configuration_utils import FrozenDict
+
+    from geodesic_cli.diffusion.load import _require_supported
+
+    config = FrozenDict({**model.predict.unet.config, key: value})
+    parts = {"unet": SimpleNamespace(config=config), "vae": model.codec.vae, "text_encoder": model.prompts.text_encoder}
+    with pytest.raises(ModelError, match=words):
+        _require_supported(parts, "other")
+
+
 def test_devices_and_dtypes_that_cannot_be_had_are_refused() -> None:
     with pytest.raises(InputError, match="device 'gpu'"):
         load("clevr-mini", device="gpu")

@@ -1,5 +1,6 @@
 """From two images to a run directory: exact ends, exact counts, same bits, and nothing lost on the way."""
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -207,6 +208,48 @@ def test_other_images_are_not_mixed_into_a_run(files: tuple[str, str], tmp_path:
     media.write_png(torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)), files[0])
     with pytest.raises(InputError, match="not those that this run was begun with"):
         run(settings(files, out, resume=True), Silent(), "second")
+
+
+def test_another_model_is_not_mixed_into_a_run(
+    files: tuple[str, str], tmp_path: Path, model: LatentDiffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    run(settings(files, out), Silent(), "first")
+    scaled = copy.deepcopy(model.predict.unet)
+    for weight in scaled.parameters():
+        weight.mul_(1.01)
+    other = replace(model, predict=replace(model.predict, unet=scaled))
+    assert other.fingerprint != model.fingerprint
+    monkeypatch.setattr("geodesic_cli.tasks.interpolate.load", lambda *arguments: other)
+    with pytest.raises(InputError, match="model's weights, dtype or kind of device"):
+        run(settings(files, out, resume=True), Silent(), "second")
+
+
+def test_an_overwrite_that_will_be_refused_destroys_nothing(files: tuple[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run(settings(files, out), Silent(), "first")
+    before = contents(out)
+    for size in ("63", "huge"):
+        with pytest.raises(InputError):
+            run(settings(files, out, overwrite=True, size=size), Silent(), "second")
+    assert contents(out) == before
+
+
+def test_guidance_leads_up_and_down_the_same_way(model: LatentDiffusion, pair: Tensor) -> None:
+    ends = embed(model, pair, PROMPTS, 0.4, 20, guidance=3.0)
+    path = Problem.between(model, ends, bend=1.0, alpha=None, nodes=9, guidance=3.0, seed=0).slerp()
+    near = clean(model, ends, path, torch.tensor([1e-6, 1 - 1e-6], dtype=torch.float64), 20, 3.0)
+    chord = float((ends.z[1] - ends.z[0]).norm())
+    assert float((near - ends.z).norm(dim=1).max()) < 0.05 * chord
+
+
+@pytest.mark.parametrize(
+    "image",
+    [torch.zeros(1, 3, 64, 64), torch.zeros(1, 64, 64), torch.full((3, 64, 64), 255.0), torch.zeros(3, 8, 8).byte()],
+)
+def test_a_tensor_that_is_no_image_is_refused(model: LatentDiffusion, pair: Tensor, image: Tensor) -> None:
+    with pytest.raises(InputError, match=r"\(3, h, w\) in \[0, 1\]"):
+        interpolate(pair[0], image, model=model, **QUICK)
 
 
 def test_a_picture_that_the_model_cannot_draw_gets_a_warning_with_its_decibels(

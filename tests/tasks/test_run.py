@@ -378,22 +378,10 @@ def test_a_frame_holds_the_settings_but_neither_time_nor_place(tmp_path):
     assert not {"out", "resume"} & found["settings"].keys()
 
 
-def test_files_by_other_writers_are_listed(tmp_path):
-    run = start(tmp_path)
-    media.write_gif(torch.zeros(2, 3, 8, 8), run.path("video/a.gif"), 10)
-    (tmp_path / "b.txt").write_text("by another")
-    assert not run.has("b.txt")
-    run.record("b.txt")
-    assert run.has("video/a.gif") and run.has("b.txt")
-    assert {"b.txt", "video/a.gif"} <= set(manifest(tmp_path)["files"])
-    with pytest.raises(ValueError, match="there is no file"):
-        run.record("c.txt")
-
-
 @pytest.mark.parametrize("name", ["", ".", "/etc/passwd", "../a.txt", "a/../b.txt", "a//b.txt"])
 def test_a_name_outside_the_folder_is_a_mistake_of_the_caller(tmp_path, name):
     run = start(tmp_path)
-    for method in (run.path, run.record, lambda name: run.write_text(name, "")):
+    for method in (run.path, lambda name: run.write_text(name, "")):
         with pytest.raises(ValueError, match="a path below its folder"):
             method(name)
 

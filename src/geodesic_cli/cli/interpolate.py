@@ -1,10 +1,9 @@
 """`geodesic interpolate`: options to settings, settings to the task, the result to the screen."""
 
-import json
 import shlex
 import sys
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,7 +41,10 @@ def interpolate(
     images: Annotated[list[str], typer.Argument(help="The first and the last image.", metavar="A B")],
     prompt: Annotated[
         list[str] | None,
-        _option(help="What the images show; once for both, or twice, in their order. Default: nothing."),
+        _option(
+            help="What the images show; once for both, or twice, in their order. Default: nothing.",
+            allow_from_autoenv=False,  # a variable would be split at its blanks
+        ),
     ] = None,
     frames: Annotated[int, _option(help="Exact number of frames, A and B included.")] = DEFAULT["frames"],
     bend: Annotated[
@@ -107,7 +109,8 @@ def interpolate(
       geodesic interpolate --config runs/a-to-b/config.toml --bend 2 --out runs/more-bend
 
     Writes frames/, sheet.png, video.mp4, video.gif, density.png, convergence.png, metrics.json, path.safetensors,
-    config.toml, manifest.json and log.txt. Every option can also be set by a variable GEODESIC_INTERPOLATE_NAME.
+    config.toml, manifest.json and log.txt. Every option but --prompt can also be set by a variable such as
+    GEODESIC_INTERPOLATE_TAU.
     """
     settings = InterpolateSettings(
         images=tuple(images),
@@ -135,17 +138,21 @@ def interpolate(
         overwrite=overwrite,
     )
     from geodesic_cli.cli.progress import Display
-    from geodesic_cli.tasks.interpolate import run
+    from geodesic_cli.tasks.interpolate import free_folder, run
+    from geodesic_cli.tasks.run import to_json
 
+    folder = out or free_folder(settings.images)
+    settings = replace(settings, out=folder)
     command = shlex.join(["geodesic", *sys.argv[1:]])
     try:
         with Display() as display:
             result = run(settings, display, command)
     except KeyboardInterrupt:
-        hint = f" Go on with: {command} --resume" if out else ""
-        sys.stderr.write(f"Interrupted. What was finished is kept.{hint}\n")
+        again = [word for word in sys.argv[1:] if word != "--overwrite"] + ([] if out else ["--out", folder])
+        resumed = shlex.join(["geodesic", *again, *(["--resume"] if "--resume" not in again else [])])
+        sys.stderr.write(f"Interrupted. What was finished is kept. Go on with: {resumed}\n")
         raise typer.Exit(130) from None
-    typer.echo(json.dumps(result.metrics | {"folder": str(result.folder)}) if as_json else _table(result))
+    typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result))
     if not result.converged:
         sys.stderr.write(f"Warning: {result.status} (residual {result.report.relative_residual:.3g}, --tol {tol:g})\n")
         if strict:

@@ -93,6 +93,7 @@ def load(name: str = "clevr-mini", device: str = "auto", dtype: str = "auto") ->
     parts = _read_parts(source, name, precision)
     for part in ("vae", "text_encoder", "unet"):
         parts[part] = parts[part].to(where, precision).eval().requires_grad_(False)
+    _require_supported(parts, name)
     scheduler = parts["scheduler"]
     codec = LatentCodec(parts["vae"])
     sample_size = parts["unet"].config.sample_size
@@ -105,6 +106,24 @@ def load(name: str = "clevr-mini", device: str = "auto", dtype: str = "auto") ->
         image_size=codec.downsampling * int(sample_size if isinstance(sample_size, int) else sample_size[0]),
         name=name,
     )
+
+
+def _require_supported(parts: dict[str, Any], name: str) -> None:
+    config = parts["unet"].config
+    text_width = parts["text_encoder"].config.hidden_size
+    channels = parts["vae"].config.latent_channels
+    wrong = ""
+    if config.get("addition_embed_type"):
+        wrong = f"its network wants {config.addition_embed_type} embeddings beside the prompt, as SDXL's does"
+    elif config.in_channels != channels:
+        wrong = f"its network takes {config.in_channels} channels and its autoencoder makes {channels}"
+    elif config.cross_attention_dim != text_width:
+        wrong = f"its network reads text of width {config.cross_attention_dim} and its encoder writes {text_width}"
+    if wrong:
+        raise ModelError(
+            f"A text-to-image model of the kind of Stable Diffusion 1 or 2 is needed; {name} is not one: {wrong}.",
+            "Pass such a model, or --model clevr-mini.",
+        )
 
 
 def _read_parts(source: str, name: str, precision: torch.dtype) -> dict[str, Any]:

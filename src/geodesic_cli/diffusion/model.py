@@ -3,6 +3,7 @@
 images --encode--> z --invert--> x = z_tau, flattened (n, d) --denoise--> z --decode--> images
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,6 +40,20 @@ class LatentDiffusion:
         """Where the network lives."""
         return torch.device(self.predict.unet.device)
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what decides its output: weights (a sample of each tensor), dtype and kind of device.
+
+        It tells two models of one name apart, at the cost of milliseconds even for billions of weights.
+        """
+        digest = hashlib.sha256(f"{self.device.type} {self.predict.prediction}".encode())
+        digest.update(self.predict.schedule.alpha_bar.double().cpu().numpy().tobytes())
+        for part in (self.codec.vae, self.prompts.text_encoder, self.predict.unet):
+            for name, tensor in part.state_dict().items():
+                some = tensor.detach().flatten()[:: max(1, tensor.numel() // 64)].double().cpu()
+                digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode() + some.numpy().tobytes())
+        return digest.hexdigest()
+
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """(C, H, W) of the latents of an image size in pixels."""
         return self.codec.latent_shape(height, width)
@@ -51,9 +66,20 @@ class LatentDiffusion:
         """Clean points (n, d) to images."""
         return self.codec.decode(z.reshape(-1, *shape))
 
-    def lift(self, z: Tensor, shape: tuple[int, int, int], condition: Tensor, tau: float, steps: int) -> Tensor:
-        """Carry clean points z (n, d) to noise level tau by the probability flow: x (n, d); ``steps`` evaluations."""
-        return self._transport(invert, z, shape, lambda y, time: self.predict(y, time, condition), tau, steps)
+    def lift(
+        self,
+        z: Tensor,
+        shape: tuple[int, int, int],
+        condition: Tensor,
+        tau: float,
+        steps: int,
+        guidance: float = 1.0,
+    ) -> Tensor:
+        """Carry clean points z (n, d) to noise level tau by the probability flow: x (n, d); ``steps`` evaluations.
+
+        With the guidance that `drop` will use, or the way down does not lead back.
+        """
+        return self._transport(invert, z, shape, self._guided(condition, guidance), tau, steps)
 
     def drop(
         self,
@@ -65,8 +91,10 @@ class LatentDiffusion:
         guidance: float = 1.0,
     ) -> Tensor:
         """Carry points x (n, d) at noise level tau to clean points (n, d); ``steps`` + 1 evaluations."""
-        predict = guided(self.predict, condition, self.prompts.embed("") if guidance != 1 else None, guidance)
-        return self._transport(denoise, x, shape, predict, tau, steps)
+        return self._transport(denoise, x, shape, self._guided(condition, guidance), tau, steps)
+
+    def _guided(self, condition: Tensor, guidance: float) -> Callable[[Tensor, float], Tensor]:
+        return guided(self.predict, condition, self.prompts.embed("") if guidance != 1 else None, guidance)
 
     def _transport(
         self,

@@ -28,7 +28,7 @@ class NoiseSchedule:
     @property
     def _noise_to_signal(self) -> Tensor:
         """The values of s at timesteps -1 (clean data) to T - 1, (T + 1,), float64."""
-        level = self.alpha_bar.to("cpu", torch.float64)
+        level = self.alpha_bar.to("cpu", torch.float64).clamp(min=1e-8)  # some schedules end in pure noise
         return torch.cat([torch.zeros(1, dtype=torch.float64), ((1 - level) / level).sqrt()])
 
     def noise_to_signal(self, tau: float) -> float:

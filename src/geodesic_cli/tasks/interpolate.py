@@ -38,7 +38,7 @@ from geodesic_cli.tasks.paths import (
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import RunDirectory
 
-FAITHFUL = 25.0
+FAITHFUL = 20.0
 """dB. An image that comes back from the autoencoder worse than this is not one that the model can draw."""
 DECODED_AT_ONCE = 8
 
@@ -97,12 +97,22 @@ def interpolate(
     unknown = sorted(set(options) - known)
     if unknown:
         raise InputError(f"interpolate() has no option {unknown[0]!r}.", f"Its options are {', '.join(sorted(known))}.")
-    if isinstance(options.get("prompt"), str):
-        options["prompt"] = (options["prompt"],)
+    prompt = options.get("prompt") or ()
+    options["prompt"] = (prompt,) if isinstance(prompt, str) else tuple(prompt)
     settings = InterpolateSettings(images=names, model=named, **options)
-    read = [image if isinstance(image, Tensor) else media.read_image(image) for image in (a, b)]
+    read = [_checked(image) if isinstance(image, Tensor) else media.read_image(image) for image in (a, b)]
     loaded = load(settings.model, settings.device, settings.dtype) if isinstance(model, str) else model
-    return _Work(settings, observer or Silent(), None).run(loaded, read)
+    watch = observer or Silent()
+    return _Work(settings, watch, None).run(loaded, _fit(settings, watch, loaded, read))
+
+
+def _checked(image: Tensor) -> Tensor:
+    inside = image.is_floating_point() and bool(((image >= 0) & (image <= 1)).all())
+    if image.ndim != 3 or image.shape[0] != 3 or not inside:
+        raise InputError(
+            f"An image is a floating-point tensor (3, h, w) in [0, 1]; got {image.dtype} of shape {tuple(image.shape)}."
+        )
+    return image.detach().to("cpu", torch.float32)
 
 
 def run(settings: InterpolateSettings, observer: Observer, command: str) -> Interpolation:
@@ -111,12 +121,13 @@ def run(settings: InterpolateSettings, observer: Observer, command: str) -> Inte
     if settings.size is None:
         media.same_size(images, settings.images)
     model = load(settings.model, settings.device, settings.dtype)
+    fitted = _fit(settings, observer, model, images)  # all that may be refused comes before the folder is touched
     folder = settings.out or free_folder(settings.images)
     stored = asdict(settings) | {"out": folder}
     with RunDirectory.open(
         folder, stored, command=command, resume=settings.resume, overwrite=settings.overwrite
     ) as directory:
-        return _Work(settings, observer, directory).run(model, images)
+        return _Work(settings, observer, directory).run(model, fitted)
 
 
 def free_folder(images: tuple[str, ...]) -> str:
@@ -128,6 +139,21 @@ def free_folder(images: tuple[str, ...]) -> str:
     return name if count == 1 else f"{name}-{count}"
 
 
+def _fit(settings: InterpolateSettings, observer: Observer, model: LatentDiffusion, read: list[Tensor]) -> Tensor:
+    """Both images at the size of the run, (2, 3, h, w)."""
+    if settings.size is None:
+        media.same_size(read, settings.images)
+        height = width = model.image_size
+    else:
+        height, width = media.parse_size(settings.size)
+    model.latent_shape(height, width)
+    for name, image in zip(settings.images, read, strict=True):
+        h, w = image.shape[1:]
+        if abs(h / w - height / width) > 0.01:
+            observer.warn(f"{name} is {w}x{h}; its middle is used at {width}x{height}. Pass --size to change it.")
+    return torch.stack([media.resize(image, height, width) for image in read])
+
+
 @dataclass(frozen=True, eq=False)
 class _Work:
     """One interpolation: what was asked for, who watches, and where it is written, if anywhere."""
@@ -136,10 +162,9 @@ class _Work:
     observer: Observer
     directory: RunDirectory | None
 
-    def run(self, model: LatentDiffusion, read: list[Tensor]) -> Interpolation:
+    def run(self, model: LatentDiffusion, images: Tensor) -> Interpolation:
         began = time.monotonic()
         s = self.settings
-        images = self._fit(model, read)
         ends, spent = self._ends(model, images)
         self._warn_if_unfaithful(model, ends)
         problem = Problem.between(
@@ -189,53 +214,46 @@ class _Work:
         self.directory.finish(status, metrics, evaluations=spent + paced + decoded)
         return Interpolation(rows[s.method], u, path, reports[s.method], metrics, status, self.directory.folder)
 
-    def _fit(self, model: LatentDiffusion, read: list[Tensor]) -> Tensor:
-        """Both images at the size of the run, (2, 3, h, w)."""
-        s = self.settings
-        if s.size is None:
-            media.same_size(read, s.images)
-            height = width = model.image_size
-        else:
-            height, width = media.parse_size(s.size)
-        model.latent_shape(height, width)
-        for name, image in zip(s.images, read, strict=True):
-            h, w = image.shape[1:]
-            if abs(h / w - height / width) > 0.01:
-                self.observer.warn(
-                    f"{name} is {w}x{h}; its middle is used at {width}x{height}. Pass --size to change it."
-                )
-        return torch.stack([media.resize(image, height, width) for image in read])
-
     def _ends(self, model: LatentDiffusion, images: Tensor) -> tuple[Ends, int]:
         """The ends at noise level tau, from the checkpoint where there is one for these very images."""
         s = self.settings
-        digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
-        if self.directory is not None and self.directory.has("checkpoint/ends.safetensors"):
-            tensors, about = self.directory.read_tensors("checkpoint/ends.safetensors")
-            if about["images"] != digest:
-                raise InputError(
-                    "The images are not those that this run was begun with.", "Pass another --out, or --overwrite."
-                )
-            shape = model.latent_shape(*images.shape[2:])
-            conditioning = model.prompts.along(s.prompt)
-            x = tensors["x"].to(model.device)
-            psnr = json.loads(about["psnr"])
-            return Ends(tensors["z"].to(x.device), x, shape, conditioning, s.tau, (psnr[0], psnr[1])), 2 * s.steps
-        self.observer.stage("Encoding", 2 * s.steps)
-        ends = embed(model, images, s.prompt, s.tau, s.steps)
-        self.observer.advance(2 * s.steps)
+        spent = 2 * s.steps * (2 if s.guidance != 1 else 1)
+        about: dict[str, str] = {}
         if self.directory is not None:
-            about = {"images": digest, "psnr": json.dumps(list(ends.psnr))}
+            digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
+            about = {"images": digest, "model": model.fingerprint}
+            if self.directory.has("checkpoint/ends.safetensors"):
+                return self._saved_ends(self.directory, model, images, about), spent
+        self.observer.stage("Encoding", spent)
+        ends = embed(model, images, s.prompt, s.tau, s.steps, s.guidance)
+        self.observer.advance(spent)
+        if self.directory is not None:
+            about["psnr"] = json.dumps(list(ends.psnr))
             self.directory.write_tensors("checkpoint/ends.safetensors", {"z": ends.z, "x": ends.x}, about)
-        return ends, 2 * s.steps
+        return ends, spent
+
+    def _saved_ends(
+        self, directory: RunDirectory, model: LatentDiffusion, images: Tensor, about: dict[str, str]
+    ) -> Ends:
+        s = self.settings
+        tensors, saved = directory.read_tensors("checkpoint/ends.safetensors")
+        for what, words in (("images", "images are"), ("model", "model's weights, dtype or kind of device are")):
+            if saved[what] != about[what]:
+                raise InputError(
+                    f"The {words} not those that this run was begun with.", "Pass another --out, or --overwrite."
+                )
+        conditioning = model.prompts.along(s.prompt)
+        x, z = (tensors[name].to(model.device) for name in ("x", "z"))
+        psnr = json.loads(saved["psnr"])
+        return Ends(z, x, model.latent_shape(*images.shape[2:]), conditioning, s.tau, (psnr[0], psnr[1]))
 
     def _warn_if_unfaithful(self, model: LatentDiffusion, ends: Ends) -> None:
+        other = " Pass a model of such pictures, for photographs --model sd15." if model.name == "clevr-mini" else ""
         for name, psnr in zip(self.settings.images, ends.psnr, strict=True):
             if psnr < FAITHFUL:
                 self.observer.warn(
                     f"{name} is not a picture that {model.name} can draw: its autoencoder brings it back at "
-                    f"{psnr:.1f} dB, and {FAITHFUL:.0f} dB are needed for a likeness. "
-                    "Pass a model of such pictures, for photographs --model sd15."
+                    f"{psnr:.1f} dB, and {FAITHFUL:.0f} dB are needed for a likeness.{other}"
                 )
 
     def _solve(self, problem: Problem, history: list[tuple[int, float, float]]) -> Path:

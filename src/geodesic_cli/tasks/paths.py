@@ -93,7 +93,9 @@ class PathReport:
 
     ``residual`` and ``relative_residual`` are those of the equation that the path is a solution of, on its own space.
     The density at u is that of the conditioning c(u): where the prompt changes along the path, ``log_density`` counts
-    what the motion gains and not what the change of prompt does.
+    what the motion gains and not what the change of prompt does. It ends elsewhere on every path, because of that and
+    because a network is not exactly a gradient; ``min_excess`` and ``mean_excess`` are what log p has above the
+    straight line between its own two end values, and compare paths without that mismatch.
     """
 
     u: list[float]
@@ -107,17 +109,24 @@ class PathReport:
     euclidean_length: float
     min_log_density: float
     mean_log_density: float
+    min_excess: float
+    mean_excess: float
 
 
-def embed(model: LatentDiffusion, images: Tensor, prompts: tuple[str, ...], tau: float, steps: int) -> Ends:
-    """Carry two images (2, 3, h, w) to noise level tau, each under its own prompt; 2 x ``steps`` evaluations."""
+def embed(
+    model: LatentDiffusion, images: Tensor, prompts: tuple[str, ...], tau: float, steps: int, guidance: float = 1.0
+) -> Ends:
+    """Carry two images (2, 3, h, w) to noise level tau, each under its own prompt; 2 x ``steps`` evaluations.
+
+    The guidance is the one that frames will be drawn with; see `LatentDiffusion.lift`.
+    """
     shape = model.latent_shape(*images.shape[2:])
     conditioning = model.prompts.along(prompts)
     z = model.encode(images)
     if not bool(torch.isfinite(z).all()):
         raise ModelError(f"The autoencoder of {model.name} gives NaN or infinity.", "Pass --dtype fp32.")
     back = model.decode(z, shape).to(images.device)
-    x = model.lift(z, shape, conditioning(torch.tensor([0.0, 1.0])), tau, steps)
+    x = model.lift(z, shape, conditioning(torch.tensor([0.0, 1.0])), tau, steps, guidance)
     psnr = media.psnr(images[0], back[0]), media.psnr(images[1], back[1])
     return Ends(z.to(x.device), _widest(x), shape, conditioning, tau, psnr)
 
@@ -190,6 +199,7 @@ class Problem:
         u = fine.u
         flat = analyse(DensityMetric(self.score, self.metric.alpha, Euclidean()), Curve(path(u), Euclidean()))
         own: CurveReport = flat if path.profile is None else analyse(self.metric, path.curve)
+        excess = flat.log_density - u * flat.log_density[-1]
         return PathReport(
             u=u.tolist(),
             log_density=flat.log_density.tolist(),
@@ -202,6 +212,8 @@ class Problem:
             euclidean_length=flat.euclidean_length,
             min_log_density=flat.min_log_density,
             mean_log_density=flat.mean_log_density,
+            min_excess=float(excess.min()),
+            mean_excess=float(excess.mean()),
         )
 
 

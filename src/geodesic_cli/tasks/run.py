@@ -132,14 +132,6 @@ class RunDirectory:
             raise media.cannot_write(target.parent, error) from error
         return target
 
-    def record(self, name: str) -> None:
-        """List a file that another writer has put in the folder without asking `path` first."""
-        if not self._target(name).is_file():
-            raise ValueError(f"there is no file {name!r} in {self.folder}")
-        if name not in self._files:
-            self._files.add(name)
-            self._update()
-
     def write_text(self, name: str, text: str) -> None:
         """A text file in UTF-8."""
         self._write(name, text.encode("utf-8", "replace"))
@@ -343,8 +335,13 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, PurePath) else value
 
 
+def to_json(value: object) -> str:
+    """Indented JSON with sorted keys; numbers that are not finite, which JSON does not know, are null."""
+    return json.dumps(_plain(value), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
 def _json(value: object) -> bytes:
-    return (json.dumps(_plain(value), indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+    return to_json(value).encode()
 
 
 def _versions() -> dict[str, str]:
