@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from geodesic_cli.geometry import Curve, DensityMetric, Relaxation, SemiImplicit, Sphere, Status, bending, linalg
+from geodesic_cli.geometry import Curve, DensityMetric, Relaxation, SemiImplicit, Sphere, Status, Step, bending, linalg
 from geodesic_cli.geometry.relax import LONGER, LONGEST_MOVE, SHORTER, STIFFER, _is_progress, defect, evenly_spaced
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial
 from helpers import CountingScore, LargestTensor, normal, vector
@@ -132,12 +132,17 @@ def test_no_node_moves_further_than_a_fraction_of_the_length():
     assert float(tried[1][:, 1].max()) == pytest.approx(LONGEST_MOVE * 2, rel=0.02)
 
 
-def test_a_move_that_makes_it_worse_is_taken_back():
+def after_five_steps() -> tuple[Step, DensityMetric]:
+    """A solver on its way, and a metric under which its next step makes things worse."""
     metric, guess = PROBLEMS["plane"]
     step = SemiImplicit().init(metric, guess)
     for _ in range(5):
         step = SemiImplicit().step(metric, step)
-    hostile = DensityMetric(lambda x, u: -50 * metric.score(x, u), metric.alpha)
+    return step, DensityMetric(lambda x, u: -50 * metric.score(x, u), metric.alpha)
+
+
+def test_a_move_that_makes_it_worse_is_taken_back():
+    step, hostile = after_five_steps()
     after = SemiImplicit().step(hostile, step)
     assert torch.equal(after.curve.x, step.curve.x)
     assert torch.equal(after.state.curve.x, step.state.curve.x)
@@ -172,11 +177,7 @@ def test_a_guess_in_a_ring_of_modes_relaxes_within_the_ring():
 
 
 def test_a_step_that_went_astray_stiffens_the_next_one_within_bounds():
-    metric, guess = PROBLEMS["plane"]
-    step = SemiImplicit().init(metric, guess)
-    for _ in range(5):
-        step = SemiImplicit().step(metric, step)
-    hostile = DensityMetric(lambda x, u: -50 * metric.score(x, u), metric.alpha)
+    step, hostile = after_five_steps()
     before = step.state.shift
     for _ in range(4):
         step = SemiImplicit().step(hostile, step)
@@ -186,11 +187,7 @@ def test_a_step_that_went_astray_stiffens_the_next_one_within_bounds():
 
 
 def test_the_solver_stalls_when_no_fraction_helps():
-    metric, guess = PROBLEMS["plane"]
-    step = SemiImplicit().init(metric, guess)
-    for _ in range(5):
-        step = SemiImplicit().step(metric, step)
-    hostile = DensityMetric(lambda x, u: -50 * metric.score(x, u), metric.alpha)
+    step, hostile = after_five_steps()
     while step.status is None:
         step = SemiImplicit().step(hostile, step)
     assert step.status is Status.STALLED
