@@ -6,7 +6,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from geodesic_cli.geometry import Curve, DensityMetric, Relaxation, SemiImplicit, Sphere, Status, Step, bending, linalg
+from geodesic_cli.geometry import (
+    Curve,
+    DensityMetric,
+    Relaxation,
+    SemiImplicit,
+    Sphere,
+    Status,
+    Step,
+    bending,
+    linalg,
+    solve_bvp,
+)
 from geodesic_cli.geometry.relax import LONGER, LONGEST_MOVE, SHORTER, STIFFER, _is_progress, defect, evenly_spaced
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial
 from helpers import CountingScore, LargestTensor, normal, vector
@@ -174,6 +185,30 @@ def test_a_guess_in_a_ring_of_modes_relaxes_within_the_ring():
         step = SemiImplicit().step(metric, step)
     assert step.residual < 1e-5
     assert float(step.curve.x.norm(dim=1).min()) > 0.8
+
+
+def test_looking_back_saves_most_of_the_steps_of_a_slow_direction():
+    """A Gaussian that is narrow in some directions and a saddle in others: no one shift fits them all."""
+    slopes = torch.linspace(-30, 4, 8, dtype=torch.float64)
+    slopes[0] = 0
+    centre = 0.2 * torch.randn(8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    metric = DensityMetric(lambda x, u: slopes * (x - centre), 0.3)
+    a, b = torch.zeros(2, 8, dtype=torch.float64)
+    a[0], b[0] = -1, 1
+
+    def steps(memory: int) -> int:
+        solver = SemiImplicit(memory=memory)
+        solution = solve_bvp(metric, Curve.straight(a, b, 17), solver=solver, tol=1e-6, max_steps=200)
+        assert solution.converged
+        return solution.steps
+
+    assert steps(5) < 0.4 * steps(0)
+
+
+def test_what_was_kept_is_bounded_and_dropped_after_a_step_astray():
+    step, hostile = after_five_steps()
+    assert 1 <= len(step.state.kept) <= SemiImplicit().memory
+    assert SemiImplicit().step(hostile, step).state.kept == ()
 
 
 def test_a_step_that_went_astray_stiffens_the_next_one_within_bounds():

@@ -15,6 +15,11 @@ The shift c stands for what D2 leaves out of the derivative of F: the stiffness 
 density, without which a step overshoots once that exceeds pi², and -(L/R)² on a sphere. It costs nothing: it is the
 least-squares fit of dF = (D2 - c) dx to the last two curves.
 
+Directions in which the force is neither stiff nor isotropic are learnt from the last steps that were kept, by Anderson
+acceleration: with the differences dx_i and dF_i to the current curve, the combination that leaves least of F is taken,
+
+    γ = argmin |δ - sum γ_i dδ_i|,  (D2 - c) dδ_i = -dF_i,     δ <- δ - sum γ_i (dx_i + dδ_i).
+
 A step is kept if it shortens the path under the metric, or if it lowers the residual without lengthening the path.
 Otherwise it is taken back, and a shorter and stiffer one is tried: a larger c damps the long waves, where the force
 may push the wrong way, and is given up slowly once steps are kept again. A step that is kept makes the next one longer.
@@ -58,6 +63,10 @@ GIVE_UP = 0.7
 that was not. With no stiffening at all, half of the paths at a bending number of 8 stalled on a diffusion model."""
 
 
+NEAR = 0.7
+"""Residual below which the acceleration sets in; farther out a linear model of the force misleads."""
+
+
 class PathSolver(Protocol):
     """A method for the boundary-value problem. Its functions are pure; each new `Step` costs one batch of scores."""
 
@@ -82,6 +91,7 @@ class Relaxation:
         defect: F at its interior nodes, (k - 2, d).
         damping: the fraction of the way to try next.
         shift: c.
+        kept: interior nodes and defects of the last curves, newest last, each (k - 2, d).
     """
 
     curve: Curve
@@ -91,6 +101,7 @@ class Relaxation:
     defect: Tensor
     damping: float
     shift: float
+    kept: tuple[tuple[Tensor, Tensor], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,10 +111,12 @@ class SemiImplicit:
     Args:
         damping: the first fraction of the way, in (0, 1].
         smallest: the solver stalls when the fraction has fallen below this.
+        memory: how many earlier curves the acceleration looks back on; 0 turns it off.
     """
 
     damping: float = 0.5
     smallest: float = 1e-3
+    memory: int = 5
 
     def init(self, metric: DensityMetric, guess: Curve) -> Step:
         """Evaluate the guess at all k nodes, the ends for the only time; uneven nodes are first spread evenly."""
@@ -133,11 +146,12 @@ class SemiImplicit:
         finite = _is_finite(trial)
         shift = _shift(now, trial) if finite else now.shift
         if finite and _is_progress(now, trial):
-            now = replace(trial, shift=max(shift, GIVE_UP * now.shift))
+            kept = (*now.kept, (now.curve.x[1:-1], now.defect))[-self.memory :] if self.memory else ()
+            now = replace(trial, shift=max(shift, GIVE_UP * now.shift), kept=kept)
         else:
             # A step that went far astray says little about c here: it counts up to twice over.
             least = max(2 * now.shift, STIFFER)
-            now = replace(now, damping=GIVE_UP * now.damping, shift=min(max(shift, least), 2 * least))
+            now = replace(now, damping=GIVE_UP * now.damping, shift=min(max(shift, least), 2 * least), kept=())
         best = now.residual < previous.residual
         residual = now.residual if best else previous.residual
         status = None if now.damping >= self.smallest else Status.STALLED
@@ -184,12 +198,28 @@ def _is_progress(now: Relaxation, trial: Relaxation) -> bool:
 def _moved(now: Relaxation) -> Curve:
     x, space = now.curve.x[1:-1], now.curve.space
     still = torch.zeros_like(now.curve.x[0])
-    way = space.tangent(x, linalg.solve_second_difference(-now.defect, still, still, shift=now.shift))
+    way = linalg.solve_second_difference(-now.defect, still, still, shift=now.shift)
+    if now.kept and now.residual < NEAR:
+        # Re-spacing moves nodes along the curve; only what happened across it counts.
+        moves = [linalg.reject(x - old, along=now.curve.velocity()[1:-1]) for old, _ in now.kept]
+        ways = [linalg.solve_second_difference(old - now.defect, still, still, shift=now.shift) for _, old in now.kept]
+        for weight, move, change in zip(_least_left(way, ways), moves, ways, strict=True):
+            way = way - weight * (move + change)
+    way = space.tangent(x, way)
     reach = float(now.damping * linalg.norm(way).max())
     limit = LONGEST_MOVE * float(now.curve.length)
     fraction = now.damping if reach <= limit else now.damping * limit / reach
     inner = space.project(x + fraction * way)
     return Curve(torch.cat([now.curve.x[:1], inner, now.curve.x[-1:]]), space).at_constant_speed()
+
+
+def _least_left(target: Tensor, parts: list[Tensor]) -> list[float]:
+    """The weights with which the parts leave least of the target, slightly damped."""
+    columns = torch.stack([part.flatten() for part in parts])
+    gram = columns @ columns.T
+    ridge = 1e-10 * gram.diagonal().mean() + torch.finfo(gram.dtype).tiny
+    eye = torch.eye(len(parts), dtype=gram.dtype, device=gram.device)
+    return torch.linalg.solve(gram + ridge * eye, columns @ target.flatten()).tolist()
 
 
 def _shift(now: Relaxation, trial: Relaxation) -> float:

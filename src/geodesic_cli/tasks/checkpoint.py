@@ -11,7 +11,8 @@ def pack(step: Step) -> tuple[dict[str, Tensor], dict[str, object]]:
     """Tensors and plain values of a step of `SemiImplicit`."""
     now = step.state
     assert isinstance(now, Relaxation)
-    tensors = {"best": step.curve.x, "x": now.curve.x, "scores": now.scores, "defect": now.defect}
+    kept = {f"kept.{k}.{name}": part for k, pair in enumerate(now.kept) for name, part in zip("xf", pair, strict=True)}
+    tensors = kept | {"best": step.curve.x, "x": now.curve.x, "scores": now.scores, "defect": now.defect}
     values: dict[str, object] = {
         "index": step.index,
         "residual": step.residual,
@@ -19,6 +20,7 @@ def pack(step: Step) -> tuple[dict[str, Tensor], dict[str, object]]:
         "score_calls": step.score_calls,
         "residuals": list(step.residuals),
         "status": step.status.name if step.status else None,
+        "kept": len(now.kept),
         "state": {name: getattr(now, name) for name in ("residual", "log_length", "damping", "shift")},
     }
     return tensors, values
@@ -28,7 +30,11 @@ def unpack(tensors: dict[str, Tensor], text: str, space: Space) -> Step:
     """The step that was packed; ``text`` is the JSON of its plain values."""
     values = json.loads(text)
     state = Relaxation(
-        curve=Curve(tensors["x"], space), scores=tensors["scores"], defect=tensors["defect"], **values["state"]
+        curve=Curve(tensors["x"], space),
+        scores=tensors["scores"],
+        defect=tensors["defect"],
+        kept=tuple((tensors[f"kept.{k}.x"], tensors[f"kept.{k}.f"]) for k in range(values["kept"])),
+        **values["state"],
     )
     return Step(
         index=values["index"],
