@@ -147,15 +147,14 @@ def resize(image: Tensor, height: int, width: int) -> Tensor:
     return torch.from_numpy(np.stack(channels)).clamp(0, 1).to(image)
 
 
-def same_size(images: Sequence[Tensor], names: Sequence[str]) -> None:
-    """Refuse images of different sizes, naming the first two that differ."""
+def same_size(images: Sequence[Tensor], names: Sequence[str], suggest: str) -> None:
+    """Refuse images of different sizes, naming the first two that differ and the ``--size`` to ``suggest``."""
     sizes = [f"{image.shape[-1]}x{image.shape[-2]}" for image in images]
     for size, name in zip(sizes, names, strict=True):
         if size != sizes[0]:
-            w, h = min(image.shape[-1] for image in images), min(image.shape[-2] for image in images)
             raise InputError(
                 f"Images must share one size: {names[0]} is {sizes[0]}, {name} is {size}.",
-                f"Pass --size {w if w == h else f'{w}x{h}'}.",
+                f"Pass --size {suggest}, and their middles are used.",
             )
 
 

@@ -53,7 +53,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_a_first_run_prints_a_table_and_leaves_a_folder(files: tuple[str, str], tmp_path: Path) -> None:
     done = geodesic("interpolate", *files, *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "mean log p" in done.stdout
+    assert "mean gain" in done.stdout
     assert "runs/a-to-b/sheet.png" in done.stdout
     assert (tmp_path / "runs" / "a-to-b" / "video.mp4").is_file()
     for stage in ("Encoding", "Solving", "Drawing geodesic", "Writing"):
@@ -136,6 +136,8 @@ def test_strict_exits_with_three_when_the_path_did_not_converge(files: tuple[str
     done = geodesic("interpolate", *files, *QUICK, *hard, "--out", "o", "--strict", cwd=tmp_path)
     assert done.returncode == 3
     assert "allow more steps" in done.stderr
+    assert "--max-steps" in done.stderr
+    assert "allow more steps" not in done.stdout
     assert (tmp_path / "o" / "sheet.png").is_file()
     assert geodesic("interpolate", *files, *QUICK, *hard, "--out", "p", cwd=tmp_path).returncode == 0
 

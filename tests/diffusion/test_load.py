@@ -54,7 +54,7 @@ def test_a_folder_is_loaded_like_the_alias(model: LatentDiffusion, tmp_path: Pat
     assert torch.equal(again.predict(z, 300.0, condition), model.predict(z, 300.0, condition))
 
 
-@pytest.mark.parametrize("name", ["clevr-maxi", "./nowhere", "/nowhere/at/all", "a/b/c"])
+@pytest.mark.parametrize("name", ["clevr-maxi", "./nowhere", "nowhere/", "/nowhere/at/all", "a/b/c"])
 def test_an_unknown_name_is_answered_with_what_works_offline(name: str) -> None:
     with pytest.raises(ModelError, match="clevr-mini"):
         load(name, device="cpu")

@@ -277,6 +277,15 @@ def test_images_of_two_sizes_need_a_size_and_wide_ones_are_cropped_with_a_word(
     assert any("its middle is used" in warning for warning in watch.warnings)
 
 
+def test_odd_requests_get_a_word(files: tuple[str, str], tmp_path: Path) -> None:
+    watch = Recorder()
+    run(settings((files[0], files[0]), tmp_path / "same", frames=2, size="136", resume=True), watch, "odd")
+    assert len(watch.warnings) == 3
+    assert "5 times the area" in watch.warnings[0]
+    assert "are the same" in watch.warnings[1]
+    assert "starting one" in watch.warnings[2]
+
+
 def test_other_sizes_than_the_models_own_go_through(files: tuple[str, str], tmp_path: Path) -> None:
     made = run(settings(files, tmp_path / "run", size="96x64", frames=3), Recorder(), "wide")
     assert made.frames.shape == (3, 3, 64, 96)

@@ -8,7 +8,9 @@ import typer
 
 
 def info(image: Annotated[Path, typer.Argument(help="A PNG that this program has written.")]) -> None:
-    """Print the settings that a frame or sheet was made with, as JSON.
+    """Show how a picture was made.
+
+    Prints the settings of the run as JSON; u is the position of a frame along the path.
 
     \b
     Example:

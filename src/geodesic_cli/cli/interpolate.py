@@ -82,7 +82,9 @@ def interpolate(
     max_steps: Annotated[int, _option(help="Most steps of the solver.")] = DEFAULT["max_steps"],
     device: Annotated[str, _option(help="auto, cpu, cuda, cuda:1 or mps.")] = DEFAULT["device"],
     dtype: Annotated[str, _option(help="Of the networks: auto, fp32, fp16 or bf16.")] = DEFAULT["dtype"],
-    seed: Annotated[int, _option(help="Same seed, same frames.")] = DEFAULT["seed"],
+    seed: Annotated[
+        int, _option(help="Of the tiny bump that keeps a symmetric start off a saddle. Same seed, same frames.")
+    ] = DEFAULT["seed"],
     fps: Annotated[float, _option(help="Frames a second of the films.")] = DEFAULT["fps"],
     out: Annotated[str | None, _option(help="Folder for the results. Default: the first free runs/A-to-B.")] = DEFAULT[
         "out"
@@ -100,7 +102,9 @@ def interpolate(
         ),
     ] = None,
 ) -> None:
-    """Interpolate between two images along a geodesic of the model's density.
+    """Interpolate between two images.
+
+    The frames follow a geodesic of the model's density; see --method for the alternatives.
 
     \b
     Examples:
@@ -154,20 +158,24 @@ def interpolate(
         raise typer.Exit(130) from None
     typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result))
     if not result.converged:
-        sys.stderr.write(f"Warning: {result.status} (residual {result.report.relative_residual:.3g}, --tol {tol:g})\n")
+        residual = result.report.relative_residual
+        sys.stderr.write(
+            f"Warning: {result.status} The residual is {residual:.3g}, --tol is {tol:g}; "
+            f"see --max-steps, --bend and --nodes.\n"
+        )
         if strict:
             raise typer.Exit(3)
 
 
 def _table(result: "Interpolation") -> str:
     metrics = result.metrics
-    heads = ("", "length", "mean log p", "min log p", "residual")
+    heads = ("", "length", "mean gain", "least gain", "residual")
     rows = [
         (
             name,
-            f"{path['length']:.2f}",
-            f"{path['mean_log_density']:+.1f}",
-            f"{path['min_log_density']:+.1f}",
+            f"{path['length']:.2f}" if name != "lerp" else "-",
+            f"{path['mean_excess']:+.1f}",
+            f"{path['min_excess']:+.1f}",
             f"{path['relative_residual']:.4f}" if name != "lerp" else "-",
         )
         for name, path in metrics["paths"].items()
@@ -178,10 +186,11 @@ def _table(result: "Interpolation") -> str:
     return "\n".join(
         [
             *lines,
+            "length is what the solver shortens; gain is log p above the straight line between the two ends, in nats",
             f"alpha {metrics['alpha']:.3g} (bend {metrics['bend']:.2f}) at tau {metrics['tau']:g}; "
-            f"{spent['path']} network evaluations for the path, {spent['frames']} for {metrics['frames']} frames; "
-            f"{metrics['seconds']:.1f} s",
-            result.status,
+            f"network evaluations: {spent['path']} for the path, {spent['pacing']} for its pacing, "
+            f"{spent['frames']} for {metrics['frames']} frames; {metrics['seconds']:.1f} s",
+            *([result.status] if result.converged else []),
             f"{result.folder}/sheet.png, video.mp4, video.gif, density.png, frames/",
         ]
     )

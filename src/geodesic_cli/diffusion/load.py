@@ -3,6 +3,7 @@
 The embedded `clevr-mini` takes the same path as Stable Diffusion: it is a folder in diffusers' layout.
 """
 
+import re
 import warnings
 from importlib.resources import files
 from pathlib import Path
@@ -85,7 +86,7 @@ def load(name: str = "clevr-mini", device: str = "auto", dtype: str = "auto") ->
                 f"A model folder holds {', '.join(PARTS)}; {name} lacks {', '.join(missing)}.",
                 "Point --model at the folder that holds model_index.json.",
             )
-    elif name not in ALIASES and (source.count("/") != 1 or source.startswith((".", "/", "~"))):
+    elif name not in ALIASES and not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", source):
         raise ModelError(
             f"There is no model {name!r}: it is neither a folder nor one of {', '.join(ALIASES)}.",
             "Pass --model clevr-mini, which needs no download, a folder in diffusers' layout, or a Hub id OWNER/NAME.",

@@ -36,7 +36,7 @@ from geodesic_cli.tasks.paths import (
     positions,
 )
 from geodesic_cli.tasks.progress import Observer, Silent
-from geodesic_cli.tasks.run import RunDirectory
+from geodesic_cli.tasks.run import MANIFEST, RunDirectory
 
 FAITHFUL = 20.0
 """dB. An image that comes back from the autoencoder worse than this is not one that the model can draw."""
@@ -118,11 +118,11 @@ def _checked(image: Tensor) -> Tensor:
 def run(settings: InterpolateSettings, observer: Observer, command: str) -> Interpolation:
     """Interpolate and write the run directory. See the module's text and `InterpolateSettings`."""
     images = [media.read_image(path) for path in settings.images]
-    if settings.size is None:
-        media.same_size(images, settings.images)
     model = load(settings.model, settings.device, settings.dtype)
     fitted = _fit(settings, observer, model, images)  # all that may be refused comes before the folder is touched
     folder = settings.out or free_folder(settings.images)
+    if settings.resume and not FilePath(folder, MANIFEST).is_file():
+        observer.warn(f"There is no run in {folder} to go on with: starting one.")
     stored = asdict(settings) | {"out": folder}
     with RunDirectory.open(
         folder, stored, command=command, resume=settings.resume, overwrite=settings.overwrite
@@ -142,7 +142,7 @@ def free_folder(images: tuple[str, ...]) -> str:
 def _fit(settings: InterpolateSettings, observer: Observer, model: LatentDiffusion, read: list[Tensor]) -> Tensor:
     """Both images at the size of the run, (2, 3, h, w)."""
     if settings.size is None:
-        media.same_size(read, settings.images)
+        media.same_size(read, settings.images, suggest=str(model.image_size))
         height = width = model.image_size
     else:
         height, width = media.parse_size(settings.size)
@@ -150,7 +150,16 @@ def _fit(settings: InterpolateSettings, observer: Observer, model: LatentDiffusi
     for name, image in zip(settings.images, read, strict=True):
         h, w = image.shape[1:]
         if abs(h / w - height / width) > 0.01:
-            observer.warn(f"{name} is {w}x{h}; its middle is used at {width}x{height}. Pass --size to change it.")
+            hint = " Pass --size WIDTHxHEIGHT for another shape." if settings.size is None else ""
+            observer.warn(f"{name} is {w}x{h}; its middle is used at {width}x{height}.{hint}")
+    times = height * width / model.image_size**2
+    if times > 4:
+        observer.warn(
+            f"{width}x{height} is {times:.0f} times the area that {model.name} was made for: expect repetition in the "
+            f"pictures and a long time. Its own size is --size {model.image_size}."
+        )
+    if torch.equal(read[0], read[1]):
+        observer.warn("The two images are the same; the path between them is one point.")
     return torch.stack([media.resize(image, height, width) for image in read])
 
 

@@ -89,9 +89,11 @@ class Path:
 
 @dataclass(frozen=True, eq=False)
 class PathReport:
-    """Measurements of a path on common ground: density, length and speed in the flat space of x, whatever the method.
+    """Measurements of a path. Density, speed and ``euclidean_length`` are those of x, whatever the method.
 
-    ``residual`` and ``relative_residual`` are those of the equation that the path is a solution of, on its own space.
+    ``log_length``, ``length``, ``residual`` and ``relative_residual`` belong to the metric that the path is judged by:
+    for the geodesic and slerp that of the directions on their sphere, which the solver shortens; for lerp, which leaves
+    the sphere, that of flat space, not to be compared with the others.
     The density at u is that of the conditioning c(u): where the prompt changes along the path, ``log_density`` counts
     what the motion gains and not what the change of prompt does. It ends elsewhere on every path, because of that and
     because a network is not exactly a gradient; ``min_excess`` and ``mean_excess`` are what log p has above the
@@ -207,8 +209,8 @@ class Problem:
             node_u=(u if path.profile is None else path.curve.u)[1:-1].tolist(),
             residual=own.residual[1:-1].tolist(),
             relative_residual=own.relative_residual,
-            log_length=flat.log_length,
-            length=flat.length,
+            log_length=own.log_length,
+            length=own.length,
             euclidean_length=flat.euclidean_length,
             min_log_density=flat.min_log_density,
             mean_log_density=flat.mean_log_density,
