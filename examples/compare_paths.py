@@ -1,6 +1,6 @@
 """Lerp, slerp and the geodesic over many pairs of rendered scenes: the table of the README.
 
-    python examples/compare_paths.py [--pairs 50] [--tau 0.6] [--bends 0.5 1 2] [--out comparison]
+    python examples/compare_paths.py [--pairs 50] [--tau 0.4] [--bends 1 2 4] [--out comparison]
 
 Half of the pairs are one object moved, half are different objects. All methods share one inversion and one decoder.
 `scenes.fit` judges the inner frames; jumps are steps between frames in the autoencoder's latents, as a share of the
@@ -145,8 +145,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=50)
     parser.add_argument("--first", type=int, default=0, help="with --stride: share the pairs among processes")
     parser.add_argument("--stride", type=int, default=1)
-    parser.add_argument("--tau", type=float, default=0.6)
-    parser.add_argument("--bends", type=float, nargs="+", default=[0.5, 1.0, 2.0])
+    parser.add_argument("--tau", type=float, default=0.4)
+    parser.add_argument("--bends", type=float, nargs="+", default=[1.0, 2.0, 4.0])
     parser.add_argument("--frames", type=int, default=9)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--out", type=Path, default=Path("comparison"))
