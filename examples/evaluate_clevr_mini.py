@@ -6,6 +6,7 @@ python examples/evaluate_clevr_mini.py [--model FOLDER] [--samples 200] [--out e
 import argparse
 import json
 from pathlib import Path
+from statistics import fmean
 
 import torch
 
@@ -44,9 +45,9 @@ def main() -> None:
     }
     result = {
         "scenes": len(scenes),
-        "reconstruction_psnr": mean([psnr(a, b) for a, b in zip(images, back, strict=True)]),
-        "round_trip_psnr_to_reconstruction": mean([psnr(a, b) for a, b in zip(back, tripped, strict=True)]),
-        "round_trip_psnr_to_image": mean([psnr(a, b) for a, b in zip(images, tripped, strict=True)]),
+        "reconstruction_psnr": fmean([psnr(a, b) for a, b in zip(images, back, strict=True)]),
+        "round_trip_psnr_to_reconstruction": fmean([psnr(a, b) for a, b in zip(back, tripped, strict=True)]),
+        "round_trip_psnr_to_image": fmean([psnr(a, b) for a, b in zip(images, tripped, strict=True)]),
         "samples_with_the_prompted": share,
         "fit_error_median": {name: float(torch.tensor(values).median()) for name, values in errors.items()},
         "fit_error_worst": {name: max(values) for name, values in errors.items()},
@@ -55,11 +56,6 @@ def main() -> None:
     (options.out / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
     for name, pictures in (("samples", drawn), ("reconstructions", back), ("scenes", images)):
         write_png(sheet(list(pictures[:64].split(16))), options.out / f"{name}.png")
-
-
-def mean(values: list[float]) -> float:
-    """The average of finite numbers."""
-    return sum(values) / len(values)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ starts there again after an interruption. Without a GPU the whole takes about an
 """
 
 import argparse
-import itertools
 import json
 import math
 import time
@@ -273,9 +272,7 @@ def unet(work: Path, device: torch.device, options: argparse.Namespace) -> None:
     modules = {"model": model, "average": average, "text": text, "text_average": text_average}
     keeper = Keeper(work / "unet.safetensors", modules, optimiser)
     start, began, recent = keeper.restore(), time.monotonic(), []
-    for step in itertools.count(start):
-        if step >= options.unet_steps:
-            break
+    for step in range(start, options.unet_steps):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
         pick = torch.randint(len(latents), (options.unet_batch,), generator=generator)
         choice = torch.rand(len(pick), generator=generator).tolist()

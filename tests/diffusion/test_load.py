@@ -13,6 +13,12 @@ from geodesic_cli.errors import InputError, ModelError
 FOLDER = Path(ALIASES["clevr-mini"])
 
 
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A folder with the embedded model, to be spoilt."""
+    return Path(shutil.copytree(FOLDER, tmp_path / "copy"))
+
+
 def test_the_embedded_model_is_a_stable_diffusion_folder_of_at_most_twenty_megabytes() -> None:
     index = json.loads((FOLDER / "model_index.json").read_text())
     assert index["_class_name"] == "StableDiffusionPipeline"
@@ -45,9 +51,7 @@ def test_the_parts_are_wired_with_the_shapes_of_the_model(model: LatentDiffusion
     assert len(model.predict.schedule.alpha_bar) == 1000
 
 
-def test_a_folder_is_loaded_like_the_alias(model: LatentDiffusion, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(FOLDER, copy)
+def test_a_folder_is_loaded_like_the_alias(model: LatentDiffusion, copy: Path) -> None:
     again = load(str(copy), device="cpu")
     z = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     condition = model.prompts.embed("a red cube")[None]
@@ -69,26 +73,20 @@ def test_a_hub_model_without_a_network_says_what_to_download_and_where_to_put_it
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_that_lacks_a_part_is_named_with_the_part(tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(FOLDER, copy)
+def test_a_folder_that_lacks_a_part_is_named_with_the_part(copy: Path) -> None:
     shutil.rmtree(copy / "vae")
     with pytest.raises(ModelError, match="lacks vae"):
         load(str(copy), device="cpu")
 
 
-def test_damaged_weights_are_one_sentence(tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(FOLDER, copy)
+def test_damaged_weights_are_one_sentence(copy: Path) -> None:
     weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(ModelError, match="could not be read"):
         load(str(copy), device="cpu")
 
 
-def test_weights_that_are_pickles_are_not_read(tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(FOLDER, copy)
+def test_weights_that_are_pickles_are_not_read(copy: Path) -> None:
     weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
     weights.rename(weights.with_suffix(".bin"))
     with pytest.raises(ModelError, match="could not be read"):

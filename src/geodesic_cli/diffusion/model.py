@@ -94,7 +94,11 @@ class LatentDiffusion:
         return self._transport(denoise, x, shape, self._guided(condition, guidance), tau, steps)
 
     def _guided(self, condition: Tensor, guidance: float) -> Callable[[Tensor, float], Tensor]:
-        return guided(self.predict, condition, self.prompts.embed("") if guidance != 1 else None, guidance)
+        return guided(self.predict, condition, self._null(guidance), guidance)
+
+    def _null(self, guidance: float) -> Tensor | None:
+        """The embedding of the empty prompt, where guidance needs it."""
+        return None if guidance == 1 else self.prompts.embed("")
 
     def _transport(
         self,
@@ -118,8 +122,7 @@ class LatentDiffusion:
         self, shape: tuple[int, int, int], tau: float, conditioning: Conditioning, guidance: float = 1.0
     ) -> DiffusionScore:
         """The score at noise level tau along a conditioning; see `DiffusionScore`."""
-        null = None if guidance == 1 else self.prompts.embed("")
-        return DiffusionScore(self.predict, shape, tau, conditioning, null, guidance)
+        return DiffusionScore(self.predict, shape, tau, conditioning, self._null(guidance), guidance)
 
     def sample(self, prompts: list[str], generator: torch.Generator, steps: int = 30, guidance: float = 2.0) -> Tensor:
         """Generate one image (n, 3, h, w) for each prompt, from noise drawn on the CPU with ``generator``."""

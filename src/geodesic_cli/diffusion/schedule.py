@@ -8,6 +8,7 @@ schedule's integer steps and is 0 on clean data.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ class NoiseSchedule:
 
     alpha_bar: Tensor
 
-    @property
+    @cached_property
     def _noise_to_signal(self) -> Tensor:
         """The values of s at timesteps -1 (clean data) to T - 1, (T + 1,), float64."""
         level = self.alpha_bar.to("cpu", torch.float64).clamp(min=1e-8)  # some schedules end in pure noise

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -171,6 +171,11 @@ class _Work:
     observer: Observer
     directory: RunDirectory | None
 
+    @property
+    def branches(self) -> int:
+        """Network evaluations for one of a score: guidance calls the network with and without the prompt."""
+        return 2 if self.settings.guidance != 1 else 1
+
     def run(self, model: LatentDiffusion, images: Tensor) -> Interpolation:
         began = time.monotonic()
         s = self.settings
@@ -179,8 +184,7 @@ class _Work:
         problem = Problem.between(
             model, ends, bend=s.bend, alpha=s.alpha, nodes=s.nodes, guidance=s.guidance, seed=s.seed
         )
-        branches = 2 if s.guidance != 1 else 1  # guidance calls the network with and without the prompt
-        spent += branches * s.nodes
+        spent += self.branches * s.nodes
         history: list[tuple[int, float, float]] = []  # score evaluations, residual, log length of every step
         made: dict[str, Path] = {}
         wanted = ("lerp", "slerp", "geodesic") if s.compare else (s.method,)
@@ -189,16 +193,16 @@ class _Work:
         made |= {name: getattr(problem, name)() for name in wanted if name != "geodesic"}
         path = made[s.method]
         reports = {name: problem.measure(made[name]) for name in wanted}
-        spent += branches * sum(evaluations_to_measure(made[name]) for name in wanted)
-        spent += branches * sum(one.solution.score_calls for one in made.values() if one.solution)
+        spent += self.branches * sum(evaluations_to_measure(made[name]) for name in wanted)
+        spent += self.branches * sum(one.solution.score_calls for one in made.values() if one.solution)
         rows: dict[str, Tensor] = {}
         u = positions(s.frames)
         for name in (*(other for other in wanted if other != s.method), s.method):
             if s.pacing == "even":
                 u = even_positions(model, ends, made[name], s.frames, s.steps, s.guidance)
             rows[name] = self._frames(model, ends, made[name], u, main=name == s.method)
-        decoded = branches * len(wanted) * (s.frames - 2) * (s.steps + 1)
-        paced = branches * len(wanted) * evaluations_to_pace(s.frames, s.steps) if s.pacing == "even" else 0
+        decoded = self.branches * len(wanted) * (s.frames - 2) * (s.steps + 1)
+        paced = self.branches * len(wanted) * evaluations_to_pace(s.frames, s.steps) if s.pacing == "even" else 0
         status = path.solution.status.value if path.solution else f"{s.method} needs no solving."
         metrics = {
             "method": s.method,
@@ -221,12 +225,12 @@ class _Work:
             return result
         self._write(self.directory, ends, result, reports, {name: rows[name] for name in wanted}, history)
         self.directory.finish(status, metrics, evaluations=spent + paced + decoded)
-        return Interpolation(rows[s.method], u, path, reports[s.method], metrics, status, self.directory.folder)
+        return replace(result, folder=self.directory.folder)
 
     def _ends(self, model: LatentDiffusion, images: Tensor) -> tuple[Ends, int]:
         """The ends at noise level tau, from the checkpoint where there is one for these very images."""
         s = self.settings
-        spent = 2 * s.steps * (2 if s.guidance != 1 else 1)
+        spent = 2 * s.steps * self.branches
         about: dict[str, str] = {}
         if self.directory is not None:
             digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
