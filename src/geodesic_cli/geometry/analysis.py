@@ -56,10 +56,17 @@ class CurveReport:
         return math.exp(self.log_length) if self.log_length < 709 else math.inf
 
 
-def analyse(metric: DensityMetric, curve: Curve) -> CurveReport:
-    """Measure a curve under a metric. Calls the score once, at the k nodes."""
-    scores = metric.scores_at(curve.x, curve.u)
-    terms = metric.residual(curve, scores)
+def analyse(metric: DensityMetric, curve: Curve, scores: Tensor | None = None, order: int = 2) -> CurveReport:
+    """Measure a curve under a metric.
+
+    Args:
+        metric: the metric.
+        curve: k nodes.
+        scores: at the nodes, (k, d), where they are known; otherwise the score is called once.
+        order: of the differences that the curvature rests on, 2 or 4.
+    """
+    scores = metric.scores_at(curve.x, curve.u) if scores is None else scores
+    terms = metric.residual(curve, scores, order)
     log_density = metric.log_density(curve, scores)
     segments = curve.segments
     total = float(segments.sum())

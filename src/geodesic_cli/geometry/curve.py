@@ -5,9 +5,9 @@ Between the nodes the curve is the cubic spline with continuous second derivativ
     m[i-1] + 4 m[i] + m[i+1] = 3 (x[i+1] - x[i-1]) / h,   h = 1 / (k - 1),
 
 with the end slopes taken from one-sided differences, followed by the projection onto the space; its error is of
-fourth order. Derivatives at the nodes are second-order differences, central inside and one-sided at the ends. With
+fourth order. Derivatives at the nodes are differences of second order, central inside and one-sided at the ends. With
 nodes at equal chords the central ones satisfy x''.x' = 0 exactly, so the discrete geodesic equation itself keeps the
-nodes equally spaced.
+nodes equally spaced. Where a curve is known to be smooth, differences of fourth order tell more.
 
 The arc length of the spline needs no dense sampling in d dimensions: on a segment
 
@@ -114,9 +114,11 @@ class Curve:
         """|dx/du| at the nodes, (k,)."""
         return linalg.norm(self.velocity()).squeeze(-1)
 
-    def velocity(self) -> Tensor:
-        """dx/du at the nodes, (k, d), tangent to the space; second order."""
+    def velocity(self, order: int = 2) -> Tensor:
+        """dx/du at the nodes, (k, d), tangent to the space; of order 2, or 4 from six nodes on."""
         x, spans = self.x, self.x.shape[0] - 1
+        if order == 4 and spans >= 5:
+            return self.space.tangent(x, spans * _differences(x, _FIRST))
         if spans == 1:
             change = (x[1:] - x[:-1]).expand_as(x)
         else:
@@ -125,12 +127,14 @@ class Curve:
             change = torch.cat([first, 0.5 * (x[2:] - x[:-2]), last])
         return self.space.tangent(x, spans * change)
 
-    def acceleration(self) -> Tensor:
-        """d²x/du² at the nodes in ambient coordinates, (k, d); second order from four nodes on.
+    def acceleration(self, order: int = 2) -> Tensor:
+        """d²x/du² at the nodes in ambient coordinates, (k, d); of order 2 from four nodes on, or 4 from six.
 
         Three nodes have one second difference, used at all of them; two nodes have none and give zero.
         """
         x, spans = self.x, self.x.shape[0] - 1
+        if order == 4 and spans >= 5:
+            return spans**2 * _differences(x, _SECOND)
         if spans == 1:
             return torch.zeros_like(x)
         inside = (x[2:] - x[1:-1]) - (x[1:-1] - x[:-2])
@@ -213,6 +217,32 @@ class Curve:
         gram = basis @ basis.transpose(1, 2)
         weights = torch.stack([6 * w * (1 - w), 1 - 4 * w + 3 * w**2, 3 * w**2 - 2 * w])
         return torch.einsum("aq,iab,bq->iq", weights, gram, weights).clamp(min=0).sqrt()
+
+
+# Weights of the first six nodes (with both signs: of the last six) and of five neighbours, fourth order; 1/12 each.
+_FIRST = (
+    ((-25, 48, -36, 16, -3, 0), (-3, -10, 18, -6, 1, 0)),
+    (1, -8, 0, 8, -1),
+    -1,
+)
+_SECOND = (
+    ((45, -154, 214, -156, 61, -10), (10, -15, -4, 14, -6, 1)),
+    (-1, 16, -30, 16, -1),
+    1,
+)
+
+
+def _differences(x: Tensor, weights: tuple[tuple[tuple[int, ...], ...], tuple[int, ...], int]) -> Tensor:
+    """Differences of the rows of x per unit step, (k, d) with k >= 6; the sign mirrors the weights at the far end."""
+    ends, inside, sign = weights
+    k = x.shape[0]
+    head = torch.tensor(ends, dtype=x.dtype, device=x.device) / 12
+    middle = torch.zeros_like(x[4:])
+    for j, w in enumerate(inside):
+        middle = middle + w / 12 * x[j : k - 4 + j]
+    # Differences of x itself would lose digits to its magnitude: take them of what it is beyond its first node.
+    first, last = x[:6] - x[:1], x[-6:].flip(0) - x[-1:]
+    return torch.cat([head @ first, middle, sign * (head @ last).flip(0)])
 
 
 def _require_on(space: Space, points: Tensor) -> None:

@@ -6,6 +6,7 @@ to the other); a density that does not vary ignores it. Scores combine as logari
     Scaled    k s                        the score of p^k (a temperature 1/k)
     Sum       s_1 + s_2 + ...            the score of a product of densities
     Blend     (1 - u) s_1 + u s_2        the score of p_1^(1-u) p_2^u, a density that changes along the path
+    Portion   s(x, start + u (end - start))   a part of the path seen as a whole path
 
 Two endpoints of different norm are not rescaled to one sphere. Instead the path is x(u) = (R(u) / R0) y(u) with y on
 the sphere of radius R0 and R(u) = R_start^(1-u) R_end^u, R0 = sqrt(R_start R_end) (`RadialProfile`). With k = R(u) /
@@ -71,6 +72,19 @@ class Blend:
         """Evaluate at (n, d), (n,) -> (n, d)."""
         weight = u[:, None]
         return (1 - weight) * self.first(x, u) + weight * self.second(x, u)
+
+
+@dataclass(frozen=True)
+class Portion:
+    """The score on the part of a path from position start to position end, its own positions going from 0 to 1."""
+
+    score: Score
+    start: float
+    end: float
+
+    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
+        """Evaluate at (n, d), (n,) -> (n, d)."""
+        return self.score(x, self.start + u * (self.end - self.start))
 
 
 @dataclass(frozen=True)

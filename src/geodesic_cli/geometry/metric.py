@@ -115,11 +115,15 @@ class DensityMetric:
             )
         return score
 
-    def residual(self, curve: Curve, scores: Tensor | None = None) -> Residual:
-        """The terms of the geodesic equation at the nodes. Pass `scores` (k, d) if they are known already."""
-        x, v = curve.x, curve.velocity()
+    def residual(self, curve: Curve, scores: Tensor | None = None, order: int = 2) -> Residual:
+        """The terms of the geodesic equation at the nodes. Pass `scores` (k, d) if they are known already.
+
+        The curvature rests on differences of the given order, 2 or 4: with 33 nodes and a bending number of 10 those
+        of second order alone leave a relative residual of about a hundredth.
+        """
+        x, v = curve.x, curve.velocity(order)
         scores = self.scores_at(x, curve.u) if scores is None else scores
-        turning = linalg.reject(self.space.tangent(x, curve.acceleration()), along=v)
+        turning = linalg.reject(self.space.tangent(x, curve.acceleration(order)), along=v)
         per_length = linalg.reciprocal(linalg.norm(v))
         pull = linalg.reject(self.space.tangent(x, scores), along=v)
         return Residual(turning * per_length * per_length, self.alpha * pull, curve.length)
@@ -153,14 +157,14 @@ class DensityMetric:
         return self.log_length(curve, scores).exp()
 
 
-def bending(score: Score, curve: Curve) -> float:
+def bending(score: Score, curve: Curve, scores: Tensor | None = None) -> float:
     """Euclidean length times the median of |P_v P_x s| over the nodes, in nats: the bending number per unit of alpha.
 
     The bending number Be = alpha * bending says how far a geodesic departs from this (initial) curve: nearly straight
     below 1, bent from 1 to 6, hugging the modes beyond 10. To ask for a bending number, use alpha = Be /
-    bending(score, curve). Calls the score once, at all nodes.
+    bending(score, curve). Calls the score once, at all nodes, unless its values `scores` (k, d) are passed.
     """
-    terms = DensityMetric(score, 1.0, curve.space).residual(curve)
+    terms = DensityMetric(score, 1.0, curve.space).residual(curve, scores)
     return float(terms.length * linalg.norm(terms.density).median())
 
 

@@ -1,14 +1,19 @@
-"""What a solver returns: a curve, how good it is, and what it cost.
+"""What a solver is and what it returns: a curve, how good it is, and what it cost.
 
-The residual is always the relative residual of the geodesic equation, `Residual.relative`, on the very curve beside
-it with scores at its very nodes. Failure is a value with a sentence, not an exception: the last good curve is worth
-having.
+The residual is always the relative residual of the geodesic equation on the very curve beside it, measured with true
+scores: at all of its nodes, or, by a solver that has a model of the score, at those of its points where the model was
+least certain. Failure is a value with a sentence, not an exception: the last good curve is worth having.
 """
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
+
+import torch
+from torch import Tensor
 
 from geodesic_cli.geometry.curve import Curve
+from geodesic_cli.geometry.metric import DensityMetric
 
 
 class Status(Enum):
@@ -16,6 +21,14 @@ class Status(Enum):
 
     CONVERGED = "The path satisfies the geodesic equation."
     MAX_STEPS = "The steps did not suffice: allow more steps, or continue from this path."
+    BUDGET = (
+        "The score evaluations allowed did not suffice: allow more steps and evaluations, or continue from this path."
+    )
+    SETTLED = (
+        "The path no longer moves; what is left of the residual is noise or fine structure of the score: lower alpha."
+    )
+    UNRESOLVED = "The nodes satisfy the geodesic equation but the path between them does not: use more, or lower alpha."
+    SADDLE = "The path satisfies the geodesic equation but is not the shortest nearby: start elsewhere, or lower alpha."
     STALLED = "The residual no longer falls: lower alpha, use more nodes, or start from another path."
     NON_FINITE = "The score is not finite, the last good path is kept: check the score's precision, or lower alpha."
     LEFT_SUPPORT = "The path ran into far lower density and was ended there: shorten it, or lower alpha."
@@ -27,13 +40,13 @@ class Step:
 
     Args:
         index: steps taken; 0 is the initial guess.
-        curve: the solver's answer if it stopped now: the best curve so far.
-        residual: the relative residual of `curve`.
+        curve: the solver's answer if it stopped now.
+        residual: the relative residual of `curve`; infinite where its scores are not finite.
         log_length: the logarithm of the length of `curve` under the metric, weight 1 at the start.
         score_calls: evaluations of the score at single points so far.
         residuals: the values of `residual` in steps 0 to `index`.
         state: what else the solver needs to go on; its own business.
-        status: set when the solver cannot go on.
+        status: set when the solver is done or cannot go on.
     """
 
     index: int
@@ -68,3 +81,71 @@ class Solution:
     def converged(self) -> bool:
         """Whether the path satisfies the geodesic equation to the requested tolerance."""
         return self.status is Status.CONVERGED
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """A geodesic through fixed way-points: one solution for each leg, of equal shares of u, end to end.
+
+    It is the shortest path nearby that meets the way-points in turn, and in general it has a corner at each of them.
+
+    Args:
+        legs: the solutions, each with its own u from 0 to 1.
+    """
+
+    legs: tuple[Solution, ...]
+
+    @property
+    def converged(self) -> bool:
+        """Whether every leg has converged."""
+        return all(leg.converged for leg in self.legs)
+
+    @property
+    def residual(self) -> float:
+        """The largest of the legs' relative residuals."""
+        return max(leg.residual for leg in self.legs)
+
+    @property
+    def score_calls(self) -> int:
+        """Evaluations of the score at single points, over all legs."""
+        return sum(leg.score_calls for leg in self.legs)
+
+    @property
+    def waypoints(self) -> Tensor:
+        """The way-points with both ends, (legs + 1, d), bit for bit as they were given."""
+        return torch.cat([self.legs[0].curve.x[:1], *(leg.curve.x[-1:] for leg in self.legs)])
+
+    def __call__(self, u: Tensor) -> Tensor:
+        """Points at any positions, (m,) in [0, 1] -> (m, d). Raises GeometryError outside."""
+        count = len(self.legs)
+        leg = (u * count).floor().clamp(0, count - 1).long()
+        x = torch.empty(u.shape[0], self.legs[0].curve.x.shape[1], dtype=u.dtype, device=u.device)
+        for k, solution in enumerate(self.legs):
+            mine = leg == k
+            x[mine] = solution.curve(u[mine] * count - k)
+        return x
+
+
+class PathSolver(Protocol):
+    """A method for the boundary-value problem. Its functions are pure, and the ends of the curve never move a bit."""
+
+    def init(self, metric: DensityMetric, guess: Curve) -> Step:
+        """Evaluate the guess in one batch of scores: the step with index 0."""
+        ...
+
+    def cost(self, previous: Step) -> int:
+        """How many scores the step after `previous` will ask for."""
+        ...
+
+    def step(self, metric: DensityMetric, previous: Step) -> Step:
+        """The step after `previous`, for one batch of scores."""
+        ...
+
+    def finish(self, metric: DensityMetric, step: Step, tol: float) -> Step:
+        """Called where the residual of a step is at most `tol`: make sure of it.
+
+        Returns:
+            The step to end with, its status set, or one without a status to go on from. It may ask for further scores,
+            which its `score_calls` count.
+        """
+        ...

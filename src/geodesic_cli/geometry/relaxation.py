@@ -1,6 +1,6 @@
 """Path solvers: from a curve between fixed ends to a better one.
 
-`SemiImplicit` treats the geodesic equation g'' = f, f = -alpha |g'|² P_v P_x s + centripetal, as a string that is
+`Relaxation` treats the geodesic equation g'' = f, f = -alpha |g'|² P_v P_x s + centripetal, as a string that is
 pulled by a frozen force. With the second difference D2 and the defect of the current nodes in the strong form,
 
     F = P_v P_x (D2 x - f),     (D2 - c) δ = -F,  δ = 0 at the ends,     x <- project(x + damping P_x δ),
@@ -25,11 +25,15 @@ Otherwise it is taken back, and a shorter and stiffer one is tried: a larger c d
 may push the wrong way, and is given up slowly once steps are kept again. A step that is kept makes the next one longer.
 The length guides the solver into the valley of its guess, where the residual means little yet; the residual finishes,
 where the length no longer says anything. The answer is the curve of least residual.
+
+Where all this stalls, the solver starts once more from its guess with a fraction of alpha, whose geodesic is nearly
+straight, and follows the geodesic as alpha grows (continuation).
+
+With order 4 the derivatives in F are differences of fourth order, while D2 alone is inverted; for smooth densities.
 """
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -66,22 +70,27 @@ that was not. With no stiffening at all, half of the paths at a bending number o
 NEAR = 0.7
 """Residual below which the acceleration sets in; farther out a linear model of the force misleads."""
 
+PATIENCE = 10
+"""Steps within which the residual has to fall by the factor FALL, or the solver has stalled."""
 
-class PathSolver(Protocol):
-    """A method for the boundary-value problem. Its functions are pure; each new `Step` costs one batch of scores."""
+FALL = 0.9
 
-    def init(self, metric: DensityMetric, guess: Curve) -> Step:
-        """Evaluate the guess: the step with index 0."""
-        ...
+FRACTIONS = (0.125, 0.25, 0.4, 0.6, 0.8, 1.0)
+"""The fractions of alpha that a continuation goes through."""
 
-    def step(self, metric: DensityMetric, previous: Step) -> Step:
-        """The step after `previous`, with the ends of the curve unchanged bit for bit."""
-        ...
+FOLLOWED = 0.1
+"""Residual below which a continuation goes on to the next fraction."""
+
+HELD = 1.25
+"""Between its nodes a converged curve may have this many times the tolerance."""
+
+MOST_NODES = 257
+"""A curve whose points between the nodes do not satisfy the equation is refined up to this many nodes."""
 
 
 @dataclass(frozen=True, eq=False)
-class Relaxation:
-    """Where `SemiImplicit` stands, which is not always at its best curve.
+class Relaxed:
+    """Where `Relaxation` stands, which is not always at its best curve.
 
     Args:
         curve: the current curve, of k nodes.
@@ -92,6 +101,9 @@ class Relaxation:
         damping: the fraction of the way to try next.
         shift: c.
         kept: interior nodes and defects of the last curves, newest last, each (k - 2, d).
+        fraction: the part of alpha that the defect, the residual and the length are taken with.
+        falls: the least residual so far after every step of this stage (a stage: one fraction, one set of nodes).
+        guess: where to start again with a fraction of alpha; None once that has been done.
     """
 
     curve: Curve
@@ -102,76 +114,148 @@ class Relaxation:
     damping: float
     shift: float
     kept: tuple[tuple[Tensor, Tensor], ...] = ()
+    fraction: float = 1.0
+    falls: tuple[float, ...] = ()
+    guess: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass(frozen=True)
-class SemiImplicit:
+class Relaxation:
     """Solve D2 x = f(x) by freezing f and moving part of the way; see the module's text.
 
     Args:
         damping: the first fraction of the way, in (0, 1].
         smallest: the solver stalls when the fraction has fallen below this.
         memory: how many earlier curves the acceleration looks back on; 0 turns it off.
+        order: of the differences, 2 or 4.
+        between: whether a converged curve is also looked at half way between its nodes, and refined where it does not
+            satisfy the equation there. Without it, converged speaks of the nodes alone.
+        continuation: whether to start again with a fraction of alpha where the solver stalls.
     """
 
     damping: float = 0.5
     smallest: float = 1e-3
     memory: int = 5
+    order: int = 2
+    between: bool = True
+    continuation: bool = True
 
     def init(self, metric: DensityMetric, guess: Curve) -> Step:
         """Evaluate the guess at all k nodes, the ends for the only time; uneven nodes are first spread evenly."""
         curve = evenly_spaced(guess)
         scores = metric.scores_at(curve.x, curve.u)
-        now = _standing(metric, curve, scores, self.damping, shift=0.0)
+        now = self._standing(metric, curve, scores)
+        if self.continuation:
+            now = replace(now, guess=(curve.x, scores))
         finite = _is_finite(now)
-        return Step(
-            index=0,
-            curve=curve,
-            residual=now.residual if finite else math.inf,
-            log_length=now.log_length,
-            score_calls=curve.x.shape[0],
-            residuals=(now.residual if finite else math.inf,),
-            state=now,
-            status=None if finite else Status.NON_FINITE,
-        )
+        residual = now.residual if finite else math.inf
+        status = None if finite else Status.NON_FINITE
+        return Step(0, curve, residual, now.log_length, curve.x.shape[0], (residual,), now, status)
+
+    def cost(self, previous: Step) -> int:
+        """The k - 2 interior nodes."""
+        return _state(previous).curve.x.shape[0] - 2
 
     def step(self, metric: DensityMetric, previous: Step) -> Step:
         """Try one move; evaluates the score at the k - 2 interior nodes of the curve tried."""
-        now = previous.state
-        assert isinstance(now, Relaxation)
+        now = _state(previous)
+        weaker = _weaker(metric, now.fraction)
         curve = _moved(now)
         inner = metric.scores_at(curve.x[1:-1], curve.u[1:-1])
         scores = torch.cat([now.scores[:1], inner, now.scores[-1:]])
-        trial = _standing(metric, curve, scores, min(1.0, 2 * now.damping), shift=now.shift)
+        trial = self._standing(weaker, curve, scores)
         finite = _is_finite(trial)
         shift = _shift(now, trial) if finite else now.shift
         if finite and _is_progress(now, trial):
             kept = (*now.kept, (now.curve.x[1:-1], now.defect))[-self.memory :] if self.memory else ()
-            now = replace(trial, shift=max(shift, GIVE_UP * now.shift), kept=kept)
+            now = replace(
+                trial,
+                damping=min(1.0, 2 * now.damping),
+                shift=max(shift, GIVE_UP * now.shift),
+                kept=kept,
+                fraction=now.fraction,
+                falls=now.falls,
+                guess=now.guess,
+            )
         else:
             # A step that went far astray says little about c here: it counts up to twice over.
             least = max(2 * now.shift, STIFFER)
             now = replace(now, damping=GIVE_UP * now.damping, shift=min(max(shift, least), 2 * least), kept=())
-        best = now.residual < previous.residual
-        residual = now.residual if best else previous.residual
-        status = None if now.damping >= self.smallest else Status.STALLED
+        now = replace(now, falls=(*now.falls, min((now.residual, *now.falls))))
+        curve, residual, log_length = now.curve, now.residual, now.log_length
+        if now.fraction < 1:
+            residual = metric.residual(curve, now.scores, self.order).relative
+            log_length = float(metric.log_length(curve, now.scores))
+        if residual >= previous.residual:
+            curve, residual, log_length = previous.curve, previous.residual, previous.log_length
+        status, now = self._next_stage(metric, now) if finite else (Status.NON_FINITE, now)
         return Step(
             index=previous.index + 1,
-            curve=now.curve if best else previous.curve,
+            curve=curve,
             residual=residual,
-            log_length=now.log_length if best else previous.log_length,
+            log_length=log_length,
             score_calls=previous.score_calls + inner.shape[0],
             residuals=(*previous.residuals, residual),
             state=now,
-            status=status if finite else Status.NON_FINITE,
+            status=status,
         )
 
+    def finish(self, metric: DensityMetric, step: Step, tol: float) -> Step:
+        """Look half way between the nodes: k - 1 further scores. A curve that does not hold there is refined."""
+        now = _state(step)
+        if not self.between or step.curve is not now.curve or now.fraction < 1:
+            return replace(step, status=Status.CONVERGED)
+        fine = step.curve.refine()
+        middles = metric.scores_at(fine.x[1::2], fine.u[1::2])
+        scores = torch.empty_like(fine.x)
+        scores[::2], scores[1::2] = now.scores, middles
+        there = self._standing(metric, fine, scores)
+        calls = step.score_calls + middles.shape[0]
+        if not _is_finite(there):
+            return replace(step, score_calls=calls, status=Status.NON_FINITE)
+        holds = there.residual <= HELD * tol
+        if not holds and fine.x.shape[0] > MOST_NODES:
+            return replace(step, score_calls=calls, status=Status.UNRESOLVED)
+        there = replace(there, shift=now.shift, guess=None)
+        return replace(
+            step,
+            curve=fine,
+            residual=there.residual,
+            residuals=(*step.residuals[:-1], there.residual),
+            log_length=there.log_length,
+            score_calls=calls,
+            state=there,
+            status=Status.CONVERGED if holds else None,
+        )
 
-def defect(metric: DensityMetric, curve: Curve, scores: Tensor) -> Tensor:
+    def _standing(self, metric: DensityMetric, curve: Curve, scores: Tensor) -> Relaxed:
+        residual = metric.residual(curve, scores, self.order).relative
+        log_length = float(metric.log_length(curve, scores))
+        force = defect(metric, curve, scores, self.order)
+        return Relaxed(curve, residual, log_length, scores, force, self.damping, shift=0.0)
+
+    def _next_stage(self, metric: DensityMetric, now: Relaxed) -> tuple[Status | None, Relaxed]:
+        """Go on to the next fraction of alpha, start again with a small one, or give up."""
+        if now.fraction < 1 and now.residual <= FOLLOWED:
+            fraction = FRACTIONS[FRACTIONS.index(now.fraction) + 1]
+            stage = self._standing(_weaker(metric, fraction), now.curve, now.scores)
+            return None, replace(stage, fraction=fraction, shift=now.shift * fraction / now.fraction)
+        waited = len(now.falls) > PATIENCE and now.falls[-1] > FALL * now.falls[-1 - PATIENCE]
+        if not waited and now.damping >= self.smallest:
+            return None, now
+        if now.guess is None:
+            return Status.STALLED, now
+        x, scores = now.guess
+        fraction = FRACTIONS[0]
+        stage = self._standing(_weaker(metric, fraction), Curve(x, metric.space), scores)
+        return None, replace(stage, fraction=fraction)
+
+
+def defect(metric: DensityMetric, curve: Curve, scores: Tensor, order: int = 2) -> Tensor:
     """The strong form P_v P_x (x'' - acceleration) at the interior nodes, (k - 2, d), in units of x."""
-    x, v = curve.x[1:-1], curve.velocity()[1:-1]
+    x, v = curve.x[1:-1], curve.velocity(order)[1:-1]
     wanted = metric.acceleration_given(x, v, scores[1:-1])
-    return linalg.reject(metric.space.tangent(x, curve.acceleration()[1:-1] - wanted), along=v)
+    return linalg.reject(metric.space.tangent(x, curve.acceleration(order)[1:-1] - wanted), along=v)
 
 
 def evenly_spaced(curve: Curve) -> Curve:
@@ -180,22 +264,25 @@ def evenly_spaced(curve: Curve) -> Curve:
     return curve if bool(segments.max() <= UNEVEN * segments.min()) else curve.at_constant_speed()
 
 
-def _standing(metric: DensityMetric, curve: Curve, scores: Tensor, damping: float, shift: float) -> Relaxation:
-    residual = metric.residual(curve, scores).relative
-    log_length = float(metric.log_length(curve, scores))
-    return Relaxation(curve, residual, log_length, scores, defect(metric, curve, scores), damping, shift)
+def _state(step: Step) -> Relaxed:
+    assert isinstance(step.state, Relaxed)
+    return step.state
 
 
-def _is_finite(now: Relaxation) -> bool:
+def _weaker(metric: DensityMetric, fraction: float) -> DensityMetric:
+    return replace(metric, alpha=fraction * metric.alpha)
+
+
+def _is_finite(now: Relaxed) -> bool:
     return math.isfinite(now.residual) and bool(now.scores.isfinite().all())
 
 
-def _is_progress(now: Relaxation, trial: Relaxation) -> bool:
+def _is_progress(now: Relaxed, trial: Relaxed) -> bool:
     change = trial.log_length - now.log_length
     return change < -SHORTER or (change <= LONGER and trial.residual < now.residual)
 
 
-def _moved(now: Relaxation) -> Curve:
+def _moved(now: Relaxed) -> Curve:
     x, space = now.curve.x[1:-1], now.curve.space
     still = torch.zeros_like(now.curve.x[0])
     way = linalg.solve_second_difference(-now.defect, still, still, shift=now.shift)
@@ -222,7 +309,7 @@ def _least_left(target: Tensor, parts: list[Tensor]) -> list[float]:
     return torch.linalg.solve(gram + ridge * eye, columns @ target.flatten()).tolist()
 
 
-def _shift(now: Relaxation, trial: Relaxation) -> float:
+def _shift(now: Relaxed, trial: Relaxed) -> float:
     change = linalg.reject(trial.curve.x - now.curve.x, along=now.curve.velocity())
     second = (change[2:] - 2 * change[1:-1] + change[:-2]) * float(change.shape[0] - 1) ** 2
     inner = change[1:-1]

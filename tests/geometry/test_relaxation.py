@@ -10,7 +10,6 @@ from geodesic_cli.geometry import (
     Curve,
     DensityMetric,
     Relaxation,
-    SemiImplicit,
     Sphere,
     Status,
     Step,
@@ -18,7 +17,16 @@ from geodesic_cli.geometry import (
     linalg,
     solve_bvp,
 )
-from geodesic_cli.geometry.relax import LONGER, LONGEST_MOVE, SHORTER, STIFFER, _is_progress, defect, evenly_spaced
+from geodesic_cli.geometry.relaxation import (
+    LONGER,
+    LONGEST_MOVE,
+    SHORTER,
+    STIFFER,
+    Relaxed,
+    _is_progress,
+    defect,
+    evenly_spaced,
+)
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial
 from helpers import CountingScore, LargestTensor, normal, vector
 
@@ -32,7 +40,7 @@ PROBLEMS = {
     ),
 }
 every_problem = pytest.mark.parametrize(("metric", "guess"), PROBLEMS.values(), ids=PROBLEMS.keys())
-every_solver = pytest.mark.parametrize("solver", [SemiImplicit()], ids=["semi-implicit"])
+every_solver = pytest.mark.parametrize("solver", [Relaxation()], ids=["semi-implicit"])
 
 
 @every_solver
@@ -81,16 +89,16 @@ class TestEverySolver:
 
 @every_problem
 def test_the_residual_of_the_answer_never_rises(metric, guess):
-    step = SemiImplicit().init(metric, guess)
+    step = Relaxation().init(metric, guess)
     for _ in range(12):
-        step = SemiImplicit().step(metric, step)
+        step = Relaxation().step(metric, step)
     assert list(step.residuals) == sorted(step.residuals, reverse=True)
     assert step.residuals[-1] < 1e-3
 
 
 def test_the_first_step_in_flat_space_goes_half_way_to_the_frozen_force_path():
     metric, guess = DensityMetric(Exponential(vector(0, 3.0)), 0.2), Curve.straight(vector(-0.5, 0), vector(0.5, 0), 33)
-    solver = SemiImplicit(damping=0.5)
+    solver = Relaxation(damping=0.5)
     moved = solver.step(metric, solver.init(metric, guess)).curve
     across, height = moved.x[:, 0], moved.x[:, 1]
     parabola = 0.5 * (0.2 * 3.0) * (across + 0.5) * (0.5 - across) / 2
@@ -98,10 +106,10 @@ def test_the_first_step_in_flat_space_goes_half_way_to_the_frozen_force_path():
 
 
 def test_the_defect_has_no_spurious_zero_on_the_sphere():
-    step = SemiImplicit().init(*PROBLEMS["sphere"])
+    step = Relaxation().init(*PROBLEMS["sphere"])
     metric, curve = PROBLEMS["sphere"][0], step.curve
     state = step.state
-    assert isinstance(state, Relaxation)
+    assert isinstance(state, Relaxed)
     along, x = curve.velocity()[1:-1], curve.x[1:-1]
     terms = metric.residual(curve, state.scores).vectors[1:-1]
     torch.testing.assert_close(state.defect, linalg.dot(along, along) * terms)
@@ -122,9 +130,9 @@ def test_a_stiff_density_is_met_with_a_shift_and_converges():
     metric = DensityMetric(density, alpha)
     stiffness = alpha * float(guess.length) ** 2 / 0.25**2
     assert stiffness > 2 * math.pi**2
-    step = SemiImplicit(damping=1.0).init(metric, guess)
+    step = Relaxation(damping=1.0).init(metric, guess)
     for _ in range(15):
-        step = SemiImplicit().step(metric, step)
+        step = Relaxation().step(metric, step)
     assert step.residual < 1e-3
     assert 0.5 * stiffness < step.state.shift < 2 * stiffness
 
@@ -139,22 +147,22 @@ def test_no_node_moves_further_than_a_fraction_of_the_length():
         return metric.score(x, u)
 
     watched = DensityMetric(record, 1.0)
-    SemiImplicit().step(watched, SemiImplicit().init(watched, guess))
+    Relaxation().step(watched, Relaxation().init(watched, guess))
     assert float(tried[1][:, 1].max()) == pytest.approx(LONGEST_MOVE * 2, rel=0.02)
 
 
 def after_five_steps() -> tuple[Step, DensityMetric]:
     """A solver on its way, and a metric under which its next step makes things worse."""
     metric, guess = PROBLEMS["plane"]
-    step = SemiImplicit().init(metric, guess)
+    step = Relaxation().init(metric, guess)
     for _ in range(5):
-        step = SemiImplicit().step(metric, step)
+        step = Relaxation().step(metric, step)
     return step, DensityMetric(lambda x, u: -50 * metric.score(x, u), metric.alpha)
 
 
 def test_a_move_that_makes_it_worse_is_taken_back():
     step, hostile = after_five_steps()
-    after = SemiImplicit().step(hostile, step)
+    after = Relaxation().step(hostile, step)
     assert torch.equal(after.curve.x, step.curve.x)
     assert torch.equal(after.state.curve.x, step.state.curve.x)
     assert after.residual == step.residual
@@ -180,9 +188,9 @@ def test_a_guess_in_a_ring_of_modes_relaxes_within_the_ring():
     ones = torch.ones(12, dtype=torch.float64)
     density = GaussianMixture(torch.stack([ring.cos(), ring.sin()], dim=1), 0.3 * ones, ones)
     metric, guess = DensityMetric(density, 1.0), Curve(torch.stack([phase.cos(), phase.sin()], dim=1))
-    step = SemiImplicit().init(metric, guess)
+    step = Relaxation().init(metric, guess)
     for _ in range(8):
-        step = SemiImplicit().step(metric, step)
+        step = Relaxation().step(metric, step)
     assert step.residual < 1e-5
     assert float(step.curve.x.norm(dim=1).min()) > 0.8
 
@@ -197,7 +205,7 @@ def test_looking_back_saves_most_of_the_steps_of_a_slow_direction():
     a[0], b[0] = -1, 1
 
     def steps(memory: int) -> int:
-        solver = SemiImplicit(memory=memory)
+        solver = Relaxation(memory=memory, between=False)
         solution = solve_bvp(metric, Curve.straight(a, b, 17), solver=solver, tol=1e-6, max_steps=200)
         assert solution.converged
         return solution.steps
@@ -207,15 +215,15 @@ def test_looking_back_saves_most_of_the_steps_of_a_slow_direction():
 
 def test_what_was_kept_is_bounded_and_dropped_after_a_step_astray():
     step, hostile = after_five_steps()
-    assert 1 <= len(step.state.kept) <= SemiImplicit().memory
-    assert SemiImplicit().step(hostile, step).state.kept == ()
+    assert 1 <= len(step.state.kept) <= Relaxation().memory
+    assert Relaxation().step(hostile, step).state.kept == ()
 
 
 def test_a_step_that_went_astray_stiffens_the_next_one_within_bounds():
     step, hostile = after_five_steps()
     before = step.state.shift
     for _ in range(4):
-        step = SemiImplicit().step(hostile, step)
+        step = Relaxation().step(hostile, step)
         least = max(2 * before, STIFFER)
         assert least <= step.state.shift <= 2 * least
         before = step.state.shift
@@ -224,7 +232,7 @@ def test_a_step_that_went_astray_stiffens_the_next_one_within_bounds():
 def test_the_solver_stalls_when_no_fraction_helps():
     step, hostile = after_five_steps()
     while step.status is None:
-        step = SemiImplicit().step(hostile, step)
+        step = Relaxation().step(hostile, step)
     assert step.status is Status.STALLED
 
 
@@ -232,7 +240,7 @@ def test_even_guesses_are_kept_bit_for_bit_and_uneven_ones_are_respaced():
     guess = PROBLEMS["plane"][1]
     assert evenly_spaced(guess) is guess
     uneven = Curve(guess.x[[0, 1, 2, 5, 11]])
-    for curve in (evenly_spaced(uneven), SemiImplicit().init(PROBLEMS["plane"][0], uneven).curve):
+    for curve in (evenly_spaced(uneven), Relaxation().init(PROBLEMS["plane"][0], uneven).curve):
         assert float(curve.segments.max() / curve.segments.min()) < 1.001
 
 
@@ -240,7 +248,87 @@ def test_a_step_allocates_only_a_few_curves():
     sphere = Sphere(100.0)
     a, b = sphere.project(normal(2, 10_000))
     metric, guess = DensityMetric(Radial(1.0), 0.01, sphere), Curve.straight(a, b, 33, sphere)
-    step = SemiImplicit().init(metric, guess)
+    step = Relaxation().init(metric, guess)
     with LargestTensor() as watch:
-        SemiImplicit().step(metric, step)
+        Relaxation().step(metric, step)
     assert watch.elements <= 4 * guess.x.numel()
+
+
+class TestBetweenTheNodes:
+    metric = DensityMetric(MIXTURE, 0.8, SPHERE)
+
+    def guess(self, nodes: int) -> Curve:
+        a, b = SPHERE.project(torch.stack([vector(1, 0, 0.2), vector(-0.3, 1, 0.4)]))
+        return Curve.straight(a, b, nodes, SPHERE)
+
+    def test_a_converged_curve_has_been_looked_at_half_way_between_its_nodes(self):
+        counting = CountingScore(MIXTURE)
+        watched = DensityMetric(counting, 0.8, SPHERE)
+        solution = solve_bvp(watched, self.guess(17), solver=Relaxation(), tol=0.02)
+        assert solution.converged
+        assert len(solution.curve.x) == 33
+        assert counting.batches[-1] == 16
+        assert solution.score_calls == counting.points
+        assert solution.residual == pytest.approx(self.metric.residual(solution.curve).relative, rel=1e-10)
+
+    def test_a_curve_that_is_too_coarse_is_refined_until_it_holds(self):
+        solution = solve_bvp(self.metric, self.guess(5), solver=Relaxation(), tol=0.01)
+        assert solution.converged
+        assert len(solution.curve.x) > 9
+        assert self.metric.residual(solution.curve.at_constant_speed(129), order=4).relative < 0.02
+
+    def test_a_curve_that_no_refinement_mends_is_called_unresolved(self, monkeypatch):
+        monkeypatch.setattr("geodesic_cli.geometry.relaxation.MOST_NODES", 20)
+        solution = solve_bvp(self.metric, self.guess(5), solver=Relaxation(), tol=1e-6, max_steps=200)
+        assert solution.status is Status.UNRESOLVED
+
+    def test_a_score_that_fails_between_the_nodes_is_noticed(self):
+        def holes(x, u):
+            odd = ((u * 16).round() % 2 == 1) & (u * 16 - (u * 16).round() < 1e-9)
+            return torch.where(odd[:, None], torch.full_like(x, math.nan), MIXTURE(x, u))
+
+        solution = solve_bvp(DensityMetric(holes, 0.8, SPHERE), self.guess(9), solver=Relaxation(), tol=0.02)
+        assert solution.status is Status.NON_FINITE
+
+
+def test_differences_of_fourth_order_make_a_path_of_fourth_order():
+    density = HalfSpace(0.5)
+    a, b = vector(-1, 0.4), vector(1, 0.6)
+    exact = Curve(density.geodesic(a, b, torch.linspace(0, 1, 4001, dtype=torch.float64))).at_constant_speed()
+    errors = []
+    for nodes in (33, 65):
+        solver = Relaxation(order=4, between=False)
+        found = solve_bvp(
+            DensityMetric(density, 0.5), Curve.straight(a, b, nodes), solver=solver, tol=1e-9, max_steps=200
+        )
+        assert found.converged
+        errors.append(float((found.curve.x - exact(found.curve.u)).norm(dim=1).max()))
+    assert 12 < errors[0] / errors[1] < 24
+    assert errors[1] < 2e-6
+
+
+def test_a_stall_starts_a_continuation_in_alpha_from_the_guess():
+    """A slope so steep that the string is thrown about at full strength, but can be led there."""
+    metric, guess = DensityMetric(Exponential(vector(0, 4.0)), 0.5), Curve.straight(vector(-0.6, 0), vector(0.6, 0), 33)
+    step = Relaxation(smallest=0.9).init(metric, guess)
+    hostile = DensityMetric(lambda x, u: -50 * metric.score(x, u), metric.alpha)
+    step = Relaxation(smallest=0.9).step(hostile, Relaxation(smallest=0.9).step(metric, step))
+    while step.state.fraction == 1 and step.status is None:
+        step = Relaxation(smallest=0.9).step(hostile, step)
+    assert step.status is None
+    assert step.state.fraction == 0.125
+    assert torch.equal(step.state.curve.x, guess.x)
+    solver, seen = Relaxation(), set()
+    while step.residual > 0.01 and step.status is None:
+        step = solver.step(metric, step)
+        seen.add(step.state.fraction)
+    assert step.residual <= 0.01
+    assert {0.125, 0.25, 0.4} <= seen
+
+
+def test_without_continuation_a_stall_is_the_end():
+    metric, guess = DensityMetric(Exponential(vector(0, 4.0)), 3.0), Curve.straight(vector(-1, 0), vector(1, 0.3), 17)
+    alone = solve_bvp(metric, guess, solver=Relaxation(continuation=False), max_steps=300)
+    led = solve_bvp(metric, guess, solver=Relaxation(), max_steps=300)
+    assert alone.status is led.status is Status.STALLED
+    assert alone.steps < led.steps
