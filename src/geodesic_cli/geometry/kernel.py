@@ -1,0 +1,196 @@
+"""A model of the score from the scores seen so far: kernel regression with a linear trend.
+
+    s(x, u) = m - k x + sum_j κ(ρ_j) c_j,    ρ_j² = |x - x_j|² / ℓ² + (u - u_j)² / ℓ_u²,
+
+with κ the Matérn kernel of smoothness 5/2. The trend, k >= 0, is what a diffusion model's score is away from its data;
+without it the model is wrong wherever a path leaves the points seen. For given ℓ, ℓ_u and nugget ν (the share of noise
+in the scores), m and k follow from generalised least squares and the c_j from the linear system (K + ν I) c = rest.
+ℓ, ℓ_u and ν maximise the profile likelihood
+
+    -(m / 2) log q - (1 / 2) log det(K + ν I),    q = <rest, c> / (m d),
+
+over a grid; one eigendecomposition of K serves every ν. The posterior variance q (1 - κᵀ (K + ν I)^-1 κ) says where
+the model is least certain.
+
+The position u is an input only where the density varies along the path. Relation to prior art: the same kernel idea as
+in Gaussian-process-accelerated nudged elastic bands (Koistinen et al., 2017), for a score instead of an energy.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.geometry import linalg
+
+LENGTHS = torch.logspace(math.log10(0.06), math.log10(1.2), 10, dtype=torch.float64).tolist()
+"""ℓ as fractions of the diameter of the points."""
+
+POSITION_LENGTHS = (4.0, 1.5, 0.6)
+"""ℓ_u."""
+
+NUGGETS = torch.tensor([1e-7, 1e-5, 1e-3, 1e-2, 1e-1, 1.0, 10.0], dtype=torch.float64)
+"""ν. A score without noise chooses among the first; the largest are for noise beyond the signal."""
+
+WINDOW = 2.1
+"""ℓ changes by at most this factor from one fit to the next: near-duplicate points make it jump otherwise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Scores that were evaluated: at points x (m, d), positions u (m,), scores (m, d)."""
+
+    x: Tensor
+    u: Tensor
+    scores: Tensor
+
+    def and_also(self, other: "Seen") -> "Seen":
+        """These, then those."""
+        return Seen(*(torch.cat(pair) for pair in zip(_parts(self), _parts(other), strict=True)))
+
+    def last(self, count: int) -> "Seen":
+        """The newest of them."""
+        return Seen(*(part[-count:] for part in _parts(self)))
+
+
+def _parts(seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
+    return seen.x, seen.u, seen.scores
+
+
+@dataclass(frozen=True, eq=False)
+class KernelScore:
+    """The fitted model; a `Score` itself.
+
+    Args:
+        seen: the data.
+        coefficients: c_j, (m, d).
+        offset: m, (d,).
+        slope: k, in 1 / unit of x squared.
+        length: ℓ, in units of x.
+        position_length: ℓ_u; infinite where u is no input.
+        nugget: ν.
+        scale: q, the prior variance of one component, nats² per unit of x squared.
+        whitening: a (m, m) matrix W with W Wᵀ = (K + ν I)^-1.
+    """
+
+    seen: Seen
+    coefficients: Tensor
+    offset: Tensor
+    slope: float
+    length: float
+    position_length: float
+    nugget: float
+    scale: float
+    whitening: Tensor
+
+    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
+        """The modelled score at (n, d), (n,) -> (n, d)."""
+        return self.offset - self.slope * x + self._to_seen(x, u) @ self.coefficients
+
+    @property
+    def noise(self) -> float:
+        """The estimated norm of the noise of one score, nats per unit of x."""
+        return math.sqrt(self.scale * self.nugget * self.seen.x.shape[1])
+
+    def least_certain(self, x: Tensor, u: Tensor, count: int) -> list[int]:
+        """Which `count` of the points (n, d), (n,) to evaluate next, in increasing order.
+
+        Greedily those of largest posterior variance, each taken as known before the next is chosen.
+        """
+        whitened = self._to_seen(x, u) @ self.whitening
+        variance = _matern(_distances(x, u, x, u, self.length, self.position_length)) - whitened @ whitened.T
+        chosen: list[int] = []
+        for _ in range(min(count, x.shape[0])):
+            left = variance.diagonal().clone()
+            left[chosen] = -1.0
+            pick = int(left.argmax())
+            chosen.append(pick)
+            column = variance[:, pick : pick + 1]
+            variance = variance - column @ column.T / (max(float(column[pick]), 0.0) + self.nugget + 1e-8)
+        return sorted(chosen)
+
+    def _to_seen(self, x: Tensor, u: Tensor) -> Tensor:
+        return _matern(_distances(x, u, self.seen.x, self.seen.u, self.length, self.position_length))
+
+
+def fit(seen: Seen, *, varying: bool, previous: float | None = None) -> KernelScore:
+    """Fit the model to m >= 2 different points, in float64.
+
+    Args:
+        seen: the data; finite.
+        varying: whether u is an input.
+        previous: ℓ of an earlier fit to part of the data.
+    """
+    diameter = float(torch.cdist(seen.x, seen.x).max())
+    lengths = [fraction * diameter for fraction in LENGTHS]
+    if previous is not None:
+        lengths = [length for length in lengths if previous / WINDOW <= length <= previous * WINDOW] or [previous]
+    best: tuple[float, KernelScore] | None = None
+    for length in lengths:
+        for position_length in POSITION_LENGTHS if varying else (math.inf,):
+            likelihood, model = _fit_at(seen, length, position_length)
+            if best is None or likelihood > best[0]:
+                best = likelihood, model
+    assert best is not None
+    return best[1]
+
+
+def _fit_at(seen: Seen, length: float, position_length: float) -> tuple[float, KernelScore]:
+    """The best nugget at given lengths: its likelihood and its model."""
+    count, d = seen.x.shape
+    kernel = _matern(_distances(seen.x, seen.u, seen.x, seen.u, length, position_length))
+    values, vectors = torch.linalg.eigh(kernel)
+    values = values.clamp(min=0)
+    ones, x, s = vectors.T @ torch.ones(count, 1, dtype=seen.x.dtype), vectors.T @ seen.x, vectors.T @ seen.scores
+    spectrum = values[:, None] + NUGGETS
+    weight = 1 / spectrum  # (m, nuggets)
+    total = (weight * ones**2).sum(0)
+    mean_x, mean_s = ((weight * ones).T @ part / total[:, None] for part in (x, s))
+    # Weighted sums of squares about the means, for every nugget at once.
+    cross = weight.T @ (x * s).sum(1) - total * (mean_x * mean_s).sum(1)
+    square = weight.T @ (x * x).sum(1) - total * (mean_x * mean_x).sum(1)
+    power = weight.T @ (s * s).sum(1) - total * (mean_s * mean_s).sum(1)
+    slope = torch.where(square > 0, -cross / torch.where(square > 0, square, torch.ones_like(square)), 0.0).clamp(min=0)
+    left = (power + 2 * slope * cross + slope**2 * square).clamp(min=0)
+    scale = left / (count * d)
+    tiny = torch.finfo(scale.dtype).tiny
+    likelihood = -0.5 * count * (scale + tiny).log() - 0.5 * spectrum.log().sum(0)
+    best = int(likelihood.argmax())
+    k, w = float(slope[best]), weight[:, best : best + 1]
+    offset = mean_s[best] + k * mean_x[best]
+    rest = s + k * x - ones * offset
+    model = KernelScore(
+        seen=seen,
+        coefficients=vectors @ (w * rest),
+        offset=offset,
+        slope=k,
+        length=length,
+        position_length=position_length,
+        nugget=float(NUGGETS[best]),
+        scale=float(scale[best]),
+        whitening=vectors * w.sqrt().T,
+    )
+    return float(likelihood[best]), model
+
+
+def _distances(x: Tensor, u: Tensor, y: Tensor, w: Tensor, length: float, position_length: float) -> Tensor:
+    """ρ between points x at positions u (n) and points y at positions w (m), (n, m)."""
+    apart = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist") / length
+    if math.isinf(position_length):
+        return apart
+    return torch.hypot(apart, (u[:, None] - w[None]).abs() / position_length)
+
+
+def _matern(distance: Tensor) -> Tensor:
+    a = math.sqrt(5) * distance
+    return (1 + a + a * a / 3) * torch.exp(-a)
+
+
+def orthonormal(rows: Tensor) -> Tensor:
+    """An orthonormal basis of the span of the rows (p, d), as columns (d, k)."""
+    size = linalg.norm(rows).max()
+    q, r = torch.linalg.qr(rows.T / torch.where(size > 0, size, torch.ones_like(size)))
+    left, values, _ = torch.linalg.svd(r, full_matrices=False)
+    rank = max(1, int((values > 1e-12 * values[0]).sum()))
+    return q @ left[:, :rank]
