@@ -5,7 +5,9 @@ A curve g on the sphere at constant speed accelerates towards the centre even wh
     g'' = (tangential part) - (|g'|² / R²) g,
 
 because differentiating g.g = R² twice gives g.g'' = -|g'|². The tangent space at x is {v : v.x = 0}, the projection
-onto it P_x = I - x xᵀ / |x|², and the straight lines are great circles.
+onto it P_x = I - x xᵀ / |x|², and the straight lines are great circles,
+
+    x(h) = cos(w h) x + sin(w h) v / w,   v(h) = cos(w h) v - w sin(w h) x,   w = |v| / R.
 """
 
 from dataclasses import dataclass
@@ -48,6 +50,13 @@ class Space(Protocol):
         """Lengths of the straight lines between rows, (n, d) and (n, d) -> (n,)."""
         ...
 
+    def move(self, x: Tensor, v: Tensor, h: float) -> tuple[Tensor, Tensor]:
+        """Follow the straight lines from x with the tangent velocities v for the time h: points and velocities there.
+
+        The point is the exponential map of h v, the velocity is v transported in parallel; |v| is kept to rounding.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Euclidean:
@@ -76,6 +85,10 @@ class Euclidean:
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """|a - b|, (n,)."""
         return linalg.norm(a - b).squeeze(-1)
+
+    def move(self, x: Tensor, v: Tensor, h: float) -> tuple[Tensor, Tensor]:
+        """x + h v, and v itself."""
+        return x + h * v, v
 
 
 @dataclass(frozen=True)
@@ -115,6 +128,14 @@ class Sphere:
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """Lengths of the shorter great-circle arcs, (n,)."""
         return self.radius * linalg.angle(a, b).squeeze(-1)
+
+    def move(self, x: Tensor, v: Tensor, h: float) -> tuple[Tensor, Tensor]:
+        """Along the great circle by the angle h |v| / R, then put back on the sphere: rounding does not add up."""
+        speed, ahead = linalg.norm(v), linalg.unit(v)
+        turn = h / self.radius * speed
+        moved = self.project(torch.cos(turn) * x + self.radius * torch.sin(turn) * ahead)
+        along = self.tangent(moved, torch.cos(turn) * ahead - torch.sin(turn) / self.radius * x)
+        return moved, speed * linalg.unit(along)
 
 
 def _with_exact_ends(x: Tensor, a: Tensor, b: Tensor, u: Tensor) -> Tensor:
