@@ -1,47 +1,89 @@
 """Geodesics of a probability density, ds = p(x)^(-alpha) |dx|, in any dimension, from its score alone. Torch only.
 
-Read in this order: `space` (where points live), `density` (what a score is), `curve`, `metric` (the equations),
-`solution`, then `bvp` with `relax` (between two points) and `ivp` (from a point and a velocity), `analysis`. `toys`
-has densities with known answers.
+Read in this order: `space` (where points live), `density` (what a score is), `curve`, `metric` (the equations) and
+`solution`. Then, between two points, `bvp` (the loop) with its path solvers: `relaxation`; `surrogate` with `kernel`,
+`collocation` and `on_model`; `gradient_flow`, the published one. From a point and a velocity, `ivp` with `steppers`.
+On top of both, `maps` and `pointset`. `analysis` measures curves, `toys` has densities with known answers, and `zoo`
+the problems that solvers are compared on.
 """
 
 from geodesic_cli.geometry.analysis import CurveReport, analyse
-from geodesic_cli.geometry.bvp import solve_bvp
+from geodesic_cli.geometry.bvp import solve_bvp, solve_through
 from geodesic_cli.geometry.curve import Curve
-from geodesic_cli.geometry.density import Blend, RadialProfile, Scaled, Score, Sum
-from geodesic_cli.geometry.ivp import RK4, Euler, Motion, Stepper, solve_ivp
+from geodesic_cli.geometry.density import Blend, Portion, RadialProfile, Scaled, Score, Sum
+from geodesic_cli.geometry.gradient_flow import GradientFlow
+from geodesic_cli.geometry.ivp import Motion, solve_ivp
+from geodesic_cli.geometry.kernel import Seen
+from geodesic_cli.geometry.maps import Connection, Search, exp_map, log_map
 from geodesic_cli.geometry.metric import DensityMetric, Residual, bending
 from geodesic_cli.geometry.perturbation import perturb
-from geodesic_cli.geometry.relax import PathSolver, Relaxation, SemiImplicit
-from geodesic_cli.geometry.solution import Solution, Status, Step
+from geodesic_cli.geometry.pointset import (
+    DistanceMatrix,
+    Mean,
+    Neighbours,
+    distance_matrix,
+    frechet_mean,
+    nearest_neighbours,
+)
+from geodesic_cli.geometry.relaxation import Relaxation
+from geodesic_cli.geometry.solution import Chain, PathSolver, Solution, Status, Step
 from geodesic_cli.geometry.space import Euclidean, Space, Sphere
+from geodesic_cli.geometry.steppers import (
+    RK4,
+    AdamsBashforth4,
+    DormandPrince,
+    Euler,
+    IsokineticLeapfrog,
+    State,
+    Stepper,
+)
+from geodesic_cli.geometry.surrogate import Surrogate
 
 __all__ = [
     "RK4",
+    "AdamsBashforth4",
     "Blend",
+    "Chain",
+    "Connection",
     "Curve",
     "CurveReport",
     "DensityMetric",
+    "DistanceMatrix",
+    "DormandPrince",
     "Euclidean",
     "Euler",
+    "GradientFlow",
+    "IsokineticLeapfrog",
+    "Mean",
     "Motion",
+    "Neighbours",
     "PathSolver",
+    "Portion",
     "RadialProfile",
     "Relaxation",
     "Residual",
     "Scaled",
     "Score",
-    "SemiImplicit",
+    "Search",
+    "Seen",
     "Solution",
     "Space",
     "Sphere",
+    "State",
     "Status",
     "Step",
     "Stepper",
     "Sum",
+    "Surrogate",
     "analyse",
     "bending",
+    "distance_matrix",
+    "exp_map",
+    "frechet_mean",
+    "log_map",
+    "nearest_neighbours",
     "perturb",
     "solve_bvp",
     "solve_ivp",
+    "solve_through",
 ]
