@@ -49,7 +49,7 @@ UNSTABLE = -0.01
 LANCZOS_STEPS = 40
 
 MOST_POINTS = 127
-"""Beyond so many inner points a bending number no longer asks for more."""
+"""Inner points that a rough force may ask for."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,13 @@ class OnModel:
         along = v[1:-1] if v.shape[0] == x.shape[0] else v
         pull = linalg.reject(self.space.tangent(inner, self.score(inner, u)), along=self.space.tangent(inner, along))
         return self.alpha * linalg.norm(pull).squeeze(-1)
+
+    def roughness(self, scheme: Numerov, x: Tensor) -> float:
+        """rms |second difference of the force| / 12 over rms |force|: what second order would do wrong here."""
+        v = self.space.tangent(x, scheme.derivative @ x)
+        pull = linalg.reject(self.space.tangent(x, self.score(x, scheme.u)), along=v)
+        size = float(pull.norm())
+        return float((pull[2:] - 2 * pull[1:-1] + pull[:-2]).norm()) / (12 * size) if size > 0 else 0.0
 
     def steepest(self, x: Tensor, seed: int = 0) -> tuple[float, Tensor]:
         """The lowest eigenvalue of the second variation, and its direction (n, d) with largest row of norm 1.
@@ -237,9 +244,6 @@ def second_difference(n: int) -> SecondDifference:
     return SecondDifference(n)
 
 
-def scheme_for(bend: float, least: int) -> Numerov:
-    """The coarsest scheme of `least`, 2 least + 1, ... inner points that resolves a path of a given bending number."""
-    n = least
-    while n < MOST_POINTS and bend > n + 1:
-        n = 2 * n + 1
-    return numerov(n)
+def finer(scheme: Numerov) -> Numerov:
+    """The scheme with twice the points, or the same if that would be too many."""
+    return numerov(2 * scheme.n + 1) if 2 * scheme.n + 1 <= MOST_POINTS else scheme

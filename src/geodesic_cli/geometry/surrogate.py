@@ -29,7 +29,7 @@ from geodesic_cli.geometry.collocation import Scheme, gauss_legendre
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.kernel import KernelScore, Seen, fit, orthonormal
 from geodesic_cli.geometry.metric import STRAIGHT, DensityMetric
-from geodesic_cli.geometry.on_model import SOLVED, UNSTABLE, OnModel, numerov, scheme_for, second_difference
+from geodesic_cli.geometry.on_model import SOLVED, UNSTABLE, OnModel, finer, numerov, second_difference
 from geodesic_cli.geometry.solution import Status, Step
 from geodesic_cli.geometry.space import Space
 
@@ -53,6 +53,9 @@ CERTAIN = 0.25
 
 CONFIRMED = 0.85
 """A converged path has at most this fraction of the tolerance over both batches."""
+
+ROUGH = 0.02
+"""Roughness of the force above which the path gets twice as many points."""
 
 QUIET = 0.003
 """A noisy path has come to rest when its points move by less than this fraction of the length, twice running."""
@@ -125,15 +128,15 @@ class Surrogate:
 
     first: int = 5
     batch: int = 4
-    confirm: int = 5
+    confirm: int = 6
     nodes: int = 33
     seen: Seen | None = None
     minimum: bool = True
 
     def __post_init__(self) -> None:
-        if self.first < 2 or self.batch < 1 or self.confirm < 1 or self.nodes < 9:
+        if self.first < 2 or self.batch < 1 or self.confirm < 3 or self.nodes < 9:
             raise GeometryError(
-                f"A surrogate needs at least 2 first points, 1 in each batch, 1 to confirm and 9 nodes, got "
+                f"A surrogate needs at least 2 first points, 1 in each batch, 3 to confirm and 9 nodes, got "
                 f"{self.first}, {self.batch}, {self.confirm} and {self.nodes}."
             )
 
@@ -174,8 +177,7 @@ class Surrogate:
         basis, model, on_model = self._model(metric, now)
         inside = now.x @ basis
         coarse = numerov(inside.shape[0] - 2)
-        bend = float(on_model.pull(coarse, inside).median()) * _length(inside)
-        scheme = scheme_for(bend, least=coarse.n)
+        scheme = finer(coarse) if on_model.roughness(coarse, inside) > ROUGH else coarse
         if scheme.n > coarse.n:
             refined = metric.space.project(coarse.at(scheme.u[1:-1]) @ inside)
             inside = torch.cat([inside[:1], refined, inside[-1:]])
@@ -300,15 +302,20 @@ class Surrogate:
 
 
 def _least_visited(space: Space, scheme: Scheme, now: Surveyed, count: int) -> Tensor:
-    """The positions of the path farthest from all that was seen, (count,), whatever the model believes of itself."""
-    u = torch.linspace(0, 1, CANDIDATES + 2, dtype=torch.float64)[1:-1]
+    """The positions of the path farthest from all that was seen, (count,), whatever the model believes of itself.
+
+    Two of them are next to the ends, which need not be where the density is at home: a path may turn sharply there.
+    """
+    beside = scheme.u[[1, -2]]
+    u = torch.cat([beside, torch.linspace(0, 1, CANDIDATES + 2, dtype=torch.float64)[1:-1]])
     points = space.project(scheme.at(u) @ now.x)
-    nearest = torch.cdist(points, now.seen.x, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1).values
-    chosen: list[int] = []
-    for _ in range(count):
+    near = torch.cat([now.seen.x, points[:2]])
+    nearest = torch.cdist(points, near, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1).values
+    chosen = [0, 1]
+    while len(chosen) < count:
         chosen.append(int(nearest.argmax()))
         nearest = torch.minimum(nearest, linalg.norm(points - points[chosen[-1]]).squeeze(-1))
-    return u[sorted(chosen)]
+    return u[chosen].sort().values
 
 
 def _state(step: Step) -> Surveyed:

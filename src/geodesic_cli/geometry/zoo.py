@@ -211,15 +211,18 @@ def kink() -> Case:
 
 
 def noisy(case: Case, ratio: float, seed: int = 0) -> Case:
-    """The case with noise on its score: ratio is the noise's norm over the score's, in the middle of the straight line.
+    """The case with noise on its score, a multiple of the score's tangential norm in the middle of the straight line.
+
+    The tangential norm, because on a sphere of noised data most of a score points at the centre and moves nothing.
 
     Args:
         case: any case; its score judges.
-        ratio: 1 is as much noise as signal.
+        ratio: of the norms; 1 is as much noise as signal.
         seed: of the noise.
     """
     middle = case.straight(3).x[1:2]
-    size = float(case.metric.scores_at(middle, torch.full_like(middle[:, 0], 0.5)).norm())
+    score_there = case.metric.scores_at(middle, torch.full_like(middle[:, 0], 0.5))
+    size = float(case.metric.space.tangent(middle, score_there).norm())
     score = Noisy(case.metric.score, ratio * size / math.sqrt(middle.shape[1]), seed)
     metric = replace(case.metric, score=score)
     return replace(case, name=f"{case.name}-noise-{ratio:g}", metric=metric, clean=case.metric.score, exact=None)
