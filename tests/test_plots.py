@@ -139,3 +139,59 @@ def test_a_full_disk_gives_one_sentence_and_leaves_the_old_file(tmp_path, monkey
 def test_a_missing_folder_gives_one_sentence(tmp_path):
     with pytest.raises(OutputError, match=r"cannot be written \(No such file or directory\)\. Choose another place\.$"):
         draw_curves(tmp_path / "missing" / "a.png")
+
+
+AXIS = np.linspace(-3, 3, 41)
+PLANE = plots.Plane(
+    AXIS,
+    AXIS[::2],
+    -(AXIS[None, :] ** 2 + AXIS[::2, None] ** 2),
+    np.array([[1.0, 1.0, -2.0, -2.0], [0.0, 0.0, 0.0, 0.0]]),
+    np.array([[-2.0, 0.0], [2.0, 0.0]]),
+    np.array([[0.5, 0.5]]),
+)
+LINE = np.stack([np.linspace(-2, 2, 9), np.zeros(9)], 1)
+ARCH = LINE + np.stack([np.zeros(9), np.sin(np.linspace(0, np.pi, 9))], 1)
+PROFILE = np.linspace(0, 1, 9), -np.sin(np.linspace(0, np.pi, 9))
+
+
+def draw_plane(path):
+    profiles = {"straight line": PROFILE, "geodesic": PROFILE}
+    plots.map_and_profile(PLANE, LINE, ARCH, [-ARCH], profiles, "A hill", path)
+
+
+def draw_evolution(path):
+    plots.evolution(PROFILE[0], np.stack([PROFILE[1], PROFILE[1] / 2]), [5, 9], [1.0, 0.5], path)
+
+
+@pytest.mark.parametrize("draw", [draw_plane, draw_evolution])
+def test_pictures_of_the_plane_are_the_same_bytes_every_time(tmp_path, draw, monkeypatch):
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
+    draw(tmp_path / "a.png")
+    with matplotlib.rc_context({"lines.linewidth": 9, "font.size": 30}):
+        draw(tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_the_map_shows_the_geodesic_the_rays_and_the_straight_line(tmp_path):
+    draw_plane(tmp_path / "a.png")
+    pixels = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).reshape(-1, 3).astype(int)
+    for colour in (plots.COLOURS[1], plots.COLOURS[2], "#000000"):
+        rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert (np.abs(pixels - rgb).max(1) <= 25).sum() > 50, colour
+
+
+@pytest.mark.parametrize("lengths", [[1.0], [math.inf, math.inf], [1.0, 1e-9], [0.0, 0.0]])
+def test_the_evolution_of_few_steps_or_of_odd_lengths_is_drawn_without_a_warning(tmp_path, lengths):
+    changes = np.stack([PROFILE[1]] * len(lengths))
+    plots.evolution(PROFILE[0], changes, [7] * len(lengths), lengths, tmp_path / "a.png")
+    assert (tmp_path / "a.png").is_file()
+
+
+def test_a_film_has_a_frame_for_each_path_and_only_the_path_moves():
+    frames = plots.film(PLANE, LINE, [LINE, ARCH, ARCH], ["one", "two", "two"])
+    assert frames.dtype == np.uint8 and frames.shape[0] == 3 and frames.shape[-1] == 3
+    assert (frames[1] == frames[2]).all()
+    moved = (frames[0] != frames[1]).any(-1)
+    assert 0 < moved.mean() < 0.2

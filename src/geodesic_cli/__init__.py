@@ -2,6 +2,7 @@
 
     import geodesic_cli
     result = geodesic_cli.interpolate("a.png", "b.png", frames=17)
+    result = geodesic_cli.toy("moons")
 
 Importing this package is instant; torch and diffusers are imported with the first function that is asked for.
 """
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from geodesic_cli.tasks.interpolate import interpolate as interpolate
+    from geodesic_cli.tasks.toy import toy as toy
 
 __version__ = "0.1.0"
 
@@ -19,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from geodesic_cli.tasks.interpolate import interpolate
 
         return interpolate
+    if name == "toy":
+        from geodesic_cli.tasks.toy import toy
+
+        return toy
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from geodesic_cli.errors import GeometryError
-from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial, SphereChart
+from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial, SphereChart, banana, moons, ring
 from helpers import normal, rotation, vector
 
 ALPHA = 0.7
@@ -113,3 +113,27 @@ def test_the_mixture_is_finite_far_away():
 def test_the_mixture_refuses_parameters_that_do_not_fit(scales, weights):
     with pytest.raises(GeometryError, match="mixture"):
         GaussianMixture(normal(2, 3), vector(*scales), vector(*weights))
+
+
+@pytest.mark.parametrize("make", [ring, banana, moons])
+def test_a_density_of_the_plane_is_normalised_and_its_score_is_its_gradient(make):
+    density = make()
+    axis = torch.linspace(-6, 6, 481, dtype=torch.float64)
+    x = torch.cartesian_prod(axis, axis)
+    assert float(density.log_prob(x).exp().sum()) * (12 / 480) ** 2 == pytest.approx(1.0, abs=1e-9)
+    points = (2 * normal(9, 2)).requires_grad_(True)
+    density.log_prob(points).sum().backward()
+    torch.testing.assert_close(density(points, torch.zeros(9)), points.grad, rtol=1e-12, atol=1e-12)
+
+
+def test_the_ring_is_high_all_round_and_hollow_in_the_middle():
+    phase = torch.linspace(0, 2 * math.pi, 200, dtype=torch.float64)
+    heights = ring().log_prob(2 * torch.stack([phase.cos(), phase.sin()], dim=1))
+    assert float(heights.max() - heights.min()) < 0.01
+    assert float(heights.min() - ring().log_prob(torch.zeros(1, 2, dtype=torch.float64))) > 5
+
+
+def test_the_banana_is_its_own_mirror_image_and_the_moons_turn_into_each_other():
+    x = 2 * normal(20, 2)
+    torch.testing.assert_close(banana().log_prob(x * vector(-1, 1)), banana().log_prob(x))
+    torch.testing.assert_close(moons().log_prob(-x), moons().log_prob(x))

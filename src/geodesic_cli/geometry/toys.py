@@ -8,6 +8,9 @@ ds = p^(-alpha) |dx| some of them are famous surfaces in disguise:
     Exponential  p = exp(c.x)                    flat in disguise: with beta = alpha |c| and z = across + i along c, the
                                                  map exp(i beta z) / beta turns geodesics into straight lines
     Radial       p = exp(-|x|² / 2 scale²)       Clairaut: p^(-alpha) |x| sin(angle(x, v)) is constant on a geodesic
+
+`ring`, `banana` and `moons` are Gaussian mixtures in the plane, normalised: equal round Gaussians strung along a curve,
+closer together than they are wide, so that they melt into one ridge.
 """
 
 import math
@@ -212,3 +215,29 @@ class GaussianMixture:
         offsets = torch.cat([linalg.norm(x - mean) for mean in self.means], dim=-1) / self.scales
         volume = x.shape[-1] * (self.scales * math.sqrt(2 * math.pi)).log()
         return (self.weights / self.weights.sum()).log() - 0.5 * offsets**2 - volume
+
+
+def ring(count: int = 24, radius: float = 2.0, scale: float = 0.4) -> GaussianMixture:
+    """A ridge along a circle about the origin, with a hollow in the middle."""
+    phase = torch.arange(count, dtype=torch.float64) * (2 * math.pi / count)
+    return _strung(radius * torch.stack([phase.cos(), phase.sin()], dim=1), scale)
+
+
+def banana(count: int = 25, width: float = 1.6, scale: float = 0.35) -> GaussianMixture:
+    """A ridge along the parabola y = 0.6 x² - 1.6: x is about normal with deviation `width`, cut at 1.6 of them."""
+    x = torch.linspace(-1.6 * width, 1.6 * width, count, dtype=torch.float64)
+    slowness = (1 + (1.2 * x) ** 2).sqrt()  # the means are evenly spaced in x: the steep part has fewer for its length
+    weights = slowness * (-0.5 * (x / width) ** 2).exp()
+    return _strung(torch.stack([x, 0.6 * x**2 - 1.6], dim=1), scale, weights)
+
+
+def moons(count: int = 13, radius: float = 1.5, scale: float = 0.28) -> GaussianMixture:
+    """Two ridges along half circles that embrace each other: the upper one opens down, the lower one up."""
+    phase = torch.linspace(0, math.pi, count, dtype=torch.float64)
+    upper = torch.stack([phase.cos() - 0.5, phase.sin() - 0.25], dim=1)
+    return _strung(radius * torch.cat([upper, -upper]), scale)
+
+
+def _strung(means: Tensor, scale: float, weights: Tensor | None = None) -> GaussianMixture:
+    ones = torch.ones_like(means[:, 0])
+    return GaussianMixture(means, scale * ones, ones if weights is None else weights)

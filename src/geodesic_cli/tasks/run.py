@@ -217,6 +217,14 @@ class RunDirectory:
         self._write(MANIFEST, _json(self._manifest))
 
 
+def first_free(name: str) -> str:
+    """The first of NAME, NAME-2, NAME-3, ... that does not exist."""
+    count = 1
+    while Path(name if count == 1 else f"{name}-{count}").exists():
+        count += 1
+    return name if count == 1 else f"{name}-{count}"
+
+
 # --- opening ---------------------------------------------------------------------------------------------------------
 
 

@@ -3,25 +3,14 @@
 A geodesic of ds = p^(-alpha) |dx| is told by three functions of the position u along the path: how log p changes, how
 evenly the path is walked, |v| / mean |v|, and how far each node is from solving the geodesic equation. While it is
 being solved two numbers matter: the residual, which goes to zero, and the weighted length, which goes down.
-
-The drawing uses Matplotlib's figure objects alone, never pyplot, so it needs no display and leaves no global state.
-The same numbers give the same bytes.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from io import BytesIO
-from os import getpid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from geodesic_cli.errors import OutputError
-
-# Okabe and Ito's colours, ordered to keep neighbours apart for every kind of colour vision; dashes say it again.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES = ("-", "--", "-.", ":")
-GRAY = "#666666"
+from geodesic_cli.plots.figure import COLOURS, DASHES, GRAY, drawing, dress
 
 Series = Mapping[str, Sequence[float]]
 
@@ -34,7 +23,7 @@ def density_and_speed(curves: Mapping[str, Series], path: str | Path) -> None:
             which leave out the ends, `node_u` and `residual`.
         path: the PNG to write.
     """
-    with _drawing(3, path) as panels:
+    with drawing(path, [4.2] * 3, 3.8) as panels:
         for index, (name, curve) in enumerate(curves.items()):
             style = _style(index, name, len(curve["u"]))
             u, residual = list(curve["u"]), curve["residual"]
@@ -42,9 +31,9 @@ def density_and_speed(curves: Mapping[str, Series], path: str | Path) -> None:
             panels[0].plot(u, [value - first for value in curve["log_density"]], **style)
             panels[1].plot(u, [value / mean if mean else math.nan for value in curve["speed"]], **style)
             panels[2].plot(curve["node_u"], _positive(residual), **style)
-        _label(panels[0], "Density along the path", "log p(u) − log p(0)   [nats]")
-        _label(panels[1], "Pace", "speed / mean speed")
-        _label(panels[2], "Distance from a geodesic", "residual per node")
+        dress(panels[0], "Density along the path", "log p(u) − log p(0)   [nats]")
+        dress(panels[1], "Pace", "speed / mean speed")
+        dress(panels[2], "Distance from a geodesic", "residual per node")
         _logarithmic(panels[2])
         low, high = panels[1].get_ylim()
         panels[1].set_ylim(min(low, 0.8), max(high, 1.2))  # an even pace looks even
@@ -62,43 +51,20 @@ def length_history(history: Mapping[str, Series], path: str | Path) -> None:
         history: solver -> lists `score_calls`, `residual`, `length`, one entry per step.
         path: the PNG to write.
     """
-    with _drawing(2, path) as panels:
+    with drawing(path, [4.2] * 2, 3.8) as panels:
         for index, (name, steps) in enumerate(history.items()):
             calls = list(steps["score_calls"])
             style = _style(index, name, len(calls))
             panels[0].plot(calls, _positive(steps["residual"]), **style)
             panels[1].plot(calls, list(steps["length"]), **style)
-        _label(panels[0], "Convergence", "relative residual")
-        _label(panels[1], "What the solver shortens", "weighted length")
+        dress(panels[0], "Convergence", "relative residual")
+        dress(panels[1], "What the solver shortens", "weighted length")
         _logarithmic(panels[0])
         for panel in panels:
             panel.set_xlabel("score evaluations")
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _drawing(count: int, path: str | Path) -> Iterator[list[Any]]:
-    """Panels side by side to draw on; the figure is written, with one legend below, when the block ends."""
-    from matplotlib import rc_context, rcParamsDefault
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    with rc_context({key: value for key, value in rcParamsDefault.items() if key != "backend"}):  # no matplotlibrc
-        figure = Figure(figsize=(4.2 * count, 3.8), dpi=150, layout=ConstrainedLayoutEngine(wspace=0.06))
-        FigureCanvasAgg(figure)
-        panels = list(figure.subplots(1, count, squeeze=False)[0])
-        yield panels
-        handles, names = panels[0].get_legend_handles_labels()
-        if names:
-            figure.legend(
-                handles, names, loc="outside lower center", ncols=min(len(names), 5), frameon=False, handlelength=3
-            )
-        buffer = BytesIO()
-        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    _write(Path(path), buffer.getvalue())
 
 
 def _style(index: int, name: str, points: int) -> dict[str, Any]:
@@ -121,26 +87,3 @@ def _logarithmic(panel: Any) -> None:
     """A logarithmic axis wherever there is something to show on one."""
     if any(math.isfinite(value) for line in panel.get_lines() for value in line.get_ydata()):
         panel.set_yscale("log")
-
-
-def _label(panel: Any, title: str, y: str) -> None:
-    panel.set_title(title, fontsize=11, loc="left")
-    panel.set_ylabel(y)
-    panel.grid(color="#DDDDDD", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set_color(GRAY)
-    panel.tick_params(color=GRAY, which="both")
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error}).", "Choose another place.") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
