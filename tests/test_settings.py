@@ -45,11 +45,11 @@ def test_a_value_that_makes_no_sense_is_one_sentence_with_what_would(changes: di
 
 def test_a_misspelt_key_is_answered_with_the_nearest_one() -> None:
     with pytest.raises(InputError, match=r"no setting 'frmaes'. Did you mean 'frames'\?"):
-        from_mapping({"images": ["a", "b"], "frmaes": 9})
+        from_mapping(InterpolateSettings, {"images": ["a", "b"], "frmaes": 9})
 
 
 def test_a_mapping_gives_the_settings_that_it_names() -> None:
-    made = from_mapping({"images": ["a", "b"], "prompt": ["x"], "tau": 0.4})
+    made = from_mapping(InterpolateSettings, {"images": ["a", "b"], "prompt": ["x"], "tau": 0.4})
     assert made == InterpolateSettings(images=("a", "b"), prompt=("x",), tau=0.4)
 
 
@@ -77,11 +77,11 @@ def test_options_are_the_settings_by_name_and_by_default() -> None:
 )
 def test_a_value_of_the_wrong_kind_is_answered_with_the_right_kind(key: str, value: object, wanted: str) -> None:
     with pytest.raises(InputError, match=rf"The setting {key} is {wanted}; got {value!r}"):
-        from_mapping({"images": ["a", "b"], key: value})
+        from_mapping(InterpolateSettings, {"images": ["a", "b"], key: value})
 
 
 def test_a_lone_prompt_and_a_whole_number_are_taken_for_what_they_mean() -> None:
-    made = from_mapping({"images": ["a", "b"], "prompt": "a red cube", "bend": 2, "alpha": 1})
+    made = from_mapping(InterpolateSettings, {"images": ["a", "b"], "prompt": "a red cube", "bend": 2, "alpha": 1})
     assert made.prompt == ("a red cube",)
     assert (made.bend, made.alpha) == (2.0, 1.0)
     assert isinstance(made.bend, float)

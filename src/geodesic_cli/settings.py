@@ -5,14 +5,21 @@ A field is called like the option, like the key in a config file and like the en
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from geodesic_cli.errors import InputError
 
 METHODS = ("geodesic", "slerp", "lerp")
 PACINGS = ("path", "even")
+PATH_SOLVERS = ("surrogate", "relaxation")
+DENSITIES = ("ring", "banana", "moons")
+PROBLEMS = ("closed", "mixture", "high", "noisy", "clevr")
+SOLVERS = ("surrogate", "relaxation", "gradient-flow", "gradient-flow-tuned", "scipy")
+
+Kind = TypeVar("Kind")
+"""The settings of one verb."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +35,15 @@ class InterpolateSettings:
         bend: bending number Be = alpha x length x median |tangential score| of the first path; alpha follows from it.
         alpha: the density exponent itself; overrides `bend`.
         tau: noise level at which the path lives, a fraction of the schedule in (0, 1].
-        nodes: nodes of the path, ends included.
+        nodes: nodes of the first path, ends included, and of the path itself under the solver `relaxation`.
+        solver: `surrogate`, or `relaxation`, which needs several times the evaluations and no model of the score.
         pacing: `path` takes frames at equal steps along the path, `even` at equal steps in the autoencoder's latents.
         model: alias, folder in diffusers' layout, or Hub id.
         size: `N` or `WIDTHxHEIGHT` in pixels; None is the model's own size.
         steps: network evaluations to carry an image up to tau, and about as many to come back.
         guidance: classifier-free scale of the density and of the decoder; 1 is the plain conditional density.
         tol: relative residual of the geodesic equation at which the path counts as solved.
-        max_steps: most steps of the solver; each costs one score evaluation a node.
+        max_steps: most steps of the solver; each costs 4 score evaluations (with `relaxation` one a node).
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
         dtype: of the networks: `auto`, `fp32`, `fp16` or `bf16`. The geometry computes in float64 where there is one.
         seed: of the bump of a thousandth of the length that keeps a symmetric start off a saddle.
@@ -54,13 +62,14 @@ class InterpolateSettings:
     alpha: float | None = None
     tau: float = 0.4
     nodes: int = 17
+    solver: str = "surrogate"
     pacing: str = "even"
     model: str = "clevr-mini"
     size: str | None = None
     steps: int = 12
     guidance: float = 1.0
-    tol: float = 0.01
-    max_steps: int = 30
+    tol: float = 0.03
+    max_steps: int = 40
     device: str = "auto"
     dtype: str = "auto"
     seed: int = 0
@@ -81,15 +90,16 @@ class InterpolateSettings:
             )
         _one_of("method", self.method, METHODS)
         _one_of("pacing", self.pacing, PACINGS)
+        _one_of("solver", self.solver, PATH_SOLVERS)
         _at_least("frames", self.frames, 2, "The two images are the first and the last frame.")
         _at_least("nodes", self.nodes, 5, "17 is enough for most paths.")
         _at_least("steps", self.steps, 1, "12 keeps an image to a fraction of a gray level.")
-        _at_least("max-steps", self.max_steps, 1, "30 is enough up to a bend of about 4.")
+        _at_least("max-steps", self.max_steps, 1, "40 is enough up to a bend of about 4.")
         _between("bend", self.bend, 0, 1000, "0 is slerp; 1 to 4 is useful.")
         if self.alpha is not None:
             _between("alpha", self.alpha, 0, 1e6, "0 is slerp; or pass --bend, which needs no knowledge of the model.")
         _between("tau", self.tau, 0, 1, "0.4 is a good start.", open_below=True)
-        _between("tol", self.tol, 0, 1, "0.01 is a good start.", open_below=True)
+        _between("tol", self.tol, 0, 1, "0.03 is a good start.", open_below=True)
         _between("guidance", self.guidance, 0, 100, "1 is the plain conditional density.")
         _between("fps", self.fps, 0.1, 240, "8 shows each frame for an eighth of a second.")
         _between("seed", self.seed, 0, 2**63 - 1, "Any whole number in this range is as good as any other.")
@@ -97,32 +107,153 @@ class InterpolateSettings:
             raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
 
 
-def from_mapping(values: Mapping[str, Any]) -> InterpolateSettings:
-    """Settings from a mapping such as a parsed config file.
+@dataclass(frozen=True)
+class ToySettings:
+    """`geodesic toy`.
+
+    Attributes:
+        density: a density in the plane by its name.
+        points: a file of points whose fitted density takes the place of the named one.
+        a: where the path begins, `X,Y`; None is the density's own choice.
+        b: where it ends.
+        bend: bending number Be = alpha x length x median |normal score| of the straight line; alpha follows from it.
+        alpha: the density exponent itself; overrides `bend`.
+        nodes: nodes of the path, ends included.
+        tol: relative residual of the geodesic equation at which the path counts as solved.
+        max_steps: most steps of the solver.
+        rays: how many geodesics to shoot from A, in a fan about the direction in which the path leaves.
+        components: most Gaussians in the mixture that is fitted to points; how many it takes is chosen by BIC.
+        seed: of the bump that keeps a symmetric start off a saddle, and of the fit to points.
+        gif: draw the film, too.
+        out: the folder of the run; None takes the first free `runs/toy-NAME`.
+        overwrite: replace the run in `out`.
+    """
+
+    density: str = "ring"
+    points: str | None = None
+    a: str | None = None
+    b: str | None = None
+    bend: float = 4.0
+    alpha: float | None = None
+    nodes: int = 33
+    tol: float = 0.01
+    max_steps: int = 60
+    rays: int = 11
+    components: int = 24
+    seed: int = 0
+    gif: bool = True
+    out: str | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.density not in DENSITIES:
+            near = get_close_matches(self.density, DENSITIES, n=1)
+            raise InputError(
+                f"The densities are {', '.join(DENSITIES)}; got {self.density!r}.",
+                f"Did you mean {near[0]!r}?" if near else "For a density of your own pass --points FILE.",
+            )
+        for name, text in (("a", self.a), ("b", self.b)):
+            if text is not None:
+                parse_point(name, text)
+        _between("bend", self.bend, 0, 1000, "0 is the straight line; 2 to 10 is useful.")
+        if self.alpha is not None:
+            _between("alpha", self.alpha, 0, 100, "0 is the straight line; 1 is ds = |dx| / p.")
+        _at_least("nodes", self.nodes, 5, "33 is enough for most paths.")
+        _between("tol", self.tol, 0, 1, "0.01 is a good start.", open_below=True)
+        _at_least("max-steps", self.max_steps, 1, "60 is enough for most paths.")
+        _between("rays", self.rays, 0, 200, "0 draws none.")
+        _between("components", self.components, 1, 100, "24 is enough for most shapes.")
+        _between("seed", self.seed, 0, 2**63 - 1, "Any whole number in this range is as good as any other.")
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """`geodesic bench solver`.
+
+    Attributes:
+        problems: groups of problems.
+        solvers: names of solvers.
+        tol: relative residual at which a solver may stop.
+        seed: of the noise, and of the scenes.
+        model: of the group clevr: alias, folder in diffusers' layout, or Hub id.
+        pairs: of rendered scenes in the group clevr.
+        out: a folder for the table and the JSON; None writes nothing.
+        overwrite: replace the run in `out`.
+    """
+
+    problems: tuple[str, ...] = ("closed", "mixture", "high", "noisy")
+    solvers: tuple[str, ...] = SOLVERS
+    tol: float = 0.03
+    seed: int = 0
+    model: str = "clevr-mini"
+    pairs: int = 3
+    out: str | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for option, values, allowed in (("problems", self.problems, PROBLEMS), ("solvers", self.solvers, SOLVERS)):
+            if not values:
+                raise InputError(f"--{option} needs at least one of {', '.join(allowed)}; got none.", "Name one.")
+            for value in values:
+                _one_of(option, value, allowed)
+        _between("tol", self.tol, 0, 1, "0.03 is a good start.", open_below=True)
+        _between("seed", self.seed, 0, 2**63 - 1, "Any whole number in this range is as good as any other.")
+        _at_least("pairs", self.pairs, 1, "3 take a few minutes.")
+
+
+def parse_point(name: str, text: str) -> tuple[float, float]:
+    """The point of `--a X,Y` or `--b X,Y`.
 
     Raises:
-        InputError: a key that no option has, with the nearest one that exists.
+        InputError: not two finite numbers.
     """
-    known = {field.name for field in fields(InterpolateSettings)}
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        x = y = math.nan
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise InputError(f"--{name} takes two numbers X,Y; got {text!r}.", f"Pass --{name} 1.5,-2 for instance.")
+    return x, y
+
+
+def from_mapping(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
+    """The settings of a verb, given their class, from a mapping such as a parsed config file.
+
+    Raises:
+        InputError: a key that no option has, with the nearest one that exists; a value of the wrong kind.
+    """
+    types = get_type_hints(kind)
     for key in values:
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
+        if key not in types:
+            near = get_close_matches(key, types, n=1)
             raise InputError(
                 f"There is no setting {key!r}.",
-                f"Did you mean {near[0]!r}?" if near else f"The settings are {', '.join(sorted(known))}.",
+                f"Did you mean {near[0]!r}?" if near else f"The settings are {', '.join(sorted(types))}.",
             )
-    return InterpolateSettings(**{key: _converted(key, value) for key, value in values.items()})
+    return kind(**{key: _converted(key, types[key], value) for key, value in values.items()})
 
 
-def _converted(key: str, value: Any) -> Any:
+def from_options(kind: type[Kind], verb: str, options: Mapping[str, Any], fixed: Mapping[str, Any]) -> Kind:
+    """The settings of a verb called as a function: what it was given under ``options``, and what is ``fixed``.
+
+    Raises:
+        InputError: an option that the function does not have.
+    """
+    free = set(get_type_hints(kind)) - {"out", "resume", "overwrite"} - set(fixed)
+    unknown = sorted(set(options) - free)
+    if unknown:
+        raise InputError(f"{verb}() has no option {unknown[0]!r}.", f"Its options are {', '.join(sorted(free))}.")
+    return kind(**options, **fixed)
+
+
+def _converted(key: str, kind: Any, value: Any) -> Any:
     """A value of a config file as its field holds it: one text is a list of one, a whole number is a number."""
-    kind = next(field.type for field in fields(InterpolateSettings) if field.name == key)
     if kind == tuple[str, ...]:
         texts = (value,) if isinstance(value, str) else value
         if isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts):
             return tuple(texts)
     elif isinstance(value, bool) == (kind is bool):
-        if isinstance(value, kind):  # type: ignore[arg-type]
+        if isinstance(value, kind):
             return value
         if isinstance(value, int) and kind in (float, float | None):
             return float(value)

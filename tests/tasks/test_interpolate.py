@@ -14,7 +14,7 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import GeodesicError, InputError, ModelError, OutputError
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.tasks.interpolate import Interpolation, free_folder, interpolate, run
-from geodesic_cli.tasks.paths import Problem, clean, embed, evaluations_to_measure, even_positions, positions
+from geodesic_cli.tasks.paths import Problem, clean, embed, even_positions, positions
 from geodesic_cli.tasks.progress import Silent
 
 QUICK = {"frames": 5, "nodes": 9, "steps": 6, "tau": 0.6, "bend": 1.0, "pacing": "path"}
@@ -86,7 +86,7 @@ def test_the_path_ends_in_the_encoded_images_with_their_own_norms(
 
 def test_the_geodesic_solves_its_equation_and_is_shorter_than_slerp(result: Interpolation, model, pair) -> None:
     assert result.converged
-    assert result.report.relative_residual <= 0.01
+    assert result.report.relative_residual <= 2 * InterpolateSettings(images=("a", "b")).tol
     ends = embed(model, pair, PROMPTS, 0.6, QUICK["steps"])
     problem = Problem.between(model, ends, bend=1.0, alpha=None, nodes=9, guidance=1.0, seed=0)
     ours, slerp = problem.metric.log_length(result.path.curve), problem.metric.log_length(problem.slerp().curve)
@@ -139,7 +139,6 @@ def test_every_network_evaluation_is_counted(model: LatentDiffusion, pair: Tenso
         made = interpolate(pair[0], pair[1], model=counted, **more)
         assert Counting.seen == sum(made.metrics["evaluations"].values())
     assert made.metrics["score_evaluations"] == made.path.solution.score_calls
-    assert evaluations_to_measure(made.path) == 4 * 8 + 1 + 9
 
 
 def test_even_pacing_evens_out_the_visible_steps(model: LatentDiffusion, pair: Tensor) -> None:
@@ -177,16 +176,39 @@ def test_a_run_writes_everything_that_a_person_looks_for(files: tuple[str, str],
     assert media.read_metadata(out / "frames" / "00002.png")["settings"]["tau"] == 0.6
 
 
-@pytest.mark.parametrize(("stage", "after"), [("Encoding", 1), ("Solving", 3), ("Drawing", 1), ("Writing", 2)])
+@pytest.mark.parametrize(
+    ("stage", "after", "solver"),
+    [
+        ("Encoding", 1, "surrogate"),
+        ("Solving", 2, "surrogate"),
+        ("Solving", 3, "relaxation"),
+        ("Drawing", 1, "surrogate"),
+        ("Writing", 2, "surrogate"),
+    ],
+)
 def test_a_run_that_is_stopped_anywhere_resumes_to_the_same_bytes(
-    files: tuple[str, str], tmp_path: Path, stage: str, after: int
+    files: tuple[str, str], tmp_path: Path, stage: str, after: int, solver: str
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    run(settings(files, whole), Silent(), "whole")
+    run(settings(files, whole, solver=solver), Silent(), "whole")
     with pytest.raises(KeyboardInterrupt):
-        run(settings(files, broken), Recorder(stage, after), "broken")
-    run(settings(files, broken, resume=True), Silent(), "resumed")
+        run(settings(files, broken, solver=solver), Recorder(stage, after), "broken")
+    run(settings(files, broken, solver=solver, resume=True), Silent(), "resumed")
     assert contents(broken) == contents(whole)
+
+
+def test_both_solvers_find_the_same_path_and_the_surrogate_with_fewer_evaluations(
+    model: LatentDiffusion, pair: Tensor
+) -> None:
+    ends = embed(model, pair, PROMPTS, 0.6, QUICK["steps"])
+    problem = Problem.between(model, ends, bend=2.0, alpha=None, nodes=17, guidance=1.0, seed=0)
+    ours, other = (problem.geodesic(name, tol=0.02, max_steps=60) for name in ("surrogate", "relaxation"))
+    assert ours.solution.converged
+    assert other.solution.converged
+    u = positions(33)
+    apart = (ours(u) - other(u)).norm(dim=1).max() / ours.curve.length
+    assert float(apart) < 0.02
+    assert ours.solution.score_calls < 0.6 * other.solution.score_calls
 
 
 def test_resuming_does_not_redo_what_is_on_disk(files: tuple[str, str], tmp_path: Path, monkeypatch) -> None:

@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from geodesic_cli import __version__
+from geodesic_cli.cli.bench import bench
 from geodesic_cli.cli.info import info
 from geodesic_cli.cli.interpolate import interpolate
+from geodesic_cli.cli.toy import toy
 
 HELP = """Geodesics of a diffusion model's probability density: the natural way from one image to another.
 
@@ -16,6 +18,7 @@ Examples:
   geodesic interpolate a.png b.png --prompt "a red cube" --prompt "a blue sphere"
   geodesic interpolate cat.jpg dog.jpg --model path/to/stable-diffusion --compare
   geodesic info runs/a-to-b/frames/00008.png
+  geodesic toy moons
 
 Settings come from options, then variables such as GEODESIC_INTERPOLATE_TAU, then --config FILE, then the defaults.
 """
@@ -46,4 +49,6 @@ def _root(
 
 
 app.command(context_settings={"auto_envvar_prefix": "GEODESIC_INTERPOLATE"})(interpolate)
+app.command(context_settings={"auto_envvar_prefix": "GEODESIC_TOY"})(toy)
 app.command()(info)
+app.add_typer(bench, name="bench")

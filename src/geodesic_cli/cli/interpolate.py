@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-import tomllib
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -10,31 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from geodesic_cli.errors import InputError
-from geodesic_cli.settings import METHODS, PACINGS, InterpolateSettings, from_mapping
+from geodesic_cli.cli.config import config_reader
+from geodesic_cli.settings import METHODS, PACINGS, PATH_SOLVERS, InterpolateSettings
 
 if TYPE_CHECKING:
     from geodesic_cli.tasks.interpolate import Interpolation
 
 _option = partial(typer.Option, show_envvar=False)
 DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(InterpolateSettings)}
-
-
-def read_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Make a config file the source of defaults: an option or an environment variable still wins."""
-    if path is None:
-        return None
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"The config file {path} cannot be read ({error.strerror}).", "Pass a config.toml of an earlier run."
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"The config file {path} is not TOML ({error}).", "Mend it, or drop --config.") from error
-    from_mapping({"images": ["a", "b"], **values})  # a misspelt key or a bad value is an error of the file
-    context.default_map = {**(context.default_map or {}), **values}
-    return path
 
 
 def interpolate(
@@ -73,7 +55,8 @@ def interpolate(
     size: Annotated[str | None, _option(help="N or WIDTHxHEIGHT in pixels. Default: the model's own size.")] = DEFAULT[
         "size"
     ],
-    nodes: Annotated[int, _option(help="Nodes of the path.")] = DEFAULT["nodes"],
+    nodes: Annotated[int, _option(help="Nodes of the first path.")] = DEFAULT["nodes"],
+    solver: Annotated[str, _option(help="How to solve.", metavar="|".join(PATH_SOLVERS))] = DEFAULT["solver"],
     steps: Annotated[int, _option(help="Network evaluations from an image to tau, and from there back.")] = DEFAULT[
         "steps"
     ],
@@ -98,7 +81,10 @@ def interpolate(
     config: Annotated[
         Path | None,
         _option(
-            help="A config.toml, as every run writes one.", callback=read_config, is_eager=True, show_default=False
+            help="A config.toml, as every run writes one.",
+            callback=config_reader(InterpolateSettings, images=["a", "b"]),
+            is_eager=True,
+            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -126,6 +112,7 @@ def interpolate(
         alpha=alpha,
         tau=tau,
         nodes=nodes,
+        solver=solver,
         pacing=pacing,
         model=model,
         size=size,
@@ -161,7 +148,7 @@ def interpolate(
         residual = result.report.relative_residual
         sys.stderr.write(
             f"Warning: {result.status} The residual is {residual:.3g}, --tol is {tol:g}; "
-            f"see --max-steps, --bend and --nodes.\n"
+            f"see --max-steps, --bend and --solver.\n"
         )
         if strict:
             raise typer.Exit(3)

@@ -1,48 +1,61 @@
-"""A solver's step as tensors and text, so that a run that was stopped goes on bit for bit."""
+"""A solver's step as tensors and text, so that a run that was stopped goes on bit for bit.
 
-import json
+The step and the state of the solver in it are frozen dataclasses of tensors, numbers and each other. They are taken
+apart into a tree of plain values, where a tensor is its name in the file, and put together from it again. Only the
+classes named here are ever made from a file.
+"""
 
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+import torch
 from torch import Tensor
 
-from geodesic_cli.geometry import Curve, Relaxation, Space, Status, Step
+from geodesic_cli.geometry import Curve, Euclidean, Seen, Sphere, Status, Step
+from geodesic_cli.geometry.relaxation import Relaxed
+from geodesic_cli.geometry.surrogate import Surveyed
+
+KINDS: dict[str, type] = {kind.__name__: kind for kind in (Step, Curve, Seen, Euclidean, Sphere, Relaxed, Surveyed)}
 
 
-def pack(step: Step) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """Tensors and plain values of a step of `SemiImplicit`."""
-    now = step.state
-    assert isinstance(now, Relaxation)
-    kept = {f"kept.{k}.{name}": part for k, pair in enumerate(now.kept) for name, part in zip("xf", pair, strict=True)}
-    tensors = kept | {"best": step.curve.x, "x": now.curve.x, "scores": now.scores, "defect": now.defect}
-    values: dict[str, object] = {
-        "index": step.index,
-        "residual": step.residual,
-        "log_length": step.log_length,
-        "score_calls": step.score_calls,
-        "residuals": list(step.residuals),
-        "status": step.status.name if step.status else None,
-        "kept": len(now.kept),
-        "state": {name: getattr(now, name) for name in ("residual", "log_length", "damping", "shift")},
-    }
-    return tensors, values
+def pack(step: Step) -> tuple[dict[str, Tensor], object]:
+    """Tensors by name, and the tree of plain values that refers to them."""
+    tensors: dict[str, Tensor] = {}
+
+    def apart(value: Any) -> object:
+        if isinstance(value, Tensor):
+            name = f"{len(tensors):04d}"
+            tensors[name] = value
+            return {"tensor": name, "device": value.device.type}
+        if isinstance(value, Enum):
+            return {"status": value.name}
+        if is_dataclass(value):
+            named = {field.name: apart(getattr(value, field.name)) for field in fields(value)}
+            return {"kind": type(value).__name__, "fields": named}
+        if isinstance(value, tuple):
+            return {"tuple": [apart(part) for part in value]}
+        assert value is None or isinstance(value, bool | int | float), f"a step must not hold {type(value)}"
+        return value
+
+    return tensors, apart(step)
 
 
-def unpack(tensors: dict[str, Tensor], text: str, space: Space) -> Step:
-    """The step that was packed; ``text`` is the JSON of its plain values."""
-    values = json.loads(text)
-    state = Relaxation(
-        curve=Curve(tensors["x"], space),
-        scores=tensors["scores"],
-        defect=tensors["defect"],
-        kept=tuple((tensors[f"kept.{k}.x"], tensors[f"kept.{k}.f"]) for k in range(values["kept"])),
-        **values["state"],
-    )
-    return Step(
-        index=values["index"],
-        curve=Curve(tensors["best"], space),
-        residual=values["residual"],
-        log_length=values["log_length"],
-        score_calls=values["score_calls"],
-        residuals=tuple(values["residuals"]),
-        state=state,
-        status=Status[values["status"]] if values["status"] else None,
-    )
+def unpack(tensors: dict[str, Tensor], tree: Any, device: torch.device) -> Step:
+    """The step that was packed; tensors that were not on the CPU come to the device."""
+
+    def together(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        if "tensor" in value:
+            tensor = tensors[value["tensor"]]
+            return tensor if value["device"] == "cpu" else tensor.to(device)
+        if "status" in value:
+            return Status[value["status"]]
+        if "tuple" in value:
+            return tuple(together(part) for part in value["tuple"])
+        return KINDS[value["kind"]](**{name: together(part) for name, part in value["fields"].items()})
+
+    step = together(tree)
+    assert isinstance(step, Step)
+    return step

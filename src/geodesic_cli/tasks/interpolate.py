@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -21,22 +21,22 @@ from geodesic_cli import media, plots
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.errors import InputError
 from geodesic_cli.geometry import Step
-from geodesic_cli.settings import InterpolateSettings
+from geodesic_cli.settings import InterpolateSettings, from_options
 from geodesic_cli.tasks.checkpoint import pack, unpack
 from geodesic_cli.tasks.paths import (
+    MEASURED,
     Ends,
     Path,
     PathReport,
     Problem,
     clean,
     embed,
-    evaluations_to_measure,
     evaluations_to_pace,
     even_positions,
     positions,
 )
 from geodesic_cli.tasks.progress import Observer, Silent
-from geodesic_cli.tasks.run import MANIFEST, RunDirectory
+from geodesic_cli.tasks.run import MANIFEST, RunDirectory, first_free
 
 FAITHFUL = 20.0
 """dB. An image that comes back from the autoencoder worse than this is not one that the model can draw."""
@@ -93,13 +93,9 @@ def interpolate(
     """
     names = tuple(str(image) if not isinstance(image, Tensor) else f"image {k}" for k, image in enumerate((a, b), 1))
     named = model if isinstance(model, str) else model.name
-    known = {field.name for field in fields(InterpolateSettings)} - {"images", "out", "resume", "overwrite"}
-    unknown = sorted(set(options) - known)
-    if unknown:
-        raise InputError(f"interpolate() has no option {unknown[0]!r}.", f"Its options are {', '.join(sorted(known))}.")
     prompt = options.get("prompt") or ()
     options["prompt"] = (prompt,) if isinstance(prompt, str) else tuple(prompt)
-    settings = InterpolateSettings(images=names, model=named, **options)
+    settings = from_options(InterpolateSettings, "interpolate", options, {"images": names, "model": named})
     read = [_checked(image) if isinstance(image, Tensor) else media.read_image(image) for image in (a, b)]
     loaded = load(settings.model, settings.device, settings.dtype) if isinstance(model, str) else model
     watch = observer or Silent()
@@ -132,11 +128,7 @@ def run(settings: InterpolateSettings, observer: Observer, command: str) -> Inte
 
 def free_folder(images: tuple[str, ...]) -> str:
     """The first of runs/A-to-B, runs/A-to-B-2, ... that does not exist."""
-    name = "runs/" + "-to-".join(FilePath(image).stem for image in images)
-    count = 1
-    while FilePath(name if count == 1 else f"{name}-{count}").exists():
-        count += 1
-    return name if count == 1 else f"{name}-{count}"
+    return first_free("runs/" + "-to-".join(FilePath(image).stem for image in images))
 
 
 def _fit(settings: InterpolateSettings, observer: Observer, model: LatentDiffusion, read: list[Tensor]) -> Tensor:
@@ -193,7 +185,7 @@ class _Work:
         made |= {name: getattr(problem, name)() for name in wanted if name != "geodesic"}
         path = made[s.method]
         reports = {name: problem.measure(made[name]) for name in wanted}
-        spent += self.branches * sum(evaluations_to_measure(made[name]) for name in wanted)
+        spent += self.branches * MEASURED * len(wanted)
         spent += self.branches * sum(one.solution.score_calls for one in made.values() if one.solution)
         rows: dict[str, Tensor] = {}
         u = positions(s.frames)
@@ -276,16 +268,18 @@ class _Work:
         def watch(step: Step) -> None:
             history.append((step.score_calls, step.residual, step.log_length))
             if self.directory is not None:
-                tensors, values = pack(step)
-                about = {"step": json.dumps(values), "history": json.dumps(history)}
+                tensors, tree = pack(step)
+                about = {"step": json.dumps(tree), "history": json.dumps(history)}
                 self.directory.write_tensors("checkpoint/step.safetensors", tensors, about)
-            new = s.nodes if step.index == 0 else s.nodes - 2
-            self.observer.advance(new, f"residual {step.residual:.4f}")
+            self.observer.advance(step.score_calls - spent[0], f"residual {step.residual:.4f}")
+            spent[0] = step.score_calls
 
-        self.observer.stage("Solving", s.nodes + s.max_steps * (s.nodes - 2))
+        self.observer.stage("Solving", problem.most_evaluations(s.solver, s.max_steps))
+        spent = [0]
         if start is not None:
             self.observer.advance(start.score_calls)
-        return problem.geodesic(s.tol, s.max_steps, watch, start)
+            spent = [start.score_calls]
+        return problem.geodesic(s.solver, s.tol, s.max_steps, watch, start)
 
     def _last_step(self, problem: Problem, history: list[tuple[int, float, float]]) -> Step | None:
         """The step that an earlier session reached, and into ``history`` what led to it."""
@@ -293,8 +287,7 @@ class _Work:
             return None
         tensors, about = self.directory.read_tensors("checkpoint/step.safetensors")
         history += [(calls, residual, length) for calls, residual, length in json.loads(about["history"])]
-        tensors = {name: tensor.to(problem.guess.x.device) for name, tensor in tensors.items()}
-        return unpack(tensors, about["step"], problem.guess.space)
+        return unpack(tensors, json.loads(about["step"]), problem.guess.x.device)
 
     def _frames(self, model: LatentDiffusion, ends: Ends, path: Path, u: Tensor, main: bool) -> Tensor:
         """Decode a path; the frames of the main one are written as they come, and kept if they are there already."""

@@ -19,10 +19,14 @@ from geodesic_cli.geometry import (
     CurveReport,
     DensityMetric,
     Euclidean,
+    PathSolver,
     RadialProfile,
+    Relaxation,
+    Seen,
     Solution,
     Sphere,
     Step,
+    Surrogate,
     analyse,
     bending,
     perturb,
@@ -31,6 +35,8 @@ from geodesic_cli.geometry import (
 
 BUMP = 1e-3
 """Amplitude of the seeded bump of the first path, as a fraction of its length."""
+MEASURED = 65
+"""Points at which a path is measured: score evaluations of `Problem.measure`."""
 DENSE = 4
 """Even pacing looks at this many positions per frame, each carried down in half the steps of a frame."""
 
@@ -140,13 +146,17 @@ def _widest(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """The geodesic problem between two ends: the first path, the metric, and what alpha means there."""
+    """The geodesic problem between two ends: the first path, the metric, and what alpha means there.
+
+    ``seen`` are the scores on the great circle, which the bending number was measured with.
+    """
 
     ends: Ends
     score: DiffusionScore
     metric: DensityMetric
     guess: Curve
     bend: float
+    seen: Seen
 
     @classmethod
     def between(
@@ -167,17 +177,43 @@ class Problem:
         straight = Curve.straight(y[0], y[1], nodes, space)
         score = model.score(ends.shape, ends.tau, ends.conditioning, guidance)
         lowered = profile.score(score)
-        per_alpha = bending(lowered, straight)
+        scores = lowered(straight.x, straight.u)
+        per_alpha = bending(lowered, straight, scores)
         if alpha is None:
             alpha = bend / per_alpha if per_alpha > 0 else 0.0
         guess = perturb(straight, BUMP, torch.Generator().manual_seed(seed))
-        return cls(ends, score, DensityMetric(lowered, alpha, space), guess, alpha * per_alpha)
+        seen = Seen(straight.x, straight.u, scores)
+        return cls(ends, score, DensityMetric(lowered, alpha, space), guess, alpha * per_alpha, seen)
+
+    def solver(self, name: str) -> PathSolver:
+        """The path solver of a name in `settings.SOLVERS`; the surrogate knows the scores seen already."""
+        return Surrogate(seen=self.seen) if name == "surrogate" else Relaxation()
+
+    def most_evaluations(self, name: str, max_steps: int) -> int:
+        """Score evaluations of the solver if it takes all its steps."""
+        solver, nodes = self.solver(name), len(self.guess.x)
+        if isinstance(solver, Surrogate):
+            return solver.first + 3 + max_steps * solver.batch
+        return nodes + max_steps * (nodes - 2)
 
     def geodesic(
-        self, tol: float, max_steps: int, on_step: Callable[[Step], None] | None = None, start: Step | None = None
+        self,
+        solver: str,
+        tol: float,
+        max_steps: int,
+        on_step: Callable[[Step], None] | None = None,
+        start: Step | None = None,
     ) -> Path:
-        """Solve for the geodesic near the great circle."""
-        solution = solve_bvp(self.metric, self.guess, tol=tol, max_steps=max_steps, on_step=on_step, start=start)
+        """Solve for the geodesic near the great circle, with the solver of a name in `settings.SOLVERS`."""
+        solution = solve_bvp(
+            self.metric,
+            self.guess,
+            solver=self.solver(solver),
+            tol=tol,
+            max_steps=max_steps,
+            on_step=on_step,
+            start=start,
+        )
         return Path("geodesic", solution.curve, self.ends.profile, solution, self.metric.alpha, self.bend)
 
     def slerp(self) -> Path:
@@ -192,21 +228,25 @@ class Problem:
         return Path("lerp", curve, None, None, self.metric.alpha, self.bend)
 
     def measure(self, path: Path) -> PathReport:
-        """Measure a path on four times its spacing's points; `evaluations_to_measure` says what that costs.
+        """Measure a path at MEASURED points; the residual at every second of them.
 
-        The residual is measured at the nodes, where the equation was solved; the density is a line integral of the
-        score, which needs more points than the path does.
+        One batch of scores serves the density, which is a line integral and needs many points, and the residual.
         """
-        fine = path.curve.refine().refine()
-        u = fine.u
-        flat = analyse(DensityMetric(self.score, self.metric.alpha, Euclidean()), Curve(path(u), Euclidean()))
-        own: CurveReport = flat if path.profile is None else analyse(self.metric, path.curve)
+        u = positions(MEASURED).to(self.ends.x.device, self.ends.x.dtype)
+        x = path(u)
+        scores = self.score(x, u)
+        flat = analyse(DensityMetric(self.score, self.metric.alpha, Euclidean()), Curve(x, Euclidean()), scores)
+        own: CurveReport = flat
+        if path.profile is not None:
+            nodes = Curve(path.curve(u[::2]), path.curve.space)
+            lowered = (path.profile.factor(u) * scores)[::2]
+            own = analyse(self.metric, nodes, lowered, order=4)
         excess = flat.log_density - u * flat.log_density[-1]
         return PathReport(
             u=u.tolist(),
             log_density=flat.log_density.tolist(),
             speed=flat.speed.tolist(),
-            node_u=(u if path.profile is None else path.curve.u)[1:-1].tolist(),
+            node_u=own.u[1:-1].tolist(),
             residual=own.residual[1:-1].tolist(),
             relative_residual=own.relative_residual,
             log_length=own.log_length,
@@ -217,12 +257,6 @@ class Problem:
             min_excess=float(excess.min()),
             mean_excess=float(excess.mean()),
         )
-
-
-def evaluations_to_measure(path: Path) -> int:
-    """Score evaluations of `Problem.measure`."""
-    nodes = len(path.curve.x)
-    return 4 * (nodes - 1) + 1 + (0 if path.profile is None else nodes)
 
 
 def evaluations_to_pace(frames: int, steps: int) -> int:
