@@ -383,17 +383,15 @@ def _stencils(u: Tensor, points: Tensor, width: int, order: int) -> Tensor:
     """The derivative of the given order at u (m,) from the nearest `width` of the points, (m, points)."""
     count = points.shape[0]
     width = min(width, count)
-    matrix = torch.zeros(u.shape[0], count, dtype=torch.float64)
     spacing = float(points[1] - points[0])
-    for row, position in enumerate(u.tolist()):
-        nearest = position / spacing - (width - 1) / 2
-        first = min(max(math.floor(nearest + 0.5), 0), count - width)
-        offsets = (points[first : first + width] - position) / spacing
-        powers = offsets[None, :] ** torch.arange(width, dtype=torch.float64)[:, None]
-        wanted = torch.zeros(width, dtype=torch.float64)
-        wanted[order] = math.factorial(order) / spacing**order
-        matrix[row, first : first + width] = torch.linalg.solve(powers, wanted)
-    return matrix
+    first = (u / spacing - (width - 1) / 2).round().clamp(0, count - width).long()
+    columns = first[:, None] + torch.arange(width)
+    offsets = (points[columns] - u[:, None]) / spacing
+    powers = offsets[:, None, :] ** torch.arange(width, dtype=torch.float64)[:, None]
+    wanted = torch.zeros(u.shape[0], width, dtype=torch.float64)
+    wanted[:, order] = math.factorial(order) / spacing**order
+    weights = torch.linalg.solve(powers, wanted)
+    return torch.zeros(u.shape[0], count, dtype=torch.float64).scatter(1, columns, weights)
 
 
 def _legendre(z: Tensor, n: int) -> Tensor:
