@@ -213,14 +213,15 @@ def test_both_solvers_find_the_same_path_and_the_surrogate_with_fewer_evaluation
 
 def test_resuming_does_not_redo_what_is_on_disk(files: tuple[str, str], tmp_path: Path, monkeypatch) -> None:
     out = tmp_path / "run"
-    run(settings(files, out), Silent(), "first")
+    run(settings(files, out, pacing="even"), Silent(), "first")
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("this was done already")
 
     monkeypatch.setattr("geodesic_cli.tasks.interpolate.embed", refuse)
+    monkeypatch.setattr("geodesic_cli.tasks.interpolate.even_positions", refuse)
     monkeypatch.setattr(LatentDiffusion, "decode", refuse)
-    again = run(settings(files, out, resume=True), Silent(), "again")
+    again = run(settings(files, out, pacing="even", resume=True), Silent(), "again")
     assert again.converged
 
 

@@ -191,7 +191,7 @@ class _Work:
         u = positions(s.frames)
         for name in (*(other for other in wanted if other != s.method), s.method):
             if s.pacing == "even":
-                u = even_positions(model, ends, made[name], s.frames, s.steps, s.guidance)
+                u = self._even(model, ends, made[name])
             rows[name] = self._frames(model, ends, made[name], u, main=name == s.method)
         decoded = self.branches * len(wanted) * (s.frames - 2) * (s.steps + 1)
         paced = self.branches * len(wanted) * evaluations_to_pace(s.frames, s.steps) if s.pacing == "even" else 0
@@ -288,6 +288,19 @@ class _Work:
         tensors, about = self.directory.read_tensors("checkpoint/step.safetensors")
         history += [(calls, residual, length) for calls, residual, length in json.loads(about["history"])]
         return unpack(tensors, json.loads(about["step"]), problem.guess.x.device)
+
+    def _even(self, model: LatentDiffusion, ends: Ends, path: Path) -> Tensor:
+        """Positions of evenly paced frames, from the checkpoint where an earlier session has found them."""
+        s = self.settings
+        name = f"checkpoint/positions-{path.method}.safetensors"
+        if self.directory is not None and self.directory.has(name):
+            return self.directory.read_tensors(name)[0]["u"]
+        self.observer.stage(f"Pacing {path.method}", evaluations_to_pace(s.frames, s.steps))
+        u = even_positions(model, ends, path, s.frames, s.steps, s.guidance)
+        self.observer.advance(evaluations_to_pace(s.frames, s.steps))
+        if self.directory is not None:
+            self.directory.write_tensors(name, {"u": u})
+        return u
 
     def _frames(self, model: LatentDiffusion, ends: Ends, path: Path, u: Tensor, main: bool) -> Tensor:
         """Decode a path; the frames of the main one are written as they come, and kept if they are there already."""
