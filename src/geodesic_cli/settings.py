@@ -11,8 +11,9 @@ from typing import Any, TypeVar, get_type_hints
 
 from geodesic_cli.errors import InputError
 
-METHODS = ("geodesic", "slerp", "lerp")
+METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even")
+LOCAL_TAU, GLOBAL_TAU, GLOBAL_ALPHA = 0.4, 0.1, 0.02
 PATH_SOLVERS = ("surrogate", "relaxation")
 DENSITIES = ("ring", "banana", "moons")
 PROBLEMS = ("closed", "mixture", "high", "noisy", "clevr")
@@ -29,12 +30,15 @@ class InterpolateSettings:
     Attributes:
         images: the two image files.
         prompt: no prompt, one for both images, or one for each.
-        method: `geodesic`, or `slerp` or `lerp` in the same latent space, with the same inversion and decoder.
+        method: `geodesic`, or `slerp` or `lerp` in the same latent space, with the same inversion and decoder; or
+            `global`, a search over samples of the model for the path on which things move, at low noise.
         compare: draw all three methods on the contact sheet and in the plot.
         frames: exact number of frames, the two ends included.
         bend: bending number Be = alpha x length x median |tangential score| of the first path; alpha follows from it.
-        alpha: the density exponent itself; overrides `bend`.
-        tau: noise level at which the path lives, a fraction of the schedule in (0, 1].
+        alpha: the density exponent itself; overrides `bend`. None is 0.02 for `global`, which takes no bend.
+        tau: noise level at which the path lives, a fraction of the schedule in (0, 1]. None is 0.4; 0.1 for `global`.
+        pool_size: samples of the model that a global search begins with.
+        budget: network evaluations of a global search after its pool; growth stops where they run out.
         nodes: nodes of the first path, ends included, and of the path itself under the solver `relaxation`.
         solver: `surrogate`, or `relaxation`, which needs several times the evaluations and no model of the score.
         pacing: `path` takes frames at equal steps along the path, `even` at equal steps in the autoencoder's latents.
@@ -60,7 +64,9 @@ class InterpolateSettings:
     frames: int = 17
     bend: float = 4.0
     alpha: float | None = None
-    tau: float = 0.4
+    tau: float = None  # type: ignore[assignment]  # filled in below
+    pool_size: int = 96
+    budget: int = 3000
     nodes: int = 17
     solver: str = "surrogate"
     pacing: str = "even"
@@ -89,6 +95,14 @@ class InterpolateSettings:
                 "Pass --prompt once for both images, or twice, in their order.",
             )
         _one_of("method", self.method, METHODS)
+        searched = self.method == "global"
+        # What a run used is what its manifest shows, so the defaults that depend on the method are filled in here.
+        if self.tau is None:
+            object.__setattr__(self, "tau", GLOBAL_TAU if searched else LOCAL_TAU)
+        if searched and self.alpha is None:
+            object.__setattr__(self, "alpha", GLOBAL_ALPHA)
+        _at_least("pool-size", self.pool_size, 3, "96 is a good start.")
+        _at_least("budget", self.budget, 0, "3000 is a good start; 0 lets nothing grow.")
         _one_of("pacing", self.pacing, PACINGS)
         _one_of("solver", self.solver, PATH_SOLVERS)
         _at_least("frames", self.frames, 2, "The two images are the first and the last frame.")

@@ -34,10 +34,11 @@ def interpolate(
         _option(help="How far the path leaves slerp to find density: 0 is slerp, 1 to 4 is useful."),
     ] = DEFAULT["bend"],
     alpha: Annotated[
-        float | None, _option(help="The exponent in ds = p^(-alpha) |dx| itself; overrides --bend.")
+        float | None, _option(help="The exponent in ds = p^(-alpha) |dx| itself; overrides --bend. 0.02 for global.")
     ] = DEFAULT["alpha"],
     tau: Annotated[
-        float, _option(help="Noise level at which the path lives, between 0 (clean) and 1 (noise).")
+        float | None,
+        _option(help="Noise level at which the path lives, 0 (clean) to 1 (noise). Default: 0.4; 0.1 for global."),
     ] = DEFAULT["tau"],
     method: Annotated[str, _option(help=f"One of {', '.join(METHODS)}.")] = DEFAULT["method"],
     compare: Annotated[
@@ -54,6 +55,12 @@ def interpolate(
     ] = DEFAULT["model"],
     size: Annotated[str | None, _option(help="N or WIDTHxHEIGHT in pixels. Default: the model's own size.")] = DEFAULT[
         "size"
+    ],
+    pool_size: Annotated[int, _option(help="Of --method global: samples of the model to begin with.")] = DEFAULT[
+        "pool_size"
+    ],
+    budget: Annotated[int, _option(help="Of --method global: network evaluations after the samples.")] = DEFAULT[
+        "budget"
     ],
     nodes: Annotated[int, _option(help="Nodes of the first path.")] = DEFAULT["nodes"],
     solver: Annotated[str, _option(help="How to solve.", metavar="|".join(PATH_SOLVERS))] = DEFAULT["solver"],
@@ -90,12 +97,14 @@ def interpolate(
 ) -> None:
     """Interpolate between two images.
 
-    The frames follow a geodesic of the model's density; see --method for the alternatives.
+    The frames follow a geodesic of the model's density; see --method for the alternatives. --method global searches
+    over samples of the model for the path on which things move, at low noise; it takes about a minute longer.
 
     \b
     Examples:
       geodesic interpolate a.png b.png
       geodesic interpolate a.png b.png --prompt "a red cube" --prompt "a blue sphere" --compare
+      geodesic interpolate a.png b.png --method global
       geodesic interpolate --config runs/a-to-b/config.toml --bend 2 --out runs/more-bend
 
     Writes frames/, sheet.png, video.mp4, video.gif, density.png, convergence.png, metrics.json, path.safetensors,
@@ -110,7 +119,9 @@ def interpolate(
         frames=frames,
         bend=bend,
         alpha=alpha,
-        tau=tau,
+        **({} if tau is None else {"tau": tau}),
+        pool_size=pool_size,
+        budget=budget,
         nodes=nodes,
         solver=solver,
         pacing=pacing,
@@ -147,7 +158,9 @@ def interpolate(
     if not result.converged:
         residual = result.report.relative_residual
         sys.stderr.write(
-            f"Warning: {result.status} The residual is {residual:.3g}, --tol is {tol:g}; "
+            f"Warning: {result.status} Frames {', '.join(map(str, result.metrics['global']['marked_frames']))}.\n"
+            if result.found is not None
+            else f"Warning: {result.status} The residual is {residual:.3g}, --tol is {tol:g}; "
             f"see --max-steps, --bend and --solver.\n"
         )
         if strict:

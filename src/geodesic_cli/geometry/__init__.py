@@ -3,8 +3,8 @@
 Read in this order: `space` (where points live), `density` (what a score is), `curve`, `metric` (the equations) and
 `solution`. Then, between two points, `bvp` (the loop) with its path solvers: `relaxation`; `surrogate` with `kernel`,
 `collocation` and `on_model`; `gradient_flow`, the published one. From a point and a velocity, `ivp` with `steppers`.
-On top of both, `maps` and `pointset`. `analysis` measures curves, `toys` has densities with known answers, and `zoo`
-the problems that solvers are compared on.
+On top of both, `maps` and `pointset`; for the path that no local solver finds, `graph` with `edges` and `sparse`.
+`analysis` measures curves, `toys` has densities with known answers, `zoo` the problems that solvers are compared on.
 """
 
 from geodesic_cli.geometry.analysis import CurveReport, analyse
@@ -12,6 +12,7 @@ from geodesic_cli.geometry.bvp import solve_bvp, solve_through
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Blend, Portion, RadialProfile, Scaled, Score, Sum
 from geodesic_cli.geometry.gradient_flow import GradientFlow
+from geodesic_cli.geometry.graph import Graph, Route, connect, shortest_path
 from geodesic_cli.geometry.ivp import Motion, solve_ivp
 from geodesic_cli.geometry.kernel import Seen
 from geodesic_cli.geometry.maps import Connection, Search, exp_map, log_map
@@ -53,6 +54,7 @@ __all__ = [
     "Euclidean",
     "Euler",
     "GradientFlow",
+    "Graph",
     "IsokineticLeapfrog",
     "Mean",
     "Motion",
@@ -62,6 +64,7 @@ __all__ = [
     "RadialProfile",
     "Relaxation",
     "Residual",
+    "Route",
     "Scaled",
     "Score",
     "Search",
@@ -77,12 +80,14 @@ __all__ = [
     "Surrogate",
     "analyse",
     "bending",
+    "connect",
     "distance_matrix",
     "exp_map",
     "frechet_mean",
     "log_map",
     "nearest_neighbours",
     "perturb",
+    "shortest_path",
     "solve_bvp",
     "solve_ivp",
     "solve_through",

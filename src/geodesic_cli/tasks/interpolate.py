@@ -37,6 +37,7 @@ from geodesic_cli.tasks.paths import (
 )
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import MANIFEST, RunDirectory, first_free
+from geodesic_cli.tasks.search import Found, search
 
 FAITHFUL = 20.0
 """dB. An image that comes back from the autoencoder worse than this is not one that the model can draw."""
@@ -55,6 +56,7 @@ class Interpolation:
         metrics: what metrics.json holds.
         status: a sentence on how the solver ended.
         folder: the run directory, or None where nothing was written.
+        found: what the search of the method `global` found.
     """
 
     frames: Tensor
@@ -64,10 +66,16 @@ class Interpolation:
     metrics: dict[str, Any]
     status: str
     folder: FilePath | None
+    found: Found | None = None
 
     @property
     def converged(self) -> bool:
-        """Whether the path satisfies the geodesic equation to the tolerance; true for slerp and lerp."""
+        """Whether the path satisfies the geodesic equation to the tolerance; true for slerp and lerp.
+
+        For a global search, whether its path keeps to probable regions.
+        """
+        if self.found is not None:
+            return self.found.certain
         return self.path.solution is None or self.path.solution.converged
 
 
@@ -179,10 +187,14 @@ class _Work:
         spent += self.branches * s.nodes
         history: list[tuple[int, float, float]] = []  # score evaluations, residual, log length of every step
         made: dict[str, Path] = {}
-        wanted = ("lerp", "slerp", "geodesic") if s.compare else (s.method,)
+        wanted = tuple(dict.fromkeys([*(("lerp", "slerp", "geodesic") if s.compare else ()), s.method]))
+        found = search(model, ends, s, self.observer, self.directory) if "global" in wanted else None
         if "geodesic" in wanted:
             made["geodesic"] = self._solve(problem, history)
-        made |= {name: getattr(problem, name)() for name in wanted if name != "geodesic"}
+        made |= {name: getattr(problem, name)() for name in wanted if name in ("lerp", "slerp")}
+        if found is not None:
+            made["global"] = found.path
+            spent += found.evaluations
         path = made[s.method]
         reports = {name: problem.measure(made[name]) for name in wanted}
         spent += self.branches * MEASURED * len(wanted)
@@ -196,6 +208,8 @@ class _Work:
         decoded = self.branches * len(wanted) * (s.frames - 2) * (s.steps + 1)
         paced = self.branches * len(wanted) * evaluations_to_pace(s.frames, s.steps) if s.pacing == "even" else 0
         status = path.solution.status.value if path.solution else f"{s.method} needs no solving."
+        if found is not None:
+            status = found.status
         metrics = {
             "method": s.method,
             "status": path.solution.status.name if path.solution else "NOT_NEEDED",
@@ -212,7 +226,10 @@ class _Work:
             "paths": {name: asdict(report) for name, report in reports.items()},
             "seconds": round(time.monotonic() - began, 3),
         }
-        result = Interpolation(rows[s.method], u, path, reports[s.method], metrics, status, None)
+        if found is not None:
+            metrics |= {"status": "SEARCHED", "score_evaluations": found.evaluations}
+            metrics["global"] = found.metrics | {"marked_frames": found.marked(u)}
+        result = Interpolation(rows[s.method], u, path, reports[s.method], metrics, status, None, found)
         if self.directory is None:
             return result
         self._write(self.directory, ends, result, reports, {name: rows[name] for name in wanted}, history)

@@ -1,0 +1,147 @@
+"""Global geodesics over pairs of rendered scenes: does the object move, and what does it cost.
+
+    python examples/global_paths.py [--pairs 50] [--tau 0.1] [--alpha 0.02] [--pool-size 96] [--out global]
+
+The pairs are those of `compare_paths.py`. Rows of a sheet: slerp at the usual noise level 0.4; at the low noise level
+slerp, the local geodesic from slerp, the path over samples as found, and refined. Frames are evenly spaced in the
+autoencoder's latents. `monotone` is whether the fitted object advances from A to B in every step, to 0.05 units.
+Every pair is on disk when it is done.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from compare_paths import make_pairs
+
+from geodesic_cli.diffusion import LatentDiffusion, load
+from geodesic_cli.media import sheet, write_png
+from geodesic_cli.scenes import Scene, fit_all, render
+from geodesic_cli.tasks import paths
+from geodesic_cli.tasks.global_path import global_path
+from geodesic_cli.tasks.pool import cache_folder
+
+SLACK = 0.05
+
+
+def judge(pair: tuple[Scene, Scene], frames: torch.Tensor, z: torch.Tensor) -> dict:
+    """Fit errors of inner frames, the largest step in latents, and the motion of the fitted object."""
+    fits = fit_all(frames)
+    a, b = pair[0].solids[0], pair[1].solids[0]
+    axis = (b.x - a.x, b.y - a.y)
+    far = math.hypot(*axis) or 1.0
+    along = [((s.x - a.x) * axis[0] + (s.y - a.y) * axis[1]) / far for f in fits for s in f.scene.solids[:1]]
+    steps = [q - p for p, q in pairwise(along)]
+    return {
+        "fit": [f.error for f in fits[1:-1]],
+        "jump": float((z[1:] - z[:-1]).norm(dim=1).max() / (z[-1] - z[0]).norm()),
+        "step": max(map(abs, steps)) / far,
+        "monotone": min(steps) > -SLACK,
+        "along": along,
+    }
+
+
+def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.Namespace, picture: Path) -> dict:
+    """One pair."""
+    images, prompts = render(list(pair)), tuple(scene.caption for scene in pair)
+    usual = paths.embed(model, images, prompts, 0.4, options.steps)
+    ends = paths.embed(model, images, prompts, options.tau, options.steps)
+    began = time.monotonic()
+    found = global_path(
+        model, ends, alpha=options.alpha, pool_size=options.pool_size, budget=options.budget, cache=options.cache
+    )
+    seconds = time.monotonic() - began
+    slerp = paths.Problem.between(model, usual, bend=0, alpha=None, nodes=17, guidance=1.0, seed=0).slerp()
+    rows = {"slerp 0.4": (usual, slerp)}
+    rows |= {name: (ends, paths.Path(name, curve, None, None, 0, 0)) for name, curve in found.curves.items()}
+    result: dict = {
+        "captions": prompts,
+        "ends": [f.error for f in fit_all(model.decode(ends.z, ends.shape).cpu())],
+        "best": found.path.method,
+        "status": found.status,
+        "lengths": found.lengths,
+        "evaluations": found.evaluations,
+        "graph": found.graph,
+        "history": found.history,
+        "statuses": {name: solution.status.name for name, solution in found.solutions.items()},
+        "residuals": {name: solution.residual for name, solution in found.solutions.items()},
+        "seconds": seconds,
+        "methods": {},
+    }
+    pictures = []
+    for name, (where, path) in rows.items():
+        u = paths.even_positions(model, where, path, options.frames, options.steps, 1.0)
+        z = paths.clean(model, where, path, u, options.steps, 1.0)
+        frames = model.decode(z, where.shape).cpu()
+        result["methods"][name] = judge(pair, frames, z)
+        pictures.append(frames)
+    write_png(sheet(pictures, list(rows)), picture)
+    return result
+
+
+def table(results: list[dict]) -> str:
+    """Markdown, one row a method."""
+    lines = [
+        "| method | log length - global | fit: median | mean ± s.e. | > 0.95 | jump | largest motion | monotone |",
+        "|---|" + "---|" * 7,
+    ]
+    for name in results[0]["methods"]:
+        runs = [r["methods"][name] for r in results if name in r["methods"]]
+        means = [statistics.mean(r["fit"]) for r in runs]
+        errors = [e for r in runs for e in r["fit"]]
+        more = [
+            r["lengths"][name] - r["lengths"]["global"]
+            for r in results
+            if name in r["lengths"] and "global" in r["lengths"]
+        ]
+        spread = statistics.stdev(means) / len(means) ** 0.5 if len(means) > 1 else 0.0
+        lines.append(
+            f"| {name} | {f'{statistics.median(more):.2f}' if more else '-'} | {statistics.median(errors):.3f} "
+            f"| {statistics.mean(means):.3f} ± {spread:.3f} | {sum(e > 0.95 for e in errors)} "
+            f"| {statistics.mean(r['jump'] for r in runs):.3f} | {statistics.mean(r['step'] for r in runs):.2f} "
+            f"| {100 * statistics.mean(r['monotone'] for r in runs):.0f}% |"
+        )
+    won = statistics.mean(r["best"] == "global" for r in results)
+    cost = {k: round(statistics.mean(r["evaluations"].get(k, 0) for r in results)) for k in results[0]["evaluations"]}
+    lines += [
+        "",
+        f"{len(results)} pairs; the global path is the shorter one in {100 * won:.0f}%; mean evaluations {cost}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Study the pairs that are not done yet, then print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=50)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--tau", type=float, default=0.1)
+    parser.add_argument("--alpha", type=float, default=0.02)
+    parser.add_argument("--pool-size", type=int, default=96)
+    parser.add_argument("--budget", type=int, default=3000)
+    parser.add_argument("--frames", type=int, default=17)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--cache", type=Path, default=cache_folder())
+    parser.add_argument("--out", type=Path, default=Path("global"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    model, pairs = load("clevr-mini"), make_pairs(50)
+    files = {k: options.out / f"pair-{k:03d}.json" for k in range(options.first, options.pairs, options.stride)}
+    for k, file in files.items():
+        if not file.exists():
+            file.write_text(json.dumps(study(model, pairs[k], options, file.with_suffix(".png"))) + "\n")
+    results = {k: json.loads(file.read_text()) for k, file in files.items()}
+    for title, rest in (("One object moved", 0), ("Different objects", 1)):
+        some = [result for k, result in results.items() if k % 2 == rest]
+        if some:
+            print(f"{title}\n\n{table(some)}")
+
+
+if __name__ == "__main__":
+    main()

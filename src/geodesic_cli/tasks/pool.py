@@ -1,0 +1,137 @@
+"""Samples of a model's own pictures, kept on disk: the points that a search for a global geodesic goes over.
+
+A sample is a clean latent, drawn by the probability flow from noise under one conditioning. Row k of the noise depends
+on the seed and k alone, so a larger pool begins with the smaller one. Samples do not depend on the noise level tau of a
+later search; the scores there do, and are kept beside them. Files are named by what decides their content: the model's
+weights, the conditioning, guidance, steps, seed, and for scores tau. They are written whole or not at all.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from geodesic_cli.diffusion import Conditioning, LatentDiffusion
+from geodesic_cli.errors import InputError
+
+BLOCK = 32
+"""Samples drawn together; a pool on disk holds whole blocks."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Samples under one conditioning at a noise level.
+
+    Args:
+        z: (n, d), clean latents, float32.
+        scores: (n, d), grad log p_tau at sqrt(alpha_bar) z under the conditioning, float64.
+        evaluations: network evaluations that were made for it now; 0 where all of it was on disk.
+    """
+
+    z: Tensor
+    scores: Tensor
+    evaluations: int
+
+
+def cache_folder() -> Path:
+    """`geodesic/pools` in $XDG_CACHE_HOME, or in ~/.cache where that is not set to an absolute path."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(given) if Path(given).is_absolute() else Path.home() / ".cache"
+    return base / "geodesic" / "pools"
+
+
+def evaluations_to_fill(size: int, guidance: float, steps: int = 12) -> int:
+    """About how many network evaluations a pool of `size` samples costs where nothing is on disk."""
+    return (1 if guidance == 1 else 2) * -(-size // BLOCK) * BLOCK * (steps + 2)
+
+
+def pool(
+    model: LatentDiffusion,
+    shape: tuple[int, int, int],
+    condition: Tensor,
+    tau: float,
+    size: int,
+    *,
+    steps: int = 12,
+    guidance: float = 1.0,
+    seed: int = 0,
+    folder: Path | None = None,
+) -> Pool:
+    """The first `size` samples, read from the folder as far as they are there, drawn and written otherwise.
+
+    Args:
+        model: the model.
+        shape: (C, H, W) of its latents.
+        condition: (tokens, width), one conditioning.
+        tau: the noise level of the scores.
+        size: how many, at least 1.
+        steps: of the probability flow to a clean latent; a sample costs `steps` + 1 evaluations, and 1 for its score.
+        guidance: classifier-free scale of the samples and of the score; another value than 1 doubles the cost.
+        seed: of the noise.
+        folder: where pools are kept, for example `cache_folder()`; None keeps nothing.
+
+    Raises:
+        InputError: a size below 1.
+    """
+    if size < 1:
+        raise InputError(f"A pool needs at least one sample; got {size}.", "100 is a good start.")
+    blocks = -(-size // BLOCK)
+    branches = 1 if guidance == 1 else 2
+    about = f"1 {model.fingerprint} {shape} {steps} {guidance} {seed} ".encode()
+    digest = hashlib.sha256(about + condition.detach().double().cpu().numpy().tobytes()).hexdigest()
+    spent = 0
+
+    def drawn(block: int) -> Tensor:
+        nonlocal spent
+        spent += branches * BLOCK * (steps + 1)
+        noise = torch.randn(BLOCK, shape[0] * shape[1] * shape[2], generator=_generator(seed, block))
+        return model.drop(noise, shape, condition.expand(BLOCK, -1, -1), 1.0, steps, guidance).float().cpu()
+
+    z = torch.cat([_kept(folder, f"{digest}-{block}", partial(drawn, block)) for block in range(blocks)])
+    signal = model.predict.schedule.level(tau)[0]
+    score = model.score(shape, tau, Conditioning(condition, condition), guidance)
+
+    def scored(block: int) -> Tensor:
+        nonlocal spent
+        spent += branches * BLOCK
+        x = signal * z[block * BLOCK : (block + 1) * BLOCK].double()
+        return score(x, torch.zeros(len(x), dtype=x.dtype))
+
+    level = f"{tau:.6f}"
+    scores = [_kept(folder, f"{digest}-{block}-{level}", partial(scored, block)) for block in range(blocks)]
+    return Pool(z[:size], torch.cat(scores)[:size], spent)
+
+
+def _generator(seed: int, block: int) -> torch.Generator:
+    mixed = hashlib.sha256(f"{seed} {block}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(mixed[:7], "big"))
+
+
+def _kept(folder: Path | None, name: str, make: Callable[[], Tensor]) -> Tensor:
+    """The tensor of that name, read if it is there and whole, otherwise made and written."""
+    if folder is None:
+        return make()
+    path = folder / f"{name}.safetensors"
+    if path.is_file():
+        try:
+            return load_file(path)["it"]
+        except (SafetensorError, KeyError, OSError):
+            pass  # cut short, or not ours: make it anew
+    made = make().contiguous()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
+            pass
+        save_file({"it": made}, part.name)
+        Path(part.name).replace(path)
+    except OSError:
+        pass  # a cache that cannot be written is no reason to fail
+    return made

@@ -1,0 +1,131 @@
+"""`geodesic interpolate --method global`: the search, what is kept of it for a resumed run, and what is told of it.
+
+The search itself is `global_path`; its samples are in the cache, and its result is in the checkpoint of the run.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geodesic_cli import plots
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.geometry import Curve, Euclidean
+from geodesic_cli.settings import InterpolateSettings
+from geodesic_cli.tasks.global_path import GlobalPath, global_path
+from geodesic_cli.tasks.paths import Ends, Path
+from geodesic_cli.tasks.pool import cache_folder, evaluations_to_fill
+from geodesic_cli.tasks.progress import Observer
+from geodesic_cli.tasks.run import RunDirectory
+
+CHECKPOINT = "checkpoint/global.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search found.
+
+    Args:
+        path: the path, in flat space.
+        doubtful: whether it is improbable at each of equal steps of u, (m,).
+        metrics: its part of metrics.json, as JSON holds it.
+    """
+
+    path: Path
+    doubtful: Tensor
+    metrics: dict[str, Any]
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations that the search made."""
+        return sum(self.metrics["evaluations"].values())
+
+    @property
+    def status(self) -> str:
+        """A sentence on which path won."""
+        return self.metrics["status"]
+
+    @property
+    def certain(self) -> bool:
+        """Whether the path keeps to probable regions."""
+        return not bool(self.doubtful.any())
+
+    def marked(self, u: Tensor) -> list[int]:
+        """Which of the frames at positions u (m,) lie where the path is improbable."""
+        nearest = (u * (len(self.doubtful) - 1)).round().long()
+        return self.doubtful[nearest].nonzero()[:, 0].tolist()
+
+
+def search(
+    model: LatentDiffusion,
+    ends: Ends,
+    settings: InterpolateSettings,
+    observer: Observer,
+    directory: RunDirectory | None,
+) -> Found:
+    """Search between two images, or take up what an earlier session of the run has found."""
+    s = settings
+    assert s.alpha is not None
+    if directory is not None and directory.has(CHECKPOINT):
+        tensors, about = directory.read_tensors(CHECKPOINT)
+        curve = Curve(tensors["x"].to(ends.x.device), Euclidean())
+        metrics = json.loads(about["metrics"])
+        return Found(Path("global", curve, None, None, s.alpha, metrics["bend"]), tensors["doubtful"].bool(), metrics)
+    observer.stage("Searching", evaluations_to_fill(s.pool_size, s.guidance) + s.budget)
+    told = 0
+
+    def tell(stage: str, spent: int) -> None:
+        nonlocal told
+        observer.advance(spent - told, stage)
+        told = spent
+
+    found = global_path(
+        model,
+        ends,
+        alpha=s.alpha,
+        pool_size=s.pool_size,
+        budget=s.budget,
+        guidance=s.guidance,
+        seed=s.seed,
+        cache=cache_folder(),
+        on_stage=tell,
+    )
+    metrics = {
+        "winner": found.path.method,
+        "status": found.status,
+        "log_lengths": found.lengths,
+        "evaluations": found.evaluations,
+        "graph": found.graph,
+        "history": list(found.history),
+        "way_positions": found.way_positions.tolist(),
+        "bend": found.path.bend,
+    }
+    metrics = json.loads(json.dumps(metrics))  # as a resumed run will read them
+    if directory is not None:
+        draw(found, directory)
+        kept = {"x": found.path.curve.x, "doubtful": found.doubtful.to(torch.uint8), "way_points": found.way_points}
+        directory.write_tensors(CHECKPOINT, kept, {"metrics": json.dumps(metrics)})
+    return Found(Path("global", found.path.curve, None, None, s.alpha, found.path.bend), found.doubtful.cpu(), metrics)
+
+
+def draw(found: GlobalPath, directory: RunDirectory) -> None:
+    """The graph and the paths over it in the plane of the largest variance of the points, as graph.png."""
+    centre = found.points.mean(dim=0)
+    axes = torch.linalg.svd(found.points - centre, full_matrices=False)[2][:2]
+    # The sign of a singular vector is arbitrary: let the last image lie to the right and above.
+    axes = axes * torch.sign(axes @ (found.points[1] - found.points[0]))[:, None]
+
+    def flat(x: Tensor) -> list[list[float]]:
+        return ((x - centre) @ axes.T).cpu().tolist()
+
+    paths = {name: flat(curve.x) for name, curve in found.curves.items() if name != "graph"}
+    plots.graph_in_plane(
+        flat(found.points),
+        found.links.cpu().tolist(),
+        found.densities.cpu().tolist(),
+        flat(found.way_points),
+        paths,
+        directory.path("graph.png"),
+    )
