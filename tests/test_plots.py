@@ -35,14 +35,21 @@ def draw_curves(path):
     plots.density_and_speed({"geodesic": GEODESIC, "straight line": STRAIGHT}, path)
 
 
+def draw_graph(path):
+    places = [(math.cos(k), math.sin(2 * k)) for k in range(12)]
+    links = [(k, k + 1) for k in range(11)]
+    plots.graph_in_plane(places, links, [-float(k) for k in range(12)], places[3:6], {"slerp": places[:3]}, path)
+
+
 def draw_history(path):
     plots.length_history({"ours": HISTORY, "gradient flow": {**HISTORY, "length": [31.0, 30.0, 29.0]}}, path)
 
 
 both = pytest.mark.parametrize("draw", [draw_curves, draw_history])
+every = pytest.mark.parametrize("draw", [draw_curves, draw_graph, draw_history])
 
 
-@both
+@every
 def test_drawing_twice_gives_identical_bytes_and_leaves_nothing_else(tmp_path, draw):
     draw(tmp_path / "a.png")
     draw(tmp_path / "b.png")
@@ -64,7 +71,7 @@ def test_every_method_has_its_colour_on_a_white_ground(tmp_path, draw):
     assert len(set(plots.COLOURS)) == 7
 
 
-@both
+@every
 def test_the_users_matplotlibrc_changes_nothing_and_is_left_as_it_was(tmp_path, draw):
     draw(tmp_path / "a.png")
     with matplotlib.rc_context(

@@ -30,7 +30,7 @@ PAIR = ("a.png", "b.png")
         ({"seed": 10**20}, "--seed takes numbers from 0"),
         ({"resume": True}, "--resume needs the folder of the run to go on with. Pass --out FOLDER."),
         ({"guidance": -1.0}, "--guidance takes numbers from 0 to 100"),
-        ({"method": "slep"}, "--method is one of geodesic, slerp, lerp; got 'slep'. Did you mean 'slerp'?"),
+        ({"method": "slep"}, "--method is one of geodesic, slerp, lerp, global; got 'slep'. Did you mean 'slerp'?"),
         ({"pacing": "evn"}, "--pacing is one of path, even; got 'evn'. Did you mean 'even'?"),
         ({"prompt": ("a", "b", "c")}, "at most two prompts; got 3. Pass --prompt once for both images"),
         ({"images": ("a.png",)}, "needs two images; got 1."),
