@@ -97,3 +97,13 @@ def test_the_tridiagonal_solver_writes_to_no_argument():
     kept = [value.clone() for value in (rhs, first, last)]
     linalg.solve_tridiagonal(rhs, first, last, centre=4.0, side=1.0)
     assert all(torch.equal(value, copy) for value, copy in zip((rhs, first, last), kept, strict=True))
+
+
+def test_the_least_that_is_left_is_orthogonal_to_the_parts_even_where_two_are_alike():
+    target, parts = normal(20), normal(4, 20, seed=1)
+    weights = linalg.least_left(target, parts, ridge=1e-13)
+    assert float((parts @ (target - weights @ parts)).abs().max()) < 1e-10
+    alike = torch.cat([parts, parts[:1] * (1 + 1e-12)])
+    weights = linalg.least_left(target, alike, ridge=1e-10)
+    assert float(weights.abs().max()) < 10
+    assert float((alike @ (target - weights @ alike)).abs().max()) < 1e-6

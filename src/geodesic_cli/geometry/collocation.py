@@ -339,7 +339,7 @@ def settle(
         step = damp @ r
         if kept:
             damped = damp @ changes[:kept]
-            weights = _least_left(step.flatten(), damped.flatten(1))
+            weights = linalg.least_left(step.flatten(), damped.flatten(1), ridge=1e-13)
             step = step - torch.einsum("k,kij->ij", weights, moves[:kept] + damped)
         step = space.tangent(x[1:-1], step)
         longest = float(linalg.norm(step).max())
@@ -365,13 +365,6 @@ def strong(space: Space, scheme: Scheme, x: Tensor, r: Tensor) -> Tensor:
     if space.tangent(x, r) is r:
         return r
     return space.tangent(x, scheme.green @ space.tangent(x, scheme.second @ r))
-
-
-def _least_left(target: Tensor, parts: Tensor) -> Tensor:
-    """The weights (k,) with which the parts (k, m) leave least of the target (m,)."""
-    gram = parts @ parts.T
-    gram.diagonal().add_(1e-13 * float(gram.diagonal().mean()) + torch.finfo(gram.dtype).tiny)
-    return torch.linalg.solve(gram, parts @ target)
 
 
 def _line(u: Tensor) -> Tensor:

@@ -80,6 +80,16 @@ def slerp(a: Tensor, b: Tensor, u: Tensor) -> Tensor:
     return (torch.sin((1 - weight) * theta) * a + torch.sin(weight * theta) * b) / torch.sin(theta)
 
 
+def least_left(target: Tensor, parts: Tensor, ridge: float) -> Tensor:
+    """The weights (k,) with which the parts (k, m) leave least of the target (m,), as Anderson acceleration needs them.
+
+    The ridge, a share of the mean square of the parts, keeps parts that are nearly alike from cancelling each other.
+    """
+    gram = parts @ parts.T
+    gram.diagonal().add_(ridge * float(gram.diagonal().mean()) + torch.finfo(gram.dtype).tiny)
+    return torch.linalg.solve(gram, parts @ target)
+
+
 def solve_tridiagonal(rhs: Tensor, first: Tensor, last: Tensor, *, centre: float, side: float) -> Tensor:
     """Solve side x[i-1] + centre x[i] + side x[i+1] = rhs[i] with x before the first row and after the last row given.
 

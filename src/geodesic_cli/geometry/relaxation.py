@@ -290,7 +290,8 @@ def _moved(now: Relaxed) -> Curve:
         # Re-spacing moves nodes along the curve; only what happened across it counts.
         moves = [linalg.reject(x - old, along=now.curve.velocity()[1:-1]) for old, _ in now.kept]
         ways = [linalg.solve_second_difference(old - now.defect, still, still, shift=now.shift) for _, old in now.kept]
-        for weight, move, change in zip(_least_left(way, ways), moves, ways, strict=True):
+        weights = linalg.least_left(way.flatten(), torch.stack(ways).flatten(1), ridge=1e-10).tolist()
+        for weight, move, change in zip(weights, moves, ways, strict=True):
             way = way - weight * (move + change)
     way = space.tangent(x, way)
     reach = float(now.damping * linalg.norm(way).max())
@@ -298,15 +299,6 @@ def _moved(now: Relaxed) -> Curve:
     fraction = now.damping if reach <= limit else now.damping * limit / reach
     inner = space.project(x + fraction * way)
     return Curve(torch.cat([now.curve.x[:1], inner, now.curve.x[-1:]]), space).at_constant_speed()
-
-
-def _least_left(target: Tensor, parts: list[Tensor]) -> list[float]:
-    """The weights with which the parts leave least of the target, slightly damped."""
-    columns = torch.stack([part.flatten() for part in parts])
-    gram = columns @ columns.T
-    ridge = 1e-10 * gram.diagonal().mean() + torch.finfo(gram.dtype).tiny
-    eye = torch.eye(len(parts), dtype=gram.dtype, device=gram.device)
-    return torch.linalg.solve(gram + ridge * eye, columns @ target.flatten()).tolist()
 
 
 def _shift(now: Relaxed, trial: Relaxed) -> float:
