@@ -18,7 +18,9 @@ Examples:
   geodesic interpolate a.png b.png --prompt "a red cube" --prompt "a blue sphere"
   geodesic interpolate cat.jpg dog.jpg --model path/to/stable-diffusion --compare
   geodesic info runs/a-to-b/frames/00008.png
+  geodesic interpolate a.png b.png --method global
   geodesic toy moons
+  geodesic bench solver --problems closed
 
 Settings come from options, then variables such as GEODESIC_INTERPOLATE_TAU, then --config FILE, then the defaults.
 """
