@@ -98,3 +98,11 @@ def test_the_noise_level_and_the_exponent_follow_the_method_unless_given():
     assert (made().tau, made().alpha) == (0.4, None)
     assert (made(method="global").tau, made(method="global").alpha) == (0.1, 0.02)
     assert (made(method="global", tau=0.2, alpha=0.05).tau, made(method="global", alpha=0.05).alpha) == (0.2, 0.05)
+
+
+def test_identical_images_need_no_search(files, tmp_path):
+    made = run(settings((files[0], files[0]), tmp_path / "run"), Silent(), "same")
+    assert made.converged
+    assert made.status == "The two images are the same: there is nothing to search for."
+    assert made.metrics["score_evaluations"] == 0
+    assert media.psnr(made.frames[0], made.frames[2]) > 40

@@ -158,13 +158,17 @@ def interpolate(
     if not result.converged:
         residual = result.report.relative_residual
         sys.stderr.write(
-            f"Warning: {result.status} Frames {', '.join(map(str, result.metrics['global']['marked_frames']))}.\n"
+            f"Warning: {result.status}{_marked(result.metrics['global']['marked_frames'])}\n"
             if result.found is not None
             else f"Warning: {result.status} The residual is {residual:.3g}, --tol is {tol:g}; "
             f"see --max-steps, --bend and --solver.\n"
         )
         if strict:
             raise typer.Exit(3)
+
+
+def _marked(frames: list[int]) -> str:
+    return f" Frames: {', '.join(map(str, frames))}." if frames else " No frame lies there."
 
 
 def _table(result: "Interpolation") -> str:

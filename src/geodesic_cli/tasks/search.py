@@ -21,6 +21,7 @@ from geodesic_cli.tasks.progress import Observer
 from geodesic_cli.tasks.run import RunDirectory
 
 CHECKPOINT = "checkpoint/global.safetensors"
+SAME = "The two images are the same: there is nothing to search for."
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +74,10 @@ def search(
         curve = Curve(tensors["x"].to(ends.x.device), Euclidean())
         metrics = json.loads(about["metrics"])
         return Found(Path("global", curve, None, None, s.alpha, metrics["bend"]), tensors["doubtful"].bool(), metrics)
+    if torch.equal(ends.x[0], ends.x[1]):
+        nothing = {"evaluations": {}, "log_lengths": {}, "graph": {}, "history": [], "way_positions": [0.0, 1.0]}
+        here = Path("global", Curve(ends.x, Euclidean()), None, None, s.alpha, 0.0)
+        return Found(here, torch.zeros(2, dtype=torch.bool), nothing | {"winner": "none", "status": SAME, "bend": 0.0})
     observer.stage("Searching", evaluations_to_fill(s.pool_size, s.guidance) + s.budget)
     told = 0
 
