@@ -45,7 +45,9 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.N
     }
     first = next(iter(problems.values()))
     paths = {"lerp": (first, first.lerp()), "slerp": (first, first.slerp())}
-    paths |= {name: (problem, problem.geodesic("surrogate", tol=0.03, max_steps=40)) for name, problem in problems.items()}
+    paths |= {
+        name: (problem, problem.geodesic("surrogate", tol=0.03, max_steps=40)) for name, problem in problems.items()
+    }
     bounds = fit_all(model.decode(ends.z, ends.shape).cpu())
     result: dict = {"captions": prompts, "ends": [f.error for f in bounds], "methods": {}}
     rows = []
