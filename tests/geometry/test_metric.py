@@ -237,3 +237,43 @@ def test_the_bending_number_leaves_out_what_is_along_the_path_or_off_the_sphere(
     assert bending(Exponential(vector(5, 0)), Curve.straight(vector(0, 0), vector(2, 0), 9)) == 0
     circle = Curve.straight(vector(1, 0, 0), vector(0, 1, 0), 9, Sphere(1.0))
     assert bending(Radial(0.1), circle) < 1e-12
+
+
+class TestWeightedSpeed:
+    line = Curve.straight(vector(0, 1), vector(0, math.exp(2)), 257)
+
+    def test_heights_of_equal_hyperbolic_steps_are_geometric(self):
+        metric = DensityMetric(HalfSpace(0.5), 0.5)
+        heights = metric.at_weighted_speed(self.line, 9).x[:, 1]
+        torch.testing.assert_close(heights, torch.exp(torch.linspace(0, 2, 9, dtype=torch.float64)), rtol=1e-4, atol=0)
+
+    def test_down_the_slope_is_up_the_slope_turned_round(self):
+        metric = DensityMetric(HalfSpace(0.5), 0.5)
+        down = metric.at_weighted_speed(Curve(self.line.x.flip(0)), 9)
+        torch.testing.assert_close(down.x.flip(0), metric.at_weighted_speed(self.line, 9).x)
+
+    @pytest.mark.parametrize("alpha", [0.0, 0.3, 40.0])
+    def test_all_segments_are_equally_long_under_the_metric_and_the_ends_stay(self, alpha):
+        density = GaussianMixture(normal(3, 2), vector(0.8, 0.9, 1.1), vector(1, 2, 1))
+        metric = DensityMetric(density, alpha)
+        curve = Curve.straight(vector(-1, 0.5), vector(1, 0.2), 2049)
+        made = metric.at_weighted_speed(curve, 17)
+        assert torch.equal(made.x[[0, -1]], curve.x[[0, -1]])
+        gone = torch.stack([(made.x[k] - curve.x).norm(dim=1).argmin() for k in range(17)])
+        pieces = metric.log_distance(curve).exp()[gone].diff()
+        assert float(pieces.max() / pieces.min()) < (1.05 if alpha < 1 else 2.5)
+
+    def test_without_density_it_is_constant_speed_and_nothing_overflows_in_high_dimension(self):
+        free = DensityMetric(Radial(1.0), 0.0)
+        curve = wavy(65, Euclidean())
+        torch.testing.assert_close(free.at_weighted_speed(curve, 9).x, curve.at_constant_speed(9).x, rtol=0, atol=1e-3)
+        a, b = normal(2, 16384)
+        far = DensityMetric(Radial(1.0), 1.0).at_weighted_speed(Curve.straight(a, b, 65))
+        assert bool(far.x.isfinite().all())
+
+    def test_a_point_stays_a_point_and_one_node_is_refused(self):
+        metric = DensityMetric(Radial(1.0), 0.5)
+        point = Curve(vector(1, 2).repeat(3, 1))
+        assert torch.equal(metric.at_weighted_speed(point, 5).x, vector(1, 2).repeat(5, 1))
+        with pytest.raises(GeometryError, match="two nodes"):
+            metric.at_weighted_speed(point, 1)
