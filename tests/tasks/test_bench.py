@@ -106,7 +106,6 @@ def test_the_published_solver_is_seen_to_stop_early():
 
 
 def test_scipy_finds_the_half_circle_at_many_more_evaluations():
-    pytest.importorskip("scipy")
     case = zoo.half_space()
     row = race(contest(case), "scipy", bench.scipy_solver, 1e-3)
     assert row.status == "CONVERGED"

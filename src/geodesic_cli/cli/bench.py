@@ -1,6 +1,5 @@
 """`geodesic bench`: options to settings, settings to the task, the table to the screen."""
 
-import shlex
 import sys
 from dataclasses import fields
 from functools import partial
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from geodesic_cli.cli.common import aligned, watched
 from geodesic_cli.settings import PROBLEMS, SOLVERS, BenchSettings
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def solver(
     """Race path solvers on problems whose shortest length is known.
 
     surrogate is the solver of every other command; gradient-flow is the published one, as published and tuned; scipy
-    joins in the plane, where it is installed.
+    joins in the plane.
 
     \b
     Examples:
@@ -68,16 +68,10 @@ def solver(
         out=out,
         overwrite=overwrite,
     )
-    from geodesic_cli.cli.progress import Display
     from geodesic_cli.tasks.bench import run
     from geodesic_cli.tasks.run import to_json
 
-    try:
-        with Display() as display:
-            result = run(settings, display, shlex.join(["geodesic", *sys.argv[1:]]))
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted.\n")
-        raise typer.Exit(130) from None
+    result = watched(run, settings)
     typer.echo(to_json(result.metrics).rstrip() if as_json else _table(result))
 
 
@@ -92,9 +86,7 @@ def _table(result: "Bench") -> str:
     where = [] if result.folder is None else [f"{result.folder}/table.md, bench.json"]
     if sys.stdout.isatty():
         return "\n".join([_rich(HEADS, rows), LEGEND, *where])
-    widths = [max(len(row[k]) for row in [HEADS, *rows]) for k in range(len(HEADS))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [HEADS, *rows]]
-    return "\n".join([*(line.rstrip() for line in lines), LEGEND, *where])
+    return "\n".join([*aligned(HEADS, rows, str.ljust), LEGEND, *where])
 
 
 def _rich(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from geodesic_cli.cli.common import aligned
 from geodesic_cli.cli.config import config_reader
 from geodesic_cli.settings import METHODS, PACINGS, PATH_SOLVERS, InterpolateSettings
 
@@ -184,12 +185,10 @@ def _table(result: "Interpolation") -> str:
         )
         for name, path in metrics["paths"].items()
     ]
-    widths = [max(len(row[k]) for row in [heads, *rows]) for k in range(len(heads))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [heads, *rows]]
     spent = metrics["evaluations"]
     return "\n".join(
         [
-            *lines,
+            *aligned(heads, rows, str.rjust),
             "length is what the solver shortens; gain is log p above the straight line between the two ends, in nats",
             f"alpha {metrics['alpha']:.3g} (bend {metrics['bend']:.2f}) at tau {metrics['tau']:g}; "
             f"network evaluations: {spent['path']} for the path, {spent['pacing']} for its pacing, "

@@ -1,6 +1,5 @@
 """`geodesic toy`: options to settings, settings to the task, the result to the screen."""
 
-import shlex
 import sys
 from dataclasses import fields, replace
 from functools import partial
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from geodesic_cli.cli.common import aligned, watched
 from geodesic_cli.cli.config import config_reader
 from geodesic_cli.settings import DENSITIES, ToySettings
 
@@ -103,17 +103,11 @@ def toy(
         out=out,
         overwrite=overwrite,
     )
-    from geodesic_cli.cli.progress import Display
     from geodesic_cli.tasks.run import to_json
     from geodesic_cli.tasks.toy import free_folder, run
 
     settings = replace(settings, out=out or free_folder(settings))
-    try:
-        with Display() as display:
-            result = run(settings, display, shlex.join(["geodesic", *sys.argv[1:]]))
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted.\n")
-        raise typer.Exit(130) from None
+    result = watched(run, settings)
     typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result, gif))
     if not result.converged:
         residual = result.solution.residual
@@ -138,11 +132,9 @@ def _table(result: "Toy", gif: bool) -> str:
         )
         for name, path in metrics["paths"].items()
     ]
-    widths = [max(len(row[k]) for row in [heads, *rows]) for k in range(len(heads))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [heads, *rows]]
     return "\n".join(
         [
-            *lines,
+            *aligned(heads, rows, str.rjust),
             "length is in units of the weight at A; log p is relative to A, in nats",
             f"alpha {metrics['alpha']:.3g} (bend {metrics['bend']:.2f}); score evaluations: "
             f"{metrics['evaluations']['path']} for the path, {metrics['evaluations']['rays']} for the rays",

@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -264,7 +263,7 @@ PATH_SOLVERS: dict[str, Entrant] = {
 def _row(contest: Contest, name: str, tol: float) -> Row | None:
     """One race, or the best of the tuned ones; None where the solver does not fit the problem."""
     if name == "scipy":
-        fits = contest.guess.x.shape[1] == 2 and contest.guess.space == Euclidean() and find_spec("scipy")
+        fits = contest.guess.x.shape[1] == 2 and contest.guess.space == Euclidean()
         return race(contest, name, scipy_solver, tol) if fits else None
     if name == "gradient-flow-tuned":
         stage = contest if contest.rehearsal is None else contest.rehearsal
