@@ -8,8 +8,8 @@ weights, the conditioning, guidance, steps, seed, and for scores tau. They are w
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from geodesic_cli import media
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
-from geodesic_cli.errors import InputError
+from geodesic_cli.errors import InputError, OutputError
 
 BLOCK = 32
 """Samples drawn together; a pool on disk holds whole blocks."""
@@ -126,12 +127,9 @@ def _kept(folder: Path | None, name: str, make: Callable[[], Tensor]) -> Tensor:
         except (SafetensorError, KeyError, OSError):
             pass  # cut short, or not ours: make it anew
     made = make().contiguous()
-    try:
+    # A cache that cannot be written is no reason to fail.
+    with suppress(OSError, OutputError, SafetensorError):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
-            pass
-        save_file({"it": made}, part.name)
-        Path(part.name).replace(path)
-    except OSError:
-        pass  # a cache that cannot be written is no reason to fail
+        with media.replacing(path) as part:
+            save_file({"it": made}, part)
     return made
