@@ -187,11 +187,8 @@ class Curve:
         wanted = torch.linspace(0, 1, nodes, dtype=self.x.dtype, device=self.x.device)
         if not bool(arc[-1] > 0):
             return Curve(self(wanted), self.space)
-        target = wanted * arc[-1]
-        j = torch.searchsorted(arc, target, right=True).clamp(1, arc.shape[0] - 1)
-        width = arc[j] - arc[j - 1]
-        part = (target - arc[j - 1]) / torch.where(width > 0, width, torch.ones_like(width))
-        u = (table[j - 1] + part.clamp(0, 1) * (table[j] - table[j - 1])).clamp(0, 1)
+        j, part = linalg.locate(arc, wanted * arc[-1])
+        u = (table[j - 1] + part * (table[j] - table[j - 1])).clamp(0, 1)
         inner = self(u[1:-1])
         return Curve(torch.cat([self.x[:1], inner, self.x[-1:]]), self.space)
 

@@ -34,6 +34,7 @@ from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
+from geodesic_cli.geometry.relaxation import refined
 from geodesic_cli.geometry.solution import Status, Step
 from geodesic_cli.geometry.space import Euclidean, Space
 
@@ -147,11 +148,8 @@ class GradientFlow:
         last = step.curve.x.shape[0] == 2**self.levels + 1
         if not last or step.residual > LOOK_AGAIN * now.looked:
             return step
-        fine = step.curve.refine()
-        middles = metric.scores_at(fine.x[1::2], fine.u[1::2])
-        scores = torch.empty_like(fine.x)
-        scores[::2], scores[1::2] = now.scores, middles
-        calls = step.score_calls + middles.shape[0]
+        fine, scores = refined(metric, step.curve, now.scores)
+        calls = step.score_calls + fine.x.shape[0] // 2
         residual, log_length = _measure(metric, fine, scores)
         if not residual <= 2 * tol:
             return replace(step, score_calls=calls, state=replace(now, looked=step.residual))

@@ -80,6 +80,17 @@ def slerp(a: Tensor, b: Tensor, u: Tensor) -> Tensor:
     return (torch.sin((1 - weight) * theta) * a + torch.sin(weight * theta) * b) / torch.sin(theta)
 
 
+def locate(table: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Where values (m,) lie in a table of k >= 2 running sums: the entry above, and the fraction of the way to it.
+
+    Of several equal entries the last counts; beyond the ends the fraction is 0 or 1.
+    """
+    above = torch.searchsorted(table, wanted, right=True).clamp(1, table.shape[0] - 1)
+    width = table[above] - table[above - 1]
+    part = (wanted - table[above - 1]) / torch.where(width > 0, width, torch.ones_like(width))
+    return above, part.clamp(0, 1)
+
+
 def least_left(target: Tensor, parts: Tensor, ridge: float) -> Tensor:
     """The weights (k,) with which the parts (k, m) leave least of the target (m,), as Anderson acceleration needs them.
 

@@ -183,8 +183,7 @@ class DensityMetric:
         if not bool(whole.isfinite()):
             return Curve(curve(wanted), curve.space)
         gone = torch.cat([torch.zeros_like(pieces[:1]), (torch.logcumsumexp(pieces, dim=0) - whole).exp()])
-        after = torch.searchsorted(gone, wanted, right=True).clamp(1, len(gone) - 1)
-        part = ((wanted - gone[after - 1]) * linalg.reciprocal(gone[after] - gone[after - 1])).clamp(0, 1)
+        after, part = linalg.locate(gone, wanted)
         slope = rise[after - 1]
         up = 1 + (part + (1 - part) * torch.exp(-slope.clamp(min=0))).log() / slope.clamp(min=1e-9)
         down = torch.log1p(part * torch.expm1(slope.clamp(max=0))) / slope.clamp(max=-1e-9)

@@ -24,8 +24,9 @@ from torch import Tensor
 
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.collocation import Force, Numerov, Scheme, SecondDifference, mismatch, settle
+from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Score
-from geodesic_cli.geometry.metric import accumulate
+from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.space import Space
 
 SOLVED = 1e-3
@@ -81,9 +82,7 @@ class OnModel:
             best, residual = _better((best, residual), self._polish(scheme, self.descend(scheme, at, 15)))
         if residual > SOLVED:
             slow = self.descend(scheme, x, 150)
-            _, _, length = mismatch(self._force(), self.space, scheme, slow)
-            if math.isfinite(length):
-                best, residual = _better((best, residual), (slow, self._residual(scheme, slow)))
+            best, residual = _better((best, residual), (slow, self._residual(scheme, slow)))
         return best, residual
 
     def descend(self, scheme: Scheme, x: Tensor, steps: int) -> Tensor:
@@ -112,10 +111,7 @@ class OnModel:
     def log_length(self, scheme: Scheme, x: Tensor, nodes: int = 129) -> float:
         """The logarithm of the length on the model, weight 1 at the start."""
         u = torch.linspace(0, 1, nodes, dtype=x.dtype)
-        points = self.space.project(scheme.at(u) @ x)
-        segments = self.space.distance(points[:-1], points[1:])
-        weight = -self.alpha * self._log_density(points, u)
-        return float(torch.logsumexp(segments.log() + torch.logaddexp(weight[1:], weight[:-1]) - math.log(2), 0))
+        return float(self._metric.log_length(Curve(self.space.project(scheme.at(u) @ x), self.space)))
 
     def pull(self, scheme: Scheme, x: Tensor) -> Tensor:
         """alpha |P_v P_x s| of the model at the inner points of the path (n + 2, d), (n,)."""
@@ -154,7 +150,7 @@ class OnModel:
             pull = self.space.tangent(moved, self.score(moved, u))
             return -linalg.reject(second + self.alpha * linalg.dot(along, along) * pull, along=along)
 
-        log_density = self._log_density(x, plain.u)[1:-1]
+        log_density = self._metric.log_density(Curve(x, self.space))[1:-1]
         root = torch.exp(-0.5 * self.alpha * (log_density - log_density.mean()))[:, None]
         laplacian = torch.linalg.cholesky(-(plain.green + plain.green.T) / 2)
         reach = 1e-5 * float(linalg.norm(v).mean())
@@ -200,9 +196,9 @@ class OnModel:
         r, _, length = mismatch(self._force(), self.space, scheme, x)
         return float(linalg.norm(r).max()) / length
 
-    def _log_density(self, x: Tensor, u: Tensor) -> Tensor:
-        score = self.space.tangent(x, self.score(x, u))
-        return accumulate(linalg.dot((score[:-1] + score[1:]) / 2, x[1:] - x[:-1]).squeeze(-1))
+    @property
+    def _metric(self) -> DensityMetric:
+        return DensityMetric(self.score, self.alpha, self.space)
 
 
 def _better(one: tuple[Tensor, float], other: tuple[Tensor, float]) -> tuple[Tensor, float]:

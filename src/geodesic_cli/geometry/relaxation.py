@@ -205,12 +205,9 @@ class Relaxation:
         now = _state(step)
         if not self.between or step.curve is not now.curve or now.fraction < 1:
             return replace(step, status=Status.CONVERGED)
-        fine = step.curve.refine()
-        middles = metric.scores_at(fine.x[1::2], fine.u[1::2])
-        scores = torch.empty_like(fine.x)
-        scores[::2], scores[1::2] = now.scores, middles
+        fine, scores = refined(metric, step.curve, now.scores)
         there = self._standing(metric, fine, scores)
-        calls = step.score_calls + middles.shape[0]
+        calls = step.score_calls + fine.x.shape[0] // 2
         if not _is_finite(there):
             return replace(step, score_calls=calls, status=Status.NON_FINITE)
         holds = there.residual <= HELD * tol
@@ -256,6 +253,14 @@ def defect(metric: DensityMetric, curve: Curve, scores: Tensor, order: int = 2) 
     x, v = curve.x[1:-1], curve.velocity(order)[1:-1]
     wanted = metric.acceleration_given(x, v, scores[1:-1])
     return linalg.reject(metric.space.tangent(x, curve.acceleration(order)[1:-1] - wanted), along=v)
+
+
+def refined(metric: DensityMetric, curve: Curve, scores: Tensor) -> tuple[Curve, Tensor]:
+    """A curve of k nodes with one more between every two, and the scores at all of them: k - 1 evaluations."""
+    fine = curve.refine()
+    merged = torch.empty_like(fine.x)
+    merged[::2], merged[1::2] = scores, metric.scores_at(fine.x[1::2], fine.u[1::2])
+    return fine, merged
 
 
 def evenly_spaced(curve: Curve) -> Curve:

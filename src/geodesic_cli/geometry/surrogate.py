@@ -193,10 +193,10 @@ class Surrogate:
         inside = goal if taken == 1 else metric.space.project(inside + taken * (goal - inside))
         x = torch.cat([now.x[:1], _on(metric.space, inside[1:-1] @ basis.T), now.x[-1:]])
         u = self._least_certain(metric, model, scheme, inside, self.batch)
-        asked = metric.space.project(scheme.at(u) @ x)
-        scores = _ask(metric, previous.curve, asked, u)
+        pull = _rms(on_model.pull(scheme, inside)[:, None])
+        looked, residual = _look(metric, previous.curve, scheme, x, u, pull)
         calls = previous.score_calls + self.batch
-        if not bool(scores.isfinite().all()):
+        if not bool(looked.scores.isfinite().all()):
             return replace(
                 previous,
                 index=previous.index + 1,
@@ -204,10 +204,7 @@ class Surrogate:
                 residuals=(*previous.residuals, previous.residual),
                 status=Status.NON_FINITE,
             )
-        pull = _rms(on_model.pull(scheme, inside)[:, None])
-        curvature, density = _terms(metric, scheme, x, u, scores)
-        residual = _relative(curvature + density, pull, x)
-        _, missed = _terms(metric, scheme, x, u, scores - model(asked @ basis, u) @ basis.T)
+        _, missed = _terms(metric, scheme, x, u, looked.scores - model(looked.x @ basis, u) @ basis.T)
         excess = math.sqrt(max(_rms(missed) ** 2 - (metric.alpha * model.noise) ** 2, 0.0))
         trust = now.trust
         if excess < GOOD * pull:
@@ -219,7 +216,7 @@ class Surrogate:
         state = replace(
             now,
             x=x,
-            seen=now.seen.and_also(Seen(asked, u, scores)).last(MOST_SEEN),
+            seen=now.seen.and_also(looked).last(MOST_SEEN),
             length=model.length,
             trust=trust,
             taken=taken,
@@ -252,17 +249,14 @@ class Surrogate:
         if step.residual > CERTAIN * tol:
             scheme = numerov(inside.shape[0] - 2)
             u = _least_visited(metric.space, scheme, now, self.confirm)
-            asked = metric.space.project(scheme.at(u) @ now.x)
-            scores = _ask(metric, step.curve, asked, u)
+            looked, second = _look(metric, step.curve, scheme, now.x, u, _rms(on_model.pull(scheme, inside)[:, None]))
             step = replace(step, score_calls=step.score_calls + len(u))
-            if not bool(scores.isfinite().all()):
+            if not bool(looked.scores.isfinite().all()):
                 return replace(step, status=Status.NON_FINITE)
-            curvature, density = _terms(metric, scheme, now.x, u, scores)
-            second = _relative(curvature + density, _rms(on_model.pull(scheme, inside)[:, None]), now.x)
             residual = math.sqrt(
                 (self.batch * step.residual**2 + self.confirm * second**2) / (self.batch + self.confirm)
             )
-            now = replace(now, seen=now.seen.and_also(Seen(asked, u, scores)).last(MOST_SEEN))
+            now = replace(now, seen=now.seen.and_also(looked).last(MOST_SEEN))
             step = replace(step, residual=residual, residuals=(*step.residuals[:-1], residual), state=now)
             if residual > CONFIRMED * tol:
                 return step
@@ -352,6 +346,19 @@ def _ask(metric: DensityMetric, like: Curve, x: Tensor, u: Tensor) -> Tensor:
     """True scores, asked for in the dtype and on the device of a curve."""
     scores = metric.scores_at(x.to(like.x.device, like.x.dtype), u.to(like.x.device, like.x.dtype))
     return scores.detach().to("cpu", torch.float64)
+
+
+def _look(metric: DensityMetric, like: Curve, scheme: Scheme, x: Tensor, u: Tensor, pull: float) -> tuple[Seen, float]:
+    """True scores at positions u (m,) of the path, and its relative residual there; infinite where one is not finite.
+
+    The residual is relative to `pull`, the rms of the density term along the path.
+    """
+    asked = metric.space.project(scheme.at(u) @ x)
+    scores = _ask(metric, like, asked, u)
+    if not bool(scores.isfinite().all()):
+        return Seen(asked, u, scores), math.inf
+    curvature, density = _terms(metric, scheme, x, u, scores)
+    return Seen(asked, u, scores), _relative(curvature + density, pull, x)
 
 
 def _terms(metric: DensityMetric, scheme: Scheme, x: Tensor, u: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:

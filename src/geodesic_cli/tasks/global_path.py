@@ -312,8 +312,7 @@ def _polygon(points: Tensor, nodes: int) -> Curve:
     pieces = linalg.norm(points[1:] - points[:-1])[:, 0]
     arc = torch.cat([torch.zeros_like(pieces[:1]), pieces.cumsum(0)])
     wanted = torch.linspace(0, 1, nodes, dtype=points.dtype, device=points.device) * arc[-1]
-    after = torch.searchsorted(arc, wanted).clamp(1, len(arc) - 1)
-    part = ((wanted - arc[after - 1]) * linalg.reciprocal(pieces[after - 1])).clamp(0, 1)
+    after, part = linalg.locate(arc, wanted)
     inner = torch.lerp(points[after - 1], points[after], part[:, None])[1:-1]
     return Curve(torch.cat([points[:1], inner, points[-1:]]), Euclidean())
 

@@ -29,6 +29,7 @@ from geodesic_cli.geometry import (
     Surrogate,
     analyse,
     bending,
+    linalg,
     perturb,
     solve_bvp,
 )
@@ -298,10 +299,7 @@ def even_positions(model: LatentDiffusion, ends: Ends, path: Path, frames: int, 
     travelled = torch.cat([torch.zeros(1, dtype=torch.float64), (z[1:] - z[:-1]).norm(dim=-1).cumsum(0)])
     if not bool(travelled[-1] > 0):
         return positions(frames)
-    wanted = positions(frames) * travelled[-1]
-    after = torch.searchsorted(travelled, wanted).clamp(1, len(dense) - 1)
-    width = travelled[after] - travelled[after - 1]
-    part = torch.where(width > 0, (wanted - travelled[after - 1]) / width, torch.zeros_like(width)).clamp(0, 1)
+    after, part = linalg.locate(travelled, positions(frames) * travelled[-1])
     u = dense[after - 1] + part * (dense[after] - dense[after - 1])
     u[0], u[-1] = 0.0, 1.0
     return u
