@@ -15,16 +15,17 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "__init__": ({"tasks"}, set()),  # inside a function: the next tests hold that importing the package costs nothing
     "__main__": ({"errors", "cli"}, set()),
     "errors": (set(), set()),
-    "settings": ({"errors"}, set()),
+    "settings": ({"settings", "errors"}, set()),
     "geometry": ({"geometry", "errors"}, {"torch", "scipy"}),  # scipy inside functions: shortest paths over a graph
     "diffusion": ({"diffusion", "geometry", "errors"}, {"torch", "diffusers", "transformers", "peft", "safetensors"}),
     "scenes": ({"scenes", "errors"}, {"torch"}),
     "media": ({"errors"}, {"torch", "numpy", "PIL", "av"}),
     "plots": ({"plots", "errors"}, {"numpy", "matplotlib"}),
     "points": ({"errors"}, {"torch", "numpy", "sklearn"}),
+    "evaluation": ({"evaluation", "errors"}, {"torch", "numpy", "scipy", "torchvision", "lpips", "pyiqa", "sklearn"}),
     "tasks": (
-        {"tasks", "geometry", "diffusion", "scenes", "media", "plots", "points", "settings", "errors"},
-        {"torch", "safetensors", "scipy"},
+        {"tasks", "geometry", "diffusion", "scenes", "media", "plots", "points", "evaluation", "settings", "errors"},
+        {"torch", "safetensors", "scipy", "accelerate", "numpy"},
     ),
     "cli": ({"cli", "tasks", "settings", "errors", "media"}, {"typer", "rich"}),
 }

@@ -8,16 +8,31 @@ from typing import Any
 import typer
 
 
-def watched(run: Callable[..., Any], settings: object) -> Any:
-    """The result of a task whose progress is shown; an interruption ends the program with 130."""
+def watched(run: Callable[..., Any], settings: object, again: str | None = None) -> Any:
+    """The result of a task whose progress is shown; an interruption ends the program with 130.
+
+    Args:
+        run: the task, of settings, observer and command line.
+        settings: of the verb.
+        again: for a verb that can resume, the folder of the run; an interruption then says how to go on with it.
+    """
     from geodesic_cli.cli.progress import Display
 
     try:
         with Display() as display:
             return run(settings, display, shlex.join(["geodesic", *sys.argv[1:]]))
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted.\n")
+        sys.stderr.write("Interrupted.\n" if again is None else f"Interrupted. {_go_on(again)}\n")
         raise typer.Exit(130) from None
+
+
+def _go_on(folder: str) -> str:
+    words = [word for word in sys.argv[1:] if word != "--overwrite"]
+    if not any(word == "--out" or word.startswith("--out=") for word in words):
+        words += ["--out", folder]
+    if "--resume" not in words:
+        words.append("--resume")
+    return f"What was finished is kept. Go on with: {shlex.join(['geodesic', *words])}"
 
 
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], align: Callable[[str, int], str]) -> list[str]:

@@ -1,94 +1,100 @@
 """`geodesic interpolate`: options to settings, settings to the task, the result to the screen."""
 
-import shlex
 import sys
 from dataclasses import fields, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from geodesic_cli.cli.common import aligned
+from geodesic_cli.cli.common import aligned, watched
 from geodesic_cli.cli.config import config_reader
+from geodesic_cli.cli.options import (
+    Compile,
+    Device,
+    Dtype,
+    Fps,
+    Lora,
+    LowMemory,
+    Model,
+    Out,
+    Overwrite,
+    Prompt,
+    Resume,
+    Revision,
+    Variant,
+    option,
+)
 from geodesic_cli.settings import METHODS, PACINGS, PATH_SOLVERS, InterpolateSettings
 
 if TYPE_CHECKING:
     from geodesic_cli.tasks.interpolate import Interpolation
 
-_option = partial(typer.Option, show_envvar=False)
 DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(InterpolateSettings)}
 
 
 def interpolate(
     images: Annotated[list[str], typer.Argument(help="The first and the last image.", metavar="A B")],
-    prompt: Annotated[
-        list[str] | None,
-        _option(
-            help="What the images show; once for both, or twice, in their order. Default: nothing.",
-            allow_from_autoenv=False,  # a variable would be split at its blanks
-        ),
-    ] = None,
-    frames: Annotated[int, _option(help="Exact number of frames, A and B included.")] = DEFAULT["frames"],
+    prompt: Prompt = None,
+    frames: Annotated[int, option(help="Exact number of frames, A and B included.")] = DEFAULT["frames"],
     bend: Annotated[
         float,
-        _option(help="How far the path leaves slerp to find density: 0 is slerp, 1 to 4 is useful."),
+        option(help="How far the path leaves slerp to find density: 0 is slerp, 1 to 4 is useful."),
     ] = DEFAULT["bend"],
     alpha: Annotated[
-        float | None, _option(help="The exponent in ds = p^(-alpha) |dx| itself; overrides --bend. 0.02 for global.")
+        float | None, option(help="The exponent in ds = p^(-alpha) |dx| itself; overrides --bend. 0.02 for global.")
     ] = DEFAULT["alpha"],
     tau: Annotated[
         float | None,
-        _option(help="Noise level at which the path lives, 0 (clean) to 1 (noise). Default: 0.4; 0.1 for global."),
+        option(help="Noise level at which the path lives, 0 (clean) to 1 (noise). Default: 0.4; 0.1 for global."),
     ] = DEFAULT["tau"],
-    method: Annotated[str, _option(help=f"One of {', '.join(METHODS)}.")] = DEFAULT["method"],
+    method: Annotated[str, option(help=f"One of {', '.join(METHODS)}.")] = DEFAULT["method"],
     compare: Annotated[
-        bool, _option("--compare", help="Draw lerp, slerp and the geodesic on one sheet and in one plot.")
+        bool, option("--compare", help="Draw lerp, slerp and the geodesic on one sheet and in one plot.")
     ] = DEFAULT["compare"],
     pacing: Annotated[
         str,
-        _option(
+        option(
             help=f"One of {', '.join(PACINGS)}: equal steps along the path, or equal visible steps (more evaluations)."
         ),
     ] = DEFAULT["pacing"],
-    model: Annotated[
-        str, _option(help="clevr-mini (embedded), sd15, sd21-base, a folder in diffusers' layout, or a Hub id.")
-    ] = DEFAULT["model"],
-    size: Annotated[str | None, _option(help="N or WIDTHxHEIGHT in pixels. Default: the model's own size.")] = DEFAULT[
+    model: Model = DEFAULT["model"],
+    revision: Revision = DEFAULT["revision"],
+    variant: Variant = DEFAULT["variant"],
+    lora: Lora = None,
+    size: Annotated[str | None, option(help="N or WIDTHxHEIGHT in pixels. Default: the model's own size.")] = DEFAULT[
         "size"
     ],
-    pool_size: Annotated[int, _option(help="Of --method global: samples of the model to begin with.")] = DEFAULT[
+    pool_size: Annotated[int, option(help="Of --method global: samples of the model to begin with.")] = DEFAULT[
         "pool_size"
     ],
-    budget: Annotated[int, _option(help="Of --method global: network evaluations after the samples.")] = DEFAULT[
+    budget: Annotated[int, option(help="Of --method global: network evaluations after the samples.")] = DEFAULT[
         "budget"
     ],
-    nodes: Annotated[int, _option(help="Nodes of the first path.")] = DEFAULT["nodes"],
-    solver: Annotated[str, _option(help="How to solve.", metavar="|".join(PATH_SOLVERS))] = DEFAULT["solver"],
-    steps: Annotated[int, _option(help="Network evaluations from an image to tau, and from there back.")] = DEFAULT[
+    nodes: Annotated[int, option(help="Nodes of the first path.")] = DEFAULT["nodes"],
+    solver: Annotated[str, option(help="How to solve.", metavar="|".join(PATH_SOLVERS))] = DEFAULT["solver"],
+    steps: Annotated[int, option(help="Network evaluations from an image to tau, and from there back.")] = DEFAULT[
         "steps"
     ],
-    guidance: Annotated[float, _option(help="Classifier-free guidance; 1 is none.")] = DEFAULT["guidance"],
-    tol: Annotated[float, _option(help="Relative residual at which the path is solved.")] = DEFAULT["tol"],
-    max_steps: Annotated[int, _option(help="Most steps of the solver.")] = DEFAULT["max_steps"],
-    device: Annotated[str, _option(help="auto, cpu, cuda, cuda:1 or mps.")] = DEFAULT["device"],
-    dtype: Annotated[str, _option(help="Of the networks: auto, fp32, fp16 or bf16.")] = DEFAULT["dtype"],
+    guidance: Annotated[float, option(help="Classifier-free guidance; 1 is none.")] = DEFAULT["guidance"],
+    tol: Annotated[float, option(help="Relative residual at which the path is solved.")] = DEFAULT["tol"],
+    max_steps: Annotated[int, option(help="Most steps of the solver.")] = DEFAULT["max_steps"],
+    device: Device = DEFAULT["device"],
+    dtype: Dtype = DEFAULT["dtype"],
+    low_memory: LowMemory = DEFAULT["low_memory"],
+    compile: Compile = DEFAULT["compile"],
     seed: Annotated[
-        int, _option(help="Of the tiny bump that keeps a symmetric start off a saddle. Same seed, same frames.")
+        int, option(help="Of the tiny bump that keeps a symmetric start off a saddle. Same seed, same frames.")
     ] = DEFAULT["seed"],
-    fps: Annotated[float, _option(help="Frames a second of the films.")] = DEFAULT["fps"],
-    out: Annotated[str | None, _option(help="Folder for the results. Default: the first free runs/A-to-B.")] = DEFAULT[
-        "out"
-    ],
-    resume: Annotated[bool, _option("--resume", help="Go on with the run in --out.")] = DEFAULT["resume"],
-    overwrite: Annotated[
-        bool, _option("--overwrite", help="Replace the run in --out; other files there stay.")
-    ] = DEFAULT["overwrite"],
-    strict: Annotated[bool, _option("--strict", help="Exit with code 3 if the path did not converge.")] = False,
-    as_json: Annotated[bool, _option("--json", help="Print the metrics as JSON instead of a table.")] = False,
+    fps: Fps = DEFAULT["fps"],
+    out: Out = DEFAULT["out"],
+    resume: Resume = DEFAULT["resume"],
+    overwrite: Overwrite = DEFAULT["overwrite"],
+    strict: Annotated[bool, option("--strict", help="Exit with code 3 if the path did not converge.")] = False,
+    as_json: Annotated[bool, option("--json", help="Print the metrics as JSON instead of a table.")] = False,
     config: Annotated[
         Path | None,
-        _option(
+        option(
             help="A config.toml, as every run writes one.",
             callback=config_reader(InterpolateSettings, images=["a", "b"]),
             is_eager=True,
@@ -127,6 +133,9 @@ def interpolate(
         solver=solver,
         pacing=pacing,
         model=model,
+        revision=revision,
+        variant=variant,
+        lora=tuple(lora or ()),
         size=size,
         steps=steps,
         guidance=guidance,
@@ -134,27 +143,19 @@ def interpolate(
         max_steps=max_steps,
         device=device,
         dtype=dtype,
+        low_memory=low_memory,
+        compile=compile,
         seed=seed,
         fps=fps,
         out=out,
         resume=resume,
         overwrite=overwrite,
     )
-    from geodesic_cli.cli.progress import Display
     from geodesic_cli.tasks.interpolate import free_folder, run
     from geodesic_cli.tasks.run import to_json
 
     folder = out or free_folder(settings.images)
-    settings = replace(settings, out=folder)
-    command = shlex.join(["geodesic", *sys.argv[1:]])
-    try:
-        with Display() as display:
-            result = run(settings, display, command)
-    except KeyboardInterrupt:
-        again = [word for word in sys.argv[1:] if word != "--overwrite"] + ([] if out else ["--out", folder])
-        resumed = shlex.join(["geodesic", *again, *(["--resume"] if "--resume" not in again else [])])
-        sys.stderr.write(f"Interrupted. What was finished is kept. Go on with: {resumed}\n")
-        raise typer.Exit(130) from None
+    result = watched(run, replace(settings, out=folder), folder)
     typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result))
     if not result.converged:
         residual = result.report.relative_residual

@@ -63,7 +63,17 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
-def load(name: str = "clevr-mini", device: str = "auto", dtype: str = "auto") -> LatentDiffusion:
+def load(
+    name: str = "clevr-mini",
+    device: str = "auto",
+    dtype: str = "auto",
+    *,
+    revision: str | None = None,
+    variant: str | None = None,
+    lora: tuple[str, ...] = (),
+    low_memory: bool = False,
+    compile: bool = False,
+) -> LatentDiffusion:
     """Load a latent diffusion model.
 
     Args:

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 
 from geodesic_cli import media, plots
-from geodesic_cli.diffusion import LatentDiffusion, load
+from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.geometry import Step
 from geodesic_cli.settings import InterpolateSettings, from_options
 from geodesic_cli.tasks.checkpoint import pack, unpack
+from geodesic_cli.tasks.opening import open_model
 from geodesic_cli.tasks.paths import (
     MEASURED,
     Ends,
@@ -105,7 +106,7 @@ def interpolate(
     options["prompt"] = (prompt,) if isinstance(prompt, str) else tuple(prompt)
     settings = from_options(InterpolateSettings, "interpolate", options, {"images": names, "model": named})
     read = [_checked(image) if isinstance(image, Tensor) else media.read_image(image) for image in (a, b)]
-    loaded = load(settings.model, settings.device, settings.dtype) if isinstance(model, str) else model
+    loaded = open_model(settings) if isinstance(model, str) else model
     watch = observer or Silent()
     return _Work(settings, watch, None).run(loaded, _fit(settings, watch, loaded, read))
 
@@ -122,7 +123,7 @@ def _checked(image: Tensor) -> Tensor:
 def run(settings: InterpolateSettings, observer: Observer, command: str) -> Interpolation:
     """Interpolate and write the run directory. See the module's text and `InterpolateSettings`."""
     images = [media.read_image(path) for path in settings.images]
-    model = load(settings.model, settings.device, settings.dtype)
+    model = open_model(settings)
     fitted = _fit(settings, observer, model, images)  # all that may be refused comes before the folder is touched
     folder = settings.out or free_folder(settings.images)
     if settings.resume and not FilePath(folder, MANIFEST).is_file():

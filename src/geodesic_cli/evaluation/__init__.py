@@ -1,0 +1,1 @@
+"""Metrics over images: tensors in, numbers out; knows no model."""

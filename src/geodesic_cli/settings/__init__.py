@@ -1,0 +1,38 @@
+"""The settings of every verb: the one place of each default, and the checks that need nothing but the values.
+
+A field is called like the option, like the key in a config file and like the entry in the manifest. One file a verb.
+"""
+
+from geodesic_cli.settings.bench import PROBLEMS, SOLVERS, BenchSettings
+from geodesic_cli.settings.interpolate import (
+    GLOBAL_ALPHA,
+    GLOBAL_TAU,
+    LOCAL_TAU,
+    METHODS,
+    PACINGS,
+    PATH_SOLVERS,
+    InterpolateSettings,
+)
+from geodesic_cli.settings.model import MODEL_FIELDS, ModelChoice
+from geodesic_cli.settings.reading import from_mapping, from_options
+from geodesic_cli.settings.toy import DENSITIES, ToySettings, parse_point
+
+__all__ = [
+    "DENSITIES",
+    "GLOBAL_ALPHA",
+    "GLOBAL_TAU",
+    "LOCAL_TAU",
+    "METHODS",
+    "MODEL_FIELDS",
+    "PACINGS",
+    "PATH_SOLVERS",
+    "PROBLEMS",
+    "SOLVERS",
+    "BenchSettings",
+    "InterpolateSettings",
+    "ModelChoice",
+    "ToySettings",
+    "from_mapping",
+    "from_options",
+    "parse_point",
+]

@@ -1,0 +1,119 @@
+"""The settings of `geodesic interpolate`."""
+
+from dataclasses import dataclass
+
+from geodesic_cli.errors import InputError
+from geodesic_cli.settings.checks import at_least, between, one_of, seed_in_range
+
+METHODS = ("geodesic", "slerp", "lerp", "global")
+PACINGS = ("path", "even")
+LOCAL_TAU, GLOBAL_TAU, GLOBAL_ALPHA = 0.4, 0.1, 0.02
+PATH_SOLVERS = ("surrogate", "relaxation")
+
+
+@dataclass(frozen=True)
+class InterpolateSettings:
+    """`geodesic interpolate`.
+
+    Attributes:
+        images: the two image files.
+        prompt: no prompt, one for both images, or one for each.
+        method: `geodesic`, or `slerp` or `lerp` in the same latent space, with the same inversion and decoder; or
+            `global`, a search over samples of the model for the path on which things move, at low noise.
+        compare: draw all three methods on the contact sheet and in the plot.
+        frames: exact number of frames, the two ends included.
+        bend: bending number Be = alpha x length x median |tangential score| of the first path; alpha follows from it.
+        alpha: the density exponent itself; overrides `bend`. None is 0.02 for `global`, which takes no bend.
+        tau: noise level at which the path lives, a fraction of the schedule in (0, 1]. None is 0.4; 0.1 for `global`.
+        pool_size: samples of the model that a global search begins with.
+        budget: network evaluations of a global search after its pool; growth stops where they run out.
+        nodes: nodes of the first path, ends included, and of the path itself under the solver `relaxation`.
+        solver: `surrogate`, or `relaxation`, which needs several times the evaluations and no model of the score.
+        pacing: `path` takes frames at equal steps along the path, `even` at equal steps in the autoencoder's latents.
+        model: alias, folder in diffusers' layout, single .safetensors file, or Hub id.
+        revision: branch, tag or commit of a Hub id.
+        variant: of the weight files, such as `fp16`.
+        lora: adapters, each `PATH` or `PATH:WEIGHT`.
+        size: `N` or `WIDTHxHEIGHT` in pixels; None is the model's own size.
+        steps: network evaluations to carry an image up to tau, and about as many to come back.
+        guidance: classifier-free scale of the density and of the decoder; 1 is the plain conditional density.
+        tol: relative residual of the geodesic equation at which the path counts as solved.
+        max_steps: most steps of the solver; each costs 4 score evaluations (with `relaxation` one a node).
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        dtype: of the networks: `auto`, `fp32`, `fp16` or `bf16`. The geometry computes in float64 where there is one.
+        low_memory: keep on the device only the network that is at work, and tile the autoencoder.
+        compile: compile the network; it pays on CUDA, from some hundred evaluations on.
+        seed: of the bump of a thousandth of the length that keeps a symmetric start off a saddle.
+        fps: frames a second of the films.
+        out: the folder of the run; None takes the first free `runs/A-to-B`.
+        resume: go on with the run in `out`.
+        overwrite: replace the run in `out`.
+    """
+
+    images: tuple[str, ...]
+    prompt: tuple[str, ...] = ()
+    method: str = "geodesic"
+    compare: bool = False
+    frames: int = 17
+    bend: float = 4.0
+    alpha: float | None = None
+    tau: float = None  # type: ignore[assignment]  # filled in below
+    pool_size: int = 96
+    budget: int = 3000
+    nodes: int = 17
+    solver: str = "surrogate"
+    pacing: str = "even"
+    model: str = "clevr-mini"
+    revision: str | None = None
+    variant: str | None = None
+    lora: tuple[str, ...] = ()
+    size: str | None = None
+    steps: int = 12
+    guidance: float = 1.0
+    tol: float = 0.03
+    max_steps: int = 40
+    device: str = "auto"
+    dtype: str = "auto"
+    low_memory: bool = False
+    compile: bool = False
+    seed: int = 0
+    fps: float = 8.0
+    out: str | None = None
+    resume: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.images) != 2:
+            raise InputError(
+                f"An interpolation needs two images; got {len(self.images)}.", "Pass the first and the last one."
+            )
+        if len(self.prompt) > 2:
+            raise InputError(
+                f"A path between two images takes at most two prompts; got {len(self.prompt)}.",
+                "Pass --prompt once for both images, or twice, in their order.",
+            )
+        one_of("method", self.method, METHODS)
+        searched = self.method == "global"
+        # What a run used is what its manifest shows, so the defaults that depend on the method are filled in here.
+        if self.tau is None:
+            object.__setattr__(self, "tau", GLOBAL_TAU if searched else LOCAL_TAU)
+        if searched and self.alpha is None:
+            object.__setattr__(self, "alpha", GLOBAL_ALPHA)
+        at_least("pool-size", self.pool_size, 3, "96 is a good start.")
+        at_least("budget", self.budget, 0, "3000 is a good start; 0 lets nothing grow.")
+        one_of("pacing", self.pacing, PACINGS)
+        one_of("solver", self.solver, PATH_SOLVERS)
+        at_least("frames", self.frames, 2, "The two images are the first and the last frame.")
+        at_least("nodes", self.nodes, 5, "17 is enough for most paths.")
+        at_least("steps", self.steps, 1, "12 keeps an image to a fraction of a gray level.")
+        at_least("max-steps", self.max_steps, 1, "40 is enough up to a bend of about 4.")
+        between("bend", self.bend, 0, 1000, "0 is slerp; 1 to 4 is useful.")
+        if self.alpha is not None:
+            between("alpha", self.alpha, 0, 1e6, "0 is slerp; or pass --bend, which needs no knowledge of the model.")
+        between("tau", self.tau, 0, 1, "0.4 is a good start.", open_below=True)
+        between("tol", self.tol, 0, 1, "0.03 is a good start.", open_below=True)
+        between("guidance", self.guidance, 0, 100, "1 is the plain conditional density.")
+        between("fps", self.fps, 0.1, 240, "8 shows each frame for an eighth of a second.")
+        seed_in_range(self.seed)
+        if self.resume and self.out is None:
+            raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
