@@ -10,7 +10,7 @@ from statistics import fmean
 
 import torch
 
-from geodesic_cli.diffusion import load
+from geodesic_cli.diffusion import Embedding, load
 from geodesic_cli.media import psnr, sheet, write_png
 from geodesic_cli.scenes import fit_all, render, sample
 
@@ -32,7 +32,7 @@ def main() -> None:
 
     z = model.encode(images)
     back = model.decode(z, shape).cpu()
-    condition = torch.stack([model.prompts.embed(scene.caption) for scene in scenes])
+    condition = Embedding.cat([model.prompts.embed(scene.caption) for scene in scenes])
     tripped = model.decode(model.drop(model.lift(z, shape, condition, 0.6, 12), shape, condition, 0.6, 12), shape).cpu()
     drawn = model.sample([s.caption for s in scenes], torch.Generator().manual_seed(0), steps=30, guidance=2.0).cpu()
 

@@ -32,7 +32,8 @@ class GaussianNetwork:
         self.seen += len(x)
         self.calls += 1
         assert timestep.shape == (len(x),)
-        a, s = self.level(float(timestep[0]))
+        levels = torch.tensor([self.level(float(one)) for one in timestep], dtype=torch.float64)
+        a, s = (column.reshape(-1, 1, 1, 1) for column in levels.unbind(1))
         mean = encoder_hidden_states.double().mean((1, 2))[:, None, None, None]
         eps = s * (x.double() - a * mean) / (a * a * SCALE**2 + s * s)
         clean = (x.double() - s * eps) / a

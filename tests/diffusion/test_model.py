@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.media import psnr
 from geodesic_cli.scenes import fit_all, render, sample
@@ -27,7 +27,7 @@ def test_held_out_scenes_come_back_from_the_autoencoder(model: LatentDiffusion, 
 def test_held_out_scenes_survive_the_way_to_tau_and_back(model: LatentDiffusion, held_out) -> None:
     scenes, images = held_out
     shape = model.latent_shape(64, 64)
-    condition = torch.stack([model.prompts.embed(scene.caption) for scene in scenes])
+    condition = Embedding.cat([model.prompts.embed(scene.caption) for scene in scenes])
     z = model.encode(images)
     back = model.drop(model.lift(z, shape, condition, 0.6, 12), shape, condition, 0.6, 12)
     there_and_back = model.decode(back, shape)
@@ -65,9 +65,9 @@ def test_the_score_agrees_with_the_change_of_log_density_along_any_small_loop(mo
 
 def test_an_unknown_word_is_read_as_its_letters_and_does_no_harm(model: LatentDiffusion) -> None:
     embedded = model.prompts.embed("ein grüner Würfel, ✓")
-    assert bool(embedded.isfinite().all())
-    assert embedded.shape == model.prompts.embed("").shape
-    assert not torch.equal(model.prompts.embed("a red cube"), model.prompts.embed("a blue cube"))
+    assert bool(embedded.tokens.isfinite().all())
+    assert embedded.tokens.shape == model.prompts.embed("").tokens.shape
+    assert not model.prompts.embed("a red cube").equal(model.prompts.embed("a blue cube"))
 
 
 def test_more_than_two_prompts_and_odd_sizes_are_refused(model: LatentDiffusion) -> None:

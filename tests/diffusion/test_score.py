@@ -4,7 +4,8 @@ import pytest
 import torch
 from analytic import GaussianNetwork
 
-from geodesic_cli.diffusion import Conditioning, DiffusionScore
+from geodesic_cli.diffusion import Conditioning, DiffusionScore, Embedding
+from geodesic_cli.diffusion.batching import Chunks, item_cost
 from geodesic_cli.diffusion.score import NoisePredictor
 from geodesic_cli.errors import ModelError
 
@@ -12,8 +13,12 @@ SHAPE = (2, 3, 4)
 KINDS = ("epsilon", "v_prediction", "sample")
 
 
+def told(value: float) -> Embedding:
+    return Embedding(torch.full((1, 2, 5), value))
+
+
 def conditioning(start: float = -0.3, end: float = 0.5) -> Conditioning:
-    return Conditioning(torch.full((2, 5), start), torch.full((2, 5), end))
+    return Conditioning(told(start), told(end))
 
 
 def points(n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,10 +49,15 @@ def test_dtype_and_shape_are_the_inputs() -> None:
 def test_chunks_and_the_order_of_a_batch_do_not_change_a_score() -> None:
     network = GaussianNetwork()
     x, u = points(7)
-    whole = DiffusionScore(NoisePredictor(network, network.schedule, batch=64), SHAPE, 0.6, conditioning())(x, u)
-    parts = DiffusionScore(NoisePredictor(network, network.schedule, batch=2), SHAPE, 0.6, conditioning())(x, u)
+    whole = DiffusionScore(NoisePredictor(network, network.schedule, chunks=Chunks(64)), SHAPE, 0.6, conditioning())(
+        x, u
+    )
+    parts = DiffusionScore(NoisePredictor(network, network.schedule, chunks=Chunks(2)), SHAPE, 0.6, conditioning())(
+        x, u
+    )
     assert torch.equal(whole, parts)
-    few = NoisePredictor(network, network.schedule, numbers=60)  # a latent has 24 numbers, so two go at once
+    cost = item_cost(network, SHAPE)  # half of the free memory is for a call, so two go at once
+    few = NoisePredictor(network, network.schedule, chunks=Chunks(free=lambda device: 5 * cost))
     calls = network.calls
     assert torch.equal(whole, DiffusionScore(few, SHAPE, 0.6, conditioning())(x, u))
     assert network.calls == calls + 4
@@ -58,7 +68,7 @@ def test_chunks_and_the_order_of_a_batch_do_not_change_a_score() -> None:
 
 def test_guidance_blends_the_two_scores_and_costs_nothing_at_one() -> None:
     x, u = points()
-    null = torch.full((2, 5), 0.9)
+    null = told(0.9)
     network = GaussianNetwork()
     predict = NoisePredictor(network, network.schedule)
     plain = DiffusionScore(predict, SHAPE, 0.6, conditioning(), null, 1.0)(x, u)
@@ -71,8 +81,8 @@ def test_guidance_blends_the_two_scores_and_costs_nothing_at_one() -> None:
 
 def test_the_conditioning_goes_linearly_from_one_prompt_to_the_other() -> None:
     c = conditioning(0.0, 1.0)(torch.tensor([0.0, 0.25, 1.0]))
-    assert c.shape == (3, 2, 5)
-    assert torch.allclose(c[:, 0, 0], torch.tensor([0.0, 0.25, 1.0]))
+    assert c.tokens.shape == (3, 2, 5)
+    assert torch.allclose(c.tokens[:, 0, 0], torch.tensor([0.0, 0.25, 1.0]))
 
 
 def test_clean_data_have_no_score_and_an_unknown_prediction_is_refused() -> None:
@@ -80,5 +90,16 @@ def test_clean_data_have_no_score_and_an_unknown_prediction_is_refused() -> None
     x, u = points()
     with pytest.raises(ModelError, match="tau"):
         DiffusionScore(NoisePredictor(network, network.schedule), SHAPE, 0.0, conditioning())(x, u)
-    with pytest.raises(ModelError, match="flow"):
-        NoisePredictor(network, network.schedule, "flow")
+    with pytest.raises(ModelError, match="noise2noise"):
+        NoisePredictor(network, network.schedule, "noise2noise")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_time_for_each_row_gives_what_its_own_call_would(kind: str) -> None:
+    network = GaussianNetwork(kind)
+    predict = NoisePredictor(network, network.schedule, kind, chunks=Chunks(2))
+    z = points(5)[0].float().reshape(-1, *SHAPE)
+    condition = conditioning()(points(5)[1])
+    times = torch.tensor([999.0, 3.25, 500.0, 20.0, 0.0])
+    rows = [predict(z[k : k + 1], float(times[k]), condition[k]) for k in range(5)]
+    torch.testing.assert_close(predict(z, times, condition), torch.cat(rows), rtol=1e-6, atol=1e-6)

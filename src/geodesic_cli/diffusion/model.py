@@ -6,12 +6,14 @@ images --encode--> z --invert--> x = z_tau, flattened (n, d) --denoise--> z --de
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from geodesic_cli.diffusion.conditioning import Conditioning, Embedding
 from geodesic_cli.diffusion.latents import LatentCodec
-from geodesic_cli.diffusion.prompts import Conditioning, PromptEncoder
+from geodesic_cli.diffusion.prompts import PromptEncoder
 from geodesic_cli.diffusion.score import DiffusionScore, NoisePredictor, guided
 from geodesic_cli.diffusion.transport import denoise, invert
 from geodesic_cli.errors import ModelError
@@ -27,6 +29,7 @@ class LatentDiffusion:
         predict: the network as a noise predictor, with its schedule.
         image_size: the side of the square images that it was trained on, in pixels.
         name: what the user called it; for messages and manifests.
+        folder: the folder or file that it was read from; None where it was built in memory.
     """
 
     codec: LatentCodec
@@ -34,6 +37,7 @@ class LatentDiffusion:
     predict: NoisePredictor
     image_size: int
     name: str
+    folder: Path | None = None
 
     @property
     def device(self) -> torch.device:
@@ -47,8 +51,8 @@ class LatentDiffusion:
         It tells two models of one name apart, at the cost of milliseconds even for billions of weights.
         """
         digest = hashlib.sha256(f"{self.device.type} {self.predict.prediction}".encode())
-        digest.update(self.predict.schedule.alpha_bar.double().cpu().numpy().tobytes())
-        for part in (self.codec.vae, self.prompts.text_encoder, self.predict.unet):
+        digest.update(self.predict.schedule.content)
+        for part in (self.codec.vae, *self.prompts.encoders, self.predict.unet):
             for name, tensor in part.state_dict().items():
                 some = tensor.detach().flatten()[:: max(1, tensor.numel() // 64)].double().cpu()
                 digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode() + some.numpy().tobytes())
@@ -70,7 +74,7 @@ class LatentDiffusion:
         self,
         z: Tensor,
         shape: tuple[int, int, int],
-        condition: Tensor,
+        condition: Embedding,
         tau: float,
         steps: int,
         guidance: float = 1.0,
@@ -85,7 +89,7 @@ class LatentDiffusion:
         self,
         x: Tensor,
         shape: tuple[int, int, int],
-        condition: Tensor,
+        condition: Embedding,
         tau: float,
         steps: int,
         guidance: float = 1.0,
@@ -93,12 +97,12 @@ class LatentDiffusion:
         """Carry points x (n, d) at noise level tau to clean points (n, d); ``steps`` + 1 evaluations."""
         return self._transport(denoise, x, shape, self._guided(condition, guidance), tau, steps)
 
-    def _guided(self, condition: Tensor, guidance: float) -> Callable[[Tensor, float], Tensor]:
+    def _guided(self, condition: Embedding, guidance: float) -> Callable[[Tensor, float], Tensor]:
         return guided(self.predict, condition, self._null(guidance), guidance)
 
-    def _null(self, guidance: float) -> Tensor | None:
-        """The embedding of the empty prompt, where guidance needs it."""
-        return None if guidance == 1 else self.prompts.embed("")
+    def _null(self, guidance: float) -> Embedding | None:
+        """The embedding of no prompt, where guidance needs it."""
+        return None if guidance == 1 else self.prompts.null()
 
     def _transport(
         self,
@@ -128,5 +132,5 @@ class LatentDiffusion:
         """Generate one image (n, 3, h, w) for each prompt, from noise drawn on the CPU with ``generator``."""
         shape = self.latent_shape(self.image_size, self.image_size)
         noise = torch.randn(len(prompts), *shape, generator=generator).flatten(1)
-        condition = torch.stack([self.prompts.embed(prompt) for prompt in prompts])
+        condition = Embedding.cat([self.prompts.embed(prompt) for prompt in prompts])
         return self.decode(self.drop(noise, shape, condition, 1.0, steps, guidance), shape)

@@ -1,21 +1,26 @@
 """The score of a diffusion model at one noise level: grad_x log p_tau(x | c(u)) = -eps / sigma, in nats per unit of x.
 
-Points are flattened latents (n, d) at noise level tau. The network may predict the noise (epsilon), the velocity
-v = sqrt(alpha_bar) eps - sigma z (Salimans & Ho, ICLR 2022) or the clean sample z; all three give the same score.
+Points are flattened latents (n, d) at noise level tau, x = a z + sigma eps. The network may predict the noise
+(epsilon), the velocity v = a eps - sigma z (Salimans & Ho, ICLR 2022), the clean sample z, or the velocity eps - z of
+flow matching; all four give the same score.
 Classifier-free guidance (Ho & Salimans, 2022) is the score of p(x|c)^g p(x|"")^(1-g): g = 1 is the plain conditional
 density, and then the network is called once a point.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from geodesic_cli.diffusion.prompts import Conditioning
-from geodesic_cli.diffusion.schedule import NoiseSchedule
+from geodesic_cli.diffusion import network
+from geodesic_cli.diffusion.batching import Chunks, item_cost
+from geodesic_cli.diffusion.conditioning import Conditioning, Embedding
+from geodesic_cli.diffusion.schedule import Schedule
 from geodesic_cli.errors import ModelError
+
+PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow_prediction")
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,49 +28,61 @@ class NoisePredictor:
     """A network's output as predicted noise, whatever it was trained to predict; a pure function.
 
     Args:
-        unet: a diffusers ``UNet2DConditionModel`` (or a callable alike) in evaluation mode.
+        unet: the network, a UNet or a transformer of diffusers (or a callable alike), in evaluation mode.
         schedule: the noise schedule it was trained with.
-        prediction: ``epsilon``, ``v_prediction`` or ``sample``.
-        batch: how many latents go through the network at once, at most.
-        numbers: how many numbers these latents may hold; it bounds the memory for large images.
+        prediction: of `PREDICTIONS`.
+        chunks: how many latents go through the network at once.
+        ask: how this kind of network is called.
     """
 
     unet: Any
-    schedule: NoiseSchedule
+    schedule: Schedule
     prediction: str = "epsilon"
-    batch: int = 64
-    numbers: int = 2**18
+    chunks: Chunks = field(default_factory=Chunks)
+    ask: network.Ask = network.unet
 
     def __post_init__(self) -> None:
-        if self.prediction not in ("epsilon", "v_prediction", "sample"):
-            raise ModelError(
-                f"A model must predict epsilon, v_prediction or sample; this one predicts {self.prediction!r}."
-            )
+        if self.prediction not in PREDICTIONS:
+            raise ModelError(f"A model must predict one of {', '.join(PREDICTIONS)}; got {self.prediction!r}.")
 
     @torch.no_grad()
-    def __call__(self, z: Tensor, timestep: float, condition: Tensor) -> Tensor:
-        """Predicted noise for noisy latents z (n, C, H, W) with conditions (n, tokens, width), in the dtype of z."""
-        at_once = max(1, min(self.batch, self.numbers // z[0].numel()))
-        parts = [
-            self.unet(
-                part.to(self.unet.device, self.unet.dtype),
-                torch.full((len(part),), timestep, device=self.unet.device),
-                encoder_hidden_states=c.to(self.unet.device, self.unet.dtype),
-            ).sample.to(z.device, z.dtype)
-            for part, c in zip(z.split(at_once), condition.split(at_once), strict=True)
-        ]
-        output = torch.cat(parts)
+    def __call__(self, z: Tensor, timestep: float | Tensor, condition: Embedding) -> Tensor:
+        """Predicted noise for noisy latents z (n, C, H, W) with conditions of n rows, in the dtype and device of z.
+
+        Args:
+            z: (n, C, H, W).
+            timestep: the network's time, one for all rows or (n,).
+            condition: n rows.
+        """
+        columns = (z, condition, timestep) if isinstance(timestep, Tensor) else (z, condition)
+        cost = item_cost(self.unet, tuple(z.shape[1:]))
+        return self.chunks.map(
+            lambda part, c, own=timestep: self.traced(part, own, c), *columns, cost=cost, device=self.unet.device
+        )
+
+    def traced(self, z: Tensor, timestep: float | Tensor, condition: Embedding) -> Tensor:
+        """The same in one piece, and with gradients where autograd records them."""
+        c = condition.to(self.unet.device, self.unet.dtype)
+        if isinstance(timestep, Tensor):
+            times = timestep.to(self.unet.device, torch.float32)
+        else:
+            times = torch.full((len(z),), timestep, device=self.unet.device)
+        output = self.ask(self.unet, z.to(self.unet.device, self.unet.dtype), times, c).to(z.device, z.dtype)
         if self.prediction == "epsilon":
             return output
-        s = self._noise_to_signal(timestep)
-        signal = (1 + s * s) ** -0.5
-        sigma = s * signal
+        signal, sigma = self._level(timestep, z)
         if self.prediction == "v_prediction":
             return signal * output + sigma * z
+        if self.prediction == "flow_prediction":
+            return z + signal * output
         return (z - signal * output) / sigma
 
-    def _noise_to_signal(self, timestep: float) -> float:
-        return self.schedule.noise_to_signal((timestep + 1) / len(self.schedule.alpha_bar))
+    def _level(self, timestep: float | Tensor, z: Tensor) -> tuple[float, float] | tuple[Tensor, Tensor]:
+        """(a, sigma) at a network time; of one time a row, as columns (n, 1, 1, 1)."""
+        if not isinstance(timestep, Tensor):
+            return self.schedule.at(timestep)
+        levels = z.new_tensor([self.schedule.at(one) for one in timestep.tolist()])
+        return levels[:, 0].reshape(-1, 1, 1, 1), levels[:, 1].reshape(-1, 1, 1, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +94,7 @@ class DiffusionScore:
         shape: (C, H, W) of the latents that x flattens.
         tau: noise level, a fraction of the schedule in (0, 1].
         conditioning: c(u).
-        null: the embedding of the empty prompt; used when guidance is not 1.
+        null: the embedding of no prompt, one row; used when guidance is not 1.
         guidance: classifier-free scale g.
     """
 
@@ -85,7 +102,7 @@ class DiffusionScore:
     shape: tuple[int, int, int]
     tau: float
     conditioning: Conditioning
-    null: Tensor | None = None
+    null: Embedding | None = None
     guidance: float = 1.0
 
     def __call__(self, x: Tensor, u: Tensor) -> Tensor:
@@ -99,7 +116,7 @@ class DiffusionScore:
 
 
 def guided(
-    predict: NoisePredictor, condition: Tensor, null: Tensor | None, guidance: float
+    predict: NoisePredictor, condition: Embedding, null: Embedding | None, guidance: float
 ) -> Callable[[Tensor, float], Tensor]:
     """eps_null + g (eps_c - eps_null) as a function of latents and time; both branches go in one batched call.
 
@@ -109,7 +126,8 @@ def guided(
         return lambda z, timestep: predict(z, timestep, condition)
 
     def both(z: Tensor, timestep: float) -> Tensor:
-        stacked = predict(torch.cat([z, z]), timestep, torch.cat([null.expand_as(condition), condition]))
+        conditions = Embedding.cat([null.expand(len(condition)).to(condition.tokens.device), condition])
+        stacked = predict(torch.cat([z, z]), timestep, conditions)
         without, with_prompt = stacked.chunk(2)
         return without + guidance * (with_prompt - without)
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from geodesic_cli import media
-from geodesic_cli.diffusion import Conditioning, LatentDiffusion
+from geodesic_cli.diffusion import Conditioning, Embedding, LatentDiffusion
 from geodesic_cli.errors import InputError, OutputError
 
 BLOCK = 32
@@ -57,7 +57,7 @@ def evaluations_to_fill(size: int, guidance: float, steps: int = 12) -> int:
 def pool(
     model: LatentDiffusion,
     shape: tuple[int, int, int],
-    condition: Tensor,
+    condition: Embedding,
     tau: float,
     size: int,
     *,
@@ -71,7 +71,7 @@ def pool(
     Args:
         model: the model.
         shape: (C, H, W) of its latents.
-        condition: (tokens, width), one conditioning.
+        condition: one conditioning, one row.
         tau: the noise level of the scores.
         size: how many, at least 1.
         steps: of the probability flow to a clean latent; a sample costs `steps` + 1 evaluations, and 1 for its score.
@@ -87,14 +87,14 @@ def pool(
     blocks = -(-size // BLOCK)
     branches = 1 if guidance == 1 else 2
     about = f"1 {model.fingerprint} {shape} {steps} {guidance} {seed} ".encode()
-    digest = hashlib.sha256(about + condition.detach().double().cpu().numpy().tobytes()).hexdigest()
+    digest = hashlib.sha256(about + condition.content).hexdigest()
     spent = 0
 
     def drawn(block: int) -> Tensor:
         nonlocal spent
         spent += branches * BLOCK * (steps + 1)
         noise = torch.randn(BLOCK, shape[0] * shape[1] * shape[2], generator=_generator(seed, block))
-        return model.drop(noise, shape, condition.expand(BLOCK, -1, -1), 1.0, steps, guidance).float().cpu()
+        return model.drop(noise, shape, condition.expand(BLOCK), 1.0, steps, guidance).float().cpu()
 
     z = torch.cat([_kept(folder, f"{digest}-{block}", partial(drawn, block)) for block in range(blocks)])
     signal = model.predict.schedule.level(tau)[0]

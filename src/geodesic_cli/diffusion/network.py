@@ -1,0 +1,63 @@
+"""How each family of networks is called. One signature: latents (n, C, H, W), times (n,) and an embedding of n rows.
+
+The numbers come back as the network gives them; `score.NoisePredictor` knows what they mean.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.diffusion.conditioning import Embedding
+
+Ask = Callable[[Any, Tensor, Tensor, Embedding], Tensor]
+"""Network, latents (n, C, H, W), times (n,), embedding of n rows -> output (n, C, H, W)."""
+
+LATENT_PIXEL = 8
+"""Image pixels along each side of a latent pixel, in every model with size conditioning."""
+
+
+def unet(network: Any, z: Tensor, times: Tensor, condition: Embedding) -> Tensor:
+    """Stable Diffusion 1 and 2: text by cross-attention."""
+    return network(z, times, encoder_hidden_states=condition.tokens).sample
+
+
+def unet_with_size(network: Any, z: Tensor, times: Tensor, condition: Embedding) -> Tensor:
+    """SDXL: text, its pooled vector, and six numbers: height and width before any crop, the crop's corner, the target.
+
+    The image is said to be of its own size and uncropped, as in the pipeline's own default.
+    """
+    size = [LATENT_PIXEL * side for side in z.shape[2:]]
+    time_ids = torch.tensor([*size, 0, 0, *size], device=z.device, dtype=z.dtype).expand(len(z), -1)
+    added = {"text_embeds": condition.pooled, "time_ids": time_ids}
+    return network(z, times, encoder_hidden_states=condition.tokens, added_cond_kwargs=added).sample
+
+
+def transformer(network: Any, z: Tensor, times: Tensor, condition: Embedding) -> Tensor:
+    """Stable Diffusion 3: a transformer that reads text and its pooled vector."""
+    return network(
+        z, timestep=times, encoder_hidden_states=condition.tokens, pooled_projections=condition.pooled
+    ).sample
+
+
+def packed_transformer(network: Any, z: Tensor, times: Tensor, condition: Embedding) -> Tensor:
+    """Flux: patches of 2 x 2 latent pixels with their positions; time runs from 0 to 1.
+
+    A network distilled from guidance is told the scale 1, at which it gives the plain conditional prediction.
+    """
+    n, channels, height, width = z.shape
+    rows, columns = height // 2, width // 2
+    patches = z.reshape(n, channels, rows, 2, columns, 2).permute(0, 2, 4, 1, 3, 5).reshape(n, rows * columns, -1)
+    grid = torch.cartesian_prod(torch.zeros(1), torch.arange(rows), torch.arange(columns)).to(z)
+    told = torch.ones(n, device=z.device, dtype=z.dtype) if network.config.guidance_embeds else None
+    output = network(
+        hidden_states=patches,
+        timestep=times.to(z.dtype) / 1000,
+        guidance=told,
+        pooled_projections=condition.pooled,
+        encoder_hidden_states=condition.tokens,
+        txt_ids=z.new_zeros(condition.tokens.shape[1], 3),
+        img_ids=grid.reshape(-1, 3),
+    ).sample
+    return output.reshape(n, rows, columns, channels, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(z.shape)
