@@ -38,7 +38,7 @@ def files(tmp_path_factory) -> tuple[str, str]:
 
 
 def settings(files: tuple[str, str], out: Path, **changes) -> InterpolateSettings:
-    quick = {"frames": 4, "nodes": 9, "steps": 6, "pacing": "path", "pool_size": 32, "budget": 900}
+    quick = {"frames": 4, "nodes": 9, "steps": 6, "pacing": "path", "pool_size": 32, "budget": "900"}
     return InterpolateSettings(
         images=files, prompt=("a red rubber sphere",), method="global", out=str(out), device="cpu", **quick | changes
     )

@@ -16,10 +16,12 @@ tau 0.1 such a point of `clevr-mini` is about 90 nats denser than a typical one 
 is far denser than its two ends, and edges between them cost an order of magnitude less.
 
 The refinement is by `Relaxation`. A kernel surrogate of the score does not know the walls of a valley that is a hundred
-units long and a few wide, and leaves it.
+units long and a few wide, and leaves it. The path next to slerp has no such valley to keep to, and is found by the
+surrogate at a fifth of the cost.
 """
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -28,9 +30,23 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.geometry import Curve, DensityMetric, Euclidean, Relaxation, Solution, bending, linalg, solve_bvp
+from geodesic_cli.geometry import (
+    Curve,
+    DensityMetric,
+    Euclidean,
+    PathSolver,
+    Relaxation,
+    Solution,
+    Status,
+    Step,
+    Surrogate,
+    bending,
+    linalg,
+    solve_bvp,
+)
 from geodesic_cli.geometry.graph import Graph, Route, connect, shortest_path
-from geodesic_cli.tasks.paths import Ends, Path
+from geodesic_cli.tasks.keyframes import Ends
+from geodesic_cli.tasks.paths import Path
 from geodesic_cli.tasks.pool import pool
 
 LEVELS = (0.3, 0.5)
@@ -48,13 +64,21 @@ STUBBORN = 8
 BACK = 6
 """Steps of the probability flow from such a level to a clean latent."""
 
-LENGTH_POINTS = 129
+LENGTH_POINTS = 65
 """Points at which the length of a path is measured."""
+
+SETTLED = 0.01
+"""The refinement stops where ROUNDS of its steps shorten the path by less, as a share: the rest is not seen."""
+
+ROUNDS = 5
 
 NEIGHBOURS = 8
 
 EDGE_TOLERANCE = 0.04
 """What log p along an edge of the path may be wrong by, times alpha. At 0.1 lengths were off by up to a third."""
+
+ROUGH_TOLERANCE = 0.15
+"""The same while the graph grows, where it is enough to know which edges cost most."""
 
 DOUBTFUL = 30.0
 """Nats. Where log p falls by more than this below its maxima on both sides, the path crosses an improbable region."""
@@ -81,8 +105,8 @@ class GlobalPath:
             `measure`.
         graph: numbers about it: `nodes`, `edges`, `hops`, `mismatch` (nats), `rounds`, `deepest_dip` (nats).
         history: logarithm of the length over the graph after every round.
-        log_density: along `path` at 129 equal steps of u, relative to the first image, nats, (129,).
-        doubtful: whether the path is improbable there, (129,).
+        log_density: along `path` at 65 equal steps of u, relative to the first image, nats, (65,).
+        doubtful: whether the path is improbable there, (65,).
         status: a sentence.
         points: the nodes of the graph, (n, d).
         links: its edges, (m, 2).
@@ -139,7 +163,8 @@ def global_path(
     *,
     alpha: float = 0.02,
     pool_size: int = 96,
-    budget: int = 3000,
+    budget: int | None = 3000,
+    seconds: float | None = None,
     nodes: int = 25,
     tol: float = 0.15,
     max_steps: int = 30,
@@ -158,7 +183,8 @@ def global_path(
         alpha: the density exponent.
         pool_size: samples in all: half under each prompt where they differ, and as many between as under one of them.
         budget: network evaluations after the pool, refinement included; growth stops where the refinement would not be
-            left its share.
+            left its share. None sets no bound.
+        seconds: of growth, after which no new round begins; the result then depends on the machine. None sets no bound.
         nodes: of the refined path.
         tol: relative residual at which the refinement may stop.
         max_steps: most steps of the refinement, `nodes` - 2 evaluations each.
@@ -177,20 +203,27 @@ def global_path(
     tell("pool", 0)
     graph = _first_graph(task, pool_size, seed, cache)
     before = task.total
-    left = budget - nodes * max_steps * task.branches
+    left = math.inf if budget is None else budget - nodes * max_steps * task.branches
+    until = math.inf if seconds is None else time.monotonic() + seconds
     tell("search", task.total)
     graph, route = _routed(task, graph)
     history = [route.log_length]
     idle = 0
-    while route.connected and idle < (STUBBORN if _crosses(route) else 2) and task.total - before < left:
+    while (
+        route.connected
+        and idle < (STUBBORN if _crosses(route) else 2)
+        and task.total - before < left
+        and time.monotonic() < until
+    ):
         graph, route = _routed(task, _pruned(_grown(task, graph, route), route))
         history.append(route.log_length)
         idle = idle + 1 if history[-2] - history[-1] < GAIN else 0
         tell("grow", task.total)
+    graph, route = _routed(task, graph, EDGE_TOLERANCE)
     slerp = _slerp(ends, nodes)
     curves, solutions = {"slerp": slerp}, dict[str, Solution]()
     if local is None:
-        solutions["local"] = _solved(task, "local", slerp, tol, max_steps // 2)
+        solutions["local"] = _solved(task, "local", slerp, Surrogate(), tol, max_steps // 2, patient=True)
         curves["local"] = solutions["local"].curve
     else:
         curves["local"] = local.curve
@@ -198,19 +231,23 @@ def global_path(
     if route.connected:
         curves["graph"] = _polygon(graph.x[route.nodes], LENGTH_POINTS)
         guess = _polygon(graph.x[route.nodes], nodes)
-        solutions["global"] = _solved(task, "refine", guess, tol, max_steps)
+        solutions["global"] = _solved(task, "refine", guess, Relaxation(continuation=False), tol, max_steps)
         curves["global"] = solutions["global"].curve
         tell("refine", task.total)
-    measured = {name: _measured(task, curve) for name, curve in curves.items()}
-    lengths = {name: length for name, (length, _) in measured.items()}
+    measured = {name: _measured(task, curve) for name, curve in curves.items() if name in ("local", "global")}
+    at_slerp = task.metric.scores_at(slerp.x, slerp.u)
+    task.charge("measure", nodes)
+    lengths = {"slerp": float(task.metric.log_length(slerp, at_slerp))}
+    lengths |= {name: length for name, (length, _) in measured.items()}
+    if route.connected:
+        lengths["graph"] = route.log_length
     best = min(
-        (name for name in lengths if name != "slerp"),
+        measured,
         key=lambda name: (not math.isfinite(lengths[name]), lengths[name]),
     )
     density = measured[best][1]
     doubtful = _doubtful(density)
-    bend = alpha * bending(score, slerp)
-    task.charge("measure", nodes)
+    bend = alpha * bending(score, slerp, at_slerp)
     known = solutions.get(best) if local is None or best != "local" else local.solution
     status = LOCAL if best == "local" else DOUBTFUL_PATH if bool(doubtful.any()) else FOUND
     return GlobalPath(
@@ -242,7 +279,7 @@ def global_path(
 def _first_graph(task: _Task, size: int, seed: int, cache: FilePath | None) -> Graph:
     """The two images, their clean latents without noise, and the pool, joined to neighbours by their scores alone."""
     ends, model = task.ends, task.model
-    varying = not torch.equal(ends.conditioning.start, ends.conditioning.end)
+    varying = not ends.conditioning.start.equal(ends.conditioning.end)
     shares = [(0.0, -(-size // 3)), (0.5, size - 2 * -(-size // 3)), (1.0, -(-size // 3))] if varying else [(0.0, size)]
     signal = model.predict.schedule.level(ends.tau)[0]
     at_ends = torch.tensor([0.0, 1.0], dtype=ends.x.dtype, device=ends.x.device)
@@ -263,9 +300,9 @@ def _first_graph(task: _Task, size: int, seed: int, cache: FilePath | None) -> G
     )
 
 
-def _routed(task: _Task, graph: Graph) -> tuple[Graph, Route]:
+def _routed(task: _Task, graph: Graph, tolerance: float = ROUGH_TOLERANCE) -> tuple[Graph, Route]:
     alpha = task.metric.alpha
-    found, route = shortest_path(graph, task.metric.score, alpha, 0, 1, tol=EDGE_TOLERANCE / max(alpha, 1e-3))
+    found, route = shortest_path(graph, task.metric.score, alpha, 0, 1, tol=tolerance / max(alpha, 1e-3))
     task.charge("search", found.score_calls - graph.score_calls)
     return found, route
 
@@ -317,10 +354,21 @@ def _polygon(points: Tensor, nodes: int) -> Curve:
     return Curve(torch.cat([points[:1], inner, points[-1:]]), Euclidean())
 
 
-def _solved(task: _Task, what: str, guess: Curve, tol: float, max_steps: int) -> Solution:
-    solution = solve_bvp(task.metric, guess, solver=Relaxation(continuation=False), tol=tol, max_steps=max_steps)
-    task.charge(what, solution.score_calls)
-    return solution
+def _solved(
+    task: _Task, what: str, guess: Curve, solver: PathSolver, tol: float, max_steps: int, patient: bool = False
+) -> Solution:
+    """Solve, in rounds of ROUNDS steps, until a round no longer shortens the path; patiently, until it is solved."""
+    steps: list[Step] = []
+    while True:
+        start = steps[-1] if steps else None
+        limit = min(max_steps, ROUNDS + (start.index if start else 0))
+        solution = solve_bvp(
+            task.metric, guess, solver=solver, tol=tol, max_steps=limit, on_step=steps.append, start=start
+        )
+        gain = steps[-1 - ROUNDS].log_length - steps[-1].log_length if len(steps) > ROUNDS else math.inf
+        if solution.status is not Status.MAX_STEPS or limit == max_steps or (gain < SETTLED and not patient):
+            task.charge(what, solution.score_calls)
+            return solution
 
 
 def _measured(task: _Task, curve: Curve) -> tuple[float, Tensor]:

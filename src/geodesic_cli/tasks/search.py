@@ -13,14 +13,17 @@ from torch import Tensor
 from geodesic_cli import plots
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.geometry import Curve, Euclidean
-from geodesic_cli.settings import InterpolateSettings
+from geodesic_cli.settings import InterpolateSettings, parse_budget
 from geodesic_cli.tasks.global_path import GlobalPath, global_path
-from geodesic_cli.tasks.paths import Ends, Path
+from geodesic_cli.tasks.keyframes import Ends
+from geodesic_cli.tasks.paths import Path
 from geodesic_cli.tasks.pool import cache_folder, evaluations_to_fill
 from geodesic_cli.tasks.progress import Observer
 from geodesic_cli.tasks.run import RunDirectory
 
 CHECKPOINT = "checkpoint/global.safetensors"
+UNTIMED = 1000
+"""About how many evaluations a search takes; for the progress bar where the budget is in seconds."""
 SAME = "The two images are the same: there is nothing to search for."
 
 
@@ -65,12 +68,25 @@ def search(
     settings: InterpolateSettings,
     observer: Observer,
     directory: RunDirectory | None,
+    checkpoint: str = CHECKPOINT,
+    draws: bool = True,
 ) -> Found:
-    """Search between two images, or take up what an earlier session of the run has found."""
+    """Search between two images, or take up what an earlier session of the run has found.
+
+    Args:
+        model: the model.
+        ends: the images.
+        settings: of the verb.
+        observer: told of the progress.
+        directory: where the result is kept, or None.
+        checkpoint: its name there.
+        draws: whether graph.png is written.
+    """
     s = settings
     assert s.alpha is not None
-    if directory is not None and directory.has(CHECKPOINT):
-        tensors, about = directory.read_tensors(CHECKPOINT)
+    evaluations, seconds = parse_budget(s.budget)
+    if directory is not None and directory.has(checkpoint):
+        tensors, about = directory.read_tensors(checkpoint)
         curve = Curve(tensors["x"].to(ends.x.device), Euclidean())
         metrics = json.loads(about["metrics"])
         return Found(Path("global", curve, None, None, s.alpha, metrics["bend"]), tensors["doubtful"].bool(), metrics)
@@ -78,7 +94,7 @@ def search(
         nothing = {"evaluations": {}, "log_lengths": {}, "graph": {}, "history": [], "way_positions": [0.0, 1.0]}
         here = Path("global", Curve(ends.x, Euclidean()), None, None, s.alpha, 0.0)
         return Found(here, torch.zeros(2, dtype=torch.bool), nothing | {"winner": "none", "status": SAME, "bend": 0.0})
-    observer.stage("Searching", evaluations_to_fill(s.pool_size, s.guidance) + s.budget)
+    observer.stage("Searching", evaluations_to_fill(s.pool_size, s.guidance) + (evaluations or UNTIMED))
     told = 0
 
     def tell(stage: str, spent: int) -> None:
@@ -91,7 +107,8 @@ def search(
         ends,
         alpha=s.alpha,
         pool_size=s.pool_size,
-        budget=s.budget,
+        budget=evaluations,
+        seconds=seconds,
         guidance=s.guidance,
         seed=s.seed,
         cache=cache_folder(),
@@ -109,9 +126,10 @@ def search(
     }
     metrics = json.loads(json.dumps(metrics))  # as a resumed run will read them
     if directory is not None:
-        draw(found, directory)
+        if draws:
+            draw(found, directory)
         kept = {"x": found.path.curve.x, "doubtful": found.doubtful.to(torch.uint8), "way_points": found.way_points}
-        directory.write_tensors(CHECKPOINT, kept, {"metrics": json.dumps(metrics)})
+        directory.write_tensors(checkpoint, kept, {"metrics": json.dumps(metrics)})
     return Found(Path("global", found.path.curve, None, None, s.alpha, found.path.bend), found.doubtful.cpu(), metrics)
 
 
