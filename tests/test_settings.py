@@ -15,7 +15,7 @@ PAIR = ("a.png", "b.png")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"frames": 1}, "--frames needs at least 2; got 1. The two images are the first and the last frame."),
+        ({"frames": 1}, "--frames needs at least 2; got 1. The first and the last image are the first"),
         ({"alpha": -1.0}, "--alpha takes numbers from 0 to 1e+06; got -1."),
         ({"alpha": float("nan")}, "--alpha takes numbers from 0 to 1e+06; got nan."),
         ({"bend": -0.1}, "--bend takes numbers from 0 to 1000; got -0.1. 0 is slerp; 1 to 4 is useful."),
@@ -32,8 +32,8 @@ PAIR = ("a.png", "b.png")
         ({"guidance": -1.0}, "--guidance takes numbers from 0 to 100"),
         ({"method": "slep"}, "--method is one of geodesic, slerp, lerp, global; got 'slep'. Did you mean 'slerp'?"),
         ({"pacing": "evn"}, "--pacing is one of path, even; got 'evn'. Did you mean 'even'?"),
-        ({"prompt": ("a", "b", "c")}, "at most two prompts; got 3. Pass --prompt once for both images"),
-        ({"images": ("a.png",)}, "needs two images; got 1."),
+        ({"prompt": ("a", "b", "c")}, "takes one prompt or 2; got 3. Pass --prompt once for all images"),
+        ({"images": ()}, "needs two images; got none."),
     ],
 )
 def test_a_value_that_makes_no_sense_is_one_sentence_with_what_would(changes: dict, message: str) -> None:

@@ -239,8 +239,7 @@ def test_bad_options_are_one_sentence(
 
 
 def test_a_wrong_number_of_images_is_refused(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert "two images; got 1" in refused(capsys, "interpolate", files[0])
-    assert "two images; got 3" in refused(capsys, "interpolate", *files, files[0])
+    assert f"two images; {files[0]} holds 1" in refused(capsys, "interpolate", files[0])
 
 
 def test_an_unknown_option_is_a_usage_error_with_the_nearest_one(

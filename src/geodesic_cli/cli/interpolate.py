@@ -34,9 +34,20 @@ DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(Interpo
 
 
 def interpolate(
-    images: Annotated[list[str], typer.Argument(help="The first and the last image.", metavar="A B")],
+    images: Annotated[
+        list[str], typer.Argument(help="Two or more images, or one film, GIF or folder.", metavar="A B...")
+    ],
     prompt: Prompt = None,
-    frames: Annotated[int, option(help="Exact number of frames, A and B included.")] = DEFAULT["frames"],
+    frames: Annotated[
+        int | None, option(help="Exact number of frames, the images included. Default: 16 steps from image to image.")
+    ] = DEFAULT["frames"],
+    between: Annotated[
+        int | None, option(help="New frames between neighbouring images, in place of --frames.")
+    ] = DEFAULT["between"],
+    timing: Annotated[
+        str, option(help="Shares of the frames from image to image: even, length, or numbers such as 2,1,1.")
+    ] = DEFAULT["timing"],
+    loop: Annotated[bool, option("--loop", help="Go on from the last image to the first.")] = DEFAULT["loop"],
     bend: Annotated[
         float,
         option(help="How far the path leaves slerp to find density: 0 is slerp, 1 to 4 is useful."),
@@ -62,15 +73,15 @@ def interpolate(
     revision: Revision = DEFAULT["revision"],
     variant: Variant = DEFAULT["variant"],
     lora: Lora = None,
-    size: Annotated[str | None, option(help="N or WIDTHxHEIGHT in pixels. Default: the model's own size.")] = DEFAULT[
-        "size"
-    ],
+    size: Annotated[
+        str | None, option(help="N or WIDTHxHEIGHT in pixels, or same. Default: the model's own.")
+    ] = DEFAULT["size"],
     pool_size: Annotated[int, option(help="Of --method global: samples of the model to begin with.")] = DEFAULT[
         "pool_size"
     ],
-    budget: Annotated[int, option(help="Of --method global: network evaluations after the samples.")] = DEFAULT[
-        "budget"
-    ],
+    budget: Annotated[
+        str, option(help="Of --method global: network evaluations after the samples, or seconds as 60s.")
+    ] = DEFAULT["budget"],
     nodes: Annotated[int, option(help="Nodes of the first path.")] = DEFAULT["nodes"],
     solver: Annotated[str, option(help="How to solve.", metavar="|".join(PATH_SOLVERS))] = DEFAULT["solver"],
     steps: Annotated[int, option(help="Network evaluations from an image to tau, and from there back.")] = DEFAULT[
@@ -102,7 +113,7 @@ def interpolate(
         ),
     ] = None,
 ) -> None:
-    """Interpolate between two images.
+    """Interpolate between images: two, several, or the frames of a clip.
 
     The frames follow a geodesic of the model's density; see --method for the alternatives. --method global searches
     over samples of the model for the path on which things move, at low noise; it takes about a minute longer.
@@ -112,6 +123,7 @@ def interpolate(
       geodesic interpolate a.png b.png
       geodesic interpolate a.png b.png --prompt "a red cube" --prompt "a blue sphere" --compare
       geodesic interpolate a.png b.png --method global
+      geodesic interpolate a.png b.png c.png --between 7 --loop
       geodesic interpolate --config runs/a-to-b/config.toml --bend 2 --out runs/more-bend
 
     Writes frames/, sheet.png, video.mp4, video.gif, density.png, convergence.png, metrics.json, path.safetensors,
@@ -123,10 +135,13 @@ def interpolate(
         prompt=tuple(prompt or ()),
         method=method,
         compare=compare,
-        frames=frames,
+        frames=frames,  # type: ignore[arg-type]
+        between=between,
+        timing=timing,
+        loop=loop,
         bend=bend,
         alpha=alpha,
-        **({} if tau is None else {"tau": tau}),
+        tau=tau,  # type: ignore[arg-type]  # the settings fill it in
         pool_size=pool_size,
         budget=budget,
         nodes=nodes,
@@ -161,7 +176,7 @@ def interpolate(
         residual = result.report.relative_residual
         sys.stderr.write(
             f"Warning: {result.status}{_marked(result.metrics['global']['marked_frames'])}\n"
-            if result.found is not None
+            if result.found
             else f"Warning: {result.status} The residual is {residual:.3g}, --tol is {tol:g}; "
             f"see --max-steps, --bend and --solver.\n"
         )

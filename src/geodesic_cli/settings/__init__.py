@@ -4,6 +4,13 @@ A field is called like the option, like the key in a config file and like the en
 """
 
 from geodesic_cli.settings.bench import PROBLEMS, SOLVERS, BenchSettings
+from geodesic_cli.settings.finetune import (
+    LR_SCHEDULERS,
+    MIXED_PRECISIONS,
+    REGULARISERS,
+    SCENES,
+    FinetuneSettings,
+)
 from geodesic_cli.settings.interpolate import (
     GLOBAL_ALPHA,
     GLOBAL_TAU,
@@ -11,8 +18,12 @@ from geodesic_cli.settings.interpolate import (
     METHODS,
     PACINGS,
     PATH_SOLVERS,
+    STEPS,
     InterpolateSettings,
+    parse_budget,
+    parse_timing,
 )
+from geodesic_cli.settings.invert import SCHEMES, InvertSettings
 from geodesic_cli.settings.model import MODEL_FIELDS, ModelChoice
 from geodesic_cli.settings.reading import from_mapping, from_options
 from geodesic_cli.settings.toy import DENSITIES, ToySettings, parse_point
@@ -22,17 +33,27 @@ __all__ = [
     "GLOBAL_ALPHA",
     "GLOBAL_TAU",
     "LOCAL_TAU",
+    "LR_SCHEDULERS",
     "METHODS",
+    "MIXED_PRECISIONS",
     "MODEL_FIELDS",
     "PACINGS",
     "PATH_SOLVERS",
     "PROBLEMS",
+    "REGULARISERS",
+    "SCENES",
+    "SCHEMES",
     "SOLVERS",
+    "STEPS",
     "BenchSettings",
+    "FinetuneSettings",
     "InterpolateSettings",
+    "InvertSettings",
     "ModelChoice",
     "ToySettings",
     "from_mapping",
     "from_options",
+    "parse_budget",
     "parse_point",
+    "parse_timing",
 ]

@@ -1,5 +1,6 @@
 """The settings of `geodesic interpolate`."""
 
+import math
 from dataclasses import dataclass
 
 from geodesic_cli.errors import InputError
@@ -9,6 +10,8 @@ METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even")
 LOCAL_TAU, GLOBAL_TAU, GLOBAL_ALPHA = 0.4, 0.1, 0.02
 PATH_SOLVERS = ("surrogate", "relaxation")
+STEPS = 16
+"""Steps from one keyframe to the next where neither the frames nor those between are given."""
 
 
 @dataclass(frozen=True)
@@ -16,17 +19,22 @@ class InterpolateSettings:
     """`geodesic interpolate`.
 
     Attributes:
-        images: the two image files.
-        prompt: no prompt, one for both images, or one for each.
+        images: two or more image files in their order, or one folder, film or GIF whose frames are the keyframes.
+        prompt: no prompt, one for all images, or one for each.
         method: `geodesic`, or `slerp` or `lerp` in the same latent space, with the same inversion and decoder; or
             `global`, a search over samples of the model for the path on which things move, at low noise.
         compare: draw all three methods on the contact sheet and in the plot.
-        frames: exact number of frames, the two ends included.
+        frames: exact number of frames, the keyframes included. None is 16 new steps from each keyframe to the next.
+        between: new frames between neighbouring keyframes, in place of `frames`.
+        timing: of the legs between keyframes: `even` gives each the same share of the frames, `length` shares in
+            proportion to the length of its path, and numbers such as `2,1,1` set them.
+        loop: whether the path goes on from the last image to the first; the frame that closes it is not repeated.
         bend: bending number Be = alpha x length x median |tangential score| of the first path; alpha follows from it.
         alpha: the density exponent itself; overrides `bend`. None is 0.02 for `global`, which takes no bend.
         tau: noise level at which the path lives, a fraction of the schedule in (0, 1]. None is 0.4; 0.1 for `global`.
         pool_size: samples of the model that a global search begins with.
-        budget: network evaluations of a global search after its pool; growth stops where they run out.
+        budget: of a global search after its pool, for each leg: network evaluations, or seconds as `60s`; growth stops
+            where it runs out. Seconds make the result depend on the machine.
         nodes: nodes of the first path, ends included, and of the path itself under the solver `relaxation`.
         solver: `surrogate`, or `relaxation`, which needs several times the evaluations and no model of the score.
         pacing: `path` takes frames at equal steps along the path, `even` at equal steps in the autoencoder's latents.
@@ -34,7 +42,8 @@ class InterpolateSettings:
         revision: branch, tag or commit of a Hub id.
         variant: of the weight files, such as `fp16`.
         lora: adapters, each `PATH` or `PATH:WEIGHT`.
-        size: `N` or `WIDTHxHEIGHT` in pixels; None is the model's own size.
+        size: `N` or `WIDTHxHEIGHT` in pixels, or `same` for that of the images; None is the model's own size. What is
+            no multiple of the model's step is padded, and the frames are cropped again.
         steps: network evaluations to carry an image up to tau, and about as many to come back.
         guidance: classifier-free scale of the density and of the decoder; 1 is the plain conditional density.
         tol: relative residual of the geodesic equation at which the path counts as solved.
@@ -54,12 +63,15 @@ class InterpolateSettings:
     prompt: tuple[str, ...] = ()
     method: str = "geodesic"
     compare: bool = False
-    frames: int = 17
+    frames: int = None  # type: ignore[assignment]  # filled in below
+    between: int | None = None
+    timing: str = "even"
+    loop: bool = False
     bend: float = 4.0
     alpha: float | None = None
     tau: float = None  # type: ignore[assignment]  # filled in below
     pool_size: int = 96
-    budget: int = 3000
+    budget: str = "3000"
     nodes: int = 17
     solver: str = "surrogate"
     pacing: str = "even"
@@ -83,27 +95,34 @@ class InterpolateSettings:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.images) != 2:
+        if not self.images:
+            raise InputError("An interpolation needs two images; got none.", "Pass the first and the last one.")
+        if len(self.prompt) > 2 and len(self.prompt) != len(self.images) and len(self.images) > 1:
             raise InputError(
-                f"An interpolation needs two images; got {len(self.images)}.", "Pass the first and the last one."
-            )
-        if len(self.prompt) > 2:
-            raise InputError(
-                f"A path between two images takes at most two prompts; got {len(self.prompt)}.",
-                "Pass --prompt once for both images, or twice, in their order.",
+                f"A path through {len(self.images)} images takes one prompt or {len(self.images)}; "
+                f"got {len(self.prompt)}.",
+                "Pass --prompt once for all images, or once for each, in their order.",
             )
         one_of("method", self.method, METHODS)
         searched = self.method == "global"
         # What a run used is what its manifest shows, so the defaults that depend on the method are filled in here.
         if self.tau is None:
             object.__setattr__(self, "tau", GLOBAL_TAU if searched else LOCAL_TAU)
+        if self.frames is None and self.between is None and len(self.images) > 1:
+            object.__setattr__(self, "frames", STEPS * len(self.images) + (0 if self.loop else 1 - STEPS))
         if searched and self.alpha is None:
             object.__setattr__(self, "alpha", GLOBAL_ALPHA)
         at_least("pool-size", self.pool_size, 3, "96 is a good start.")
-        at_least("budget", self.budget, 0, "3000 is a good start; 0 lets nothing grow.")
+        parse_budget(self.budget)
+        parse_timing(self.timing)
         one_of("pacing", self.pacing, PACINGS)
         one_of("solver", self.solver, PATH_SOLVERS)
-        at_least("frames", self.frames, 2, "The two images are the first and the last frame.")
+        if self.frames is not None:
+            at_least("frames", self.frames, 2, "The first and the last image are the first and the last frame.")
+            if self.between is not None:
+                raise InputError("Either --frames or --between is needed, not both.", "Pass one of them.")
+        if self.between is not None:
+            at_least("between", self.between, 0, "7 new frames between two keyframes are a good start.")
         at_least("nodes", self.nodes, 5, "17 is enough for most paths.")
         at_least("steps", self.steps, 1, "12 keeps an image to a fraction of a gray level.")
         at_least("max-steps", self.max_steps, 1, "40 is enough up to a bend of about 4.")
@@ -117,3 +136,42 @@ class InterpolateSettings:
         seed_in_range(self.seed)
         if self.resume and self.out is None:
             raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
+
+
+def parse_budget(text: str) -> tuple[int | None, float | None]:
+    """The evaluations and the seconds of a budget such as `3000` or `60s`; one of them is None.
+
+    Raises:
+        InputError: neither a whole number of evaluations nor a number of seconds, at least 0.
+    """
+    number, seconds = (text[:-1], True) if text.endswith("s") else (text, False)
+    try:
+        value = float(number) if seconds else int(number)
+    except ValueError:
+        value = -1
+    if not 0 <= value < math.inf:
+        raise InputError(
+            f"--budget takes a number of network evaluations, or of seconds with an s; got {text!r}.",
+            "3000 is a good start, or 60s; 0 lets nothing grow.",
+        )
+    return (None, value) if seconds else (int(value), None)
+
+
+def parse_timing(text: str) -> tuple[float, ...] | None:
+    """The shares of a timing such as `2,1,1`; None for `even` and `length`.
+
+    Raises:
+        InputError: neither of the words nor positive numbers.
+    """
+    if text in ("even", "length"):
+        return None
+    try:
+        shares = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        shares = ()
+    if not shares or not all(0 < share < math.inf for share in shares):
+        raise InputError(
+            f"--timing is even, length, or one positive number for each leg such as 2,1,1; got {text!r}.",
+            "A leg goes from one image to the next.",
+        )
+    return shares

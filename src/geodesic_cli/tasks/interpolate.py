@@ -1,14 +1,13 @@
-"""`geodesic interpolate`: two images, the geodesic between them, and everything that a person wants to see of it.
+"""`geodesic interpolate`: images, the geodesic through them, and everything that a person wants to see of it.
 
-    read -> embed (encode, invert to tau) -> first path -> solve -> frames -> sheet, films, plots, numbers
+    read -> embed (encode, invert to tau) -> solve each leg -> round the corners -> frames -> films, plots, numbers
 
-The run can be stopped at any moment and resumed: the encoded ends, every step of the solver and every frame are on
+The run can be stopped at any moment and resumed: the encoded images, every step of the solver and every frame are on
 disk as soon as they exist, and the resumed run gives the same bytes.
 """
 
 import hashlib
 import json
-import math
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path as FilePath
@@ -17,32 +16,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geodesic_cli import media, plots
+from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
-from geodesic_cli.geometry import Step
-from geodesic_cli.settings import InterpolateSettings, from_options
-from geodesic_cli.tasks.checkpoint import pack, unpack
+from geodesic_cli.settings import STEPS, InterpolateSettings, from_options, parse_timing
+from geodesic_cli.tasks.canvas import Canvas, fit
+from geodesic_cli.tasks.drawing import Drawer, Drawn
+from geodesic_cli.tasks.keyframes import Keyframes, conditions_for, embed_all
+from geodesic_cli.tasks.legs import Leg, LegSolver, rounded_legs
 from geodesic_cli.tasks.opening import open_model
-from geodesic_cli.tasks.paths import (
-    MEASURED,
-    Ends,
-    Path,
-    PathReport,
-    Problem,
-    clean,
-    embed,
-    evaluations_to_pace,
-    even_positions,
-    positions,
-)
+from geodesic_cli.tasks.paths import Path, PathReport, joined
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import MANIFEST, RunDirectory, first_free
-from geodesic_cli.tasks.search import Found, search
+from geodesic_cli.tasks.search import Found
+from geodesic_cli.tasks.timing import frame_numbers
 
 FAITHFUL = 20.0
 """dB. An image that comes back from the autoencoder worse than this is not one that the model can draw."""
-DECODED_AT_ONCE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,24 +40,29 @@ class Interpolation:
     """The result of an interpolation.
 
     Args:
-        frames: (n, 3, h, w) in [0, 1]; the first and the last are the images as the autoencoder encodes them.
-        u: positions of the frames along the path, (n,).
-        path: the path at noise level tau.
-        report: its density, length, speed and residual.
+        frames: (n, 3, h, w) in [0, 1]; the keyframes among them are the images as the autoencoder encodes them.
+        u: positions of the frames along the path, (n,); the legs between keyframes have equal shares of [0, 1].
+        legs: the path of each leg at noise level tau, in its own u.
+        report: the density, length, speed and residual of all of it.
         metrics: what metrics.json holds.
-        status: a sentence on how the solver ended.
+        status: a sentence on how the solver ended; of several legs, the worst.
         folder: the run directory, or None where nothing was written.
-        found: what the search of the method `global` found.
+        found: what the searches of the method `global` found, leg by leg; empty for other methods.
     """
 
     frames: Tensor
     u: Tensor
-    path: Path
+    legs: tuple[Path, ...]
     report: PathReport
     metrics: dict[str, Any]
     status: str
     folder: FilePath | None
-    found: Found | None = None
+    found: tuple[Found, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The path of the first leg; between two images the only one."""
+        return self.legs[0]
 
     @property
     def converged(self) -> bool:
@@ -75,24 +70,21 @@ class Interpolation:
 
         For a global search, whether its path keeps to probable regions.
         """
-        if self.found is not None:
-            return self.found.certain
-        return self.path.solution is None or self.path.solution.converged
+        if self.found:
+            return all(found.certain for found in self.found)
+        return all(path.solution is None or path.solution.converged for path in self.legs)
 
 
 def interpolate(
-    a: str | FilePath | Tensor,
-    b: str | FilePath | Tensor,
-    *,
+    *images: str | FilePath | Tensor,
     model: str | LatentDiffusion = "clevr-mini",
     observer: Observer | None = None,
     **options: Any,
 ) -> Interpolation:
-    """Interpolate between two images in memory; nothing is written.
+    """Interpolate through images in memory; nothing is written.
 
     Args:
-        a: the first image, a file or a tensor (3, h, w) in [0, 1].
-        b: the last image.
+        images: two or more, each a file or a tensor (3, h, w) in [0, 1]; or one film, GIF or folder of frames.
         model: a name, or a model that is loaded already.
         observer: told of the progress.
         options: any setting of `settings.InterpolateSettings` but images, out, resume and overwrite.
@@ -100,15 +92,31 @@ def interpolate(
     Raises:
         GeodesicError: an input that cannot be used, with what to do about it.
     """
-    names = tuple(str(image) if not isinstance(image, Tensor) else f"image {k}" for k, image in enumerate((a, b), 1))
+    names = tuple(str(image) if not isinstance(image, Tensor) else f"image {k}" for k, image in enumerate(images, 1))
     named = model if isinstance(model, str) else model.name
     prompt = options.get("prompt") or ()
     options["prompt"] = (prompt,) if isinstance(prompt, str) else tuple(prompt)
     settings = from_options(InterpolateSettings, "interpolate", options, {"images": names, "model": named})
-    read = [_checked(image) if isinstance(image, Tensor) else media.read_image(image) for image in (a, b)]
+    pictures, names = _read(tuple(image if isinstance(image, Tensor) else str(image) for image in images))
     loaded = open_model(settings) if isinstance(model, str) else model
     watch = observer or Silent()
-    return _Work(settings, watch, None).run(loaded, _fit(settings, watch, loaded, read))
+    return _Work(settings, watch, None).run(loaded, *_fit(settings, watch, loaded, pictures, names), names)
+
+
+def _read(images: tuple[str | Tensor, ...]) -> tuple[list[Tensor], tuple[str, ...]]:
+    """The keyframes and their names: images as they are, or the frames of the one film or folder."""
+    if len(images) > 1:
+        names = tuple(image if isinstance(image, str) else f"image {k}" for k, image in enumerate(images, 1))
+        return [media.read_image(image) if isinstance(image, str) else _checked(image) for image in images], names
+    if isinstance(images[0], Tensor):
+        raise InputError("An interpolation needs two images; got one.", "Pass the first and the last one.")
+    sequence = media.read_sequence(images[0])
+    if len(sequence.frames) < 2:
+        raise InputError(
+            f"An interpolation needs two images; {images[0]} holds {len(sequence.frames)}.",
+            "Pass a second image, or a film, a GIF or a folder of at least two.",
+        )
+    return list(sequence.frames), tuple(sequence.names)
 
 
 def _checked(image: Tensor) -> Tensor:
@@ -122,9 +130,10 @@ def _checked(image: Tensor) -> Tensor:
 
 def run(settings: InterpolateSettings, observer: Observer, command: str) -> Interpolation:
     """Interpolate and write the run directory. See the module's text and `InterpolateSettings`."""
-    images = [media.read_image(path) for path in settings.images]
+    pictures, names = _read(settings.images)
     model = open_model(settings)
-    fitted = _fit(settings, observer, model, images)  # all that may be refused comes before the folder is touched
+    # All that may be refused comes before the folder is touched.
+    images, canvas = _fit(settings, observer, model, pictures, names)
     folder = settings.out or free_folder(settings.images)
     if settings.resume and not FilePath(folder, MANIFEST).is_file():
         observer.warn(f"There is no run in {folder} to go on with: starting one.")
@@ -132,36 +141,46 @@ def run(settings: InterpolateSettings, observer: Observer, command: str) -> Inte
     with RunDirectory.open(
         folder, stored, command=command, resume=settings.resume, overwrite=settings.overwrite
     ) as directory:
-        return _Work(settings, observer, directory).run(model, fitted)
+        return _Work(settings, observer, directory).run(model, images, canvas, names)
 
 
 def free_folder(images: tuple[str, ...]) -> str:
     """The first of runs/A-to-B, runs/A-to-B-2, ... that does not exist."""
-    return first_free("runs/" + "-to-".join(FilePath(image).stem for image in images))
+    ends = (images[0], images[-1]) if len(images) > 1 else images
+    return first_free("runs/" + "-to-".join(FilePath(image).stem for image in ends))
 
 
-def _fit(settings: InterpolateSettings, observer: Observer, model: LatentDiffusion, read: list[Tensor]) -> Tensor:
-    """Both images at the size of the run, (2, 3, h, w)."""
-    if settings.size is None:
-        media.same_size(read, settings.images, suggest=str(model.image_size))
-        height = width = model.image_size
-    else:
-        height, width = media.parse_size(settings.size)
-    model.latent_shape(height, width)
-    for name, image in zip(settings.images, read, strict=True):
-        h, w = image.shape[1:]
-        if abs(h / w - height / width) > 0.01:
-            hint = " Pass --size WIDTHxHEIGHT for another shape." if settings.size is None else ""
-            observer.warn(f"{name} is {w}x{h}; its middle is used at {width}x{height}.{hint}")
-    times = height * width / model.image_size**2
-    if times > 4:
-        observer.warn(
-            f"{width}x{height} is {times:.0f} times the area that {model.name} was made for: expect repetition in the "
-            f"pictures and a long time. Its own size is --size {model.image_size}."
-        )
-    if torch.equal(read[0], read[1]):
+def _fit(
+    settings: InterpolateSettings,
+    observer: Observer,
+    model: LatentDiffusion,
+    read: list[Tensor],
+    names: tuple[str, ...],
+) -> tuple[Tensor, Canvas]:
+    """The images as the model sees them, (n, 3, h, w), and the canvas that crops frames; refuses what cannot be."""
+    images, canvas = fit(read, names, settings.size, model, observer)
+    conditions_for(model, settings.prompt, len(images))
+    _numbers(settings, [1.0] * _legs(settings, len(images)))
+    if len(read) == 2 and torch.equal(read[0], read[1]):
         observer.warn("The two images are the same; the path between them is one point.")
-    return torch.stack([media.resize(image, height, width) for image in read])
+    return images, canvas
+
+
+def _legs(settings: InterpolateSettings, keyframes: int) -> int:
+    return keyframes if settings.loop else keyframes - 1
+
+
+def _numbers(settings: InterpolateSettings, lengths: list[float]) -> tuple[int, ...]:
+    """The numbers of the frames that are keyframes; the last is one past the last frame where the path is closed."""
+    s, legs = settings, len(lengths)
+    shares = list(parse_timing(s.timing) or (lengths if s.timing == "length" else [1.0] * legs))
+    if len(shares) != legs:
+        raise InputError(
+            f"--timing needs one number for each of the {legs} legs between images; got {len(shares)}.",
+            f"Pass --timing {','.join(['1'] * legs)}, even or length.",
+        )
+    steps = s.frames - (not s.loop) if s.frames is not None else legs * (STEPS if s.between is None else s.between + 1)
+    return frame_numbers(shares, steps + (not s.loop), s.loop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,205 +196,133 @@ class _Work:
         """Network evaluations for one of a score: guidance calls the network with and without the prompt."""
         return 2 if self.settings.guidance != 1 else 1
 
-    def run(self, model: LatentDiffusion, images: Tensor) -> Interpolation:
+    def run(self, model: LatentDiffusion, images: Tensor, canvas: Canvas, names: tuple[str, ...]) -> Interpolation:
         began = time.monotonic()
         s = self.settings
-        ends, spent = self._ends(model, images)
-        self._warn_if_unfaithful(model, ends)
-        problem = Problem.between(
-            model, ends, bend=s.bend, alpha=s.alpha, nodes=s.nodes, guidance=s.guidance, seed=s.seed
-        )
-        spent += self.branches * s.nodes
-        history: list[tuple[int, float, float]] = []  # score evaluations, residual, log length of every step
-        made: dict[str, Path] = {}
         wanted = tuple(dict.fromkeys([*(("lerp", "slerp", "geodesic") if s.compare else ()), s.method]))
-        found = search(model, ends, s, self.observer, self.directory) if "global" in wanted else None
-        if "geodesic" in wanted:
-            made["geodesic"] = self._solve(problem, history)
-        made |= {name: getattr(problem, name)() for name in wanted if name in ("lerp", "slerp")}
-        if found is not None:
-            made["global"] = found.path
-            spent += found.evaluations
-        path = made[s.method]
-        reports = {name: problem.measure(made[name]) for name in wanted}
-        spent += self.branches * MEASURED * len(wanted)
-        spent += self.branches * sum(one.solution.score_calls for one in made.values() if one.solution)
-        rows: dict[str, Tensor] = {}
-        u = positions(s.frames)
-        for name in (*(other for other in wanted if other != s.method), s.method):
-            if s.pacing == "even":
-                u = self._even(model, ends, made[name])
-            rows[name] = self._frames(model, ends, made[name], u, main=name == s.method)
-        decoded = self.branches * len(wanted) * (s.frames - 2) * (s.steps + 1)
-        paced = self.branches * len(wanted) * evaluations_to_pace(s.frames, s.steps) if s.pacing == "even" else 0
-        status = path.solution.status.value if path.solution else f"{s.method} needs no solving."
-        if found is not None:
-            status = found.status
-        metrics = {
-            "method": s.method,
-            "status": path.solution.status.name if path.solution else "NOT_NEEDED",
-            "alpha": path.alpha,
-            "bend": path.bend,
-            "tau": s.tau,
-            "dimension": ends.x.shape[1],
-            "frames": s.frames,
-            "positions": u.tolist(),
-            "reconstruction_psnr": list(ends.psnr),
-            "steps": path.solution.steps if path.solution else 0,
-            "score_evaluations": path.solution.score_calls if path.solution else 0,
+        keyframes = self._keyframes(model, images)
+        self._warn_if_unfaithful(model, keyframes, names)
+        count = _legs(s, len(images))
+        solver = LegSolver(model, s, self.observer, self.directory, count, wanted)
+        problems = solver.problems([keyframes.leg(k) for k in range(count)])
+        legs = rounded_legs([solver.solve(k, problem) for k, problem in enumerate(problems)], s.loop)
+        numbers = _numbers(s, [leg.reports[s.method].euclidean_length or 1e-9 for leg in legs])
+        drawer = Drawer(model, s, canvas, self.observer, self.directory, solver.name)
+        drawn = {name: drawer.draw(legs, name, numbers) for name in (*(w for w in wanted if w != s.method), s.method)}
+        reports = {name: joined([leg.reports[name] for leg in legs], legs[0].paths[name].alpha) for name in wanted}
+        result = self._result(legs, reports, drawn, keyframes, numbers)
+        decoded = sum(one.decoded for one in drawn.values()) * self.branches
+        paced = sum(one.paced for one in drawn.values()) * self.branches
+        spent = sum(leg.evaluations for leg in legs) + self.branches * s.steps * len(images)
+        metrics = result.metrics | {
             "evaluations": {"path": spent, "pacing": paced, "frames": decoded},
-            "paths": {name: asdict(report) for name, report in reports.items()},
             "seconds": round(time.monotonic() - began, 3),
         }
-        if found is not None:
-            metrics |= {"status": "SEARCHED", "score_evaluations": found.evaluations}
-            metrics["global"] = found.metrics | {"marked_frames": found.marked(u)}
-        result = Interpolation(rows[s.method], u, path, reports[s.method], metrics, status, None, found)
+        result = replace(result, metrics=metrics)
         if self.directory is None:
             return result
-        self._write(self.directory, ends, result, reports, {name: rows[name] for name in wanted}, history)
-        self.directory.finish(status, metrics, evaluations=spent + paced + decoded)
+        drawer.write(legs, result.legs, keyframes, reports, {name: drawn[name] for name in wanted})
+        self.directory.finish(result.status, metrics, evaluations=spent + paced + decoded)
         return replace(result, folder=self.directory.folder)
 
-    def _ends(self, model: LatentDiffusion, images: Tensor) -> tuple[Ends, int]:
-        """The ends at noise level tau, from the checkpoint where there is one for these very images."""
+    def _result(
+        self,
+        legs: tuple[Leg, ...],
+        reports: dict[str, PathReport],
+        drawn: dict[str, Drawn],
+        keyframes: Keyframes,
+        numbers: tuple[int, ...],
+    ) -> Interpolation:
         s = self.settings
-        spent = 2 * s.steps * self.branches
+        main = drawn[s.method]
+        each = [self._of_leg(leg) for leg in legs]
+        # The worst: a leg that is not solved before one that is, and the largest residual among equals.
+        order = [(leg["converged"], -leg["relative_residual"]) for leg in each]
+        worst = each[order.index(min(order))]
+        metrics: dict[str, Any] = {
+            "method": s.method,
+            "status": worst["status"],
+            "alpha": legs[0].paths[s.method].alpha,
+            "bend": max(leg.paths[s.method].bend for leg in legs),
+            "tau": s.tau,
+            "dimension": keyframes.x.shape[1],
+            "frames": len(main.frames),
+            "keyframes": [number for number in numbers if number < len(main.frames)],
+            "positions": main.u.tolist(),
+            "reconstruction_psnr": list(keyframes.psnr),
+            "steps": sum(leg["steps"] for leg in each),
+            "score_evaluations": sum(leg["score_evaluations"] for leg in each),
+            "paths": {name: asdict(report) for name, report in reports.items()},
+        }
+        found = tuple(leg.found for leg in legs if leg.found is not None)
+        if found:
+            marked = []
+            for k, one in enumerate(found):
+                inside = main.of_leg(k)
+                marked += [int(inside[j]) for j in one.marked(main.u[inside] * len(legs) - k)]
+            metrics["global"] = found[0].metrics if len(found) == 1 else {"legs": [one.metrics for one in found]}
+            metrics["global"] |= {"marked_frames": sorted(set(marked))}
+        if len(legs) > 1:
+            metrics["legs"] = each
+        path = tuple(leg.paths[s.method] for leg in legs)
+        return Interpolation(main.frames, main.u, path, reports[s.method], metrics, worst["sentence"], None, found)
+
+    def _of_leg(self, leg: Leg) -> dict[str, Any]:
+        """How one leg ended, as metrics.json holds it."""
+        s = self.settings
+        path, report, found = leg.paths[s.method], leg.reports[s.method], leg.found
+        solution = path.solution
+        made = {
+            "status": solution.status.name if solution else "NOT_NEEDED",
+            "sentence": solution.status.value if solution else f"{s.method} needs no solving.",
+            "converged": solution is None or solution.converged,
+            "steps": solution.steps if solution else 0,
+            "score_evaluations": solution.score_calls if solution else 0,
+            "relative_residual": report.relative_residual,
+            "log_length": report.log_length,
+            "euclidean_length": report.euclidean_length,
+        }
+        if found is not None:
+            made |= {"status": "SEARCHED", "sentence": found.status, "converged": found.certain}
+            made |= {"score_evaluations": found.evaluations}
+        return made
+
+    def _keyframes(self, model: LatentDiffusion, images: Tensor) -> Keyframes:
+        """The images at noise level tau, from the checkpoint where there is one for these very images."""
+        s = self.settings
+        conditions = conditions_for(model, s.prompt, len(images))
         about: dict[str, str] = {}
         if self.directory is not None:
             digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
             about = {"images": digest, "model": model.fingerprint}
             if self.directory.has("checkpoint/ends.safetensors"):
-                return self._saved_ends(self.directory, model, images, about), spent
+                tensors, saved = self.directory.read_tensors("checkpoint/ends.safetensors")
+                for what, words in (
+                    ("images", "images are"),
+                    ("model", "model's weights, dtype or kind of device are"),
+                ):
+                    if saved[what] != about[what]:
+                        raise InputError(
+                            f"The {words} not those that this run was begun with.",
+                            "Pass another --out, or --overwrite.",
+                        )
+                x, z = (tensors[name].to(model.device) for name in ("x", "z"))
+                shape = model.latent_shape(*images.shape[2:])
+                return Keyframes(z, x, shape, conditions, s.tau, tuple(json.loads(saved["psnr"])))
+        spent = self.branches * s.steps * len(images)
         self.observer.stage("Encoding", spent)
-        ends = embed(model, images, s.prompt, s.tau, s.steps, s.guidance)
+        made = embed_all(model, images, conditions, s.tau, s.steps, s.guidance)
         self.observer.advance(spent)
         if self.directory is not None:
-            about["psnr"] = json.dumps(list(ends.psnr))
-            self.directory.write_tensors("checkpoint/ends.safetensors", {"z": ends.z, "x": ends.x}, about)
-        return ends, spent
+            about["psnr"] = json.dumps(list(made.psnr))
+            self.directory.write_tensors("checkpoint/ends.safetensors", {"z": made.z, "x": made.x}, about)
+        return made
 
-    def _saved_ends(
-        self, directory: RunDirectory, model: LatentDiffusion, images: Tensor, about: dict[str, str]
-    ) -> Ends:
-        s = self.settings
-        tensors, saved = directory.read_tensors("checkpoint/ends.safetensors")
-        for what, words in (("images", "images are"), ("model", "model's weights, dtype or kind of device are")):
-            if saved[what] != about[what]:
-                raise InputError(
-                    f"The {words} not those that this run was begun with.", "Pass another --out, or --overwrite."
-                )
-        conditioning = model.prompts.along(s.prompt)
-        x, z = (tensors[name].to(model.device) for name in ("x", "z"))
-        psnr = json.loads(saved["psnr"])
-        return Ends(z, x, model.latent_shape(*images.shape[2:]), conditioning, s.tau, (psnr[0], psnr[1]))
-
-    def _warn_if_unfaithful(self, model: LatentDiffusion, ends: Ends) -> None:
+    def _warn_if_unfaithful(self, model: LatentDiffusion, keyframes: Keyframes, names: tuple[str, ...]) -> None:
         other = " Pass a model of such pictures, for photographs --model sd15." if model.name == "clevr-mini" else ""
-        for name, psnr in zip(self.settings.images, ends.psnr, strict=True):
+        for name, psnr in zip(names, keyframes.psnr, strict=True):
             if psnr < FAITHFUL:
                 self.observer.warn(
                     f"{name} is not a picture that {model.name} can draw: its autoencoder brings it back at "
                     f"{psnr:.1f} dB, and {FAITHFUL:.0f} dB are needed for a likeness.{other}"
                 )
-
-    def _solve(self, problem: Problem, history: list[tuple[int, float, float]]) -> Path:
-        s = self.settings
-        start = self._last_step(problem, history)
-
-        def watch(step: Step) -> None:
-            history.append((step.score_calls, step.residual, step.log_length))
-            if self.directory is not None:
-                tensors, tree = pack(step)
-                about = {"step": json.dumps(tree), "history": json.dumps(history)}
-                self.directory.write_tensors("checkpoint/step.safetensors", tensors, about)
-            self.observer.advance(step.score_calls - spent[0], f"residual {step.residual:.4f}")
-            spent[0] = step.score_calls
-
-        self.observer.stage("Solving", problem.most_evaluations(s.solver, s.max_steps))
-        spent = [0]
-        if start is not None:
-            self.observer.advance(start.score_calls)
-            spent = [start.score_calls]
-        return problem.geodesic(s.solver, s.tol, s.max_steps, watch, start)
-
-    def _last_step(self, problem: Problem, history: list[tuple[int, float, float]]) -> Step | None:
-        """The step that an earlier session reached, and into ``history`` what led to it."""
-        if self.directory is None or not self.directory.has("checkpoint/step.safetensors"):
-            return None
-        tensors, about = self.directory.read_tensors("checkpoint/step.safetensors")
-        history += [(calls, residual, length) for calls, residual, length in json.loads(about["history"])]
-        return unpack(tensors, json.loads(about["step"]), problem.guess.x.device)
-
-    def _even(self, model: LatentDiffusion, ends: Ends, path: Path) -> Tensor:
-        """Positions of evenly paced frames, from the checkpoint where an earlier session has found them."""
-        s = self.settings
-        name = f"checkpoint/positions-{path.method}.safetensors"
-        if self.directory is not None and self.directory.has(name):
-            return self.directory.read_tensors(name)[0]["u"]
-        self.observer.stage(f"Pacing {path.method}", evaluations_to_pace(s.frames, s.steps))
-        u = even_positions(model, ends, path, s.frames, s.steps, s.guidance)
-        self.observer.advance(evaluations_to_pace(s.frames, s.steps))
-        if self.directory is not None:
-            self.directory.write_tensors(name, {"u": u})
-        return u
-
-    def _frames(self, model: LatentDiffusion, ends: Ends, path: Path, u: Tensor, main: bool) -> Tensor:
-        """Decode a path; the frames of the main one are written as they come, and kept if they are there already."""
-        s = self.settings
-        frames: list[Tensor] = []
-        self.observer.stage(f"Drawing {path.method}", len(u), "frames")
-        for first in range(0, len(u), DECODED_AT_ONCE):
-            part = u[first : first + DECODED_AT_ONCE]
-            names = [f"frames/{first + k:05d}.png" for k in range(len(part))]
-            if main and self.directory is not None and all(self.directory.has(name) for name in names):
-                frames += [media.read_image(self.directory.folder / name) for name in names]
-            else:
-                pictures = model.decode(clean(model, ends, path, part, s.steps, s.guidance), ends.shape).cpu()
-                if main and self.directory is not None:
-                    for name, picture, position in zip(names, pictures, part.tolist(), strict=True):
-                        self.directory.write_png(name, picture, {"u": position})
-                frames += list(pictures)
-            self.observer.advance(len(part))
-        return torch.stack(frames)
-
-    def _write(
-        self,
-        directory: RunDirectory,
-        ends: Ends,
-        result: Interpolation,
-        reports: dict[str, PathReport],
-        rows: dict[str, Tensor],
-        history: list[tuple[int, float, float]],
-    ) -> None:
-        s = self.settings
-        self.observer.stage("Writing", 5, "files")
-        labels = list(rows) if len(rows) > 1 else None
-        directory.write_png("sheet.png", media.sheet(list(rows.values()), labels))
-        self.observer.advance(1)
-        media.write_gif(result.frames, directory.path("video.gif"), s.fps)
-        self.observer.advance(1)
-        media.write_mp4(result.frames, directory.path("video.mp4"), s.fps)
-        self.observer.advance(1)
-        plots.density_and_speed(
-            {name: asdict(report) for name, report in reports.items()}, directory.path("density.png")
-        )
-        if history:
-            plots.length_history(
-                {
-                    "geodesic": {
-                        "score_calls": [float(calls) for calls, _, _ in history],
-                        "residual": [residual for _, residual, _ in history],
-                        "length": [math.exp(min(length, 700.0)) for _, _, length in history],
-                    }
-                },
-                directory.path("convergence.png"),
-            )
-        self.observer.advance(1)
-        nodes = result.path.curve.u
-        directory.write_tensors(
-            "path.safetensors",
-            {"x": result.path(nodes), "u": nodes, "z_ends": ends.z, "x_ends": ends.x, "frame_u": result.u},
-            {"method": s.method, "tau": str(s.tau), "shape": json.dumps(list(ends.shape)), "model": s.model},
-        )
-        self.observer.advance(1)

@@ -5,15 +5,14 @@ geometrically from one end's norm to the other's (`geometry.RadialProfile`), so 
 the encodings of the images, to the last bit of rounding.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from geodesic_cli import media
-from geodesic_cli.diffusion import Conditioning, DiffusionScore, LatentDiffusion
-from geodesic_cli.errors import ModelError
+from geodesic_cli.diffusion import DiffusionScore, LatentDiffusion
 from geodesic_cli.geometry import (
     Curve,
     CurveReport,
@@ -33,39 +32,17 @@ from geodesic_cli.geometry import (
     perturb,
     solve_bvp,
 )
+from geodesic_cli.tasks.keyframes import Ends
+from geodesic_cli.tasks.keyframes import embed as embed
 
 BUMP = 1e-3
 """Amplitude of the seeded bump of the first path, as a fraction of its length."""
 MEASURED = 65
 """Points at which a path is measured: score evaluations of `Problem.measure`."""
+REACH = 0.25
+"""Share of a leg within which it is bent so that it meets its neighbour without a corner."""
 DENSE = 4
 """Even pacing looks at this many positions per frame, each carried down in half the steps of a frame."""
-
-
-@dataclass(frozen=True, eq=False)
-class Ends:
-    """Two images at noise level tau, and what is needed to measure and to draw what lies between them.
-
-    Args:
-        z: (2, d), clean latents.
-        x: (2, d), the same carried to noise level tau.
-        shape: (C, H, W) of a latent.
-        conditioning: c(u).
-        tau: the noise level.
-        psnr: how well the autoencoder alone brings each image back, dB.
-    """
-
-    z: Tensor
-    x: Tensor
-    shape: tuple[int, int, int]
-    conditioning: Conditioning
-    tau: float
-    psnr: tuple[float, float]
-
-    @property
-    def profile(self) -> RadialProfile:
-        """The norm along a path between these ends."""
-        return RadialProfile(float(self.x[0].norm()), float(self.x[1].norm()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +56,8 @@ class Path:
         solution: how the geodesic was found; None for slerp and lerp.
         alpha: the density exponent that it was solved or is measured with.
         bend: the bending number of that alpha on the first path.
+        corners: (2, d), what is added to dx/du at either end by a bump of width `REACH`, so that the legs of a longer
+            path meet without a corner (`rounded`); None adds nothing.
     """
 
     method: str
@@ -87,11 +66,22 @@ class Path:
     solution: Solution | None
     alpha: float
     bend: float
+    corners: Tensor | None = None
 
     def __call__(self, u: Tensor) -> Tensor:
         """Points x (m, d) at noise level tau for positions u (m,)."""
         y = self.curve(u)
-        return y if self.profile is None else self.profile.lift(y, u)
+        x = y if self.profile is None else self.profile.lift(y, u)
+        if self.corners is None:
+            return x
+        return x + _bump(u)[:, None] * self.corners[0] - _bump(1 - u)[:, None] * self.corners[1]
+
+    @property
+    def end_velocities(self) -> tuple[Tensor, Tensor]:
+        """dx/du at u = 0 and at u = 1, each (d,), by a difference over a step of the cube root of the precision."""
+        h = torch.finfo(self.curve.x.dtype).eps ** (1 / 3)
+        x = self(self.curve.x.new_tensor([0.0, h, 2 * h, 1 - 2 * h, 1 - h, 1.0]))
+        return (4 * x[1] - 3 * x[0] - x[2]) / (2 * h), (3 * x[5] - 4 * x[4] + x[3]) / (2 * h)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,29 +110,6 @@ class PathReport:
     mean_log_density: float
     min_excess: float
     mean_excess: float
-
-
-def embed(
-    model: LatentDiffusion, images: Tensor, prompts: tuple[str, ...], tau: float, steps: int, guidance: float = 1.0
-) -> Ends:
-    """Carry two images (2, 3, h, w) to noise level tau, each under its own prompt; 2 x ``steps`` evaluations.
-
-    The guidance is the one that frames will be drawn with; see `LatentDiffusion.lift`.
-    """
-    shape = model.latent_shape(*images.shape[2:])
-    conditioning = model.prompts.along(prompts)
-    z = model.encode(images)
-    if not bool(torch.isfinite(z).all()):
-        raise ModelError(f"The autoencoder of {model.name} gives NaN or infinity.", "Pass --dtype fp32.")
-    back = model.decode(z, shape).to(images.device)
-    x = model.lift(z, shape, conditioning(torch.tensor([0.0, 1.0])), tau, steps, guidance)
-    psnr = media.psnr(images[0], back[0]), media.psnr(images[1], back[1])
-    return Ends(z.to(x.device), _widest(x), shape, conditioning, tau, psnr)
-
-
-def _widest(x: Tensor) -> Tensor:
-    """Geometry in float64, except on MPS, which has none."""
-    return x if x.device.type == "mps" else x.double()
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +152,11 @@ class Problem:
         guess = perturb(straight, BUMP, torch.Generator().manual_seed(seed))
         seen = Seen(straight.x, straight.u, scores)
         return cls(ends, score, DensityMetric(lowered, alpha, space), guess, alpha * per_alpha, seen)
+
+    def at(self, alpha: float) -> "Problem":
+        """The same with another density exponent."""
+        bend = self.bend * alpha / self.metric.alpha if self.metric.alpha > 0 else 0.0
+        return replace(self, metric=replace(self.metric, alpha=alpha), bend=bend)
 
     def solver(self, name: str) -> PathSolver:
         """The path solver of a name in `settings.SOLVERS`; the surrogate knows the scores seen already."""
@@ -258,6 +230,69 @@ class Problem:
             min_excess=float(excess.min()),
             mean_excess=float(excess.mean()),
         )
+
+
+def rounded(paths: Sequence[Path], loop: bool = False) -> tuple[Path, ...]:
+    """Legs of one path, bent near their meeting points so that dx/du is continuous there; the points stay as they are.
+
+    Shortest paths through given points have corners there. The common velocity is the mean of the two, and the
+    correction c to a leg's own is added as c s (1 - s / r)^2 over its first part r = REACH, which moves no point by
+    more than 4 r |c| / 27.
+
+    Args:
+        paths: the legs, each in its own u.
+        loop: whether the last one meets the first.
+    """
+    ends = [path.end_velocities for path in paths]
+    corners = [torch.zeros_like(torch.stack(pair)) for pair in ends]
+    for k in range(0 if loop else 1, len(paths)):
+        common = (ends[k - 1][1] + ends[k][0]) / 2
+        corners[k - 1][1], corners[k][0] = common - ends[k - 1][1], common - ends[k][0]
+    return tuple(replace(path, corners=own) for path, own in zip(paths, corners, strict=True))
+
+
+def _bump(s: Tensor) -> Tensor:
+    """s (1 - s / REACH)^2 up to REACH, then 0: slope 1 at 0, no value or slope at REACH."""
+    return s * (1 - s.clamp(max=REACH) / REACH) ** 2
+
+
+def joined(reports: Sequence[PathReport], alpha: float) -> PathReport:
+    """One report of the legs of a path, each in its own u, as one in u over all of them, in equal shares.
+
+    Weights are 1 at the first image. The residual is the worst of a leg, and no leg's corner rounding is in it.
+    """
+    if len(reports) == 1:
+        return reports[0]
+    count = len(reports)
+    u, node_u, log_density, speed, residual, log_lengths = [], [], [], [], [], []
+    reached = mean = 0.0
+    far = sum(one.euclidean_length for one in reports)
+    for k, one in enumerate(reports):
+        first = 1 if k else 0
+        mean += (reached + one.mean_log_density) * (one.euclidean_length / far if far else 1 / count)
+        u += [(k + position) / count for position in one.u[first:]]
+        node_u += [(k + position) / count for position in one.node_u]
+        log_density += [reached + value for value in one.log_density[first:]]
+        speed += [count * value for value in one.speed[first:]]
+        residual += one.residual
+        log_lengths.append(one.log_length - alpha * reached)
+        reached += one.log_density[-1]
+    log_length = float(torch.logsumexp(torch.tensor(log_lengths, dtype=torch.float64), 0))
+    return PathReport(
+        u=u,
+        log_density=log_density,
+        speed=speed,
+        node_u=node_u,
+        residual=residual,
+        relative_residual=max(one.relative_residual for one in reports),
+        log_length=log_length,
+        length=math.exp(log_length) if log_length < 700 else math.inf,
+        euclidean_length=far,
+        min_log_density=min(log_density),
+        mean_log_density=mean,
+        min_excess=min(one.min_excess for one in reports),
+        mean_excess=sum(one.mean_excess for one in reports) / count,
+    )
 
 
 def evaluations_to_pace(frames: int, steps: int) -> int:

@@ -1,0 +1,112 @@
+"""Images at noise level tau: what a path goes through, and what is needed to draw what lies between.
+
+The ends keep their own norms: see `paths`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from geodesic_cli import media
+from geodesic_cli.diffusion import Conditioning, Embedding, LatentDiffusion
+from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.geometry import RadialProfile
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """Two images at noise level tau, and what is needed to measure and to draw what lies between them.
+
+    Args:
+        z: (2, d), clean latents.
+        x: (2, d), the same carried to noise level tau.
+        shape: (C, H, W) of a latent.
+        conditioning: c(u).
+        tau: the noise level.
+        psnr: how well the autoencoder alone brings each image back, dB.
+    """
+
+    z: Tensor
+    x: Tensor
+    shape: tuple[int, int, int]
+    conditioning: Conditioning
+    tau: float
+    psnr: tuple[float, float]
+
+    @property
+    def profile(self) -> RadialProfile:
+        """The norm along a path between these ends."""
+        return RadialProfile(float(self.x[0].norm()), float(self.x[1].norm()))
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframes:
+    """Two or more images at noise level tau: the ends of the legs of a path, in its order.
+
+    Args:
+        z: (n, d), clean latents.
+        x: (n, d), the same carried to noise level tau.
+        shape: (C, H, W) of a latent.
+        conditions: of each image.
+        tau: the noise level.
+        psnr: how well the autoencoder alone brings each image back, dB.
+    """
+
+    z: Tensor
+    x: Tensor
+    shape: tuple[int, int, int]
+    conditions: tuple[Embedding, ...]
+    tau: float
+    psnr: tuple[float, ...]
+
+    def leg(self, k: int) -> Ends:
+        """The images k and k + 1; the last is followed by the first."""
+        pair = [k, (k + 1) % len(self.x)]
+        conditioning = Conditioning(self.conditions[pair[0]], self.conditions[pair[1]])
+        psnr = self.psnr[pair[0]], self.psnr[pair[1]]
+        return Ends(self.z[pair], self.x[pair], self.shape, conditioning, self.tau, psnr)
+
+
+def embed(
+    model: LatentDiffusion, images: Tensor, prompts: tuple[str, ...], tau: float, steps: int, guidance: float = 1.0
+) -> Ends:
+    """Carry two images (2, 3, h, w) to noise level tau, each under its own prompt; 2 x ``steps`` evaluations.
+
+    The guidance is the one that frames will be drawn with; see `LatentDiffusion.lift`.
+    """
+    return embed_all(model, images, conditions_for(model, prompts, 2), tau, steps, guidance).leg(0)
+
+
+def conditions_for(model: LatentDiffusion, prompts: tuple[str, ...], count: int) -> tuple[Embedding, ...]:
+    """The conditioning of each of ``count`` images: without a prompt, under one for all, or each under its own.
+
+    Raises:
+        InputError: another number of prompts.
+    """
+    if len(prompts) not in (0, 1, count):
+        raise InputError(
+            f"{count} images take no prompt, one, or {count}; got {len(prompts)}.",
+            "Pass --prompt once for all images, or once for each, in their order.",
+        )
+    made = {prompt: model.prompts.embed(prompt) for prompt in (prompts or ("",))}
+    return tuple(made[prompt] for prompt in (prompts or ("",)) * (1 if len(prompts) == count else count))
+
+
+def embed_all(
+    model: LatentDiffusion, images: Tensor, conditions: tuple[Embedding, ...], tau: float, steps: int, guidance: float
+) -> Keyframes:
+    """Carry images (n, 3, h, w) to noise level tau, each under its own conditioning; n x ``steps`` evaluations."""
+    shape = model.latent_shape(*images.shape[2:])
+    z = model.encode(images)
+    if not bool(torch.isfinite(z).all()):
+        raise ModelError(f"The autoencoder of {model.name} gives NaN or infinity.", "Pass --dtype fp32.")
+    back = [model.decode(z[k : k + 1], shape)[0].to(images.device) for k in range(len(z))]
+    x = model.lift(z, shape, Embedding.cat(conditions), tau, steps, guidance)
+    psnr = tuple(media.psnr(image, again) for image, again in zip(images, back, strict=True))
+    return Keyframes(z.to(x.device), _widest(x), shape, conditions, tau, psnr)
+
+
+def _widest(x: Tensor) -> Tensor:
+    """Geometry in float64, except on MPS, which has none."""
+    return x if x.device.type == "mps" else x.double()
