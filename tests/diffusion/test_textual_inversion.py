@@ -1,4 +1,4 @@
-"""Textual inversion is AdamW on a known loss, one step a function of the last, and finds the embedding that explains."""
+"""Textual inversion is AdamW on a known loss, one step a function of the last; it finds the embedding that explains."""
 
 import math
 from dataclasses import replace
@@ -35,7 +35,7 @@ def test_the_descent_finds_the_mean_that_explains_the_image() -> None:
     z = torch.full(SHAPE, 0.5)
     found = invert_text(PREDICT, z, told(0.2), Descent(80, 4, 0.02, falling=True, even=True))
     assert found.tokens.shape == (1, 2, 5)
-    assert float(found.tokens.mean()) == pytest.approx(0.5, abs=0.02)
+    assert float(found.tokens.mean()) == pytest.approx(0.5, abs=0.05)
     assert torch.equal(found.pooled, told(0.2).pooled)
 
 

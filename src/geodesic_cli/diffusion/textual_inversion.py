@@ -1,0 +1,212 @@
+"""Textual inversion: the text embedding c under which one image is as probable as the network can make it.
+
+    minimise over c    L(c) = E over tau, n of |eps(a z + sigma n, tau, c) - n|^2 / d,      z the image's latent,
+
+which is the network's training loss at one image, a bound on -log p(z | c) under the weighting of its training. As in
+the density geodesics of Yu et al. (CVPR 2025) it is the encoder's whole output that moves, every token of it, begun at
+the embedding of a prompt; the word vectors of Gal et al. (ICLR 2023) stay. A pooled embedding (SDXL, SD3) stays that
+of the prompt. The network's weights are not touched.
+
+The published descent is AdamW at a rate of 0.005 for 500 steps of 2 random times. Most of its 1000 evaluations go into
+averaging out the noise of the gradient at a rate that does not fall. `QUICK` takes its times from a low-discrepancy
+sequence, which visits all noise levels evenly from the first steps on, and lets a higher rate fall to zero by a cosine,
+which averages at no cost.
+
+A step is a function of the last one and of its number: times and noise depend on the seed and the number alone, so that
+a descent which was stopped goes on bit for bit, and two images are inverted under the same noise.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.diffusion.conditioning import Embedding
+from geodesic_cli.diffusion.score import NoisePredictor
+from geodesic_cli.errors import InputError, ModelError
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""AdamW's decay rates of the two moments, and the number that keeps its quotient finite."""
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Multiples of it, modulo 1, fill the unit interval evenly at every length."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How the embedding is optimised.
+
+    Args:
+        steps: of the optimiser.
+        batch: noise levels a step; a step costs so many evaluations, each with its gradient.
+        rate: learning rate of AdamW, of the first step.
+        falling: whether the rate falls to zero by a cosine; otherwise it stays.
+        even: whether the times come from a low-discrepancy sequence; otherwise they are independent.
+        decay: AdamW's weight decay.
+    """
+
+    steps: int
+    batch: int
+    rate: float
+    falling: bool
+    even: bool
+    decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1:
+            raise InputError(
+                f"Textual inversion needs at least one step of one evaluation; got {self.steps} of {self.batch}.",
+                f"{QUICK.steps} steps are a good start.",
+            )
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations with gradients, each about three times the work of one without."""
+        return self.steps * self.batch
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        return self.rate * (0.5 * (1 + math.cos(math.pi * step / self.steps)) if self.falling else 1.0)
+
+
+PUBLISHED = Descent(500, 2, 0.005, falling=False, even=False)
+"""Yu et al. (CVPR 2025): 1000 evaluations an image."""
+QUICK = Descent(60, 2, 0.02, falling=True, even=True)
+"""The same loss at fewer evaluations; measured on the embedded model."""
+
+
+def descent_of(text: str) -> Descent:
+    """`quick`, `published`, or a number of steps of the quick one.
+
+    Raises:
+        InputError: none of these.
+    """
+    if text in ("quick", "published"):
+        return QUICK if text == "quick" else PUBLISHED
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(
+            f"--invert-text takes quick, published or a number of steps; got {text!r}.", "quick is a good start."
+        )
+    return replace(QUICK, steps=int(text))
+
+
+@dataclass(frozen=True, eq=False)
+class Inverted:
+    """Where a descent stands; all that the next step needs.
+
+    Args:
+        step: steps made.
+        tokens: (tokens, width), the embedding, float32 on the CPU.
+        mean: the gradient's running mean, alike.
+        square: the running mean of its square, alike.
+        loss: of the last step, before it was made; noisy. NaN before the first one.
+    """
+
+    step: int
+    tokens: Tensor
+    mean: Tensor
+    square: Tensor
+    loss: float
+
+    @classmethod
+    def begin(cls, start: Embedding) -> "Inverted":
+        """Before the first step, at the embedding of a prompt (one row)."""
+        tokens = start.tokens[0].detach().to("cpu", torch.float32)
+        return cls(0, tokens, torch.zeros_like(tokens), torch.zeros_like(tokens), math.nan)
+
+    def embedding(self, start: Embedding) -> Embedding:
+        """As the network takes it: one row, with the pooled part, the dtype and the device of ``start``."""
+        return replace(start, tokens=self.tokens[None].to(start.tokens.device, start.tokens.dtype))
+
+
+def invert_text(
+    predict: NoisePredictor,
+    z: Tensor,
+    start: Embedding,
+    descent: Descent = QUICK,
+    *,
+    seed: int = 0,
+    state: Inverted | None = None,
+    on_step: Callable[[Inverted], None] | None = None,
+) -> Embedding:
+    """The embedding that the descent from ``start`` reaches for the clean latent z (C, H, W); one row.
+
+    Args:
+        predict: the network.
+        z: (C, H, W), clean.
+        start: one row, the embedding of a prompt.
+        descent: how to go.
+        seed: of times and noise.
+        state: where an earlier descent of the same kind was stopped.
+        on_step: told of every step.
+
+    Raises:
+        ModelError: the gradient is not finite.
+    """
+    now = Inverted.begin(start) if state is None else state
+    while now.step < descent.steps:
+        now = _step(predict, z, start, descent, seed, now)
+        if on_step is not None:
+            on_step(now)
+    return now.embedding(start)
+
+
+def _step(predict: NoisePredictor, z: Tensor, start: Embedding, descent: Descent, seed: int, now: Inverted) -> Inverted:
+    """One step of AdamW (Loshchilov & Hutter, ICLR 2019), as a function."""
+    generator = _generator(seed, now.step)
+    offset = torch.rand(descent.batch, generator=generator, dtype=torch.float64)
+    if descent.even:
+        shift = float(torch.rand((), generator=_generator(seed, -1), dtype=torch.float64))
+        strata = torch.arange(descent.batch, dtype=torch.float64)
+        offset = ((shift + GOLDEN * now.step) % 1 + strata) / descent.batch
+    noise = torch.randn(descent.batch, *z.shape, generator=generator)
+    tokens = now.tokens.clone().requires_grad_()
+    with torch.enable_grad():
+        moving = replace(start, tokens=tokens[None].to(start.tokens.device))
+        # A sum, and the mean's factor afterwards: the gradients of a mean over so many numbers underflow in fp16.
+        error = _errors(predict, z, moving, offset.clamp(min=1e-3), noise).sum()
+        (gradient,) = torch.autograd.grad(error, tokens)
+    gradient = gradient / (descent.batch * z.numel())
+    if not bool(gradient.isfinite().all()):
+        raise ModelError("The gradient of textual inversion is not finite.", "Pass --dtype bf16 or fp32.")
+    count, rate = now.step + 1, descent.rate_at(now.step)
+    mean = now.mean + (1 - BETAS[0]) * (gradient - now.mean)
+    square = BETAS[1] * now.square + (1 - BETAS[1]) * gradient**2
+    root = (square / (1 - BETAS[1] ** count)).sqrt() + EPSILON
+    moved = now.tokens * (1 - rate * descent.decay) - rate / (1 - BETAS[0] ** count) * mean / root
+    return Inverted(count, moved, mean, square, float(error.detach()) / (descent.batch * z.numel()))
+
+
+def _errors(predict: NoisePredictor, z: Tensor, c: Embedding, taus: Tensor, noise: Tensor) -> Tensor:
+    """|eps - n|^2 for noise levels (m,) and noises (m, C, H, W), (m,); on the network's device, in float32."""
+    levels = torch.tensor([predict.schedule.level(tau) for tau in taus.tolist()], dtype=torch.float32)
+    device = predict.unet.device
+    signal, sigma = (levels[:, k].reshape(-1, 1, 1, 1).to(device) for k in (0, 1))
+    drawn = noise.to(device, torch.float32)
+    noisy = signal * z.to(device, torch.float32) + sigma * drawn
+    eps = predict.traced(noisy, levels[:, 2], c.expand(len(noisy)))
+    return (eps - drawn).square().flatten(1).sum(1)
+
+
+@torch.no_grad()
+def reconstruction_loss(
+    predict: NoisePredictor, z: Tensor, condition: Embedding, *, samples: int = 64, seed: int = 1, at_once: int = 16
+) -> float:
+    """L(c) on noise levels at the middles of equal parts of [0, 1] and noise that no descent has seen.
+
+    The same for every embedding, so that two of them are compared without the noise of the estimate.
+    """
+    taus = (torch.arange(samples, dtype=torch.float64) + 0.5) / samples
+    noise = torch.randn(samples, *z.shape, generator=_generator(seed, -2))
+    parts = [
+        _errors(predict, z, condition, taus[k : k + at_once], noise[k : k + at_once]).double().cpu()
+        for k in range(0, samples, at_once)
+    ]
+    return float(torch.cat(parts).mean()) / z.numel()
+
+
+def _generator(seed: int, step: int) -> torch.Generator:
+    mixed = hashlib.sha256(f"textual inversion {seed} {step}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(mixed[:7], "big"))

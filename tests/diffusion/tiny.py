@@ -1,0 +1,36 @@
+"""Untrained models so small that a step of training takes milliseconds."""
+
+from pathlib import Path
+
+import torch
+
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.unconditional import load_unconditional
+
+SIDE = 8
+
+
+def write_pixel_model(folder: Path) -> Path:
+    """A pixel DDPM of 8 x 8 in diffusers' layout: two resolutions, attention in the middle."""
+    from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        unet = UNet2DModel(
+            sample_size=SIDE,
+            in_channels=3,
+            out_channels=3,
+            layers_per_block=1,
+            block_out_channels=(8, 16),
+            down_block_types=("DownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "UpBlock2D"),
+            attention_head_dim=8,
+            norm_num_groups=4,
+        )
+    DDPMPipeline(unet=unet, scheduler=DDPMScheduler()).save_pretrained(folder)
+    return folder
+
+
+def pixel_model(folder: Path) -> LatentDiffusion:
+    """The same, loaded."""
+    return load_unconditional(str(write_pixel_model(folder)), "cpu", "fp32")
