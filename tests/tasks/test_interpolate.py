@@ -376,3 +376,43 @@ def test_the_function_takes_files_and_names_a_misspelt_option(files: tuple[str, 
     assert isinstance(made, Interpolation)
     with pytest.raises(GeodesicError, match="frame_count"):
         interpolate(files[0], files[1], model=model, frame_count=3)
+
+
+@pytest.mark.parametrize("density", ["unconditional", "guided", "negative", "paper"])
+def test_every_density_has_a_geodesic_of_its_own_and_its_evaluations_are_counted(
+    result: Interpolation, model: LatentDiffusion, pair: Tensor, density: str
+) -> None:
+    guidance = 2.0 if density in ("guided", "negative") else 1.0
+    made = interpolate(*pair, model=model, prompt=PROMPTS, density=density, guidance=guidance, **QUICK)
+    assert made.frames.shape == result.frames.shape
+    assert not torch.equal(made.path.curve.x, result.path.curve.x)
+    branches, transport = (1 if density == "unconditional" else 2), (2 if density == "guided" else 1)
+    points = QUICK["nodes"] + 65 + made.metrics["score_evaluations"]
+    assert made.metrics["evaluations"]["path"] == branches * points + transport * 2 * QUICK["steps"]
+    if density == "paper":
+        assert made.path.alpha == pytest.approx(0.001 * model.predict.schedule.level(QUICK["tau"])[1])
+
+
+def test_a_noise_bank_costs_its_levels_and_gives_the_same_path_again(model: LatentDiffusion, pair: Tensor) -> None:
+    one, two = (interpolate(*pair, model=model, noise_bank=2, noise_band=0.05, **QUICK) for _ in range(2))
+    assert torch.equal(one.frames, two.frames)
+    points = QUICK["nodes"] + 65 + one.metrics["score_evaluations"]
+    assert one.metrics["evaluations"]["path"] > 2 * points
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"density": "conditional", "guidance": 3.0}, "The density conditional has no guidance"),
+        ({"negative_prompt": "blur"}, "has no negative prompt; got 'blur'"),
+        ({"noise_bank": 3, "noise_band": 0.45}, "lie above 0 and below 1"),
+        ({"method": "global", "density": "paper"}, "A global search takes the densities conditional and guided"),
+        ({"frames": 5, "between": 3}, "Either --frames or --between"),
+        ({"timing": "1,-2"}, "--timing is even, length, or one positive number"),
+        ({"budget": "soon"}, "--budget takes a number of network evaluations, or of seconds"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_in_one_sentence(changes: dict, message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        InterpolateSettings(images=("a.png", "b.png"), **changes)
+    assert message in str(refused.value)

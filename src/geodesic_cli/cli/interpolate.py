@@ -25,7 +25,7 @@ from geodesic_cli.cli.options import (
     Variant,
     option,
 )
-from geodesic_cli.settings import METHODS, PACINGS, PATH_SOLVERS, InterpolateSettings
+from geodesic_cli.settings import METHODS, MODEL_DENSITIES, PACINGS, PATH_SOLVERS, TEXT_INVERSIONS, InterpolateSettings
 
 if TYPE_CHECKING:
     from geodesic_cli.tasks.interpolate import Interpolation
@@ -38,6 +38,9 @@ def interpolate(
         list[str], typer.Argument(help="Two or more images, or one film, GIF or folder.", metavar="A B...")
     ],
     prompt: Prompt = None,
+    invert_text: Annotated[
+        str, option(help=f"Fit each image's text embedding to it: {', '.join(TEXT_INVERSIONS)}.")
+    ] = DEFAULT["invert_text"],
     frames: Annotated[
         int | None, option(help="Exact number of frames, the images included. Default: 16 steps from image to image.")
     ] = DEFAULT["frames"],
@@ -87,7 +90,22 @@ def interpolate(
     steps: Annotated[int, option(help="Network evaluations from an image to tau, and from there back.")] = DEFAULT[
         "steps"
     ],
-    guidance: Annotated[float, option(help="Classifier-free guidance; 1 is none.")] = DEFAULT["guidance"],
+    density: Annotated[
+        str | None,
+        option(
+            help=f"Whose geodesic: one of {', '.join(MODEL_DENSITIES)}. Default: conditional; guided with --guidance."
+        ),
+    ] = DEFAULT["density"],
+    guidance: Annotated[float, option(help="Of the densities guided and negative; 1 is none.")] = DEFAULT["guidance"],
+    negative_prompt: Annotated[
+        str | None, option(help="Of the densities negative and paper. Default: the defects of a bad morph.")
+    ] = DEFAULT["negative_prompt"],
+    noise_bank: Annotated[
+        int, option(help="Noise levels to average the score over; 1 is none, and each costs as much as the score.")
+    ] = DEFAULT["noise_bank"],
+    noise_band: Annotated[float, option(help="Half-width of that band of noise levels about tau.")] = DEFAULT[
+        "noise_band"
+    ],
     tol: Annotated[float, option(help="Relative residual at which the path is solved.")] = DEFAULT["tol"],
     max_steps: Annotated[int, option(help="Most steps of the solver.")] = DEFAULT["max_steps"],
     device: Device = DEFAULT["device"],
@@ -133,6 +151,7 @@ def interpolate(
     settings = InterpolateSettings(
         images=tuple(images),
         prompt=tuple(prompt or ()),
+        invert_text=invert_text,
         method=method,
         compare=compare,
         frames=frames,  # type: ignore[arg-type]
@@ -153,7 +172,11 @@ def interpolate(
         lora=tuple(lora or ()),
         size=size,
         steps=steps,
+        density=density,  # type: ignore[arg-type]
         guidance=guidance,
+        negative_prompt=negative_prompt,
+        noise_bank=noise_bank,
+        noise_band=noise_band,
         tol=tol,
         max_steps=max_steps,
         device=device,

@@ -10,6 +10,8 @@ METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even")
 LOCAL_TAU, GLOBAL_TAU, GLOBAL_ALPHA = 0.4, 0.1, 0.02
 PATH_SOLVERS = ("surrogate", "relaxation")
+MODEL_DENSITIES = ("conditional", "unconditional", "guided", "negative", "paper")
+TEXT_INVERSIONS = ("none", "quick", "published")
 STEPS = 16
 """Steps from one keyframe to the next where neither the frames nor those between are given."""
 
@@ -21,6 +23,8 @@ class InterpolateSettings:
     Attributes:
         images: two or more image files in their order, or one folder, film or GIF whose frames are the keyframes.
         prompt: no prompt, one for all images, or one for each.
+        invert_text: textual inversion of each image's embedding from its prompt: `none`, `quick`, or `published` (500
+            steps). Kept by the content of image, prompt and model.
         method: `geodesic`, or `slerp` or `lerp` in the same latent space, with the same inversion and decoder; or
             `global`, a search over samples of the model for the path on which things move, at low noise.
         compare: draw all three methods on the contact sheet and in the plot.
@@ -45,7 +49,14 @@ class InterpolateSettings:
         size: `N` or `WIDTHxHEIGHT` in pixels, or `same` for that of the images; None is the model's own size. What is
             no multiple of the model's step is padded, and the frames are cropped again.
         steps: network evaluations to carry an image up to tau, and about as many to come back.
-        guidance: classifier-free scale of the density and of the decoder; 1 is the plain conditional density.
+        density: whose geodesic it is, see `diffusion.densities`: `conditional` p(x|c), `unconditional` p(x), `guided`
+            p(x|c)^g p(x)^(1-g), which also guides the decoder, `negative` p(x|c)^(1+g) / p(x|n)^g, or `paper`, the
+            published direction p(x|c) / p(x|n) with its exponent, unless `alpha` is given; `bend` is not used there.
+            None is `conditional`, or `guided` with a guidance.
+        guidance: g of the densities `guided` and `negative`; 1 is none for the first.
+        negative_prompt: n of the densities `negative` and `paper`; None describes the defects of a bad morph.
+        noise_bank: noise levels in a band about tau over which the score is averaged, with noise drawn once; 1 is none.
+        noise_band: half-width of the band, a fraction of the schedule.
         tol: relative residual of the geodesic equation at which the path counts as solved.
         max_steps: most steps of the solver; each costs 4 score evaluations (with `relaxation` one a node).
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
@@ -61,6 +72,7 @@ class InterpolateSettings:
 
     images: tuple[str, ...]
     prompt: tuple[str, ...] = ()
+    invert_text: str = "none"
     method: str = "geodesic"
     compare: bool = False
     frames: int = None  # type: ignore[assignment]  # filled in below
@@ -81,7 +93,11 @@ class InterpolateSettings:
     lora: tuple[str, ...] = ()
     size: str | None = None
     steps: int = 12
+    density: str = None  # type: ignore[assignment]  # filled in below
     guidance: float = 1.0
+    negative_prompt: str | None = None
+    noise_bank: int = 1
+    noise_band: float = 0.1
     tol: float = 0.03
     max_steps: int = 40
     device: str = "auto"
@@ -103,6 +119,7 @@ class InterpolateSettings:
                 f"got {len(self.prompt)}.",
                 "Pass --prompt once for all images, or once for each, in their order.",
             )
+        one_of("invert-text", self.invert_text, TEXT_INVERSIONS)
         one_of("method", self.method, METHODS)
         searched = self.method == "global"
         # What a run used is what its manifest shows, so the defaults that depend on the method are filled in here.
@@ -110,6 +127,9 @@ class InterpolateSettings:
             object.__setattr__(self, "tau", GLOBAL_TAU if searched else LOCAL_TAU)
         if self.frames is None and self.between is None and len(self.images) > 1:
             object.__setattr__(self, "frames", STEPS * len(self.images) + (0 if self.loop else 1 - STEPS))
+        if self.density is None:
+            object.__setattr__(self, "density", "conditional" if self.guidance == 1 else "guided")
+        self._check_density()
         if searched and self.alpha is None:
             object.__setattr__(self, "alpha", GLOBAL_ALPHA)
         at_least("pool-size", self.pool_size, 3, "96 is a good start.")
@@ -136,6 +156,38 @@ class InterpolateSettings:
         seed_in_range(self.seed)
         if self.resume and self.out is None:
             raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
+
+    @property
+    def transport_guidance(self) -> float:
+        """The classifier-free scale with which images are carried to tau and back."""
+        return self.guidance if self.density == "guided" else 1.0
+
+    def _check_density(self) -> None:
+        one_of("density", self.density, MODEL_DENSITIES)
+        if self.guidance != 1 and self.density not in ("guided", "negative"):
+            raise InputError(
+                f"The density {self.density} has no guidance; got --guidance {self.guidance:g}.",
+                "Pass --density guided or negative, or leave out --guidance.",
+            )
+        if self.negative_prompt is not None and self.density not in ("negative", "paper"):
+            raise InputError(
+                f"The density {self.density} has no negative prompt; got {self.negative_prompt!r}.",
+                "Pass --density negative, or leave out --negative-prompt.",
+            )
+        at_least("noise-bank", self.noise_bank, 1, "1 is no averaging; 4 is a good start.")
+        between("noise-band", self.noise_band, 0, 0.5, "0.1 is the published one.")
+        if self.noise_bank > 1 and not self.noise_band < min(self.tau, 1 - self.tau):
+            raise InputError(
+                f"The noise levels of a bank lie above 0 and below 1; tau {self.tau:g} and --noise-band "
+                f"{self.noise_band:g} leave that.",
+                f"Pass --noise-band below {min(self.tau, 1 - self.tau):g}.",
+            )
+        if self.method == "global" and (self.noise_bank > 1 or self.density not in ("conditional", "guided")):
+            raise InputError(
+                "A global search takes the densities conditional and guided without a noise bank; got "
+                f"--density {self.density} --noise-bank {self.noise_bank}.",
+                "Pass --method geodesic for the others.",
+            )
 
 
 def parse_budget(text: str) -> tuple[int | None, float | None]:

@@ -98,7 +98,7 @@ class Drawer:
         names = [f"frames/{number + k:05d}.png" for k in range(len(u))]
         if main and self.directory is not None and all(self.directory.has(name) for name in names):
             return [media.read_image(self.directory.folder / name) for name in names]
-        clean_ones = clean(self.model, ends, path, u, s.steps, s.guidance)
+        clean_ones = clean(self.model, ends, path, u, s.steps, s.transport_guidance)
         pictures = self.canvas.crop(self.model.decode(clean_ones, ends.shape)).cpu()
         if main and self.directory is not None:
             for name, picture, position in zip(names, pictures, u.tolist(), strict=True):
@@ -114,7 +114,7 @@ class Drawer:
         if self.directory is not None and self.directory.has(name):
             return self.directory.read_tensors(name)[0]["u"]
         self.observer.stage(f"Pacing {method}", evaluations_to_pace(frames, s.steps))
-        u = even_positions(self.model, leg.ends, leg.paths[method], frames, s.steps, s.guidance)
+        u = even_positions(self.model, leg.ends, leg.paths[method], frames, s.steps, s.transport_guidance)
         self.observer.advance(evaluations_to_pace(frames, s.steps))
         if self.directory is not None:
             self.directory.write_tensors(name, {"u": u})

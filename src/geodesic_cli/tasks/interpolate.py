@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from geodesic_cli import media
-from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.diffusion.textual_inversion import PUBLISHED, QUICK
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import STEPS, InterpolateSettings, from_options, parse_timing
 from geodesic_cli.tasks.canvas import Canvas, fit
@@ -29,10 +30,13 @@ from geodesic_cli.tasks.paths import Path, PathReport, joined
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import MANIFEST, RunDirectory, first_free
 from geodesic_cli.tasks.search import Found
+from geodesic_cli.tasks.text import inverted_conditioning, text_folder
 from geodesic_cli.tasks.timing import frame_numbers
 
 FAITHFUL = 20.0
 """dB. An image that comes back from the autoencoder worse than this is not one that the model can draw."""
+DESCENTS = {"quick": QUICK, "published": PUBLISHED}
+"""How text is inverted, by the names of `settings.TEXT_INVERSIONS`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,8 +197,8 @@ class _Work:
 
     @property
     def branches(self) -> int:
-        """Network evaluations for one of a score: guidance calls the network with and without the prompt."""
-        return 2 if self.settings.guidance != 1 else 1
+        """Network evaluations for one step of the transport: guidance calls the network with and without the prompt."""
+        return 2 if self.settings.transport_guidance != 1 else 1
 
     def run(self, model: LatentDiffusion, images: Tensor, canvas: Canvas, names: tuple[str, ...]) -> Interpolation:
         began = time.monotonic()
@@ -214,15 +218,16 @@ class _Work:
         decoded = sum(one.decoded for one in drawn.values()) * self.branches
         paced = sum(one.paced for one in drawn.values()) * self.branches
         spent = sum(leg.evaluations for leg in legs) + self.branches * s.steps * len(images)
+        text = 0 if s.invert_text == "none" else len(images) * DESCENTS[s.invert_text].evaluations
         metrics = result.metrics | {
-            "evaluations": {"path": spent, "pacing": paced, "frames": decoded},
+            "evaluations": {"path": spent, "pacing": paced, "frames": decoded} | ({"text": text} if text else {}),
             "seconds": round(time.monotonic() - began, 3),
         }
         result = replace(result, metrics=metrics)
         if self.directory is None:
             return result
         drawer.write(legs, result.legs, keyframes, reports, {name: drawn[name] for name in wanted})
-        self.directory.finish(result.status, metrics, evaluations=spent + paced + decoded)
+        self.directory.finish(result.status, metrics, evaluations=spent + paced + decoded + text)
         return replace(result, folder=self.directory.folder)
 
     def _result(
@@ -290,7 +295,7 @@ class _Work:
     def _keyframes(self, model: LatentDiffusion, images: Tensor) -> Keyframes:
         """The images at noise level tau, from the checkpoint where there is one for these very images."""
         s = self.settings
-        conditions = conditions_for(model, s.prompt, len(images))
+        conditions = self._conditions(model, images)
         about: dict[str, str] = {}
         if self.directory is not None:
             digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
@@ -311,12 +316,27 @@ class _Work:
                 return Keyframes(z, x, shape, conditions, s.tau, tuple(json.loads(saved["psnr"])))
         spent = self.branches * s.steps * len(images)
         self.observer.stage("Encoding", spent)
-        made = embed_all(model, images, conditions, s.tau, s.steps, s.guidance)
+        made = embed_all(model, images, conditions, s.tau, s.steps, s.transport_guidance)
         self.observer.advance(spent)
         if self.directory is not None:
             about["psnr"] = json.dumps(list(made.psnr))
             self.directory.write_tensors("checkpoint/ends.safetensors", {"z": made.z, "x": made.x}, about)
         return made
+
+    def _conditions(self, model: LatentDiffusion, images: Tensor) -> tuple[Embedding, ...]:
+        """The embedding of each image's prompt, fitted to the image where that is asked for."""
+        s = self.settings
+        if s.invert_text == "none":
+            return conditions_for(model, s.prompt, len(images))
+        return inverted_conditioning(
+            model,
+            images,
+            s.prompt,
+            descent=DESCENTS[s.invert_text],
+            seed=s.seed,
+            folder=text_folder(),
+            observer=self.observer,
+        )
 
     def _warn_if_unfaithful(self, model: LatentDiffusion, keyframes: Keyframes, names: tuple[str, ...]) -> None:
         other = " Pass a model of such pictures, for photographs --model sd15." if model.name == "clevr-mini" else ""

@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+import torch
+
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.densities import CombinedScore, alpha_of_paper, density_score
+from geodesic_cli.diffusion.noise_bank import NoiseBank
 from geodesic_cli.geometry import Step
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.tasks.checkpoint import pack, unpack
@@ -60,11 +64,6 @@ class LegSolver:
     legs: int
     methods: tuple[str, ...]
 
-    @property
-    def branches(self) -> int:
-        """Network evaluations for one of a score: guidance calls the network with and without the prompt."""
-        return 2 if self.settings.guidance != 1 else 1
-
     def name(self, leg: int, name: str) -> str:
         """The name of a checkpoint of a leg."""
         return f"checkpoint/{name}" if self.legs == 1 else f"checkpoint/leg-{leg:04d}-{name}"
@@ -75,15 +74,33 @@ class LegSolver:
 
     def problems(self, ends: Sequence[Ends]) -> list[Problem]:
         """The problem of every leg, all with one alpha: with a bend, the median of what it means on each leg."""
-        s = self.settings
+        s, alpha = self.settings, self.settings.alpha
+        if alpha is None and s.density == "paper":
+            alpha = alpha_of_paper(s.tau, self.model.predict.schedule)
         made = [
             Problem.between(
-                self.model, pair, bend=s.bend, alpha=s.alpha, nodes=s.nodes, guidance=s.guidance, seed=s.seed
+                self.model, pair, bend=s.bend, alpha=alpha, nodes=s.nodes, seed=s.seed, score=self._score(pair)
             )
             for pair in ends
         ]
         alphas = [problem.metric.alpha for problem in made if problem.metric.alpha > 0]
-        return made if s.alpha is not None or not alphas else [problem.at(median(alphas)) for problem in made]
+        return made if alpha is not None or not alphas else [problem.at(median(alphas)) for problem in made]
+
+    def _score(self, ends: Ends) -> CombinedScore:
+        s, bank = self.settings, None
+        if s.noise_bank > 1:
+            generator = torch.Generator().manual_seed(s.seed)
+            bank = NoiseBank.draw(s.tau, s.noise_band, s.noise_bank, ends.x.shape[1], generator)
+        return density_score(
+            self.model,
+            ends.shape,
+            ends.tau,
+            ends.conditioning,
+            density=s.density,
+            guidance=s.guidance,
+            negative_prompt=s.negative_prompt,
+            noise_bank=bank,
+        )
 
     def solve(self, number: int, problem: Problem) -> Leg:
         """The paths of one leg by all methods."""
@@ -102,7 +119,8 @@ class LegSolver:
             made["global"] = found.path
         points = self.settings.nodes + MEASURED * len(made)
         points += sum(one.solution.score_calls for one in made.values() if one.solution)
-        spent = self.branches * points + (found.evaluations if found else 0)
+        assert isinstance(problem.score, CombinedScore)
+        spent = problem.score.evaluations * points + (found.evaluations if found else 0)
         reports = {name: problem.measure(made[name]) for name in self.methods}
         return Leg(ends, made, reports, tuple(history), found, spent)
 

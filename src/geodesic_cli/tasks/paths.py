@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from geodesic_cli.diffusion import DiffusionScore, LatentDiffusion
+from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.geometry import (
     Curve,
     CurveReport,
@@ -21,6 +21,7 @@ from geodesic_cli.geometry import (
     PathSolver,
     RadialProfile,
     Relaxation,
+    Score,
     Seen,
     Solution,
     Sphere,
@@ -120,7 +121,7 @@ class Problem:
     """
 
     ends: Ends
-    score: DiffusionScore
+    score: Score
     metric: DensityMetric
     guess: Curve
     bend: float
@@ -135,15 +136,19 @@ class Problem:
         bend: float,
         alpha: float | None,
         nodes: int,
-        guidance: float,
+        guidance: float = 1.0,
         seed: int,
+        score: Score | None = None,
     ) -> "Problem":
-        """Set it up; costs one evaluation a node, which turns ``bend`` into alpha (or ``alpha`` into bend)."""
+        """Set it up; costs one evaluation a node, which turns ``bend`` into alpha (or ``alpha`` into bend).
+
+        The score is the model's own with the guidance, unless another one is given.
+        """
         profile = ends.profile
         space = Sphere(profile.radius)
         y = profile.lower(ends.x, torch.tensor([0.0, 1.0], dtype=ends.x.dtype, device=ends.x.device))
         straight = Curve.straight(y[0], y[1], nodes, space)
-        score = model.score(ends.shape, ends.tau, ends.conditioning, guidance)
+        score = score or model.score(ends.shape, ends.tau, ends.conditioning, guidance)
         lowered = profile.score(score)
         scores = lowered(straight.x, straight.u)
         per_alpha = bending(lowered, straight, scores)
