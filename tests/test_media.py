@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin
 
 from geodesic_cli import media
 from geodesic_cli.errors import InputError, OutputError
+from geodesic_cli.media import films
 
 
 def gradient(height=16, width=24):
@@ -421,7 +422,7 @@ def test_films_look_like_their_frames_and_small_ones_are_enlarged_by_a_whole_fac
 def test_an_mp4_is_h264_in_even_sizes_with_its_index_in_front(tmp_path):
     encoder = media.write_mp4(clip(2, 257, 259), tmp_path / "a.mp4", 23.976)
     frames, stream = mp4_frames(tmp_path / "a.mp4")
-    assert encoder == ("libx264" if media._can_encode("libx264") else encoder)
+    assert encoder == ("libx264" if films._can_encode("libx264") else encoder)
     assert frames.shape[-2:] == (258, 260)
     assert stream.codec_context.pix_fmt == "yuv420p" and float(stream.average_rate) == pytest.approx(23.976, abs=1e-3)
     data = (tmp_path / "a.mp4").read_bytes()
@@ -429,7 +430,7 @@ def test_an_mp4_is_h264_in_even_sizes_with_its_index_in_front(tmp_path):
 
 
 def test_without_h264_an_mp4_falls_back_to_mpeg4(tmp_path, monkeypatch):
-    monkeypatch.setattr(media, "_can_encode", lambda name: name == "mpeg4")
+    monkeypatch.setattr(films, "_can_encode", lambda name: name == "mpeg4")
     assert media.write_mp4(clip(4, 64, 64), tmp_path / "a.mp4", 25) == "mpeg4"
     frames, _ = mp4_frames(tmp_path / "a.mp4")
     large = clip(4, 64, 64).repeat_interleave(4, -1).repeat_interleave(4, -2)
@@ -437,7 +438,7 @@ def test_without_h264_an_mp4_falls_back_to_mpeg4(tmp_path, monkeypatch):
 
 
 def test_an_encoder_that_does_not_exist_cannot_encode():
-    assert not media._can_encode("no_such_encoder")
+    assert not films._can_encode("no_such_encoder")
 
 
 @pytest.mark.parametrize(("fps", "durations"), [(10, [100] * 5), (30, [30, 40, 30, 30, 40]), (1000, [20] * 5)])

@@ -1,0 +1,33 @@
+"""Images, films and sequences at the border of the program: files on one side, tensors in [0, 1] on the other.
+
+`images` and `sizes` are about one image, `sheets` and `films` write many, `sequences` reads many (with `clips` for
+films and `animations` for GIFs), and `files` is how anything is written: whole or not at all.
+"""
+
+from geodesic_cli.media.files import cannot_write, replacing
+from geodesic_cli.media.films import write_gif, write_mp4
+from geodesic_cli.media.images import psnr, read_image, read_metadata, write_png
+from geodesic_cli.media.sequences import Clip, Frame, natural_key, parse_position, read_sequence, stream_sequence
+from geodesic_cli.media.sheets import sheet
+from geodesic_cli.media.sizes import parse_size, resize, same_size
+
+__all__ = [
+    "Clip",
+    "Frame",
+    "cannot_write",
+    "natural_key",
+    "parse_position",
+    "parse_size",
+    "psnr",
+    "read_image",
+    "read_metadata",
+    "read_sequence",
+    "replacing",
+    "resize",
+    "same_size",
+    "sheet",
+    "stream_sequence",
+    "write_gif",
+    "write_mp4",
+    "write_png",
+]

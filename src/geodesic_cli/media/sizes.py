@@ -1,0 +1,67 @@
+"""Sizes of images: what may be asked for, and how an image comes to have it."""
+
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from geodesic_cli.errors import InputError
+
+SMALLEST = 8  # pixels on a side: the factor by which an image codec shrinks
+LARGEST = 32_768
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(height, width) of "768", a square, or "512x768", WIDTHxHEIGHT as in ffmpeg and ImageMagick."""
+    match = re.fullmatch(r"\s*([0-9]{1,5})(?:\s*[xX×]\s*([0-9]{1,5}))?\s*", text)
+    if match is None:
+        raise InputError(f"A size is a number of pixels or WIDTHxHEIGHT, not {text!r}.", "Pass --size 512 or 768x512.")
+    width = int(match[1])
+    height = int(match[2] or width)
+    if min(height, width) < SMALLEST or max(height, width) > LARGEST:
+        raise InputError(
+            f"A size must be between {SMALLEST} and {LARGEST} pixels on a side, not {width}x{height}.",
+            "Pass --size 512 or 768x512.",
+        )
+    return height, width
+
+
+def resize(image: Tensor, height: int, width: int) -> Tensor:
+    """The largest centred part of the right shape, scaled by Lanczos with antialiasing.
+
+    An image that has the size already is returned as it is.
+    """
+    h, w = image.shape[-2:]
+    if (h, w) == (height, width):
+        return image
+    scale = max(height / h, width / w)
+    part_h, part_w = min(h, height / scale), min(w, width / scale)
+    left, top = (w - part_w) / 2, (h - part_h) / 2
+    box = (left, top, min(w, left + part_w), min(h, top + part_h))
+    # Pillow resamples the fractional box of one float channel, hence neither a whole-pixel crop nor eight bits.
+    channels = [
+        np.asarray(Image.fromarray(channel).resize((width, height), Image.Resampling.LANCZOS, box))
+        for channel in image.detach().cpu().float().numpy()
+    ]
+    return torch.from_numpy(np.stack(channels)).clamp(0, 1).to(image)
+
+
+def same_size(images: Sequence[Tensor], names: Sequence[str], suggest: str) -> None:
+    """Refuse images of different sizes, naming the first two that differ and the ``--size`` to ``suggest``."""
+    sizes = [f"{image.shape[-1]}x{image.shape[-2]}" for image in images]
+    for size, name in zip(sizes, names, strict=True):
+        if size != sizes[0]:
+            raise InputError(
+                f"Images must share one size: {names[0]} is {sizes[0]}, {name} is {size}.",
+                f"Pass --size {suggest}, and their middles are used.",
+            )
+
+
+def enlarge(frames: Tensor, shortest: int) -> Tensor:
+    """Frames whose short side has at least `shortest` pixels, each pixel repeated a whole number of times."""
+    factor = math.ceil(shortest / min(frames.shape[-2:]))
+    return frames.repeat_interleave(factor, -2).repeat_interleave(factor, -1) if factor > 1 else frames
