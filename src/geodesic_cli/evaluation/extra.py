@@ -1,0 +1,64 @@
+"""Packages and weights that only some measures need: imported where they are used, with a sentence where they fail."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+
+from geodesic_cli.errors import InputError, ModelError
+
+
+@contextmanager
+def needed(package: str, extra: str) -> Iterator[None]:
+    """Around the import of a package of an extra: what is wrong with it, and how to get it.
+
+    Raises:
+        InputError: it is not installed, or it does not fit the rest of the installation.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(
+            f"This measure needs the package {package}, which is not installed ({error}).",
+            f"Install the extra: pip install 'geodesic-cli[{extra}]'.",
+        ) from error
+    except RuntimeError as error:  # torchvision built for another kind of torch
+        raise InputError(
+            f"This measure needs the package {package}, which does not work here ({str(error).splitlines()[0]}).",
+            f"Torch {torch.__version__} needs a {package} of the same build; install both from the same place.",
+        ) from error
+
+
+def weights_of(what: str, url: str, folder: str | None, recipe: str) -> dict[str, Any]:
+    """The state of a trained network, read from a folder, or from torch's cache and fetched into it if need be.
+
+    Args:
+        what: the measure that needs it.
+        url: where the package that defines the network says its weights are.
+        folder: where the file lies; None is torch's cache, below TORCH_HOME.
+        recipe: Python that fetches the file into torch's cache.
+
+    Raises:
+        ModelError: the file is not there and cannot be fetched, or is damaged.
+    """
+    name = url.rpartition("/")[2]
+    cache = Path(torch.hub.get_dir(), "checkpoints")
+    place = cache if folder is None else Path(folder)
+    hint = f'Where there is a network, python -c "{recipe}" fetches it into {cache}; copy it from there to {place}.'
+    if folder is not None and not (place / name).is_file():
+        raise ModelError(f"{what} needs the file {name}, and there is none in {place}.", hint)
+    try:
+        state = torch.hub.load_state_dict_from_url(
+            url, str(place), map_location="cpu", progress=False, weights_only=True
+        )
+    except (URLError, OSError) as error:
+        raise ModelError(
+            f"{what} needs the file {name}, which is not in {place} and cannot be fetched ({error}).", hint
+        ) from error
+    except Exception as error:  # each way of being damaged has its own exception
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{place / name} is damaged ({first}).", "Delete it and fetch it again.") from error
+    return dict(state)
