@@ -1,0 +1,46 @@
+"""The stereographic chart of a sphere, its metric and its frames.
+
+The chart of the sphere of radius r about 0 looks from the pole r e_n; with x = (x', x_n) and z in R^{n-1},
+
+    Pi(x) = x' / (r - x_n),      x' = 2 r z / (|z|² + 1),      x_n = r (|z|² - 1) / (|z|² + 1).
+
+It is conformal: in these coordinates the metric of the sphere is G = 4 r² / (|z|² + 1)² I. (Hahm et al., ICML 2024,
+print a G that belongs to this chart for r = 1 only.) The differential of the inverse chart is 2 r / (|z|² + 1) times
+the first n - 1 columns of the reflection H = I - 2 u uᵀ, u ~ x / r - e_n, which exchanges x / r and e_n. So these are an
+orthonormal frame of the tangent space at x, the same at all points up to the curvature of the sphere: a metric on the
+tangent space, written in this frame, can be averaged over points.
+"""
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.geometry import linalg
+
+
+def to_chart(x: Tensor, radius: float) -> Tensor:
+    """Points (m, n) of the sphere to coordinates (m, n - 1); the pole itself has none."""
+    return x[:, :-1] / (radius - x[:, -1:])
+
+
+def from_chart(z: Tensor, radius: float) -> Tensor:
+    """Coordinates (m, n - 1) to points (m, n) of the sphere."""
+    square = linalg.dot(z, z)
+    return radius * torch.cat([2 * z, square - 1], 1) / (square + 1)
+
+
+def metric(z: Tensor, radius: float) -> Tensor:
+    """The factor g of the metric g I at coordinates (m, n - 1), (m,)."""
+    return (4 * radius**2 / (linalg.dot(z, z) + 1) ** 2).squeeze(1)
+
+
+def reflect(x: Tensor, v: Tensor) -> Tensor:
+    """H v for the reflection that exchanges x / |x| and e_n: (n,) and rows (m, n) -> (m, n)."""
+    u = linalg.unit(x[None])
+    u = torch.cat([u[:, :-1], u[:, -1:] - 1], 1)
+    u = linalg.unit(u)
+    return v - 2 * linalg.dot(v, u) * u
+
+
+def frame(x: Tensor, coordinates: Tensor) -> Tensor:
+    """Tangent vectors (m, n) at x (n,) from coordinates (m, n - 1) in the orthonormal frame of the chart."""
+    return reflect(x, torch.nn.functional.pad(coordinates, (0, 1)))
