@@ -1,4 +1,4 @@
-"""Smooth random bumps of a curve with its ends fixed.
+"""Rougher and smoother curves with the same ends: random bumps, and moving means.
 
 A curve that starts on an axis of symmetry of the density is stationary across that axis, so a solver cannot leave it
 even where it is a ridge of the length. A bump of a thousandth of the length is enough to break the tie; a larger one
@@ -6,12 +6,18 @@ makes the perturbed paths that a geodesic is compared with. The bump is
 
     sum_k sin(k pi u) w_k,   k = 1 .. waves,
 
-with independent Gaussian directions w_k, scaled to a given root mean square over the path.
+with independent Gaussian directions w_k, scaled to a given root mean square over the path. With as many waves as the
+curve has inner nodes it is white noise, independent from node to node.
+
+The opposite of a bump is a moving mean over the nodes with Gaussian weights of a given width, continued beyond each end
+by its own mirror image through that end, 2 x[0] - x[k], so that the ends stay and a straight line stays straight. A
+curve with curvature kappa moves by (width step)² kappa / 2, towards the inside of its bends.
 """
 
 import math
 
 import torch
+from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import linalg
@@ -41,3 +47,36 @@ def perturb(curve: Curve, amplitude: float, generator: torch.Generator, waves: i
         return curve
     moved = curve.space.project(x + (amplitude * float(curve.length) / size) * bump)
     return Curve(torch.cat([x[:1], moved[1:-1], x[-1:]]), curve.space)
+
+
+def smooth(curve: Curve, width: float) -> Curve:
+    """The curve with a moving mean taken over its nodes, its ends kept bit for bit.
+
+    Args:
+        curve: k nodes.
+        width: standard deviation of the Gaussian weights, in nodes, >= 0.
+
+    Raises:
+        GeometryError: a negative width.
+    """
+    moved = curve.space.project(moving_mean(curve.x, width))
+    return curve if width == 0 else Curve(torch.cat([curve.x[:1], moved[1:-1], curve.x[-1:]]), curve.space)
+
+
+def moving_mean(values: Tensor, width: float) -> Tensor:
+    """The moving mean of rows (k, d) with the first and the last row fixed; the rows themselves for a width of 0."""
+    if not 0 <= width < math.inf:
+        raise GeometryError(f"A moving mean needs a width >= 0, got {width}.")
+    if width == 0:
+        return values
+    count = values.shape[0]
+    reach = min(count - 1, math.ceil(5 * width))
+    before = 2 * values[:1] - values[1 : reach + 1].flip(0)
+    after = 2 * values[-1:] - values[count - 1 - reach : -1].flip(0)
+    extended = torch.cat([before, values, after])
+    offsets = torch.arange(-reach, reach + 1, device=values.device, dtype=values.dtype)
+    weights = torch.exp(-0.5 * (offsets / width) ** 2)
+    weights = weights / weights.sum()
+    mean = sum(w * extended[j : j + count] for j, w in enumerate(weights))
+    assert isinstance(mean, Tensor)
+    return torch.cat([values[:1], mean[1:-1], values[-1:]])

@@ -1,0 +1,207 @@
+"""A sequence of points in its own order and timing: is it a geodesic, and where does it depart from one?
+
+A clip is not a curve that may be re-spaced: its frames are where they are. So its length is that of the polygon
+
+    L = sum_k w_k+½ h_k,     h_k = |x[k+1] - x[k]|,   w = p^(-alpha),
+
+and the geodesic equation is the first variation of L by x[k]. With the unit directions ahead a_k (to the next point)
+and back b_k (to the one before), both tangent to the space at x[k], and the mean step h = (h[k-1] + h[k]) / 2,
+
+    -grad L / (w h)  =  kappa_k + alpha P_v s_k,     kappa_k = (a_k + b_k) / h,     v along a_k - b_k.
+
+For even steps this is P_v g'' / |v|² to second order. Unlike central differences it is right at corners too: where the
+path turns back, x[k+1] - x[k-1] vanishes and differences see no bend at all, while kappa_k is 2 / h, its largest.
+
+A repeated point is not a step: callers drop it (`moving`).
+
+The timing tells more than the shape. At constant speed a geodesic has x'' + alpha |x'|² P_v s = 0, the part along the
+path included, so the *departure* of a point is
+
+    rho_k = | h[k] a_k + h[k-1] b_k + alpha h² P_v s_k | / typical step,
+
+0 on a geodesic walked at constant speed, 2 where it turns back, and J where one step is J times the others. A segment
+whose two ends both depart is a jump; a single point that departs is a corner.
+
+Roughness is told by the ratio of steps over two frames to steps over one, H = ½ log2 (mean |x[k+2] - x[k]|² / mean
+|x[k+1] - x[k]|²): 1 for a smooth curve, ½ for a random walk, where frames are as far apart as they can be without
+knowing of each other, and below ½ where they forget even that.
+
+Source: the test is Fig. 3 of "Probability Density Geodesics in Image Diffusion Latent Space" (Yu et al., CVPR 2025);
+the form for polygons, the departure and H are derived here.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.errors import GeometryError
+from geodesic_cli.geometry import linalg
+from geodesic_cli.geometry.metric import accumulate
+from geodesic_cli.geometry.space import Space
+
+STILL = 1e-3
+"""A step below this fraction of the median step is no step: the frame repeats the one before."""
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceReport:
+    """Measurements of a sequence of m points. Lists over the m - 2 inner points, unless said otherwise.
+
+    Args:
+        steps: distances from point to point in the space, (m - 1,).
+        curvature: kappa, (m - 2, d), in 1 / unit of x.
+        pull: P_v s, (m - 2, d), in nats per unit of x; without alpha.
+        alpha: the density exponent.
+        turn: angle between the directions of arriving and leaving in radians, 0 straight on, pi back.
+        departure: rho, in typical steps.
+        log_density: log p relative to the first point, nats, (m,).
+        log_weighted: logarithms of the lengths of the segments under the metric, weight 1 at the first point, (m - 1,).
+    """
+
+    steps: Tensor
+    curvature: Tensor
+    pull: Tensor
+    alpha: float
+    turn: Tensor
+    departure: Tensor
+    log_density: Tensor
+    log_weighted: Tensor
+    roughness: float
+
+    @property
+    def gradient(self) -> Tensor:
+        """|kappa + alpha P_v s|, the norm of the geodesic gradient, in 1 / unit of x."""
+        return linalg.norm(self.curvature + self.alpha * self.pull).squeeze(-1)
+
+    @property
+    def curvature_term(self) -> Tensor:
+        """|kappa|, in 1 / unit of x."""
+        return linalg.norm(self.curvature).squeeze(-1)
+
+    @property
+    def score_term(self) -> Tensor:
+        """|alpha P_v s|, in 1 / unit of x."""
+        return self.alpha * linalg.norm(self.pull).squeeze(-1)
+
+    @property
+    def angle(self) -> Tensor:
+        """Between the two terms in radians: pi on a geodesic; half of pi where one of them vanishes."""
+        return torch.acos(-self.alignment)
+
+    @property
+    def alignment(self) -> Tensor:
+        """The cosine between kappa and -P_v s: 1 on a geodesic of any alpha > 0; 0 where one of them vanishes."""
+        return alignment(self.curvature, self.pull)
+
+    @property
+    def length(self) -> float:
+        """The Euclidean length of the polygon."""
+        return float(self.steps.sum())
+
+    @property
+    def log_length(self) -> float:
+        """The logarithm of the length under the metric, weight 1 at the first point."""
+        return float(torch.logsumexp(self.log_weighted, dim=0))
+
+    @property
+    def mean_gradient(self) -> float:
+        """The mean norm of the geodesic gradient over the inner points."""
+        return float(self.gradient.mean())
+
+
+def moving(x: Tensor, space: Space) -> Tensor:
+    """Indices of the points (m, d) that are not repetitions of the one kept before them; the first always is kept.
+
+    A repetition is nearer than STILL times the median of the steps that are not zero.
+    """
+    steps = space.distance(x[:-1], x[1:])
+    walked = steps[steps > 0]
+    if not len(walked):
+        return torch.zeros(1, dtype=torch.long)
+    least = STILL * float(walked.median())
+    kept = [0]
+    for k in range(1, len(x)):
+        if float(space.distance(x[kept[-1]][None], x[k][None])) > least:
+            kept.append(k)
+    return torch.tensor(kept)
+
+
+def measure_sequence(
+    x: Tensor, scores: Tensor, alpha: float, space: Space, middle_scores: Tensor | None = None
+) -> SequenceReport:
+    """Measure a sequence under the metric p^(-alpha) |dx|.
+
+    Args:
+        x: (m, d), m >= 3, in the space, no two neighbours equal.
+        scores: at the points, (m, d).
+        alpha: the density exponent, >= 0.
+        space: where the points live.
+        middle_scores: at the `middles` of the segments, (m - 1, d). With them log p is Simpson's rule, without the
+            trapezoid's, which sees nothing of what lies between two frames far apart.
+
+    Raises:
+        GeometryError: shapes that do not fit, fewer than three points, or two neighbours that are equal.
+    """
+    if x.ndim != 2 or x.shape[0] < 3 or scores.shape != x.shape:
+        raise GeometryError(
+            f"A sequence needs at least three points (m, d) with a score each, "
+            f"got {tuple(x.shape)} and {tuple(scores.shape)}."
+        )
+    steps = space.distance(x[:-1], x[1:])
+    if not bool((steps > 0).all()):
+        raise GeometryError("Neighbouring points of a sequence must differ.", "Drop the repetitions first.")
+    inner = x[1:-1]
+    ahead = linalg.unit(space.tangent(inner, x[2:] - inner))
+    back = linalg.unit(space.tangent(inner, x[:-2] - inner))
+    before, after = steps[:-1, None], steps[1:, None]
+    mean = (before + after) / 2
+    curvature = (ahead + back) / mean
+    pull = linalg.reject(space.tangent(inner, scores[1:-1]), along=ahead - back)
+    jolt = after * ahead + before * back + alpha * mean**2 * pull
+    changes = log_density_changes(x, scores, space, middle_scores)
+    density = accumulate(changes[:, 1])
+    at_start, at_middle = -alpha * density[:-1], -alpha * (density[:-1] + changes[:, 0])
+    ends = torch.logaddexp(at_start, -alpha * density[1:])
+    weighted = steps.log() + torch.logaddexp(ends, at_middle + math.log(4)) - math.log(6)
+    return SequenceReport(
+        steps=steps,
+        curvature=curvature,
+        pull=pull,
+        alpha=alpha,
+        turn=linalg.angle(ahead, -back).squeeze(-1),
+        departure=linalg.norm(jolt).squeeze(-1) / steps.median(),
+        log_density=density,
+        log_weighted=weighted,
+        roughness=roughness(x),
+    )
+
+
+def middles(x: Tensor, space: Space) -> Tensor:
+    """The points half way along the straight segments between neighbours, (m, d) -> (m - 1, d)."""
+    return space.project((x[:-1] + x[1:]) / 2)
+
+
+def log_density_changes(x: Tensor, scores: Tensor, space: Space, middle_scores: Tensor | None = None) -> Tensor:
+    """The change of log p from each point to the middle of its segment and to its end, nats, (m - 1, 2).
+
+    Without scores in the middles, s is taken as linear in between. With them it is the parabola through the three.
+    """
+    step = space.tangent(middles(x, space), x[1:] - x[:-1])
+    first = linalg.dot(space.tangent(x[:-1], scores[:-1]), x[1:] - x[:-1]).squeeze(-1)
+    last = linalg.dot(space.tangent(x[1:], scores[1:]), x[1:] - x[:-1]).squeeze(-1)
+    middle = (first + last) / 2 if middle_scores is None else linalg.dot(middle_scores, step).squeeze(-1)
+    half = (5 * first + 8 * middle - last) / 24
+    return torch.stack([half, (first + 4 * middle + last) / 6], dim=1)
+
+
+def roughness(x: Tensor) -> float:
+    """H of the module's text for points (m, d), m >= 3; 1 where nothing moves."""
+    one, two = (float((x[k:] - x[:-k]).square().sum(-1).mean()) for k in (1, 2))
+    return 0.5 * math.log2(max(two / one, 1e-12)) if one > 0 else 1.0
+
+
+def alignment(curvature: Tensor, pull: Tensor) -> Tensor:
+    """The cosine between kappa and -P_v s, rows (n, d) -> (n,); 0 where a row is zero."""
+    return -linalg.dot(linalg.unit(curvature), linalg.unit(pull)).squeeze(-1).clamp(-1, 1)
