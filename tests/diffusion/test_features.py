@@ -2,13 +2,13 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import normal
 from networks import pixel_network, text_network
 from torch import Tensor
 
 from geodesic_cli.diffusion.features import Bottleneck, encoder_parameters, twice_differentiable
 from geodesic_cli.errors import ModelError
 from geodesic_cli.geometry import isometry
+from helpers import normal
 
 TIMES = torch.tensor([700, 850, 999])
 

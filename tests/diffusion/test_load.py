@@ -2,12 +2,16 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from diffusers.configuration_utils import FrozenDict
 
 from geodesic_cli.diffusion import ALIASES, LatentDiffusion, load
+from geodesic_cli.diffusion.parts import read_folder, require_supported
 from geodesic_cli.errors import InputError, ModelError
 
 FOLDER = Path(ALIASES["clevr-mini"])
@@ -89,29 +93,23 @@ def test_damaged_weights_are_one_sentence(copy: Path) -> None:
 def test_weights_that_are_pickles_are_not_read(copy: Path) -> None:
     weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
     weights.rename(weights.with_suffix(".bin"))
-    with pytest.raises(ModelError, match="could not be read"):
+    with pytest.raises(ModelError, match="the weights of its unet are pickles.*save_pretrained"):
         load(str(copy), device="cpu")
 
 
 @pytest.mark.parametrize(
-    ("part", "key", "value", "words"),
+    ("key", "value", "words"),
     [
-        ("unet", "addition_embed_type", "text_time", "as SDXL's does"),
-        ("unet", "in_channels", 9, "takes 9 channels"),
-        ("unet", "cross_attention_dim", 32, "reads text of width 32"),
+        ("addition_embed_type", "text_time", "wants text_time embeddings"),
+        ("in_channels", 9, "takes 9 channels"),
+        ("cross_attention_dim", 32, "reads text of width 32"),
     ],
 )
-def test_a_model_of_another_kind_is_refused_with_the_reason(model, part, key, value, words) -> None:
-    from types import SimpleNamespace
-
-    from diffusers.configuration_utils import FrozenDict
-
-    from geodesic_cli.diffusion.load import _require_supported
-
-    config = FrozenDict({**model.predict.unet.config, key: value})
-    parts = {"unet": SimpleNamespace(config=config), "vae": model.codec.vae, "text_encoder": model.prompts.text_encoder}
+def test_a_model_of_another_kind_is_refused_with_the_reason(copy: Path, key: str, value: object, words: str) -> None:
+    parts = read_folder(copy, "other", torch.float32)
+    network = SimpleNamespace(config=FrozenDict({**parts.network.config, key: value}))
     with pytest.raises(ModelError, match=words):
-        _require_supported(parts, "other")
+        require_supported(replace(parts, network=network), "other")
 
 
 def test_devices_and_dtypes_that_cannot_be_had_are_refused() -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DModel, VQModel
-from helpers import normal
 from networks import pixel_network
 
 from geodesic_cli.diffusion.load import ALIASES
 from geodesic_cli.diffusion.unconditional import kind_of, load_unconditional
 from geodesic_cli.errors import InputError, ModelError
+from helpers import normal
 
 
 def save(folder: Path, *, flat: bool = False, index: bool = True, autoencoder: str = "") -> str:

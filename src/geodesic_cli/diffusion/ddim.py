@@ -19,7 +19,7 @@ Predict = Callable[[Tensor, float], Tensor]
 
 
 def ddim(predict: Predict, x: Tensor, start: float, stop: float, schedule: Schedule, steps: int) -> Tensor:
-    """Carry latents x (n, C, H, W) from noise level ``start`` to ``stop``, either way; ``steps`` network evaluations."""
+    """Carry latents x (n, C, H, W) from noise level ``start`` to ``stop``, either way, in ``steps`` evaluations."""
     for k in range(steps):
         signal, sigma, timestep = schedule.level(start + (stop - start) * k / steps)
         to_signal, to_sigma, _ = schedule.level(stop if k + 1 == steps else start + (stop - start) * (k + 1) / steps)

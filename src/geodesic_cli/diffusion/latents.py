@@ -11,7 +11,6 @@ from torch import Tensor
 
 from geodesic_cli.errors import InputError
 
-
 TILE = 1024
 """Side of an image in pixels above which the autoencoder works in overlapping tiles of that side."""
 LOW_TILE = 512

@@ -63,9 +63,9 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_dtype(name: str, device: torch.device, family: str = "sd") -> torch.dtype:
-    """``auto`` is fp16 on CUDA, bf16 there for transformers, and fp32 elsewhere, where half precision is slow or partial.
+    """``auto`` is fp16 on CUDA and fp32 elsewhere, where half precision is slow or incomplete.
 
-    T5 and the large transformers leave the range of fp16; bf16 is what they were trained in.
+    The transformers of the families sd3 and flux get bf16 there: they and T5 leave the range of fp16.
 
     Raises:
         InputError: not one of auto, fp32, fp16, bf16.

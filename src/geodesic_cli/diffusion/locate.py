@@ -214,7 +214,7 @@ def _download(source: str, revision: str | None, variant: str | None) -> Path:
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        listed = HfApi().repo_info(source, revision=revision, timeout=PATIENCE)
+        listed = HfApi().model_info(source, revision=revision, timeout=PATIENCE)
         names = wanted([file.rfilename for file in listed.siblings or []], variant)
         return Path(snapshot_download(source, revision=listed.sha or revision, allow_patterns=names))
     except GatedRepoError as reason:

@@ -39,7 +39,8 @@ def attach(
     if rank < 1:
         raise InputError(f"An adapter needs a rank of at least 1; got {rank}.")
     names = list(targets)
-    config = LoraConfig(r=rank, lora_alpha=rank if alpha is None else alpha, target_modules=names)
+    scale: Any = rank if alpha is None else alpha  # peft says int and takes any number
+    config = LoraConfig(r=rank, lora_alpha=scale, target_modules=names)
     network.requires_grad_(False)
     try:
         network.add_adapter(config)

@@ -1,7 +1,8 @@
 """A model in one .safetensors file: the original layout of Stable Diffusion 1, 2 and XL, as sharing sites give it.
 
-The file holds weights under the names of the original code and no configuration. Which model it is shows in its names;
-the shapes are the published ones (`shapes`), and diffusers' own converters rename the weights. Two things are not in it:
+The file holds weights under the names of the original code and no configuration. Which model it is shows in its
+names; the shapes are the published ones (`shapes`), and diffusers' own converters rename the weights. Two things are
+not in it:
 
 - the tokenizer, which all of these models share. It is taken from a folder `tokenizer` beside the file, from any model
   of the kind in the local cache, or from the Hub;
@@ -158,8 +159,8 @@ def _vocabulary(path: Path, name: str) -> Path:
         except Exception as error:  # whatever a network may throw, through any HTTP library
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
     raise ModelError(
-        f"The file {name} holds no tokenizer, and CLIP's is neither in a folder `tokenizer` beside it nor in the cache, "
-        f"and the Hub cannot be asked ({reason}).",
+        f"The file {name} holds no tokenizer; CLIP's is neither in a folder `tokenizer` beside it nor in the cache, and "
+        f"the Hub cannot be asked ({reason}).",
         "Put the folder `tokenizer` of any Stable Diffusion model beside the file.",
     )
 
