@@ -1,6 +1,9 @@
 """The neighbour graph against closed forms: densities, distances, and paths that go round."""
 
 import math
+import resource
+import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -274,3 +277,24 @@ def test_the_number_of_nearest_nodes_must_be_there():
     graph = replace(flat_graph(normal(5, 2)))
     with pytest.raises(GeometryError, match="from 1 to 4"):
         graph.nearest(1.0, 0, 5)
+
+
+@pytest.mark.slow
+def test_twenty_thousand_points_of_a_latent_space_are_joined_in_bounded_memory(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    x = torch.randn(20_000, 256, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    graph = connect(lambda x, u: -x, x, torch.zeros(len(x), dtype=x.dtype), neighbours=8, levels=0)
+    joined = time.perf_counter()
+    found, route = shortest_path(graph, lambda x, u: -x, 0.02, 0, 1, tol=2.0)
+    done = time.perf_counter()
+    more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{len(graph.edges)} edges in {joined - began:.1f} s, the path in {done - joined:.1f} s and "
+            f"{found.score_calls - graph.score_calls} evaluations; {more:.2f} GB more\n"
+        )
+    assert route.connected
+    assert more < 4
