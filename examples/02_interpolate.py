@@ -11,7 +11,8 @@ import torch
 from geodesic_cli.diffusion import load
 from geodesic_cli.media import read_image, sheet, write_png
 from geodesic_cli.tasks.interpolate import interpolate
-from geodesic_cli.tasks.paths import Problem, clean, embed, positions
+from geodesic_cli.tasks.keyframes import embed
+from geodesic_cli.tasks.paths import Problem, clean, positions
 
 IMAGES = Path(__file__).parent / "images"
 

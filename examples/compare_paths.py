@@ -18,7 +18,9 @@ import torch
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.media import sheet, write_png
 from geodesic_cli.scenes import Scene, fit_all, render, sample
-from geodesic_cli.tasks.paths import Problem, clean, embed, even_positions, positions
+from geodesic_cli.tasks.keyframes import embed
+from geodesic_cli.tasks.pacing import even_positions
+from geodesic_cli.tasks.paths import Problem, clean, positions
 
 HELD_OUT = 70_001
 

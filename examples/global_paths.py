@@ -25,6 +25,8 @@ from geodesic_cli.media import read_image, sheet, write_png
 from geodesic_cli.scenes import Scene, fit_all, render
 from geodesic_cli.tasks import paths
 from geodesic_cli.tasks.global_path import global_path
+from geodesic_cli.tasks.keyframes import embed
+from geodesic_cli.tasks.pacing import even_positions
 from geodesic_cli.tasks.pool import cache_folder
 
 SLACK = 0.05
@@ -50,8 +52,8 @@ def judge(pair: tuple[Scene, Scene], frames: torch.Tensor, z: torch.Tensor) -> d
 def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.Namespace, picture: Path) -> dict:
     """One pair."""
     images, prompts = render(list(pair)), tuple(scene.caption for scene in pair)
-    usual = paths.embed(model, images, prompts, 0.4, options.steps)
-    ends = paths.embed(model, images, prompts, options.tau, options.steps)
+    usual = embed(model, images, prompts, 0.4, options.steps)
+    ends = embed(model, images, prompts, options.tau, options.steps)
     began = time.monotonic()
     found = global_path(
         model, ends, alpha=options.alpha, pool_size=options.pool_size, budget=options.budget, cache=options.cache
@@ -80,7 +82,7 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.N
     }
     pictures = []
     for name, (where, path) in rows.items():
-        u = paths.even_positions(model, where, path, options.frames, options.steps, 1.0)
+        u = even_positions(model, where, path, options.frames, options.steps, 1.0)
         z = paths.clean(model, where, path, u, options.steps, 1.0)
         frames = model.decode(z, where.shape).cpu()
         result["methods"][name] = judge(pair, frames, z)

@@ -21,6 +21,7 @@ from geodesic_cli.scenes import render
 from geodesic_cli.tasks import paths
 from geodesic_cli.tasks.global_path import global_path
 from geodesic_cli.tasks.keyframes import embed
+from geodesic_cli.tasks.pacing import even_positions
 from geodesic_cli.tasks.pool import cache_folder
 
 FAR = 0.3
@@ -47,7 +48,7 @@ def main() -> None:
                 for pair in pairs:
                     ends = embed(model, render(list(pair)), tuple(scene.caption for scene in pair), tau, 12)
                     found = global_path(model, ends, alpha=alpha, cache=cache_folder())
-                    u = paths.even_positions(model, ends, found.path, 17, 12, 1.0)
+                    u = even_positions(model, ends, found.path, 17, 12, 1.0)
                     z = paths.clean(model, ends, found.path, u, 12, 1.0)
                     rows.append(model.decode(z, ends.shape).cpu())
                     step = judge(pair, rows[-1], z)["step"]

@@ -11,7 +11,9 @@ import torch
 from geodesic_cli.diffusion import load
 from geodesic_cli.media import read_image, sheet, write_png
 from geodesic_cli.settings import InterpolateSettings
-from geodesic_cli.tasks.paths import Problem, clean, embed, even_positions, positions
+from geodesic_cli.tasks.keyframes import embed
+from geodesic_cli.tasks.pacing import even_positions
+from geodesic_cli.tasks.paths import Problem, clean, positions
 
 IMAGES = Path(__file__).parent / "images"
 FRAMES = 9

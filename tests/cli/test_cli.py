@@ -304,3 +304,15 @@ def test_the_script_is_installed_under_its_name() -> None:
     assert subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout.startswith(
         "geodesic"
     )
+
+
+def test_a_dry_run_tells_what_each_stage_costs_and_writes_nothing(files: list[str], monkeypatch) -> None:
+    monkeypatch.chdir(Path(files[0]).parent)
+    done = inside("interpolate", *files, *QUICK, "--dry-run")
+    assert done.exit_code == 0
+    assert "Solving" in done.stdout
+    assert "in all" in done.stdout
+    assert "Memory: weights" in done.stdout
+    told = json.loads(inside("interpolate", *files, *QUICK, "--dry-run", "--json").stdout)
+    assert told["evaluations"] == sum(stage["evaluations"] or 0 for stage in told["stages"])
+    assert not Path("runs").exists()

@@ -10,7 +10,9 @@ from torch import Tensor
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.scenes import Scene, Solid, fit_all, render
 from geodesic_cli.tasks.global_path import DOUBTFUL, GlobalPath, _doubtful, _polygon, global_path
-from geodesic_cli.tasks.paths import Ends, clean, embed, even_positions
+from geodesic_cli.tasks.keyframes import Ends, embed
+from geodesic_cli.tasks.pacing import even_positions
+from geodesic_cli.tasks.paths import clean
 from helpers import vector
 
 PROMPT = ("a red rubber sphere",)

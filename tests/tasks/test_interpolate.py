@@ -14,7 +14,9 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import GeodesicError, InputError, ModelError, OutputError
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.tasks.interpolate import Interpolation, free_folder, interpolate, run
-from geodesic_cli.tasks.paths import Problem, clean, embed, even_positions, positions
+from geodesic_cli.tasks.keyframes import embed
+from geodesic_cli.tasks.pacing import even_positions
+from geodesic_cli.tasks.paths import Problem, clean, positions
 from geodesic_cli.tasks.progress import Silent
 
 QUICK = {"frames": 5, "nodes": 9, "steps": 6, "tau": 0.6, "bend": 1.0, "pacing": "path"}
@@ -219,7 +221,7 @@ def test_resuming_does_not_redo_what_is_on_disk(files: tuple[str, str], tmp_path
         raise AssertionError("this was done already")
 
     monkeypatch.setattr("geodesic_cli.tasks.interpolate.embed_all", refuse)
-    monkeypatch.setattr("geodesic_cli.tasks.drawing.even_positions", refuse)
+    monkeypatch.setattr("geodesic_cli.tasks.drawing.spaced", refuse)
     monkeypatch.setattr(LatentDiffusion, "decode", refuse)
     again = run(settings(files, out, pacing="even", resume=True), Silent(), "again")
     assert again.converged
@@ -243,7 +245,7 @@ def test_another_model_is_not_mixed_into_a_run(
         weight.mul_(1.01)
     other = replace(model, predict=replace(model.predict, unet=scaled))
     assert other.fingerprint != model.fingerprint
-    monkeypatch.setattr("geodesic_cli.tasks.interpolate.open_model", lambda choice: other)
+    monkeypatch.setattr("geodesic_cli.tasks.interpolate.open_model", lambda *arguments: other)
     with pytest.raises(InputError, match="model's weights, dtype or kind of device"):
         run(settings(files, out, resume=True), Silent(), "second")
 

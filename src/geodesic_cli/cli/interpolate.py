@@ -68,9 +68,7 @@ def interpolate(
     ] = DEFAULT["compare"],
     pacing: Annotated[
         str,
-        option(
-            help=f"One of {', '.join(PACINGS)}: equal steps along the path, or equal visible steps (more evaluations)."
-        ),
+        option(help=f"One of {', '.join(PACINGS)}: equal steps along the path, or visible ones (more evaluations)."),
     ] = DEFAULT["pacing"],
     model: Model = DEFAULT["model"],
     revision: Revision = DEFAULT["revision"],
@@ -119,6 +117,9 @@ def interpolate(
     out: Out = DEFAULT["out"],
     resume: Resume = DEFAULT["resume"],
     overwrite: Overwrite = DEFAULT["overwrite"],
+    dry: Annotated[
+        bool, option("--dry-run", help="Print evaluations, time and memory of each stage, and run nothing.")
+    ] = False,
     strict: Annotated[bool, option("--strict", help="Exit with code 3 if the path did not converge.")] = False,
     as_json: Annotated[bool, option("--json", help="Print the metrics as JSON instead of a table.")] = False,
     config: Annotated[
@@ -189,9 +190,13 @@ def interpolate(
         resume=resume,
         overwrite=overwrite,
     )
-    from geodesic_cli.tasks.interpolate import free_folder, run
+    from geodesic_cli.tasks.interpolate import dry_run, free_folder, run
     from geodesic_cli.tasks.run import to_json
 
+    if dry:
+        planned = watched(lambda chosen, display, command: dry_run(chosen, display), settings)
+        typer.echo(to_json(planned.metrics).rstrip() if as_json else planned.text)
+        return
     folder = out or free_folder(settings.images)
     result = watched(run, replace(settings, out=folder), folder)
     typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result))

@@ -7,7 +7,7 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.settings.checks import at_least, between, one_of, seed_in_range
 
 METHODS = ("geodesic", "slerp", "lerp", "global")
-PACINGS = ("path", "even")
+PACINGS = ("path", "even", "features", "lpips", "perceptual")
 LOCAL_TAU, GLOBAL_TAU, GLOBAL_ALPHA = 0.4, 0.1, 0.02
 PATH_SOLVERS = ("surrogate", "relaxation")
 MODEL_DENSITIES = ("conditional", "unconditional", "guided", "negative", "paper")
@@ -41,7 +41,9 @@ class InterpolateSettings:
             where it runs out. Seconds make the result depend on the machine.
         nodes: nodes of the first path, ends included, and of the path itself under the solver `relaxation`.
         solver: `surrogate`, or `relaxation`, which needs several times the evaluations and no model of the score.
-        pacing: `path` takes frames at equal steps along the path, `even` at equal steps in the autoencoder's latents.
+        pacing: `path` takes frames at equal steps along the path, `even` at equal steps in the autoencoder's latents,
+            `features` in those of the network's middle block, `lpips` of LPIPS (its package and weights are needed),
+            `perceptual` of LPIPS where it is at hand and of the features otherwise.
         model: alias, folder in diffusers' layout, single .safetensors file, or Hub id.
         revision: branch, tag or commit of a Hub id.
         variant: of the weight files, such as `fp16`.

@@ -302,7 +302,8 @@ def _scenes(settings: BenchSettings) -> Iterator[Contest]:
     """Pairs of rendered scenes under the model; the shortest is what `Relaxation` finds with 65 nodes."""
     from geodesic_cli.diffusion import load
     from geodesic_cli.scenes import render, sample
-    from geodesic_cli.tasks.paths import Problem, embed
+    from geodesic_cli.tasks.keyframes import embed
+    from geodesic_cli.tasks.paths import Problem
 
     model = load(settings.model)
     scenes = sample(2 * settings.pairs, torch.Generator().manual_seed(settings.seed))

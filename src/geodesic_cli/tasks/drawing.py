@@ -14,7 +14,8 @@ from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.tasks.canvas import Canvas
 from geodesic_cli.tasks.keyframes import Ends, Keyframes
 from geodesic_cli.tasks.legs import Leg
-from geodesic_cli.tasks.paths import Path, PathReport, clean, evaluations_to_pace, even_positions, positions
+from geodesic_cli.tasks.pacing import Pacer, evaluations, spaced
+from geodesic_cli.tasks.paths import Path, PathReport, clean, positions
 from geodesic_cli.tasks.progress import Observer
 from geodesic_cli.tasks.run import RunDirectory
 
@@ -57,6 +58,7 @@ class Drawer:
         observer: told of the progress.
         directory: where frames are written as they come, or None.
         name: the name of a checkpoint, from the number of a leg and a word.
+        pacer: how frames are spaced; None is at equal steps along the path.
     """
 
     model: LatentDiffusion
@@ -65,6 +67,7 @@ class Drawer:
     observer: Observer
     directory: RunDirectory | None
     name: Callable[[int, str], str]
+    pacer: Pacer | None
 
     def draw(self, legs: Sequence[Leg], method: str, numbers: tuple[int, ...]) -> Drawn:
         """The frames of a method; those of the main one are written as they come, and kept if they are there already.
@@ -73,10 +76,9 @@ class Drawer:
         """
         s, count = self.settings, len(legs)
         total = numbers[-1] + (not s.loop)
-        even = s.pacing == "even"
         own = [numbers[k + 1] - numbers[k] + 1 for k in range(count)]
         inner = [self._positions(k, leg, method, own[k]) for k, leg in enumerate(legs)]
-        paced = sum(evaluations_to_pace(frames, s.steps) for frames in own if frames > 2) if even else 0
+        paced = sum(evaluations(self.pacer, frames, s.steps) for frames in own if frames > 2) if self.pacer else 0
         frames: list[Tensor] = []
         u: list[float] = []
         self.observer.stage(f"Drawing {method}", total, "frames")
@@ -108,14 +110,15 @@ class Drawer:
     def _positions(self, k: int, leg: Leg, method: str, frames: int) -> Tensor:
         """Positions of the frames of a leg, from the checkpoint where an earlier session has found them."""
         s = self.settings
-        if s.pacing == "path" or frames < 3:
+        if self.pacer is None or frames < 3:
             return positions(frames)
         name = self.name(k, f"positions-{method}.safetensors")
         if self.directory is not None and self.directory.has(name):
             return self.directory.read_tensors(name)[0]["u"]
-        self.observer.stage(f"Pacing {method}", evaluations_to_pace(frames, s.steps))
-        u = even_positions(self.model, leg.ends, leg.paths[method], frames, s.steps, s.transport_guidance)
-        self.observer.advance(evaluations_to_pace(frames, s.steps))
+        cost = evaluations(self.pacer, frames, s.steps)
+        self.observer.stage(f"Pacing {method}", cost)
+        u = spaced(self.model, leg.ends, leg.paths[method], frames, s.steps, s.transport_guidance, self.pacer)
+        self.observer.advance(cost)
         if self.directory is not None:
             self.directory.write_tensors(name, {"u": u})
         return u

@@ -26,7 +26,9 @@ from geodesic_cli.tasks.drawing import Drawer, Drawn
 from geodesic_cli.tasks.keyframes import Keyframes, conditions_for, embed_all
 from geodesic_cli.tasks.legs import Leg, LegSolver, rounded_legs
 from geodesic_cli.tasks.opening import open_model
+from geodesic_cli.tasks.pacing import pacer
 from geodesic_cli.tasks.paths import Path, PathReport, joined
+from geodesic_cli.tasks.plan import Plan, plan
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import MANIFEST, RunDirectory, first_free
 from geodesic_cli.tasks.search import Found
@@ -135,7 +137,7 @@ def _checked(image: Tensor) -> Tensor:
 def run(settings: InterpolateSettings, observer: Observer, command: str) -> Interpolation:
     """Interpolate and write the run directory. See the module's text and `InterpolateSettings`."""
     pictures, names = _read(settings.images)
-    model = open_model(settings)
+    model = open_model(settings, observer)
     # All that may be refused comes before the folder is touched.
     images, canvas = _fit(settings, observer, model, pictures, names)
     folder = settings.out or free_folder(settings.images)
@@ -146,6 +148,14 @@ def run(settings: InterpolateSettings, observer: Observer, command: str) -> Inte
         folder, stored, command=command, resume=settings.resume, overwrite=settings.overwrite
     ) as directory:
         return _Work(settings, observer, directory).run(model, images, canvas, names)
+
+
+def dry_run(settings: InterpolateSettings, observer: Observer) -> Plan:
+    """What the run will cost, with everything refused that the run would refuse; nothing is written."""
+    pictures, names = _read(settings.images)
+    model = open_model(settings, observer)
+    images, canvas = _fit(settings, observer, model, pictures, names)
+    return plan(settings, model, len(images), *canvas.padded)
 
 
 def free_folder(images: tuple[str, ...]) -> str:
@@ -211,7 +221,8 @@ class _Work:
         problems = solver.problems([keyframes.leg(k) for k in range(count)])
         legs = rounded_legs([solver.solve(k, problem) for k, problem in enumerate(problems)], s.loop)
         numbers = _numbers(s, [leg.reports[s.method].euclidean_length or 1e-9 for leg in legs])
-        drawer = Drawer(model, s, canvas, self.observer, self.directory, solver.name)
+        pace = None if s.pacing == "path" else pacer(s.pacing, model, keyframes.shape, crop=canvas.crop)
+        drawer = Drawer(model, s, canvas, self.observer, self.directory, solver.name, pace)
         drawn = {name: drawer.draw(legs, name, numbers) for name in (*(w for w in wanted if w != s.method), s.method)}
         reports = {name: joined([leg.reports[name] for leg in legs], legs[0].paths[name].alpha) for name in wanted}
         result = self._result(legs, reports, drawn, keyframes, numbers)
@@ -220,6 +231,7 @@ class _Work:
         spent = sum(leg.evaluations for leg in legs) + self.branches * s.steps * len(images)
         text = 0 if s.invert_text == "none" else len(images) * DESCENTS[s.invert_text].evaluations
         metrics = result.metrics | {
+            "pacing": "Frames at equal steps along the path." if pace is None else pace.detail,
             "evaluations": {"path": spent, "pacing": paced, "frames": decoded} | ({"text": text} if text else {}),
             "seconds": round(time.monotonic() - began, 3),
         }

@@ -29,12 +29,10 @@ from geodesic_cli.geometry import (
     Surrogate,
     analyse,
     bending,
-    linalg,
     perturb,
     solve_bvp,
 )
 from geodesic_cli.tasks.keyframes import Ends
-from geodesic_cli.tasks.keyframes import embed as embed
 
 BUMP = 1e-3
 """Amplitude of the seeded bump of the first path, as a fraction of its length."""
@@ -42,8 +40,6 @@ MEASURED = 65
 """Points at which a path is measured: score evaluations of `Problem.measure`."""
 REACH = 0.25
 """Share of a leg within which it is bent so that it meets its neighbour without a corner."""
-DENSE = 4
-"""Even pacing looks at this many positions per frame, each carried down in half the steps of a frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,11 +296,6 @@ def joined(reports: Sequence[PathReport], alpha: float) -> PathReport:
     )
 
 
-def evaluations_to_pace(frames: int, steps: int) -> int:
-    """Network evaluations of `even_positions` at guidance 1."""
-    return (DENSE * (frames - 1) - 1) * (max(1, steps // 2) + 1)
-
-
 def positions(frames: int) -> Tensor:
     """Equal steps in u, float64, exact at both ends."""
     return torch.linspace(0, 1, frames, dtype=torch.float64)
@@ -326,20 +317,3 @@ def clean(
         drawn = model.drop(x, ends.shape, condition, ends.tau, steps, guidance)
         z = z.index_put((rows.to(z.device),), drawn.to(z.dtype))
     return z
-
-
-def even_positions(model: LatentDiffusion, ends: Ends, path: Path, frames: int, steps: int, guidance: float) -> Tensor:
-    """Positions u at which neighbouring frames are equally far apart in the autoencoder's latents.
-
-    The autoencoder's latent is the model's own idea of what a picture looks like; it needs no further network. A jump
-    stays a jump, but gets more frames than a part where nothing happens. `evaluations_to_pace` says what it costs.
-    """
-    dense = positions(DENSE * (frames - 1) + 1)
-    z = clean(model, ends, path, dense, max(1, steps // 2), guidance).to("cpu", torch.float64)
-    travelled = torch.cat([torch.zeros(1, dtype=torch.float64), (z[1:] - z[:-1]).norm(dim=-1).cumsum(0)])
-    if not bool(travelled[-1] > 0):
-        return positions(frames)
-    after, part = linalg.locate(travelled, positions(frames) * travelled[-1])
-    u = dense[after - 1] + part * (dense[after] - dense[after - 1])
-    u[0], u[-1] = 0.0, 1.0
-    return u
