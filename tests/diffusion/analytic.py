@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from geodesic_cli.diffusion.schedule import NoiseSchedule
+from geodesic_cli.diffusion.schedule import NoiseSchedule, Schedule
 
 SCALE = 0.7
 
@@ -25,8 +25,8 @@ class GaussianNetwork:
 
     dtype, device = torch.float64, torch.device("cpu")
 
-    def __init__(self, kind: str = "epsilon") -> None:
-        self.kind, self.schedule, self.seen, self.calls = kind, schedule(), 0, 0
+    def __init__(self, kind: str = "epsilon", of: Schedule | None = None) -> None:
+        self.kind, self.schedule, self.seen, self.calls = kind, of or schedule(), 0, 0
 
     def __call__(self, x: Tensor, timestep: Tensor, encoder_hidden_states: Tensor) -> SimpleNamespace:
         self.seen += len(x)
@@ -37,12 +37,11 @@ class GaussianNetwork:
         mean = encoder_hidden_states.double().mean((1, 2))[:, None, None, None]
         eps = s * (x.double() - a * mean) / (a * a * SCALE**2 + s * s)
         clean = (x.double() - s * eps) / a
-        return SimpleNamespace(sample={"epsilon": eps, "sample": clean, "v_prediction": a * eps - s * clean}[self.kind])
+        said = {"epsilon": eps, "sample": clean, "v_prediction": a * eps - s * clean, "flow_prediction": eps - clean}
+        return SimpleNamespace(sample=said[self.kind])
 
     def level(self, timestep: float) -> tuple[float, float]:
-        noise_to_signal = self.schedule.noise_to_signal((timestep + 1) / 1000)
-        a = (1 + noise_to_signal**2) ** -0.5
-        return a, noise_to_signal * a
+        return self.schedule.at(timestep)
 
     def score(self, x: Tensor, mean: Tensor, tau: float) -> Tensor:
         """The true grad log p_tau for points (n, d) and means (n,)."""

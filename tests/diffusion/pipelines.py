@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, FluxTransformer2DModel, SD3Transformer2DModel, UNet2DConditionModel
-from safetensors.torch import save_file
 from tokenizers import Tokenizer, models
 from transformers import (
     CLIPTextConfig,
@@ -99,19 +98,37 @@ def tokenizer(folder: Path, pad: str = "<|endoftext|>", words: int = WORDS) -> N
     (folder / "tokenizer_config.json").write_text(json.dumps(about), "utf-8")
 
 
+def filled(model: Any) -> Any:
+    """A model whose weights are random of the size that keeps numbers near 1; fast for billions of them."""
+    pool = torch.randn(2**22 + 1, generator=torch.Generator().manual_seed(0))
+    for name, weight in model.named_parameters():
+        if weight.ndim > 1:
+            n = weight.numel()
+            numbers = pool.repeat(-(-n // len(pool)))[:n] if n > len(pool) else pool[:n].roll(len(name))
+            with torch.no_grad():
+                weight.copy_(numbers.view(weight.shape) * (weight.numel() / weight.shape[0]) ** -0.5)
+        else:
+            torch.nn.init.constant_(weight, 0.0 if name.endswith("bias") else 1.0)
+    return model
+
+
 def build(shapes: Shapes, folder: Path, dtype: torch.dtype = torch.float32, variant: str | None = None) -> Path:
     """A model of the shapes with random weights, saved part by part; the folder."""
     torch.manual_seed(0)
 
     def made(kind: Any, config: Any) -> Any:
-        default = torch.get_default_dtype()
-        torch.set_default_dtype(dtype)
-        try:
-            return kind.from_config(config) if isinstance(config, dict) else kind(config)
-        finally:
-            torch.set_default_dtype(default)
+        with torch.device("meta"):
+            model = kind.from_config(config) if isinstance(config, dict) else kind(config)
+        return filled(model.to_empty(device="cpu").to(dtype))
 
-    index = {"_class_name": {"sd": "StableDiffusionPipeline", "sdxl": "StableDiffusionXLPipeline"}[shapes.family]}
+    index: dict[str, Any] = {
+        "_class_name": {"sd": "StableDiffusionPipeline", "sdxl": "StableDiffusionXLPipeline"}[shapes.family],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "scheduler": ["diffusers", "PNDMScheduler"],
+        **{part: ["transformers", "CLIPTextModel"] for part in shapes.encoders},
+        **{part.replace("text_encoder", "tokenizer"): ["transformers", "CLIPTokenizer"] for part in shapes.encoders},
+    }
     folder.mkdir(parents=True, exist_ok=True)
     made(UNet2DConditionModel, shapes.unet).save_pretrained(folder / "unet", variant=variant)
     made(AutoencoderKL, shapes.vae).save_pretrained(folder / "vae", variant=variant)
@@ -195,14 +212,3 @@ def _t5(folder: Path, number: str, width: int) -> None:
 def _write(path: Path, value: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value), "utf-8")
-
-
-def save_single(folder: Path, path: Path, names: dict[str, str], header: dict[str, str] | None = None) -> None:
-    """The weights of a folder in one file, under other names."""
-    from safetensors.torch import load_file
-
-    tensors = {}
-    for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
-        for weights in (folder / part).glob("*.safetensors"):
-            tensors |= {names[f"{part}.{name}"]: tensor for name, tensor in load_file(weights).items()}
-    save_file(tensors, path, header)

@@ -110,11 +110,11 @@ def test_this_machine_says_how_much_memory_is_free() -> None:
 
 
 def test_an_item_costs_more_where_the_network_is_wider_the_latent_larger_or_the_numbers_longer() -> None:
-    def network(width: int, dtype: torch.dtype) -> SimpleNamespace:
-        return SimpleNamespace(config=SimpleNamespace(block_out_channels=(width,)), dtype=dtype)
+    def network(width: int) -> SimpleNamespace:
+        return SimpleNamespace(config=SimpleNamespace(block_out_channels=(width,)))
 
-    one = item_cost(network(64, torch.float32), (4, 8, 8))
-    assert item_cost(network(128, torch.float32), (4, 8, 8)) == 2 * one
-    assert item_cost(network(64, torch.float32), (4, 16, 8)) == 2 * one
-    assert item_cost(network(64, torch.float16), (4, 8, 8)) * 2 == one
-    assert item_cost(SimpleNamespace(), (4, 8, 8)) > 0
+    one = item_cost(network(64), (4, 8, 8), torch.float32)
+    assert item_cost(network(128), (4, 8, 8), torch.float32) == 2 * one
+    assert item_cost(network(64), (4, 16, 8), torch.float32) == 2 * one
+    assert item_cost(network(64), (4, 8, 8), torch.float16) * 2 == one
+    assert item_cost(SimpleNamespace(), (4, 8, 8), torch.float32) > 0

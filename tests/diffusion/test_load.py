@@ -93,7 +93,7 @@ def test_damaged_weights_are_one_sentence(copy: Path) -> None:
 def test_weights_that_are_pickles_are_not_read(copy: Path) -> None:
     weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
     weights.rename(weights.with_suffix(".bin"))
-    with pytest.raises(ModelError, match="the weights of its unet are pickles.*save_pretrained"):
+    with pytest.raises(ModelError, match=r"the weights of its unet are pickles.*save_pretrained"):
         load(str(copy), device="cpu")
 
 

@@ -56,7 +56,7 @@ def test_chunks_and_the_order_of_a_batch_do_not_change_a_score() -> None:
         x, u
     )
     assert torch.equal(whole, parts)
-    cost = item_cost(network, SHAPE)  # half of the free memory is for a call, so two go at once
+    cost = item_cost(network, SHAPE, network.dtype)  # half of the free memory is for a call, so two go at once
     few = NoisePredictor(network, network.schedule, chunks=Chunks(free=lambda device: 5 * cost))
     calls = network.calls
     assert torch.equal(whole, DiffusionScore(few, SHAPE, 0.6, conditioning())(x, u))

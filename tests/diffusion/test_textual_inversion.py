@@ -15,7 +15,6 @@ from geodesic_cli.diffusion.textual_inversion import (
     Descent,
     Inverted,
     _errors,
-    descent_of,
     invert_text,
     reconstruction_loss,
 )
@@ -37,6 +36,17 @@ def test_the_descent_finds_the_mean_that_explains_the_image() -> None:
     assert found.tokens.shape == (1, 2, 5)
     assert float(found.tokens.mean()) == pytest.approx(0.5, abs=0.05)
     assert torch.equal(found.pooled, told(0.2).pooled)
+
+
+def test_more_low_levels_leave_the_expected_loss_as_it_is() -> None:
+    # The loss of a step at a fixed embedding, averaged over many steps, is the same integral over the noise levels.
+    z, still = torch.linspace(-1, 1, 24).reshape(SHAPE), Descent(400, 1, 1e-12, falling=False, even=True)
+    means = []
+    for low in (1.0, 1.5, 2.0):
+        states: list[Inverted] = []
+        invert_text(PREDICT, z, told(0.1), replace(still, low=low), on_step=states.append)
+        means.append(sum(state.loss for state in states) / len(states))
+    assert means[1] == pytest.approx(means[0], rel=0.05) and means[2] == pytest.approx(means[0], rel=0.05)
 
 
 def test_the_published_descent_takes_the_steps_of_torchs_adamw() -> None:
@@ -92,9 +102,14 @@ def test_the_rate_falls_to_zero_and_the_times_are_even_in_the_quick_descent() ->
         seen.extend(times.tolist())
         return 0 * z + condition.tokens.mean()
 
-    invert_text(replace(PREDICT, ask=ask), torch.zeros(SHAPE), told(0.0), replace(QUICK, steps=20, batch=2))
+    even = replace(QUICK, steps=20, batch=2, low=1.0)
+    invert_text(replace(PREDICT, ask=ask), torch.zeros(SHAPE), told(0.0), even)
     counts = torch.histc(torch.tensor(seen), bins=10, min=0, max=1000)
     assert int(counts.min()) >= 3 and int(counts.max()) <= 5, "40 times, 4 for each tenth"
+    seen.clear()
+    invert_text(replace(PREDICT, ask=ask), torch.zeros(SHAPE), told(0.0), replace(even, low=2.0))
+    below = sum(time < 250 for time in seen)
+    assert 18 <= below <= 22, "v^2 is below a quarter for half of v"
 
 
 def test_the_seed_decides_and_a_gradient_that_is_not_finite_is_an_error() -> None:
@@ -105,14 +120,10 @@ def test_the_seed_decides_and_a_gradient_that_is_not_finite_is_an_error() -> Non
         invert_text(PREDICT, math.nan * z, told(0.1), descent)
 
 
-def test_a_choice_of_descent_is_read_from_a_word_or_a_number() -> None:
-    assert descent_of("quick") == QUICK and descent_of("published") == PUBLISHED
-    assert descent_of("30") == replace(QUICK, steps=30)
-    for wrong in ("0", "-3", "fast", "", "1.5"):
-        with pytest.raises(InputError, match="--invert-text"):
-            descent_of(wrong)
-    with pytest.raises(InputError, match="at least one step"):
-        replace(QUICK, steps=0)
+def test_a_descent_of_no_steps_is_refused() -> None:
+    for wrong in ({"steps": 0}, {"batch": 0}):
+        with pytest.raises(InputError, match="at least one step"):
+            replace(QUICK, **wrong)
 
 
 def test_the_loss_of_the_embedded_model_falls_and_its_weights_stay(model: LatentDiffusion, pair) -> None:

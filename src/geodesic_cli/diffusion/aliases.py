@@ -33,7 +33,7 @@ class Alias:
     @property
     def embedded(self) -> bool:
         """Whether it is a part of this package."""
-        return self.name == "clevr-mini"
+        return self.name in ("clevr-mini", "scenes-ddpm")
 
 
 MODELS = (
@@ -44,6 +44,13 @@ MODELS = (
         64,
         5.3,
     ),
+    Alias(
+        "scenes-ddpm",
+        "the same scenes in pixels, without prompts, 32 pixels",
+        (str(files("geodesic_cli") / "assets" / "scenes-ddpm"),),
+        32,
+        1.1,
+    ),
     Alias("sd15", "Stable Diffusion 1.5", ("stable-diffusion-v1-5/stable-diffusion-v1-5",), 512, 1066.2),
     Alias(
         "sd21-base",
@@ -52,10 +59,10 @@ MODELS = (
         512,
         1289.9,
     ),
-    Alias("sdxl", "Stable Diffusion XL 1.0", ("stabilityai/stable-diffusion-xl-base-1.0",), 1024, 3468.9),
+    Alias("sdxl", "Stable Diffusion XL 1.0", ("stabilityai/stable-diffusion-xl-base-1.0",), 1024, 3468.8),
 )
 ALIASES = {alias.name: alias.sources[0] for alias in MODELS}
-"""Short names and their first sources. `clevr-mini` is part of this package and works offline; others are Hub ids."""
+"""Short names and their first sources. `clevr-mini` and `scenes-ddpm` are part of this package; others are Hub ids."""
 
 
 def sources(name: str) -> tuple[str, ...]:

@@ -118,20 +118,23 @@ class CombinedScore:
     def __call__(self, x: Tensor, u: Tensor) -> Tensor:
         """The score (n, d) at points x (n, d) and positions u (n,); dtype and device of x."""
         wide = x.to(torch.float32)
-        bank = self.bank or NoiseBank((self.tau,), wide.new_zeros(1, wide.shape[1]))
         conditions = [(weight, embedding.expand(len(x))) for weight, embedding in self.fixed]
         if self.along:
             conditions.append((self.along, self.conditioning(u)))
         # A noise level's lower neighbours are reached by each branch's own score: the branches go side by side.
         stacked = wide.repeat(len(conditions), 1)
-        device = self.predict.unet.device
+        device, _ = self.predict.place
         together = Embedding.cat([embedding.to(device) for _, embedding in conditions])
 
         def scores(levels: Levels) -> list[Tensor]:
             return self._scores(levels, together)
 
-        averaged = bank.average(scores, stacked, self.tau, self.predict.schedule).chunk(len(conditions))
-        total = sum(weight * one for (weight, _), one in zip(conditions, averaged, strict=True))
+        if self.bank is None:
+            made = scores([(stacked, self.tau)])[0]
+        else:
+            made = self.bank.average(scores, stacked, self.tau, self.predict.schedule)
+        parts = made.chunk(len(conditions))
+        total = sum(weight * one for (weight, _), one in zip(conditions, parts, strict=True))
         assert isinstance(total, Tensor)
         return total.to(x.dtype)
 

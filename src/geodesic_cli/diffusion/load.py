@@ -14,6 +14,7 @@ import torch
 from geodesic_cli.diffusion import lora as adapters
 from geodesic_cli.diffusion import network as networks
 from geodesic_cli.diffusion.aliases import ALIASES as ALIASES
+from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.diffusion.latents import LOW_TILE, TILE, LatentCodec, tile_above
 from geodesic_cli.diffusion.locate import family, locate
 from geodesic_cli.diffusion.model import LatentDiffusion
@@ -33,6 +34,8 @@ from geodesic_cli.diffusion.single_file import read_file
 from geodesic_cli.errors import InputError, ModelError
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+LOW_BATCH = 4
+"""Latents that go through the network at once, at most, where memory is low."""
 ASK = {
     "sd": networks.unet,
     "sdxl": networks.unet_with_size,
@@ -106,6 +109,11 @@ def load(
         ModelError: nothing of that name is here or reachable, a part is missing, or the kind is not supported.
         InputError: the device or dtype cannot be had.
     """
+    if not lora and Path(ALIASES.get(name, name)).is_dir():
+        from geodesic_cli.diffusion.unconditional import kind_of, load_unconditional  # it needs this file
+
+        if kind_of(name) != "text":
+            return load_unconditional(name, device, dtype)
     where = pick_device(device)
     chosen = [adapters.parse(text) for text in lora]
     place = locate(name, revision, variant)
@@ -156,7 +164,9 @@ def wire(
     return LatentDiffusion(
         codec=codec,
         prompts=PromptEncoder(_lengths(parts, readers), _join(parts), parts.zero_null),
-        predict=NoisePredictor(network, parts.schedule, parts.prediction, ask=ASK[parts.family]),
+        predict=NoisePredictor(
+            network, parts.schedule, parts.prediction, Chunks(LOW_BATCH) if low_memory else Chunks(), ASK[parts.family]
+        ),
         image_size=codec.downsampling * _side(parts),
         name=name,
         folder=folder,
@@ -169,20 +179,24 @@ def compiled(module: Any, device: torch.device) -> Any:
     Raises:
         ModelError: this machine has no compiler for it.
     """
-    from torch.utils._triton import has_triton
-
-    missing = ""
-    if device.type == "cuda" and not has_triton():
-        missing = "Triton, which is not installed"
-    elif device.type == "cpu" and not any(
-        shutil.which(tool) for tool in (os.environ.get("CXX", "g++"), "clang++", "cl")
-    ):
-        missing = "a C++ compiler such as g++, and none was found"
+    missing = why_not_compile(device)
     if missing:
         raise ModelError(f"--compile on {device.type} needs {missing}.", "Install it, or drop --compile.")
     if isinstance(module, Offloaded):
         return Offloaded(torch.compile(module.module), module.seat)
     return torch.compile(module)
+
+
+def why_not_compile(device: torch.device) -> str:
+    """What torch.compile lacks on a device, in words; empty where nothing is missing."""
+    from torch.utils._triton import has_triton
+
+    if device.type == "cuda" and not has_triton():
+        return "Triton, which is not installed"
+    compilers = (os.environ.get("CXX", "g++"), "clang++", "cl")
+    if device.type == "cpu" and not any(shutil.which(tool) for tool in compilers):
+        return "a C++ compiler such as g++, and none was found"
+    return ""
 
 
 def _side(parts: Parts) -> int:

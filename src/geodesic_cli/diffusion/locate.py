@@ -54,7 +54,7 @@ def locate(name: str, revision: str | None = None, variant: str | None = None) -
     Raises:
         ModelError: it is not here and cannot be had, or it is incomplete.
     """
-    here = local(name)
+    here = local(name, variant)
     if here is not None:
         return here
     candidates = sources(name)
@@ -65,7 +65,7 @@ def locate(name: str, revision: str | None = None, variant: str | None = None) -
     return _downloaded(name, candidates, revision, variant)
 
 
-def local(name: str) -> Place | None:
+def local(name: str, variant: str | None = None) -> Place | None:
     """A model that the name itself points to, complete; None where the name is a Hub id that is no path here.
 
     Raises:
@@ -81,7 +81,7 @@ def local(name: str) -> Place | None:
             )
         return Place(path)
     if path.is_dir():
-        wrong = lacks(path, None)
+        wrong = lacks(path, variant)
         if wrong:
             raise ModelError(f"{name} is no complete model: {wrong}.", _advice(wrong))
         return Place(path)
@@ -176,7 +176,7 @@ def wanted(names: list[str], variant: str | None) -> list[str]:
     for part in parts:
         inside = [name for name in names if name.startswith(f"{part}/") and name.count("/") == 1]
         chosen += [name for name in inside if name.endswith((".json", ".txt", ".model")) and ".index." not in name]
-        weights = [name for name in inside if name.endswith((".safetensors", ".safetensors.index.json"))]
+        weights = [name for name in inside if ".safetensors" in name]
         plain = [name for name in weights if _variant(name) is None]
         of_variant = [name for name in weights if variant and _variant(name) == variant]
         chosen += of_variant or plain

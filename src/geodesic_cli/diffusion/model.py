@@ -42,7 +42,7 @@ class LatentDiffusion:
     @property
     def device(self) -> torch.device:
         """Where the network lives."""
-        return torch.device(self.predict.unet.device)
+        return self.predict.place[0]
 
     @property
     def fingerprint(self) -> str:

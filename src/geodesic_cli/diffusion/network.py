@@ -49,7 +49,7 @@ def packed_transformer(network: Any, z: Tensor, times: Tensor, condition: Embedd
     n, channels, height, width = z.shape
     rows, columns = height // 2, width // 2
     patches = z.reshape(n, channels, rows, 2, columns, 2).permute(0, 2, 4, 1, 3, 5).reshape(n, rows * columns, -1)
-    grid = torch.cartesian_prod(torch.zeros(1), torch.arange(rows), torch.arange(columns)).to(z)
+    grid = torch.cartesian_prod(torch.arange(1), torch.arange(rows), torch.arange(columns)).to(z)
     told = torch.ones(n, device=z.device, dtype=z.dtype) if network.config.guidance_embeds else None
     output = network(
         hidden_states=patches,

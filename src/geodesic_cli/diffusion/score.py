@@ -55,19 +55,31 @@ class NoisePredictor:
             condition: n rows.
         """
         columns = (z, condition, timestep) if isinstance(timestep, Tensor) else (z, condition)
-        cost = item_cost(self.unet, tuple(z.shape[1:]))
+        device, dtype = self.place
+        cost = item_cost(self.unet, tuple(z.shape[1:]), dtype)
         return self.chunks.map(
-            lambda part, c, own=timestep: self.traced(part, own, c), *columns, cost=cost, device=self.unet.device
+            lambda part, c, own=timestep: self.traced(part, own, c), *columns, cost=cost, device=device
         )
+
+    @property
+    def place(self) -> tuple[torch.device, torch.dtype]:
+        """Where the network computes, and in which dtype.
+
+        Read off its first weight, because the properties of diffusers look through all modules: milliseconds a time.
+        """
+        weights = self.unet.parameters() if isinstance(self.unet, torch.nn.Module) else iter(())
+        for first in weights:
+            return first.device, first.dtype
+        return torch.device(self.unet.device), self.unet.dtype
 
     def traced(self, z: Tensor, timestep: float | Tensor, condition: Embedding) -> Tensor:
         """The same in one piece, and with gradients where autograd records them."""
-        c = condition.to(self.unet.device, self.unet.dtype)
+        device, dtype = self.place
         if isinstance(timestep, Tensor):
-            times = timestep.to(self.unet.device, torch.float32)
+            times = timestep.to(device, torch.float32)
         else:
-            times = torch.full((len(z),), timestep, device=self.unet.device)
-        output = self.ask(self.unet, z.to(self.unet.device, self.unet.dtype), times, c).to(z.device, z.dtype)
+            times = torch.full((len(z),), timestep, device=device)
+        output = self.ask(self.unet, z.to(device, dtype), times, condition.to(device, dtype)).to(z.device, z.dtype)
         if self.prediction == "epsilon":
             return output
         signal, sigma = self._level(timestep, z)

@@ -93,7 +93,7 @@ SD21_BASE = Shapes(
 )
 SD21 = Shapes(
     "sd",
-    _four_blocks(96, 1024, [5, 10, 20, 20], True),
+    {**_four_blocks(96, 1024, [5, 10, 20, 20], True), "upcast_attention": True},
     _vae(768, 0.18215),
     {"text_encoder": OPENCLIP_H},
     ("!",),

@@ -89,13 +89,19 @@ def recognise(path: Path, name: str, published: dict[str, Shapes]) -> Shapes:
             f"{name} is a model for inpainting or editing: its network takes {channels} channels and not 4.",
             "Pass a text-to-image model.",
         )
-    told = (
-        f"{header.get('modelspec.prediction_type', '')} {header.get('modelspec.architecture', '')} {path.stem}".lower()
-    )
-    velocity = "v_pred" in names or any(sign in told for sign in ("768", "v-pred", "v_pred", "vpred"))
+    velocity = "v_pred" in names or _says_velocity(header, path.stem)
     if kind == "sd21" and not velocity:
         kind = "sd21-base"
     return replace(published[kind], prediction="v_prediction") if velocity else published[kind]
+
+
+def _says_velocity(header: dict[str, str], stem: str) -> bool:
+    """Whether the header, or where it is silent the file's name, says that velocity is predicted."""
+    said = header.get("modelspec.prediction_type", "").lower()
+    if said:
+        return said.startswith("v")
+    told = f"{header.get('modelspec.architecture', '')} {stem}".lower()
+    return any(sign in told for sign in ("768", "v-pred", "v_pred", "vpred"))
 
 
 def _convert(path: Path, shapes: Shapes, tokenizers: tuple[Any, ...], precision: torch.dtype, folder: Path) -> Parts:
@@ -159,8 +165,8 @@ def _vocabulary(path: Path, name: str) -> Path:
         except Exception as error:  # whatever a network may throw, through any HTTP library
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
     raise ModelError(
-        f"The file {name} holds no tokenizer; CLIP's is neither in a folder `tokenizer` beside it nor in the cache, and "
-        f"the Hub cannot be asked ({reason}).",
+        f"The file {name} holds no tokenizer; CLIP's is neither in a folder `tokenizer` beside it nor in the cache, "
+        f"and the Hub cannot be asked ({reason}).",
         "Put the folder `tokenizer` of any Stable Diffusion model beside the file.",
     )
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from geodesic_cli.diffusion.aliases import ALIASES
 from geodesic_cli.diffusion.conditioning import Embedding
 from geodesic_cli.diffusion.latents import LatentCodec
 from geodesic_cli.diffusion.load import pick_device, pick_dtype
@@ -110,7 +111,7 @@ def kind_of(name: str) -> Kind:
 
     Reads `model_index.json` or, in the layout of the earliest DDPM models, the one `config.json`.
     """
-    index = _index(name)
+    index = _index(ALIASES.get(name, name))
     unet = index.get("unet") or [None, index.get("_class_name")]
     if "text_encoder" in index or unet[1] != "UNet2DModel":
         return "text"
@@ -140,7 +141,7 @@ def load_unconditional(name: str, device: str = "auto", dtype: str = "auto") -> 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what the library has to say to itself
-            unet, autoencoder, scheduler = _read(name, kind, precision)
+            unet, autoencoder, scheduler = _read(ALIASES.get(name, name), kind, precision)
     except (OSError, ValueError) as reason:
         first = str(reason).strip().splitlines()[0].rstrip(".")
         raise ModelError(

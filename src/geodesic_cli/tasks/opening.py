@@ -27,4 +27,5 @@ def open_model(choice: ModelChoice, observer: Observer | None = None) -> LatentD
     )
     if observer is None:
         return model
-    return replace(model, predict=replace(model.predict, chunks=Chunks(model.predict.chunks.most, notify=observer.warn)))
+    chunks = Chunks(model.predict.chunks.most, notify=observer.warn)
+    return replace(model, predict=replace(model.predict, chunks=chunks))
