@@ -26,7 +26,8 @@ class FinetuneSettings:
         regulariser: `iso` makes the bottleneck a scaled isometry of the sphere of noisy latents, `iso-euclidean` the
             same without the sphere, `path-length` evens out the lengths of its derivatives, `none` only denoises.
         gamma: share of quiet timesteps: those at or below gamma T are trained without the regulariser.
-        iso_lambda: weight of the regulariser beside the denoising loss.
+        iso_lambda: weight of the regulariser beside the denoising loss. None is 0.1 for the embedded models and 1e-3,
+            the published one, for others.
         model: alias, folder in diffusers' layout, single .safetensors file, or Hub id.
         revision: branch, tag or commit of a Hub id.
         variant: of the weight files, such as `fp16`.
@@ -36,7 +37,7 @@ class FinetuneSettings:
         train_batch_size: images a step, on each device. None is 16 for the embedded models and 4 for others.
         gradient_accumulation_steps: batches whose gradients make one step.
         max_train_steps: steps of the optimiser. None is 300 for the embedded models and 5000 for others.
-        learning_rate: None is 1e-4 for the embedded models and an adapter, and 1e-5 for others.
+        learning_rate: None is 5e-5 for the embedded models, 1e-4 for an adapter, and 1e-5 for others.
         lr_scheduler: `constant`, or down to zero by a `linear` or `cosine` way.
         lr_warmup_steps: steps over which the rate rises from zero.
         adam_beta1: memory of AdamW's mean gradient.
@@ -71,7 +72,7 @@ class FinetuneSettings:
     proportion_empty_prompts: float = 0.1
     regulariser: str = "none"
     gamma: float = 0.5
-    iso_lambda: float = 1e-3
+    iso_lambda: float = None  # type: ignore[assignment]  # filled in below
     model: str = "clevr-mini"
     revision: str | None = None
     variant: str | None = None
@@ -116,7 +117,9 @@ class FinetuneSettings:
         if self.max_train_steps is None:
             object.__setattr__(self, "max_train_steps", 300 if small else 5000)
         if self.learning_rate is None:
-            object.__setattr__(self, "learning_rate", 1e-4 if small or self.lora_rank else 1e-5)
+            object.__setattr__(self, "learning_rate", 1e-4 if self.lora_rank else 5e-5 if small else 1e-5)
+        if self.iso_lambda is None:
+            object.__setattr__(self, "iso_lambda", 0.1 if small else 1e-3)
         one_of("regulariser", self.regulariser, REGULARISERS)
         one_of("lr-scheduler", self.lr_scheduler, LR_SCHEDULERS)
         one_of("mixed-precision", self.mixed_precision, MIXED_PRECISIONS)

@@ -1,0 +1,75 @@
+"""One process or many, as `accelerate launch` starts them: who I am, and the sum over all.
+
+Each process holds the whole model and takes its share of every batch. What is averaged over a batch is summed over the
+processes, and the sum is the same to the bit in each of them, so that weights which were the same stay the same.
+"""
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.errors import InputError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among all. `start` makes it.
+
+    Args:
+        rank: 0 is the one that writes and reports.
+        count: how many there are.
+        device: of this one; None where the user's choice holds.
+    """
+
+    rank: int = 0
+    count: int = 1
+    device: torch.device | None = None
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the process that writes and reports."""
+        return self.rank == 0
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum of a tensor over all processes, in each of them."""
+        if self.count == 1:
+            return values
+        from accelerate.utils import reduce
+
+        summed: Tensor = reduce(values.to(self.device), "sum")
+        return summed.to(values.device)
+
+    def agree(self, text: str) -> str:
+        """The text of process 0, in each of them."""
+        if self.count == 1:
+            return text
+        from accelerate.utils import broadcast_object_list
+
+        words = [text]
+        broadcast_object_list(words, from_process=0)
+        return words[0]
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.count > 1:
+            from accelerate import PartialState
+
+            PartialState().wait_for_everyone()
+
+
+def start(device: str) -> Processes:
+    """Join the processes that `accelerate launch` or `torchrun` started; alone, if there are none.
+
+    Raises:
+        InputError: several processes, and a device for one.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Processes()
+    if ":" in device:
+        raise InputError(f"Several processes take a device each; got --device {device}.", "Pass --device auto or cpu.")
+    from accelerate import PartialState
+
+    state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available())
+    return Processes(state.process_index, state.num_processes, state.device)

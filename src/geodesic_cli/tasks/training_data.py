@@ -1,0 +1,206 @@
+"""What a model is trained on: images with captions, each a function of the seed and its place in the training alone.
+
+A training takes N examples a step, of all processes and accumulated batches together. Example k of step s is the same
+whoever asks for it and however often the training was stopped before: no order is kept anywhere. A folder is gone
+through without replacement, in a new order each time; scenes are drawn afresh for every step.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from geodesic_cli import media
+from geodesic_cli.errors import InputError
+from geodesic_cli.scenes import Scene, render, sample
+
+METADATA = "metadata.jsonl"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+HELD_OUT = "held out"
+"""Scenes drawn under this word are never trained on."""
+
+
+def generator(seed: int, *about: str | int) -> torch.Generator:
+    """A CPU generator for one purpose: other words or numbers, other and unrelated draws."""
+    digest = hashlib.sha256(" ".join(map(str, (seed, *about))).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+class Data(Protocol):
+    """Examples by their step and place."""
+
+    def batch(self, step: int, total: int, places: Sequence[int]) -> tuple[Tensor, list[str]]:
+        """Images (n, 3, h, w) in [0, 1] and captions of the given places, in range(total), of a step 0, 1, ..."""
+        ...
+
+    def prompts(self, count: int) -> list[str]:
+        """Captions for previews, the same ones always."""
+        ...
+
+
+# --- scenes ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Rendered scenes of one solid.
+
+    Args:
+        size: side of the images in pixels.
+        seed: of the scenes and of the choice of words.
+        empty: share of captions that are left out.
+    """
+
+    size: int
+    seed: int
+    empty: float = 0.1
+
+    def batch(self, step: int, total: int, places: Sequence[int]) -> tuple[Tensor, list[str]]:
+        """See `Data`. Drawing costs next to nothing, so all scenes are drawn, and those asked for are rendered."""
+        source = generator(self.seed, "scenes", step)
+        scenes = sample(total, source)
+        choices = torch.rand(total, 2, generator=source, dtype=torch.float64).tolist()
+        captions = [caption(scenes[k], choices[k][1]) if choices[k][0] >= self.empty else "" for k in places]
+        return render([scenes[k] for k in places], self.size), captions
+
+    def prompts(self, count: int) -> list[str]:
+        """See `Data`."""
+        return [scene.caption for scene in sample(count, generator(self.seed, "previews"))]
+
+
+def caption(scene: Scene, choice: float) -> str:
+    """A caption in one of the forms that `clevr-mini` was trained on and that a user may type.
+
+    Args:
+        scene: with one solid; any other has its own full caption.
+        choice: in [0, 1).
+    """
+    if len(scene.solids) != 1:
+        return scene.caption
+    solid = scene.solids[0]
+    forms = (
+        (0.44, f"a {solid.caption}"),
+        (0.84, f"a {solid.colour} {solid.shape}"),
+        (0.90, f"a {solid.colour} object"),
+        (0.95, f"a {solid.shape}"),
+        (1.00, f"a {solid.material} {solid.shape}"),
+    )
+    return next(text for bound, text in forms if choice < bound)
+
+
+# --- a folder --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """Images of a folder, with captions from a metadata.jsonl where there is one. `read_folder` makes it.
+
+    Args:
+        paths: of the images.
+        captions: one each; empty texts where there are none.
+        size: side of the square that is cut from the middle of each image.
+        seed: of the order, the flips and the captions left out.
+        flip: mirror every second image at random.
+        empty: share of captions that are left out.
+    """
+
+    paths: tuple[Path, ...]
+    captions: tuple[str, ...]
+    size: int
+    seed: int
+    flip: bool = False
+    empty: float = 0.1
+
+    def batch(self, step: int, total: int, places: Sequence[int]) -> tuple[Tensor, list[str]]:
+        """See `Data`."""
+        chance = torch.rand(total, 2, generator=generator(self.seed, "folder", step), dtype=torch.float64).tolist()
+        which = [self._index(step * total + k) for k in places]
+        with ThreadPoolExecutor(min(8, len(which))) as pool:
+            images = list(pool.map(self._read, which))
+        turned = [self.flip and chance[k][0] < 0.5 for k in places]
+        images = [image.flip(-1) if turn else image for image, turn in zip(images, turned, strict=True)]
+        captions = [self.captions[i] if chance[k][1] >= self.empty else "" for i, k in zip(which, places, strict=True)]
+        return torch.stack(images), captions
+
+    def prompts(self, count: int) -> list[str]:
+        """See `Data`."""
+        order = _order(self.seed, 0, len(self.paths))
+        return [self.captions[order[k % len(order)]] for k in range(count)]
+
+    def _index(self, place: int) -> int:
+        epoch, within = divmod(place, len(self.paths))
+        return _order(self.seed, epoch, len(self.paths))[within]
+
+    def _read(self, index: int) -> Tensor:
+        return media.resize(media.read_image(self.paths[index]), self.size, self.size)
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, count: int) -> list[int]:
+    order: list[int] = torch.randperm(count, generator=generator(seed, "epoch", epoch)).tolist()
+    return order
+
+
+def read_folder(
+    folder: str | Path, size: int, seed: int, *, column: str = "text", flip: bool = False, empty: float = 0.1
+) -> ImageFolder:
+    """A folder in the layout of Hugging Face's imagefolder: images, and captions in metadata.jsonl.
+
+    Each line of metadata.jsonl is an object with `file_name`, relative to the folder, and the caption under `column`.
+    Without that file every image below the folder is taken, with an empty caption.
+
+    Raises:
+        InputError: there is no such folder or no image in it; a line that is not such an object; a file that it names
+            and that is not there.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"A folder of images is needed; there is none at {folder}.", "Pass --data FOLDER or scenes.")
+    metadata = root / METADATA
+    if metadata.is_file():
+        pairs = _from_metadata(root, metadata, column)
+    else:
+        found = [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+        pairs = [(path, "") for path in sorted(found, key=lambda path: _natural(str(path.relative_to(root))))]
+    if not pairs:
+        raise InputError(f"{folder} holds no images.", f"Put {', '.join(SUFFIXES[:4])} files there.")
+    paths, captions = zip(*pairs, strict=True)
+    return ImageFolder(paths, captions, size, seed, flip, empty)
+
+
+def _from_metadata(root: Path, metadata: Path, column: str) -> list[tuple[Path, str]]:
+    pairs = []
+    try:
+        lines = metadata.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{metadata} cannot be read ({error}).", "It is UTF-8, one JSON object a line.") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            path, text = root / entry["file_name"], entry[column]
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(
+                f"Line {number} of {metadata} is not a JSON object with file_name and {column}.",
+                "Mend it, or name the key of the captions with --caption-column.",
+            ) from error
+        if not isinstance(text, str):
+            raise InputError(f"Line {number} of {metadata} has a caption that is no text: {text!r}.", "Mend it.")
+        if not path.is_file():
+            raise InputError(f"Line {number} of {metadata} names {path}, which does not exist.", "Mend the line.")
+        pairs.append((path, text))
+    return pairs
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Digits compare as numbers: 2.png before 10.png."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name.lower())]
