@@ -133,8 +133,8 @@ class DirectionSettings:
     labels: str | None = None
     prompt: str = ""
     pairs: int = 64
-    held_out: int = 32
-    strengths: str = "0,0.5,1,1.5,2,3"
+    held_out: int = 24
+    strengths: str = "0.5,1,1.5,2"
     estimate: str = "mean"
     tau: float = 1.0
     steps: int = 24
@@ -159,7 +159,7 @@ class DirectionSettings:
                 f"A direction goes from one label to another; both are {self.source!r}.", "Pass two labels: red blue."
             )
         at_least("pairs", self.pairs, 2, "64 give a steady direction.")
-        at_least("held-out", self.held_out, 1, "32 give shares to a few per cent.")
+        at_least("held-out", self.held_out, 1, "24 give shares to a few per cent.")
         parse_strengths(self.strengths)
         one_of("estimate", self.estimate, ESTIMATES)
         _check_common(self.tau, self.steps, self.scheme, self.guidance, self.seed)
