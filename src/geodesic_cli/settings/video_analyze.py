@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.checks import at_least, between, one_of, seed_in_range
+from geodesic_cli.settings.checks import at_least, between, one_of, position, seed_in_range
 
-EMBEDDINGS = ("clean", "inverted")
+EMBEDDINGS = ("ridge", "flow")
 CLIP_TAU = 0.1
 
 
@@ -20,12 +20,12 @@ class VideoAnalyzeSettings:
         stride: every so many frames are used.
         max_frames: at most so many frames are used.
         prompt: no prompt, one for the clip, or one for its first and one for its last frame.
-        embedding: `clean` takes the frames' own encodings, scaled to where noise level tau has them; `inverted` carries
-            them there by the probability flow, with the noise that the model sees in them.
+        embedding: `ridge` takes a frame's own encoding, scaled to where noise level tau has it; `flow` carries it there
+            by the probability flow, to a point with the noise that the model sees in the frame.
         tau: noise level whose density is asked, a fraction of the schedule in (0, 1].
-        bend: bending number alpha x length x median |tangential score| of the clip's own windows; alpha follows.
-        alpha: the density exponent itself; overrides `bend`.
-        denoise: width in frames of a moving mean that the clip's path is taken through before all else; 0 is none.
+        alpha: the density exponent. None makes the two terms of the geodesic equation equally large along the clip,
+            as they are on a geodesic: median |curvature| / median |tangential score|.
+        denoise: width in frames of a moving mean that the clip's path is taken through before all else; it blurs jumps.
         window: frames of a window; the optimised, perturbed, smoothed and straight paths are those of a window.
         overlap: frames that neighbouring windows share.
         noise: size of the perturbation, root mean square in mean steps from frame to frame.
@@ -37,7 +37,7 @@ class VideoAnalyzeSettings:
         variant: of the weight files, such as `fp16`.
         lora: adapters, each `PATH` or `PATH:WEIGHT`.
         size: `N` or `WIDTHxHEIGHT` in pixels; None is the model's own size.
-        steps: network evaluations to carry a frame up to tau, with the embedding `inverted`.
+        steps: network evaluations to carry a frame up to tau, with the embedding `flow`.
         guidance: classifier-free scale of the density; 1 is the plain conditional density.
         tol: relative residual of the geodesic equation at which the optimised path counts as solved.
         max_steps: most steps of the solver; each costs one score evaluation an inner frame.
@@ -57,9 +57,8 @@ class VideoAnalyzeSettings:
     stride: int = 1
     max_frames: int | None = None
     prompt: tuple[str, ...] = ()
-    embedding: str = "clean"
+    embedding: str = "ridge"
     tau: float = CLIP_TAU
-    bend: float = 4.0
     alpha: float | None = None
     denoise: float = 0.0
     window: int = 17
@@ -95,6 +94,8 @@ class VideoAnalyzeSettings:
                 "Pass --prompt once for the clip, or twice, for its first and its last frame.",
             )
         one_of("embedding", self.embedding, EMBEDDINGS)
+        position("start", self.start)
+        position("stop", self.stop)
         at_least("stride", self.stride, 1, "1 uses every frame.")
         if self.max_frames is not None:
             at_least("max-frames", self.max_frames, 3, "A path that can bend has at least three points.")
@@ -106,9 +107,8 @@ class VideoAnalyzeSettings:
                 "5 is a good start.",
             )
         between("tau", self.tau, 0, 1, "0.1 is a good start.", open_below=True)
-        between("bend", self.bend, 0, 1000, "4 is a good start.")
         if self.alpha is not None:
-            between("alpha", self.alpha, 0, 1e6, "Or pass --bend, which needs no knowledge of the model.")
+            between("alpha", self.alpha, 0, 1e6, "Leave it out, and it follows from the clip.")
         between("denoise", self.denoise, 0, 1000, "1 takes the noise of a codec out; 0 takes the frames as they are.")
         between("noise", self.noise, 0, 100, "0.5 is half of the distance from frame to frame.", open_below=True)
         if self.waves is not None:
