@@ -17,9 +17,12 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "settings": ({"settings", "errors"}, set()),
     "geometry": ({"geometry", "errors"}, {"torch", "scipy"}),  # scipy inside functions: shortest paths over a graph
-    "diffusion": ({"diffusion", "geometry", "errors"}, {"torch", "diffusers", "transformers", "peft", "safetensors"}),
+    "diffusion": (
+        {"diffusion", "geometry", "errors"},
+        {"torch", "diffusers", "transformers", "peft", "safetensors", "huggingface_hub"},
+    ),
     "scenes": ({"scenes", "errors"}, {"torch"}),
-    "media": ({"errors"}, {"torch", "numpy", "PIL", "av"}),
+    "media": ({"media", "errors"}, {"torch", "numpy", "PIL", "av"}),
     "plots": ({"plots", "errors"}, {"numpy", "matplotlib"}),
     "points": ({"errors"}, {"torch", "numpy", "sklearn"}),
     "evaluation": ({"evaluation", "errors"}, {"torch", "numpy", "scipy", "torchvision", "lpips", "pyiqa", "sklearn"}),

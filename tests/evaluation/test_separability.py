@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.evaluation import linear_separability
+from geodesic_cli.evaluation import hyperplane, linear_separability
 from geodesic_cli.evaluation.separability import conditional_entropy
 from helpers import normal
 
@@ -40,6 +40,26 @@ def test_attributes_multiply_and_may_have_more_than_two_labels() -> None:
     assert found.value == pytest.approx(math.exp(sum(found.entropies.values())))
     assert found.value < 0.3 * found.guessing
     assert found == linear_separability(x, {"largest": kind, "sign": (x[:, 0] > 0).long()}, cost=10)
+
+
+def test_variants_of_one_image_stay_in_one_fold() -> None:
+    # Every point is there twice, with a random label that its double shares: only a leak between folds could tell it.
+    x = normal(40, 200).repeat(2, 1)
+    labels = (torch.arange(40) % 2).repeat(2)
+    apart = linear_separability(x, {"coin": labels}, groups=torch.arange(40).repeat(2))
+    leaking = linear_separability(x, {"coin": labels})
+    assert apart.value > 1.8
+    assert leaking.value < apart.value - 0.2
+
+
+def test_the_hyperplane_has_the_direction_in_which_two_clouds_lie_apart() -> None:
+    x, labels = normal(400, 10), (torch.arange(400) % 2)
+    x[:, 2] += 4.0 * labels
+    found = hyperplane(x, labels)
+    assert float(found.norm()) == pytest.approx(1)
+    assert float(found[2]) > 0.97
+    with pytest.raises(InputError, match="the same"):
+        hyperplane(x, torch.zeros(400))
 
 
 def test_conditional_entropy_of_known_tables() -> None:

@@ -93,13 +93,13 @@ def test_without_alpha_the_ray_is_straight_and_walks_one_velocity_a_frame():
         assert arrival.log_density == pytest.approx(-((0.02 * k) ** 2) / (2 * SIGMA**2), rel=1e-3)
 
 
-@pytest.mark.parametrize("guide", [0.5, 2.0])
-def test_a_negative_exponent_swings_about_the_ridge_with_the_stated_frequency(guide):
-    alpha = -guide * SIGMA**2 / 0.5**2
+@pytest.mark.parametrize("square", [0.5, 2.0])
+def test_a_negative_exponent_swings_about_the_ridge_with_the_stated_frequency(square):
+    alpha = -square * SIGMA**2 / 0.5**2
     found, status = arrivals(ray(alpha), [0.0, 1e-4], [0.5, 0.0])
     assert status is Status.CONVERGED
     for k, arrival in enumerate(found, 1):
-        assert float(arrival.x[1]) == pytest.approx(1e-4 * math.cos(math.sqrt(guide) * k), abs=1e-6)
+        assert float(arrival.x[1]) == pytest.approx(1e-4 * math.cos(math.sqrt(square) * k), abs=1e-6)
         assert float(arrival.v.norm()) == pytest.approx(0.5)
 
 
@@ -155,7 +155,7 @@ def test_the_density_may_change_along_the_ray():
 
 def test_a_score_that_is_not_finite_ends_the_ray():
     def score(x, u):
-        return torch.where(x > 1, math.nan, 0.0)
+        return torch.where(x > 1, math.nan, 0.0 * x)
 
     found, status = arrivals(ray(-0.1, 5, score), [0.0, 0.0], [0.4, 0.0])
     assert status is Status.NON_FINITE and len(found) == 2

@@ -68,7 +68,7 @@ def test_the_top_of_a_known_spectrum_is_found_within_the_stated_error() -> None:
     matrix, x = known(wanted, 80)
     generator = torch.Generator().manual_seed(0)
     values, error = distortion.top_singular_values(lambda y: y @ matrix.T, x, 6, generator, rounds=4, at_once=7)
-    assert bool(((values - torch.tensor(wanted[:6])).abs() <= error + 1e-8).all())
+    assert bool(((values - torch.tensor(wanted[:6], dtype=torch.float64)).abs() <= error + 1e-8).all())
     assert float((error / values).max()) < 1e-2
     assert values.tolist() == pytest.approx(wanted[:6], rel=1e-4)
 
@@ -78,7 +78,7 @@ def test_the_error_of_a_single_round_is_stated_too() -> None:
     matrix, x = known(wanted, 80)
     generator = torch.Generator().manual_seed(0)
     values, error = distortion.top_singular_values(lambda y: y @ matrix.T, x, 4, generator, rounds=1)
-    nearest = (values[:, None] - torch.tensor(wanted)[None]).abs().min(1).values
+    nearest = (values[:, None] - torch.tensor(wanted, dtype=torch.float64)[None]).abs().min(1).values
     assert bool((nearest <= error + 1e-8).all())
     assert float(error.max()) > 1e-3
 

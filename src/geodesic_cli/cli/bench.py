@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geodesic_cli.cli.common import aligned, watched
-from geodesic_cli.settings import PROBLEMS, SOLVERS, BenchSettings
+from geodesic_cli.cli.options import AsJson, Compile, Lora, LowMemory, Model, Overwrite, Revision, Variant
+from geodesic_cli.errors import InputError
+from geodesic_cli.settings import PROBLEMS, SOLVERS, BenchModelSettings, BenchSettings
 
 if TYPE_CHECKING:
     from geodesic_cli.tasks.bench import Bench
+    from geodesic_cli.tasks.bench_model import ModelBench
 
 _option = partial(typer.Option, show_envvar=False)
 DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(BenchSettings)}
+OF_MODEL: dict[str, Any] = {field.name: field.default for field in fields(BenchModelSettings)}
 
 bench = typer.Typer(
     help="Measure this program on problems with known answers.", no_args_is_help=True, rich_markup_mode=None
@@ -73,6 +77,79 @@ def solver(
 
     result = watched(run, settings)
     typer.echo(to_json(result.metrics).rstrip() if as_json else _table(result))
+
+
+@bench.command(name="model", context_settings={"auto_envvar_prefix": "GEODESIC_BENCH_MODEL"})
+def of_model(
+    model: Model = OF_MODEL["model"],
+    revision: Revision = OF_MODEL["revision"],
+    variant: Variant = OF_MODEL["variant"],
+    lora: Lora = None,
+    device: Annotated[
+        str, _option(metavar="A,B,...", help="One or several of auto, cpu, cuda, cuda:1 and mps.")
+    ] = OF_MODEL["device"],
+    dtype: Annotated[
+        str, _option(metavar="A,B,...", help="Of the networks, one or several of auto, fp32, fp16 and bf16.")
+    ] = OF_MODEL["dtype"],
+    low_memory: LowMemory = OF_MODEL["low_memory"],
+    compile: Compile = OF_MODEL["compile"],
+    size: Annotated[
+        str | None, _option(metavar="N|WxH", help="Pixels of the images. Default: the model's own size.")
+    ] = OF_MODEL["size"],
+    batches: Annotated[str, _option(metavar="N,N,...", help="Points evaluated at once, a row for each.")] = ",".join(
+        str(batch) for batch in OF_MODEL["batches"]
+    ),
+    seconds: Annotated[float, _option(help="Spent on each row, about, after warming up.")] = OF_MODEL["seconds"],
+    out: Annotated[str | None, _option(help="Folder for table.md and bench.json. Default: none.")] = OF_MODEL["out"],
+    overwrite: Overwrite = OF_MODEL["overwrite"],
+    as_json: AsJson = False,
+) -> None:
+    """Measure score evaluations against the bare network, interleaved in one run, and peak memory.
+
+    \b
+    Examples:
+      geodesic bench model
+      geodesic bench model --dtype fp32,bf16 --batches 1,8,33
+      geodesic bench model --model path/to/stable-diffusion --device cuda --size 512 --json
+
+    Everything can also be set by a variable such as GEODESIC_BENCH_MODEL_BATCHES.
+    """
+    settings = BenchModelSettings(
+        model=model,
+        revision=revision,
+        variant=variant,
+        lora=tuple(lora or ()),
+        device=device,
+        dtype=dtype,
+        low_memory=low_memory,
+        compile=compile,
+        size=size,
+        batches=_numbers(batches),
+        seconds=seconds,
+        out=out,
+        overwrite=overwrite,
+    )
+    from geodesic_cli.tasks.bench_model import run
+    from geodesic_cli.tasks.run import to_json
+
+    result = watched(run, settings)
+    typer.echo(to_json(result.metrics).rstrip() if as_json else _model_table(result))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in _words(text))
+    except ValueError:
+        raise InputError(
+            f"--batches takes whole numbers with commas between; got {text!r}.", "1,4,16 is a good start."
+        ) from None
+
+
+def _model_table(result: "ModelBench") -> str:
+    from geodesic_cli.tasks.bench_model import HEADS, LEGEND, cells
+
+    where = [] if result.folder is None else [f"{result.folder}/table.md, bench.json"]
+    return "\n".join([*aligned(HEADS, [cells(row) for row in result.rows], str.rjust), LEGEND, *where])
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -34,3 +34,7 @@ Out = Annotated[str | None, option(help="Folder for the results. Default: a free
 Resume = Annotated[bool, option("--resume", help="Go on with the run in --out.")]
 Overwrite = Annotated[bool, option("--overwrite", help="Replace the run in --out; other files there stay.")]
 AsJson = Annotated[bool, option("--json", help="Print one JSON object instead of a table.")]
+Start = Annotated[str | None, option(metavar="N|Ns", help="Where in the clip to begin: a frame, 12, or a time, 1.5s.")]
+Stop = Annotated[str | None, option(metavar="N|Ns", help="Where in the clip to end, this frame or time left out.")]
+Stride = Annotated[int, option(help="Take every n-th frame of the clip.")]
+MaxFrames = Annotated[int | None, option(help="Take so many frames of the clip at most.")]

@@ -4,7 +4,9 @@ Read in this order: `space` (where points live), `density` (what a score is), `c
 `solution`. Then, between two points, `bvp` (the loop) with its path solvers: `relaxation`; `surrogate` with `kernel`,
 `collocation` and `on_model`; `gradient_flow`, the published one. From a point and a velocity, `ivp` with `steppers`.
 On top of both, `maps` and `pointset`; for the path that no local solver finds, `graph` with `edges` and `sparse`.
-`analysis` measures curves, `toys` has densities with known answers, `zoo` the problems that solvers are compared on.
+`analysis` measures curves; `sequence` points that keep their own timing, such as the frames of a clip, `significance`
+says what of it could be chance, and `rivals` compares them with other paths. `toys` has densities with known answers,
+`zoo` the problems that solvers are compared on.
 """
 
 from geodesic_cli.geometry.analysis import CurveReport, analyse

@@ -11,11 +11,13 @@ smooths. The speed |v| of a low degree is that of a chord.
 The ray is followed frame by frame, each a unit of time long, so that it can be stopped and gone on with after each. A
 ray of ds = p^(-alpha) |dx| bends away from high density, exponentially. With alpha < 0, the metric p^|alpha| |dx|, it
 bends towards it: near a ridge of the density, where log p falls as -r² / 2 sigma² across, the distance r from the
-ridge obeys r'' = -|alpha| |v|² / sigma² r, and the ray swings about the ridge with the angular frequency
+ridge obeys r'' = -|alpha| |v|² / sigma² r, and the ray swings about the ridge, guided as light is in a fibre, with the
+angular frequency sqrt(|alpha|) |v| / sigma in radians a frame. Over a distance of sqrt(d), which is the typical norm of
+a point where coordinates have variance one, that is sqrt(guide) radians with
 
-    omega = sqrt(guide),   guide = |alpha| |v|² / sigma²    (radians a frame, squared),
+    guide = |alpha| d / sigma²,
 
-guided as light is in a fibre. `guide` has no unit and the same meaning at every noise level sigma.
+which has no unit and the same meaning at every noise level sigma and in every dimension d.
 """
 
 import math
@@ -136,10 +138,11 @@ def depart(points: Tensor, degree: int) -> Departure:
     k = len(points)
     if k < 2 or not 1 <= degree < k:
         raise GeometryError(f"A polynomial of degree {degree} needs at least {max(2, degree + 1)} points, got {k}.")
-    j = torch.arange(1 - k, 0, dtype=points.dtype, device=points.device)
+    j = torch.arange(1 - k, 0, dtype=torch.float64)
     powers = torch.stack([j**q for q in range(1, degree + 1)], dim=1)
+    inverse = torch.linalg.pinv(powers).to(points)  # tiny, and not every device has it
     away = points[:-1] - points[-1]
-    coefficients = torch.linalg.pinv(powers) @ away
+    coefficients = inverse @ away
     v = coefficients[0]
-    off = linalg.norm(powers @ coefficients - away).square().mean().sqrt()
+    off = linalg.norm(powers.to(points) @ coefficients - away).square().mean().sqrt()
     return Departure(points[-1], v, float(off * linalg.reciprocal(linalg.norm(v[None]))))

@@ -122,7 +122,7 @@ def pooled_jacobian(f: Encoder, x: Tensor, at_once: int = AT_ONCE, mix: Tensor |
 
 
 def top_singular_values(
-    f: Encoder, x: Tensor, k: int, generator: torch.Generator, *, rounds: int = 3, at_once: int = AT_ONCE
+    f: Encoder, x: Tensor, k: int, generator: torch.Generator, *, rounds: int = 6, at_once: int = AT_ONCE
 ) -> tuple[Tensor, Tensor]:
     """The k largest singular values of J P at x (1, ...), descending, and the error bound of each; both (k,).
 
@@ -131,13 +131,13 @@ def top_singular_values(
         x: the point.
         k: how many; at most n - 1.
         generator: of the first subspace.
-        rounds: of the subspace iteration; each costs 3 (k + 8) evaluations and as many backward passes.
+        rounds: of the subspace iteration; each costs 3 (k + 16) evaluations and k + 16 backward passes.
         at_once: rows at once.
     """
     n = x[0].numel()
     if not 1 <= k < n:
         raise GeometryError(f"Between 1 and {n - 1} singular values can be asked for; got {k}.", "Ask for fewer.")
-    size = min(k + 8, n - 1)
+    size = min(k + 16, n - 1)
     coordinates = random_basis(size, n - 1, generator).to(x.device, x.dtype)
     right = stereographic.frame(x.flatten(), coordinates)
 

@@ -34,7 +34,7 @@ from geodesic_cli.geometry.density import Portion, RadialProfile, Score
 from geodesic_cli.geometry.metric import DensityMetric, accumulate
 from geodesic_cli.geometry.perturbation import moving_mean, perturb, smooth
 from geodesic_cli.geometry.relaxation import Relaxation
-from geodesic_cli.geometry.sequence import SequenceReport, log_density_changes, measure_sequence, middles
+from geodesic_cli.geometry.sequence import SequenceReport, log_density_changes, measure_sequence, thirds
 from geodesic_cli.geometry.significance import Alignment, against_shuffled
 from geodesic_cli.geometry.solution import Solution
 from geodesic_cli.geometry.space import Euclidean, Sphere
@@ -128,7 +128,7 @@ def compare(
     generator = torch.Generator().manual_seed(choice.seed)
 
     def with_scores(points: Tensor, norms: Tensor, at: Tensor) -> tuple[SequenceReport, Tensor]:
-        note(2 * count - 1)
+        note(3 * count - 2)
         return _measured(score, points, norms, at, choice.alpha, space)
 
     def measured(points: Tensor, norms: Tensor, at: Tensor) -> SequenceReport:
@@ -167,14 +167,17 @@ def compare(
 def _measured(
     score: Score, y: Tensor, factor: Tensor, u: Tensor, alpha: float, space: Sphere
 ) -> tuple[SequenceReport, Tensor]:
-    """The report and the scores at the points, from one batch with the middles; log p is that of x = factor y."""
-    between = (factor[:-1] * factor[1:]).sqrt()
-    half = middles(y, space)
-    norms = torch.cat([factor, between])
-    x = norms * torch.cat([y, half])
-    raw = score(x, torch.cat([u, (u[:-1] + u[1:]) / 2]))
+    """The report and the scores at the points, from one batch with the thirds; log p is that of x = factor y."""
+    logs, count = factor.log(), len(y)
+    near, far = (((2 - k) * logs[:-1] + (1 + k) * logs[1:]) / 3 for k in (0, 1))
+    norms = torch.cat([logs, near, far]).exp()
+    x = norms * torch.cat([y, *thirds(y, space)])
+    raw = score(x, torch.cat([u, (2 * u[:-1] + u[1:]) / 3, (u[:-1] + 2 * u[1:]) / 3]))
     lowered = norms * raw
-    count = len(y)
-    report = measure_sequence(y, lowered[:count], alpha, space, lowered[count:])
-    changes = log_density_changes(x[:count], raw[:count], Euclidean(), raw[count:])
+
+    def inside(scores: Tensor) -> Tensor:
+        return scores[count:].reshape(2, count - 1, -1)
+
+    report = measure_sequence(y, lowered[:count], alpha, space, inside(lowered))
+    changes = log_density_changes(x[:count], raw[:count], Euclidean(), inside(raw))
     return replace(report, log_density=accumulate(changes[:, 1])), lowered[:count]

@@ -15,12 +15,13 @@ path turns back, x[k+1] - x[k-1] vanishes and differences see no bend at all, wh
 A repeated point is not a step: callers drop it (`moving`).
 
 The timing tells more than the shape. At constant speed a geodesic has x'' + alpha |x'|² P_v s = 0, the part along the
-path included, so the *departure* of a point is
+path included. With the acceleration in steps, c_k = h[k] a_k + h[k-1] b_k, the *departure* of a point is what no alpha
+explains,
 
-    rho_k = | h[k] a_k + h[k-1] b_k + alpha h² P_v s_k | / typical step,
+    rho_k = min over alpha >= 0 of | c_k + alpha P_v s_k | / typical step,
 
-0 on a geodesic walked at constant speed, 2 where it turns back, and J where one step is J times the others. A segment
-whose two ends both depart is a jump; a single point that departs is a corner.
+0 on a geodesic of any alpha that is walked at constant speed, nearly 2 where the path turns back, and about J where one
+step is J times the others. A segment whose two ends both depart is a jump; a single point that departs is a corner.
 
 Roughness is told by the ratio of steps over two frames to steps over one, H = ½ log2 (mean |x[k+2] - x[k]|² / mean
 |x[k+1] - x[k]|²): 1 for a smooth curve, ½ for a random walk, where frames are as far apart as they can be without
@@ -129,7 +130,7 @@ def moving(x: Tensor, space: Space) -> Tensor:
 
 
 def measure_sequence(
-    x: Tensor, scores: Tensor, alpha: float, space: Space, middle_scores: Tensor | None = None
+    x: Tensor, scores: Tensor, alpha: float, space: Space, third_scores: Tensor | None = None
 ) -> SequenceReport:
     """Measure a sequence under the metric p^(-alpha) |dx|.
 
@@ -138,8 +139,8 @@ def measure_sequence(
         scores: at the points, (m, d).
         alpha: the density exponent, >= 0.
         space: where the points live.
-        middle_scores: at the `middles` of the segments, (m - 1, d). With them log p is Simpson's rule, without the
-            trapezoid's, which sees nothing of what lies between two frames far apart.
+        third_scores: at the `thirds` of the segments, (2, m - 1, d). With them the change of log p is that of a cubic
+            through four scores, which sees a valley between two frames far apart; without, of a straight line.
 
     Raises:
         GeometryError: shapes that do not fit, fewer than three points, or two neighbours that are equal.
@@ -159,8 +160,9 @@ def measure_sequence(
     mean = (before + after) / 2
     curvature = (ahead + back) / mean
     pull = linalg.reject(space.tangent(inner, scores[1:-1]), along=ahead - back)
-    jolt = after * ahead + before * back + alpha * mean**2 * pull
-    changes = log_density_changes(x, scores, space, middle_scores)
+    jolt = after * ahead + before * back
+    against = (-linalg.dot(jolt, pull)).clamp(min=0) * linalg.reciprocal(linalg.dot(pull, pull))
+    changes = log_density_changes(x, scores, space, third_scores)
     density = accumulate(changes[:, 1])
     at_start, at_middle = -alpha * density[:-1], -alpha * (density[:-1] + changes[:, 0])
     ends = torch.logaddexp(at_start, -alpha * density[1:])
@@ -171,29 +173,35 @@ def measure_sequence(
         pull=pull,
         alpha=alpha,
         turn=linalg.angle(ahead, -back).squeeze(-1),
-        departure=linalg.norm(jolt).squeeze(-1) / steps.median(),
+        departure=linalg.norm(jolt + against * pull).squeeze(-1) / steps.median(),
         log_density=density,
         log_weighted=weighted,
         roughness=roughness(x),
     )
 
 
-def middles(x: Tensor, space: Space) -> Tensor:
-    """The points half way along the straight segments between neighbours, (m, d) -> (m - 1, d)."""
-    return space.project((x[:-1] + x[1:]) / 2)
+def thirds(x: Tensor, space: Space) -> Tensor:
+    """The points a third and two thirds of the way along the segments between neighbours, (m, d) -> (2, m - 1, d)."""
+    return torch.stack([space.project((2 * x[:-1] + x[1:]) / 3), space.project((x[:-1] + 2 * x[1:]) / 3)])
 
 
-def log_density_changes(x: Tensor, scores: Tensor, space: Space, middle_scores: Tensor | None = None) -> Tensor:
+def log_density_changes(x: Tensor, scores: Tensor, space: Space, third_scores: Tensor | None = None) -> Tensor:
     """The change of log p from each point to the middle of its segment and to its end, nats, (m - 1, 2).
 
-    Without scores in the middles, s is taken as linear in between. With them it is the parabola through the three.
+    The slope along the segment is a cubic through its values at both ends and at the thirds; a straight line where
+    these are not known. A middle alone would not do: in a valley between two ridges the slope vanishes at all three.
     """
-    step = space.tangent(middles(x, space), x[1:] - x[:-1])
-    first = linalg.dot(space.tangent(x[:-1], scores[:-1]), x[1:] - x[:-1]).squeeze(-1)
-    last = linalg.dot(space.tangent(x[1:], scores[1:]), x[1:] - x[:-1]).squeeze(-1)
-    middle = (first + last) / 2 if middle_scores is None else linalg.dot(middle_scores, step).squeeze(-1)
-    half = (5 * first + 8 * middle - last) / 24
-    return torch.stack([half, (first + 4 * middle + last) / 6], dim=1)
+    step = x[1:] - x[:-1]
+
+    def slope(at: Tensor, score: Tensor) -> Tensor:
+        return linalg.dot(space.tangent(at, score), step).squeeze(-1)
+
+    first, last = slope(x[:-1], scores[:-1]), slope(x[1:], scores[1:])
+    if third_scores is None:
+        return torch.stack([(3 * first + last) / 8, (first + last) / 2], dim=1)
+    one, two = (slope(at, score) for at, score in zip(thirds(x, space), third_scores, strict=True))
+    half = (15 * first + 51 * one - 3 * two + last) / 128
+    return torch.stack([half, (first + 3 * one + 3 * two + last) / 8], dim=1)
 
 
 def roughness(x: Tensor) -> float:

@@ -57,7 +57,7 @@ def write_mp4(frames: Tensor, path: str | Path, fps: float) -> str:
     frames = enlarge(frames, 256)
     height, width = frames.shape[-2:]
     arrays = to_bytes(pad(frames.float(), (0, width % 2, 0, height % 2), mode="replicate"))
-    encoder = next(name for name in ("libx264", "libopenh264", "mpeg4") if _can_encode(name))
+    encoder = video_encoder()
     options = {"libx264": {"crf": "18"}, "mpeg4": {"qmin": "2", "qmax": "4"}}.get(encoder, {})
     with (
         replacing(Path(path)) as temporary,
@@ -84,6 +84,11 @@ def _check_film(frames: Tensor, fps: float) -> None:
         raise InputError(f"Frames per second must be between 0 and 1000, not {fps:g}.", "Pass --fps 24.")
     if frames.ndim != 4 or not len(frames):
         raise ValueError(f"a film takes frames (m, 3, h, w), not {tuple(frames.shape)}")
+
+
+def video_encoder() -> str:
+    """The name of the encoder that films are written with on this machine."""
+    return next(name for name in ("libx264", "libopenh264", "mpeg4") if _can_encode(name))
 
 
 def _can_encode(name: str) -> bool:

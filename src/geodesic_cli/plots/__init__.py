@@ -1,19 +1,25 @@
 """Pictures. `figure` has the style, `curves` what a path does over its position, `plane` what it does in the plane,
-`graph` what a search went over."""
+`graph` what a search went over, `training` what a training did."""
 
+from geodesic_cli.plots.clip import clip_analysis
+from geodesic_cli.plots.continuation import continuation
 from geodesic_cli.plots.curves import density_and_speed, length_history
 from geodesic_cli.plots.figure import COLOURS
 from geodesic_cli.plots.graph import graph_in_plane
 from geodesic_cli.plots.plane import DEPTH, Plane, evolution, film, map_and_profile
+from geodesic_cli.plots.training import loss_curves
 
 __all__ = [
     "COLOURS",
     "DEPTH",
     "Plane",
+    "clip_analysis",
+    "continuation",
     "density_and_speed",
     "evolution",
     "film",
     "graph_in_plane",
     "length_history",
+    "loss_curves",
     "map_and_profile",
 ]

@@ -4,6 +4,8 @@ A field is called like the option, like the key in a config file and like the en
 """
 
 from geodesic_cli.settings.bench import PROBLEMS, SOLVERS, BenchSettings
+from geodesic_cli.settings.bench_model import BenchModelSettings
+from geodesic_cli.settings.extrapolate import DROP, PLACES, STEPPERS, ExtrapolateSettings
 from geodesic_cli.settings.finetune import (
     LR_SCHEDULERS,
     MIXED_PRECISIONS,
@@ -26,14 +28,22 @@ from geodesic_cli.settings.interpolate import (
     parse_timing,
 )
 from geodesic_cli.settings.invert import SCHEMES, InvertSettings
+from geodesic_cli.settings.isometry import JACOBIANS, IsometrySettings
+from geodesic_cli.settings.latent import ESTIMATES, JOINS, DirectionSettings, SlerpSettings, parse_strengths
 from geodesic_cli.settings.model import MODEL_FIELDS, ModelChoice
 from geodesic_cli.settings.reading import from_mapping, from_options
 from geodesic_cli.settings.toy import DENSITIES, ToySettings, parse_point
+from geodesic_cli.settings.video_analyze import EMBEDDINGS, VideoAnalyzeSettings
 
 __all__ = [
     "DENSITIES",
+    "DROP",
+    "EMBEDDINGS",
+    "ESTIMATES",
     "GLOBAL_ALPHA",
     "GLOBAL_TAU",
+    "JACOBIANS",
+    "JOINS",
     "LOCAL_TAU",
     "LR_SCHEDULERS",
     "METHODS",
@@ -42,22 +52,31 @@ __all__ = [
     "MODEL_FIELDS",
     "PACINGS",
     "PATH_SOLVERS",
+    "PLACES",
     "PROBLEMS",
     "REGULARISERS",
     "SCENES",
     "SCHEMES",
     "SOLVERS",
+    "STEPPERS",
     "STEPS",
     "TEXT_INVERSIONS",
+    "BenchModelSettings",
     "BenchSettings",
+    "DirectionSettings",
+    "ExtrapolateSettings",
     "FinetuneSettings",
     "InterpolateSettings",
     "InvertSettings",
+    "IsometrySettings",
     "ModelChoice",
+    "SlerpSettings",
     "ToySettings",
+    "VideoAnalyzeSettings",
     "from_mapping",
     "from_options",
     "parse_budget",
     "parse_point",
+    "parse_strengths",
     "parse_timing",
 ]

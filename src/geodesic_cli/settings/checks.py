@@ -1,6 +1,7 @@
 """Checks of single values: what was needed, what was given, what to do."""
 
 import math
+import re
 from difflib import get_close_matches
 
 from geodesic_cli.errors import InputError
@@ -34,3 +35,11 @@ def between(name: str, value: float, low: float, high: float, hint: str, open_be
 def seed_in_range(seed: int) -> None:
     """Refuse a seed that no generator takes."""
     between("seed", seed, 0, 2**63 - 1, ANY_SEED)
+
+
+def position(name: str, value: str | None) -> None:
+    """Refuse what is neither the number of a frame nor a time in seconds: `12` or `1.5s`."""
+    if value is not None and re.fullmatch(r"\s*([0-9]{1,9}|([0-9]*\.?[0-9]+|[0-9]+\.)\s*s)\s*", value) is None:
+        raise InputError(
+            f"--{name} takes the number of a frame or a time in seconds; got {value!r}.", "Write 12 or 1.5s."
+        )

@@ -1,0 +1,127 @@
+"""`geodesic invert` and `geodesic latent` as a person uses them: tables, JSON, and one sentence for a mistake."""
+
+import json
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from geodesic_cli.__main__ import main
+from geodesic_cli.cli.app import app
+from geodesic_cli.cli.common import _go_on
+from geodesic_cli.settings import DirectionSettings, InvertSettings, SlerpSettings
+
+
+def printed(*arguments: str, **environment: str) -> str:
+    done = CliRunner().invoke(app, list(arguments), env=environment)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    before, sys.argv = sys.argv, ["geodesic", *arguments]
+    try:
+        with pytest.raises(SystemExit) as stop:
+            main()
+    finally:
+        sys.argv = before
+    assert stop.value.code == 1
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert "Traceback" not in streams.err
+    last = streams.err.strip().splitlines()[-1]
+    assert last.startswith("Error: ")
+    return last
+
+
+def test_invert_prints_a_table_and_leaves_a_folder(
+    files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = printed("invert", *files, "--steps", "4", "--device", "cpu")
+    for words in ("psnr", "autoencoder - inverted and back", "correlation of neighbours", "runs/invert-a/sheet.png"):
+        assert words in text
+    assert (tmp_path / "runs/invert-a/sheet.png").is_file()
+
+
+def test_json_is_all_there_is_on_stdout(
+    files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = json.loads(
+        printed("invert", files[0], "--steps", "2", "--device", "cpu", "--json", GEODESIC_INVERT_SCHEME="ddim")
+    )
+    assert (found["steps"], found["scheme"], found["folder"]) == (2, "ddim", "runs/invert-a")
+    options = ("--pairs", "1", "--frames", "2", "--steps", "2", "--no-fit", "--device", "cpu", "--json")
+    assert json.loads(printed("latent", "slerp", *options))["frames"] == 2
+
+
+def test_slerp_and_direction_print_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ("--pairs", "1", "--frames", "2", "--steps", "3", "--device", "cpu", "--compare")
+    assert "path ppl" in printed("latent", "slerp", *options)
+    options = ("--pairs", "6", "--held-out", "1", "--strengths", "1", "--steps", "3", "--device", "cpu")
+    text = printed("latent", "direction", "red", "blue", *options)
+    assert "flipped" in text
+    assert "random" in text
+    assert "runs/red-to-blue/sheet.png" in text
+
+
+def test_a_config_of_a_run_repeats_it(files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    printed("invert", files[0], "--steps", "2", "--device", "cpu", "--out", "one")
+    text = printed("invert", files[0], "--config", "one/config.toml", "--out", "two", "--json")
+    assert json.loads(text)["steps"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("invert", "none.png"), "none.png does not exist"),
+        (("invert", "none.png", "--tau", "2"), "--tau takes numbers"),
+        (("invert", "none.png", "--scheme", "ddm"), "Did you mean 'ddim'"),
+        (("invert", "none.png", "--resume"), "--resume needs the folder"),
+        (("latent", "slerp", "one.png"), "joins two images"),
+        (("latent", "slerp", "--tau", "0.5"), "at tau 1"),
+        (("latent", "direction", "red", "cube"), "of one kind"),
+        (("latent", "direction", "rad", "blue"), "Did you mean 'red'"),
+        (("latent", "direction", "red", "blue", "--strengths", "a,b"), "takes numbers"),
+        (("latent", "direction", "a", "b", "--labels", "no.csv"), "no.csv cannot be read"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert sentence in refused(capsys, *arguments)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_every_setting_is_an_option_and_shows_its_default() -> None:
+    from typer.main import get_command
+
+    group = get_command(app)
+    latent = group.commands["latent"]  # type: ignore[attr-defined]
+    for command, kind in (
+        (group.commands["invert"], InvertSettings),  # type: ignore[attr-defined]
+        (latent.commands["slerp"], SlerpSettings),
+        (latent.commands["direction"], DirectionSettings),
+    ):
+        options = {parameter.name: parameter for parameter in command.params}
+        for field in fields(kind):
+            assert field.name in options, field.name
+            if field.name not in ("images", "prompt", "lora", "source", "target"):
+                assert options[field.name].default == field.default, field.name
+
+
+def test_an_interruption_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["geodesic", "invert", "a.png"])
+    assert "geodesic invert a.png --out runs/x --resume" in _go_on("runs/x")
