@@ -1,6 +1,7 @@
 """Let a sequence go on: python examples/04_extrapolate.py [FOLDER]
 
-Eight frames of a rolling ball, the four after them and, for comparison, what the straight line would give.
+Eight frames of a rolling ball, the four after them and, for comparison, what a straight line would give. The prompt
+keeps the ball red: nothing else in the density says that a thing keeps its colour.
 """
 
 import sys
@@ -20,7 +21,7 @@ def main(folder: str = "extrapolated") -> None:
     model = load("clevr-mini")
     clip = read_sequence(CLIPS / "ball-rolling", stop=8)
 
-    ray = geodesic_cli.extrapolate(clip.frames, model=model, frames=4, max_drop=1e9)
+    ray = geodesic_cli.extrapolate(clip.frames, model=model, frames=4, prompt="a red rubber sphere")
     straight = geodesic_cli.extrapolate(clip.frames, model=model, frames=4, guide=0.0, max_drop=1e9)
 
     for name, result in (("ray", ray), ("straight", straight)):

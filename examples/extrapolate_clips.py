@@ -1,6 +1,6 @@
 """How well a sequence is continued, on rendered motions whose true next frames are known.
 
-python examples/extrapolate_clips.py [--clips 30] [--out extrapolation] [--only ray,linear]
+python examples/extrapolate_clips.py [--clips 30] [--out extrapolation] [--only "ray;linear"]
 
 Of each clip of uniform motion (three in five move, one changes its size, one its colour) 8 frames are given and 4 are
 made. No network judges them: `scenes.fit` finds the scene in each picture. Written to OUT after every method, so a run
@@ -24,8 +24,6 @@ from geodesic_cli.media import sheet, write_png
 from geodesic_cli.scenes import COLOURS, Scene, fit_all, render, sample
 
 GIVEN, MADE = 8, 4
-Frames = Callable[[LatentDiffusion, Tensor], tuple[Tensor, int]]
-"""Given frames (8, 3, h, w) to new ones (4, 3, h, w) and how many of them were made; the last one fills the rest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +33,21 @@ class Motion:
     kind: str
     scenes: list[Scene]
     pictures: Tensor
+
+    @property
+    def given(self) -> Tensor:
+        """The frames that a method sees."""
+        return self.pictures[:GIVEN]
+
+    @property
+    def prompt(self) -> str:
+        """What is in all of the pictures: a colour that changes is not."""
+        solid = self.scenes[0].solids[0]
+        return f"a {solid.material} {solid.shape}" if self.kind == "colour" else self.scenes[0].caption
+
+
+Frames = Callable[[LatentDiffusion, Motion], tuple[Tensor, int]]
+"""The given frames of a clip to new ones (4, 3, h, w), and how many were made; the last one fills the rest."""
 
 
 def motions(count: int, seed: int) -> list[Motion]:
@@ -68,23 +81,24 @@ def motions(count: int, seed: int) -> list[Motion]:
     return made
 
 
-def repeat(model: LatentDiffusion, given: Tensor) -> tuple[Tensor, int]:
+def repeat(model: LatentDiffusion, clip: Motion) -> tuple[Tensor, int]:
     """The last frame again and again."""
-    return given[-1:].expand(MADE, -1, -1, -1), MADE
+    return clip.given[-1:].expand(MADE, -1, -1, -1), MADE
 
 
-def linear(model: LatentDiffusion, given: Tensor) -> tuple[Tensor, int]:
+def linear(model: LatentDiffusion, clip: Motion) -> tuple[Tensor, int]:
     """The last step of the clean latents again and again."""
-    z = model.encode(given[-2:])
+    z = model.encode(clip.given[-2:])
     ahead = torch.arange(1, MADE + 1)[:, None]
-    return model.decode(z[1] + ahead * (z[1] - z[0]), model.latent_shape(*given.shape[2:])).cpu(), MADE
+    return model.decode(z[1] + ahead * (z[1] - z[0]), model.latent_shape(64, 64)).cpu(), MADE
 
 
-def ray(**options: object) -> Frames:
+def ray(prompted: bool = False, **options: object) -> Frames:
     """`geodesic extrapolate` with these settings."""
 
-    def follow(model: LatentDiffusion, given: Tensor) -> tuple[Tensor, int]:
-        result = extrapolate(given, model=model, frames=MADE, **options)
+    def follow(model: LatentDiffusion, clip: Motion) -> tuple[Tensor, int]:
+        told = {"prompt": clip.prompt} if prompted else {}
+        result = extrapolate(clip.given, model=model, frames=MADE, **told, **options)
         new = result.frames[result.known[1] :]
         count = len(new)
         return torch.cat([new, result.frames[-1:].expand(MADE - count, -1, -1, -1)]), count
@@ -99,7 +113,7 @@ METHODS: dict[str, Frames] = {
     "geodesic": ray(guide=-5.0, max_drop=1e9),
     "straight": ray(guide=0.0, max_drop=1e9),
     "ray": ray(max_drop=1e9),
-    "guarded ray": ray(),
+    "ray, prompt": ray(prompted=True, max_drop=1e9),
 }
 
 
@@ -149,7 +163,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=30)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("extrapolation"))
-    parser.add_argument("--only", default=",".join(METHODS))
+    parser.add_argument("--only", default=";".join(METHODS))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     model = load("clevr-mini")
@@ -163,8 +177,8 @@ def main() -> None:
         results["reconstruction"] = judge(clips, back)
     reference = results["reconstruction"]["errors"]
     rows = {"truth": true, "reconstruction": back}
-    for name in options.only.split(","):
-        made = [METHODS[name](model, clip.pictures[:GIVEN]) for clip in clips]
+    for name in options.only.split(";"):
+        made = [METHODS[name](model, clip) for clip in clips]
         rows[name] = torch.stack([frames for frames, _ in made])
         if name not in results:
             results[name] = judge(clips, rows[name]) | {"made": _mean([float(count) for _, count in made])}

@@ -1,7 +1,7 @@
 """Five rows from one start with equal steps: no tuning, tuning without a regulariser, and with each of the three.
 
     python examples/isometry_table.py --model clevr-mini --seeds 0 1 --out table
-    python examples/isometry_table.py --model scenes-ddpm --out table
+    python examples/isometry_table.py --model scenes-ddpm --jacobian projected --steps 60 --out table
 
 The shape of the tables of Hahm et al. (ICML 2024), with the row that they lack: `none`, the same steps without a
 regulariser. Everything is measured on scenes that no training saw, with the same noise for each row; the regularisers

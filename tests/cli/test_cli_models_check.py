@@ -36,7 +36,7 @@ def test_the_report_is_a_table_with_advice() -> None:
     assert done.exit_code == 0, done.output
     for name in ("torch", "device", "dtype", "threads", "films", "cache", "offline", "models"):
         assert name in done.output
-    assert "Only clevr-mini is on this machine" in done.output
+    assert "Only the models of this package are here" in done.output
 
 
 def test_the_report_as_json_is_one_object_and_a_missing_device_is_no_failure() -> None:

@@ -30,9 +30,8 @@ class Hub:
     @property
     def fetched(self) -> set[str]:
         """The files that were sent."""
-        return {
-            path.split(f"/resolve/{COMMIT}/")[1] for path in self.asked if path.startswith("GET /") and COMMIT in path
-        }
+        sent = [path.partition("/resolve/")[2] for path in self.asked if path.startswith("GET /")]
+        return {rest.partition("/")[2] for rest in sent if rest}
 
 
 @contextmanager

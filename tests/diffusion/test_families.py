@@ -265,5 +265,5 @@ def test_an_adapter_of_another_family_is_refused(folders, tmp_path: Path) -> Non
     lora.save(trained.predict.unet, tmp_path)
     with pytest.raises(ModelError, match=r"does not fit this model|holds no adapter"):
         load(str(folders["sd1"]), "cpu", lora=(str(tmp_path),))
-    with pytest.raises(ModelError, match="holds no adapter for this model"):
+    with pytest.raises(ModelError, match=r"does not fit this model|holds no adapter"):
         load(str(folders["sd3"]), "cpu", lora=(str(tmp_path),))

@@ -193,6 +193,8 @@ def test_the_sizes_of_the_models_are_those_of_their_published_shapes() -> None:
     from geodesic_cli.diffusion.shapes import PUBLISHED
 
     for alias in MODELS:
+        if alias.name not in ("clevr-mini", *PUBLISHED):
+            continue
         if alias.embedded:
             parts = [*(model := load("clevr-mini", "cpu")).prompts.encoders, model.codec.vae, model.predict.unet]
         else:

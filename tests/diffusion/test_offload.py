@@ -93,6 +93,7 @@ def test_a_machine_without_a_compiler_is_told_so(monkeypatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
 def test_a_compiled_network_gives_the_same_numbers(model: LatentDiffusion) -> None:
     if why_not_compile(torch.device("cpu")):
         pytest.skip("no compiler here")

@@ -18,13 +18,13 @@ CHOICE = RivalChoice(alpha=0.05, draws=2, orders=19, max_steps=3)
 
 
 def gaussian(x: Tensor, u: Tensor) -> Tensor:
-    return -(x - torch.arange(10, dtype=x.dtype)) / 4
+    return -(x - 60 - torch.arange(10, dtype=x.dtype)) / 4
 
 
 def arc(positions: list[float]) -> Tensor:
-    """A bent path in ten dimensions, away from the origin, at positions along it."""
+    """A bent path in ten dimensions, so far from the origin that its norm hardly changes, at positions along it."""
     u = torch.tensor(positions, dtype=torch.float64)[:, None]
-    return 6 + torch.cat([3 * u, torch.sin(2 * u), 0.2 * torch.cos(5 * u).expand(-1, 8) * normal(1, 8)], dim=1)
+    return 60 + torch.cat([3 * u, torch.sin(2 * u), 0.2 * torch.cos(5 * u).expand(-1, 8) * normal(1, 8)], dim=1)
 
 
 def even(count: int) -> list[float]:

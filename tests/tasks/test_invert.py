@@ -13,6 +13,7 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.diffusion.ddim import ddim
+from geodesic_cli.diffusion.unconditional import load_unconditional
 from geodesic_cli.errors import InputError, OutputError
 from geodesic_cli.settings import InvertSettings
 from geodesic_cli.tasks.inversion import Journey, conditions, reconstruct
@@ -169,12 +170,16 @@ def test_a_model_of_pixels_inverts_as_well(tmp_path: Path, pair: Tensor) -> None
         up_block_types=("UpBlock2D", "UpBlock2D"),
         layers_per_block=1,
     )
+    torch.nn.init.zeros_(unet.conv_out.weight)
+    torch.nn.init.constant_(unet.conv_out.bias, 0.3)  # eps = 0.3 everywhere: the flow is y = z + 0.3 s
     unet.save_pretrained(tmp_path / "unet")
     DDIMScheduler().save_pretrained(tmp_path / "scheduler")
     done = invert(pair[0], model=str(tmp_path), device="cpu", steps=8)
     assert done.images.shape == (1, 3, 16, 16)
     assert done.metrics["autoencoder"]["mse"]["mean"] < 1e-12  # pixels are their own latents
-    assert done.metrics["latent_mse"]["mean"] < 0.1
+    assert done.metrics["latent_mse"]["mean"] < 1e-6
+    signal, sigma, _ = load_unconditional(str(tmp_path), "cpu").predict.schedule.level(1.0)
+    assert torch.allclose(done.noise, signal * done.made.z + sigma * 0.3, atol=1e-5)
     with pytest.raises(InputError, match="Adapters are for models with text"):
         invert(pair[0], model=str(tmp_path), device="cpu", lora=("x",))
 

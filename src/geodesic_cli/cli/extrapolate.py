@@ -116,13 +116,14 @@ def extrapolate(
     """Continue a sequence: after its last frame and, with --backward, before its first.
 
     The motion of the last frames goes on as a ray of the model's density, at the same speed. It is drawn towards high
-    density, where pictures are whole, and ends where log p has fallen too far.
+    density, where pictures are whole, and ends where log p has fallen too far. Things that move fast may change on the
+    way: --prompt tells what they are and keeps them so.
 
     \b
     Examples:
       geodesic extrapolate clip.mp4
       geodesic extrapolate frames/ --frames 8 --backward --compare
-      geodesic extrapolate clip.mp4 --stop 2.5s --prompt "a red ball"
+      geodesic extrapolate clip.mp4 --stop 2.5s --prompt "a red rubber sphere"
       geodesic extrapolate a.png b.png --frames 2
 
     Writes frames/ (the whole sequence), sheet.png (new frames have an orange border), video.mp4, video.gif,

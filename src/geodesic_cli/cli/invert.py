@@ -156,7 +156,7 @@ def _table(result: "Inversion") -> str:
             *aligned(heads, rows, str.rjust),
             f"{means}tau {metrics['tau']:g}, {metrics['steps']} steps of {metrics['scheme']}, "
             f"{metrics['evaluations']} network evaluations; {metrics['seconds']:.1f} s",
-            f"noise, and what chance would make of N(0, 1): {told}",
+            *([f"noise, and what chance would make of N(0, 1): {told}"] if metrics["tau"] == 1 else []),
             result.status,
             f"{result.folder}/sheet.png, reconstructions/, noise.safetensors, metrics.json",
         ]

@@ -216,7 +216,7 @@ def _download(source: str, revision: str | None, variant: str | None) -> Path:
     try:
         listed = HfApi().model_info(source, revision=revision, timeout=PATIENCE)
         names = wanted([file.rfilename for file in listed.siblings or []], variant)
-        return Path(snapshot_download(source, revision=listed.sha or revision, allow_patterns=names))
+        return Path(snapshot_download(source, revision=revision, allow_patterns=names))
     except GatedRepoError as reason:
         raise ModelError(f"{source} wants its licence accepted and HF_TOKEN set") from reason
     except RepositoryNotFoundError as reason:

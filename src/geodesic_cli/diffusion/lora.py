@@ -175,11 +175,13 @@ def _loader(network: Any) -> Any:
 def _load(network: Any, file: Path, name: str, weight: float, encoders: dict[str, Any]) -> bool:
     """Whether there was something for the network or an encoder."""
     loader, prefix = _loader(network), _prefix(network)
-    options = {"unet_config": network.config} if prefix == "unet" else {}
-    state, alphas, *rest = loader.lora_state_dict(
+    flux = "Flux" in type(network).__name__
+    options = {"unet_config": network.config} if prefix == "unet" else {"return_alphas": True} if flux else {}
+    state, *rest = loader.lora_state_dict(
         str(file), use_safetensors=True, local_files_only=True, return_lora_metadata=True, **options
     )
-    about = next((one for one in rest if one), None)
+    about = rest[-1] or None
+    alphas = rest[0] or None if len(rest) > 1 else None  # Stable Diffusion 3 has none
     parts = {prefix: network, **encoders}
     known = {key.partition(".")[0] for key in state} & set(parts)
     if not known and any(".lora" in key for key in state) and not any(key.startswith("text_encoder") for key in state):

@@ -66,7 +66,7 @@ class ExtrapolateSettings:
     max_frames: int | None = None
     frames: int = 4
     backward: bool = False
-    context: int = 4
+    context: int = 3
     order: int = 2
     embedding: str = "ridge"
     tau: float = 0.1

@@ -35,7 +35,7 @@ class Canvas:
         return -(-self.height // self.step) * self.step, -(-self.width // self.step) * self.step
 
     def pad(self, images: Tensor) -> Tensor:
-        """Frames (n, 3, h, w) to what the model sees; what is added mirrors the border, which the model finds likely."""
+        """Frames (n, 3, h, w) to what the model sees; what is added mirrors the border."""
         height, width = self.padded
         return pad(images, (0, width - self.width, 0, height - self.height), mode="reflect")
 

@@ -17,7 +17,7 @@ from geodesic_cli.diffusion.batching import free_memory
 from geodesic_cli.diffusion.load import DTYPES, pick_device, pick_dtype, why_not_compile
 from geodesic_cli.errors import GeodesicError
 from geodesic_cli.media.films import video_encoder
-from geodesic_cli.tasks.models import Listed, models
+from geodesic_cli.tasks.models import EMBEDDED, Listed, models
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "av", "scipy")
 EXTRAS = {"scikit-learn": "toy densities of points", "torchvision": "metrics", "lpips": "metrics", "pyiqa": "metrics"}
@@ -102,14 +102,13 @@ def _compile(asked: str) -> str:
 
 def _missing(facts: dict[str, Any], listed: tuple[Listed, ...]) -> list[str]:
     advice = []
-    here = [model.name for model in listed if model.folder is not None]
-    if here == ["clevr-mini"]:
+    if all(model.sources == (EMBEDDED,) for model in listed if model.folder is not None):
         how = (
             "HF_HUB_OFFLINE is set, so nothing will be downloaded: unset it, or copy a model here and pass its folder"
             if facts["offline"]
             else "the first use of --model sd15 downloads it"
         )
-        advice.append(f"Only clevr-mini is on this machine, which knows no photographs; {how}.")
+        advice.append(f"Only the models of this package are here, which know no photographs; {how}.")
     advice += [
         f"The copy of {model.name} in the cache is {model.note}." for model in listed if "not comp" in model.note
     ]

@@ -6,6 +6,8 @@ from pathlib import Path
 from geodesic_cli.diffusion import locate
 from geodesic_cli.diffusion.aliases import MODELS, Alias
 
+EMBEDDED = "part of this package"
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -50,7 +52,7 @@ def _of_alias(alias: Alias) -> Listed:
         download=None if alias.embedded else round(alias.gigabytes(4), 1),
         memory_fp32=round(alias.gigabytes(4), 2),
         memory_fp16=round(alias.gigabytes(2), 2),
-        sources=("part of this package",) if alias.embedded else alias.sources,
+        sources=(EMBEDDED,) if alias.embedded else alias.sources,
         folder=None if folder is None else str(folder),
         note=note,
     )
@@ -58,9 +60,11 @@ def _of_alias(alias: Alias) -> Listed:
 
 def _found(alias: Alias) -> tuple[Path | None, str]:
     """The first complete copy, or what is wrong with the last one that is not."""
+    if alias.embedded:
+        return Path(alias.sources[0]), ""
     note = ""
     for source in alias.sources:
-        folder = Path(source) if alias.embedded else locate.cached(source, None)
+        folder = locate.cached(source, None)
         if folder is None:
             continue
         wrong = locate.lacks(folder, "fp16")

@@ -2,10 +2,10 @@
 
     frames, one after the other -> encodings z -> points x at noise level tau -> windows -> report -> files
 
-Two embeddings. `ridge` takes x = a z, where the noise level tau has a clean z without its noise (a = sqrt(alpha_bar) for
-the usual schedules): a path along a ridge of the density. `flow` takes the probability flow's x, a typical noisy point,
-far from the ridge: all typical points lie on a shell, on which every path bends towards higher density, so that no clip
-is a geodesic there (`geometry.significance`).
+Two embeddings. `ridge` takes x = a z, where the noise level tau has a clean z without its noise (a = sqrt(alpha_bar)
+for the usual schedules): a path along a ridge of the density. `flow` takes the probability flow's x, a typical noisy
+point, far from the ridge: all typical points lie on a shell, on which every path bends towards higher density, so that
+no clip is a geodesic there (`geometry.significance`).
 
 Pictures are not kept: of each frame there remain its encoding and a thumbnail. A run can be stopped between two windows
 and resumed.
