@@ -6,7 +6,7 @@ The chart of the sphere of radius r about 0 looks from the pole r e_n; with x = 
 
 It is conformal: in these coordinates the metric of the sphere is G = 4 r² / (|z|² + 1)² I. (Hahm et al., ICML 2024,
 print a G that belongs to this chart for r = 1 only.) The differential of the inverse chart is 2 r / (|z|² + 1) times
-the first n - 1 columns of the reflection H = I - 2 u uᵀ, u ~ x / r - e_n, which exchanges x / r and e_n. So these are an
+the first n - 1 columns of the reflection H = I - 2 u uᵀ, u ~ x / r - e_n, which exchanges x / r and e_n. They are an
 orthonormal frame of the tangent space at x, the same at all points up to the curvature of the sphere: a metric on the
 tangent space, written in this frame, can be averaged over points.
 """
