@@ -116,8 +116,10 @@ def by_surrogate(f: Bottleneck, x: Tensor) -> None:
 
 
 def gradient(unet: nn.Module) -> Tensor:
-    """All of it, in float64."""
-    return torch.cat([p.grad.flatten().double() for p in unet.parameters() if p.grad is not None])
+    """All of it, in float64; where a parameter has no part in it, zeros."""
+    return torch.cat(
+        [(torch.zeros_like(p) if p.grad is None else p.grad).flatten().double() for p in unet.parameters()]
+    )
 
 
 def error(unet: nn.Module, encoder: Callable[[Tensor], Bottleneck], x: Tensor) -> float:

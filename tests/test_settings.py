@@ -31,7 +31,7 @@ PAIR = ("a.png", "b.png")
         ({"resume": True}, "--resume needs the folder of the run to go on with. Pass --out FOLDER."),
         ({"guidance": -1.0}, "--guidance takes numbers from 0 to 100"),
         ({"method": "slep"}, "--method is one of geodesic, slerp, lerp, global; got 'slep'. Did you mean 'slerp'?"),
-        ({"pacing": "evn"}, "--pacing is one of path, even; got 'evn'. Did you mean 'even'?"),
+        ({"pacing": "evn"}, "--pacing is one of path, even, features, lpips, perceptual; got"),
         ({"prompt": ("a", "b", "c")}, "takes one prompt or 2; got 3. Pass --prompt once for all images"),
         ({"images": ()}, "needs two images; got none."),
     ],

@@ -222,12 +222,13 @@ def _table(result: "Finetuned") -> str:
         rows.append(("isometry loss L", *(f"{m['isometry']:.4f}" for m in (before, after))))
         rows.append(("directions used, 1 / L", *(f"{1 / m['isometry']:.1f}" for m in (before, after))))
     kind = "--lora" if metrics["adapter"] else "--model"
+    drawn = "sheet.png, " if result.folder is not None and (result.folder / "sheet.png").is_file() else ""
     return "\n".join(
         [
             *aligned(("", "before", "after"), rows, str.rjust),
             f"on {metrics['measured_examples']} examples with the same noise; {result.status} "
             f"{metrics['trained_parameters']:,} weights, {metrics['seconds']:.0f} s",
-            f"{result.folder}/sheet.png, loss.png",
+            f"{result.folder}/{drawn}loss.png, loss.csv",
             f"Use it: geodesic interpolate A B {kind} {result.folder}",
         ]
     )

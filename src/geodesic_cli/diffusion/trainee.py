@@ -112,7 +112,7 @@ class Trainee:
         if self.adapter:
             lora.save(unet, folder)
             return
-        source = Path(ALIASES.get(self.model.name, self.model.name))
+        source = self.model.folder or Path(ALIASES.get(self.model.name, self.model.name))
         flat = source.is_dir() and not (source / "unet").is_dir()
         if source.is_dir():
             _copy_all_but_network(source, folder, flat)

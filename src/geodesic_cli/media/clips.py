@@ -1,7 +1,7 @@
 """Films: the frames of a video file in the order in which they are shown, decoded by FFmpeg.
 
 A frame's time is its own timestamp less that of the first frame, in seconds, so a varying rate is no matter. A film is
-shown as its metadata say: turned by quarter turns, and with pixels that are not square made square. Sound is ignored.
+shown as its metadata say: turned by quarter turns. Pixels are taken as square, and sound is ignored.
 
 A file that was cut short is read up to its last good frame. That it was is known from the number of frames that its
 index promises, or from the packet that cannot be decoded.

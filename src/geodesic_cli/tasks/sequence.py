@@ -68,7 +68,11 @@ def read(settings: ExtrapolateSettings, model: LatentDiffusion, observer: Observ
             hint = " Pass --size WIDTHxHEIGHT for another shape." if s.size is None else ""
             observer.warn(f"The frames are {w}x{h}; their middle is used at {width}x{height}.{hint}")
     clip = media.read_sequence(source, **choice, size=(height, width), least=2, warn=observer.warn)  # type: ignore[arg-type]
-    return Known(clip.frames, min(max(clip.fps, 0.1), 240.0), Canvas(height, width, model.codec.downsampling))
+    return Known(
+        clip.frames,
+        min(max(clip.fps, 0.1), 240.0),
+        Canvas(height, width, model.codec.downsampling * model.codec.multiple),
+    )
 
 
 def known_from(frames: Tensor, settings: ExtrapolateSettings, model: LatentDiffusion) -> Known:
@@ -85,7 +89,7 @@ def known_from(frames: Tensor, settings: ExtrapolateSettings, model: LatentDiffu
     height, width = (side, side) if settings.size is None else media.parse_size(settings.size)
     rows = frames.detach().to("cpu", torch.float32)[:: settings.stride][: settings.max_frames]
     resized = torch.stack([media.resize(image, height, width) for image in rows])
-    return Known(resized, 8.0, Canvas(height, width, model.codec.downsampling))
+    return Known(resized, 8.0, Canvas(height, width, model.codec.downsampling * model.codec.multiple))
 
 
 def encode(
