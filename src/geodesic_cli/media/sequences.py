@@ -27,6 +27,9 @@ from geodesic_cli.media.sizes import resize
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")  # of the files of a folder that are frames
 MOST = 2 * 2**30  # bytes of frames in memory
 
+TOGETHER = 32
+"""So many pictures are moved together at a time."""
+
 Source = str | Path | Sequence[str | Path]
 Position = int | float | str
 
@@ -110,6 +113,8 @@ def read_sequence(
                 "Take fewer (--max-frames, --stride, --stop) or smaller ones (--size).",
             )
         images.append(frame.image)
+        if len(images) % TOGETHER == 0:
+            images[-TOGETHER:] = _moved_together(images[-TOGETHER:])
         times.append(frame.time)
         names.append(frame.name)
     if len(images) < max(1, least):
@@ -244,6 +249,17 @@ def _place(position: Position | None, name: str) -> int | float | None:
     if value is not None and not value >= 0:
         raise InputError(f"--{name} takes positions from 0 on; got {value}.", "Write 12 or 1.5s.")
     return value
+
+
+def _moved_together(images: list[Tensor]) -> list[Tensor]:
+    """The same pictures in one piece of memory, if they have one size.
+
+    A small picture that stays in the middle of where a large frame was keeps the next frame from using that place, and
+    3,000 of them kept 8 GB of such places from being used.
+    """
+    if any(image.shape != images[0].shape for image in images):
+        return images
+    return list(torch.stack(images).unbind())
 
 
 def _stacked(images: list[Tensor]) -> Tensor:
