@@ -60,7 +60,10 @@ class Display:
         elif time.monotonic() - self._said > QUIET_SECONDS:
             self._said = time.monotonic()
             left = (self._total - self._done) / max(self._rate(), 1e-9)
-            self._line(f"{self._done}/{self._total} {self._unit}, {self._rate():.0f}/s, at most {left:.0f} s left")
+            of, end = (
+                (f"/{self._total}", f", at most {left:.0f} s left") if left > 0 else ("", "")
+            )  # the total was a guess
+            self._line(f"{self._done}{of} {self._unit}, {self._rate():.0f}/s{end}")
 
     def warn(self, message: str) -> None:
         """Show a warning at once."""
