@@ -11,7 +11,6 @@ import json
 import statistics
 from pathlib import Path
 
-import torch
 from compare_paths import make_pairs
 from global_paths import judge
 
@@ -53,7 +52,7 @@ def main() -> None:
                     rows.append(model.decode(z, ends.shape).cpu())
                     step = judge(pair, rows[-1], z)["step"]
                     runs.append({"step": step, "won": found.path.method == "global", "lengths": found.lengths})
-                write_png(sheet(torch.stack(rows)), file.with_suffix(".png"))
+                write_png(sheet(rows), file.with_suffix(".png"))
                 file.write_text(json.dumps(runs) + "\n")
             runs = json.loads(file.read_text())
             gains = [run["lengths"]["slerp"] - min(run["lengths"].values()) for run in runs]
