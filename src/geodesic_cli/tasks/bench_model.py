@@ -22,6 +22,7 @@ from geodesic_cli.diffusion.batching import item_cost
 from geodesic_cli.diffusion.densities import density_score
 from geodesic_cli.media import parse_size
 from geodesic_cli.settings import BenchModelSettings
+from geodesic_cli.tasks.keyframes import widest
 from geodesic_cli.tasks.opening import open_model
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import RunDirectory
@@ -116,8 +117,7 @@ def measure(model: LatentDiffusion, shape: tuple[int, int, int], batch: int, sec
     network = predict.unet
     dtype = predict.place[1]
     d = torch.Size(shape).numel()
-    x = torch.randn(batch, d, generator=torch.Generator().manual_seed(0)).to(device)
-    x = x if device.type == "mps" else x.double()  # as the geometry has it
+    x = widest(torch.randn(batch, d, generator=torch.Generator().manual_seed(0)).to(device))  # as the geometry has it
     u = torch.linspace(0, 1, batch, dtype=x.dtype, device=device)
     conditioning = model.prompts.along(())
     score = density_score(model, shape, TAU, conditioning)

@@ -9,7 +9,7 @@ so a run can be stopped at any moment and resumed, with the same bytes.
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -30,9 +30,9 @@ from geodesic_cli.geometry import (
 from geodesic_cli.geometry.departure import Arrival, Departure, Ray, depart
 from geodesic_cli.settings import DROP, ExtrapolateSettings, from_options
 from geodesic_cli.tasks.continuation import Continuation, Written, looks, numbers, told, write
-from geodesic_cli.tasks.opening import open_model
+from geodesic_cli.tasks.opening import open_model, open_run
 from geodesic_cli.tasks.progress import Observer, Silent
-from geodesic_cli.tasks.run import MANIFEST, RunDirectory, first_free
+from geodesic_cli.tasks.run import RunDirectory, first_free
 from geodesic_cli.tasks.sequence import Known, Points, clean, encode, known_from, read
 
 DRAWN_AT_ONCE = 8
@@ -107,12 +107,7 @@ def run(settings: ExtrapolateSettings, observer: Observer, command: str) -> Extr
     model = open_model(settings)
     known = read(settings, model, observer)
     folder = settings.out or free_folder(settings.source)
-    if settings.resume and not FilePath(folder, MANIFEST).is_file():
-        observer.warn(f"There is no run in {folder} to go on with: starting one.")
-    stored = asdict(settings) | {"out": folder}
-    with RunDirectory.open(
-        folder, stored, command=command, resume=settings.resume, overwrite=settings.overwrite
-    ) as directory:
+    with open_run(settings, folder, observer, command) as directory:
         return _Work(settings, observer, model, directory).run(known)
 
 

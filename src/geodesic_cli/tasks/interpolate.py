@@ -25,12 +25,12 @@ from geodesic_cli.tasks.canvas import Canvas, fit
 from geodesic_cli.tasks.drawing import Drawer, Drawn
 from geodesic_cli.tasks.keyframes import Keyframes, conditions_for, embed_all
 from geodesic_cli.tasks.legs import Leg, LegSolver, rounded_legs
-from geodesic_cli.tasks.opening import open_model
+from geodesic_cli.tasks.opening import open_model, open_run
 from geodesic_cli.tasks.pacing import pacer
 from geodesic_cli.tasks.paths import Path, PathReport, joined
 from geodesic_cli.tasks.plan import Plan, plan
 from geodesic_cli.tasks.progress import Observer, Silent
-from geodesic_cli.tasks.run import MANIFEST, RunDirectory, first_free
+from geodesic_cli.tasks.run import RunDirectory, first_free
 from geodesic_cli.tasks.search import Found
 from geodesic_cli.tasks.text import inverted_conditioning, text_folder
 from geodesic_cli.tasks.timing import frame_numbers
@@ -141,12 +141,7 @@ def run(settings: InterpolateSettings, observer: Observer, command: str) -> Inte
     # All that may be refused comes before the folder is touched.
     images, canvas = _fit(settings, observer, model, pictures, names)
     folder = settings.out or free_folder(settings.images)
-    if settings.resume and not FilePath(folder, MANIFEST).is_file():
-        observer.warn(f"There is no run in {folder} to go on with: starting one.")
-    stored = asdict(settings) | {"out": folder}
-    with RunDirectory.open(
-        folder, stored, command=command, resume=settings.resume, overwrite=settings.overwrite
-    ) as directory:
+    with open_run(settings, folder, observer, command) as directory:
         return _Work(settings, observer, directory).run(model, images, canvas, names)
 
 

@@ -33,8 +33,9 @@ from geodesic_cli.tasks.inversion import (
     reconstruct,
     summary,
 )
+from geodesic_cli.tasks.opening import open_run
 from geodesic_cli.tasks.progress import Observer, Silent
-from geodesic_cli.tasks.run import MANIFEST, RunDirectory, first_free
+from geodesic_cli.tasks.run import RunDirectory, first_free
 
 GROUP = 16
 """Images that are carried together, and lost at most when a run is stopped."""
@@ -102,12 +103,7 @@ def run(settings: InvertSettings, observer: Observer, command: str) -> Inversion
     model = open_either(settings, observer)
     ready = _ready(settings, model, read, observer)  # all that may be refused comes before the folder is touched
     folder = settings.out or free_folder(settings.images)
-    if settings.resume and not Path(folder, MANIFEST).is_file():
-        observer.warn(f"There is no run in {folder} to go on with: starting one.")
-    stored = asdict(settings) | {"out": folder}
-    with RunDirectory.open(
-        folder, stored, command=command, resume=settings.resume, overwrite=settings.overwrite
-    ) as directory:
+    with open_run(settings, folder, observer, command) as directory:
         return _Work(settings, observer, directory).run(*ready)
 
 

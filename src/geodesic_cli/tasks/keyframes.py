@@ -104,9 +104,9 @@ def embed_all(
     back = [model.decode(z[k : k + 1], shape)[0].to(images.device) for k in range(len(z))]
     x = model.lift(z, shape, Embedding.cat(conditions), tau, steps, guidance)
     psnr = tuple(media.psnr(image, again) for image, again in zip(images, back, strict=True))
-    return Keyframes(z.to(x.device), _widest(x), shape, conditions, tau, psnr)
+    return Keyframes(z.to(x.device), widest(x), shape, conditions, tau, psnr)
 
 
-def _widest(x: Tensor) -> Tensor:
+def widest(x: Tensor) -> Tensor:
     """Geometry in float64, except on MPS, which has none."""
     return x if x.device.type == "mps" else x.double()

@@ -15,7 +15,7 @@ tells the labels is linear separability, on folds that keep a pair together.
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,9 @@ from geodesic_cli.scenes import Fit, fit_all
 from geodesic_cli.settings import DirectionSettings, from_options, parse_strengths
 from geodesic_cli.tasks.inversion import Journey, fitted, open_either
 from geodesic_cli.tasks.labels import Attribute, Labelled, attribute, of_files, of_scenes, shares
+from geodesic_cli.tasks.opening import open_run
 from geodesic_cli.tasks.progress import Observer, Silent
-from geodesic_cli.tasks.run import MANIFEST, RunDirectory, first_free
+from geodesic_cli.tasks.run import RunDirectory, first_free
 
 SHOWN = 8
 """Held-out images on the sheet: the first ones."""
@@ -102,12 +103,7 @@ def run(settings: DirectionSettings, observer: Observer, command: str) -> Latent
     # All that may be refused comes before the folder is touched.
     data, condition = _labelled(settings, model, observer), model.prompts.embed(settings.prompt)
     folder = settings.out or free_folder(settings)
-    if settings.resume and not Path(folder, MANIFEST).is_file():
-        observer.warn(f"There is no run in {folder} to go on with: starting one.")
-    stored = asdict(settings) | {"out": folder}
-    with RunDirectory.open(
-        folder, stored, command=command, resume=settings.resume, overwrite=settings.overwrite
-    ) as directory:
+    with open_run(settings, folder, observer, command) as directory:
         return _Work(settings, observer, directory).run(model, data, condition)
 
 

@@ -18,6 +18,7 @@ from geodesic_cli.diffusion import Conditioning, LatentDiffusion
 from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.settings import ExtrapolateSettings
 from geodesic_cli.tasks.canvas import Canvas
+from geodesic_cli.tasks.keyframes import widest
 from geodesic_cli.tasks.progress import Observer
 
 ORANGE = (0.835, 0.369, 0.0)
@@ -106,7 +107,7 @@ def encode(
         x = z * model.predict.schedule.level(s.tau)[0]
     else:
         x = model.lift(z, shape, conditioning(torch.zeros(len(z))), s.tau, s.steps, s.guidance)
-    return Points(z, x if x.device.type == "mps" else x.double(), shape)
+    return Points(z, widest(x), shape)
 
 
 def clean(

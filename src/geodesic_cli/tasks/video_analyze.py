@@ -34,9 +34,10 @@ from geodesic_cli.settings import VideoAnalyzeSettings, from_options
 from geodesic_cli.tasks.clip_report import ClipReport, csv, plain, report_on
 from geodesic_cli.tasks.clip_sheet import Strip
 from geodesic_cli.tasks.clip_windows import Window, cut
-from geodesic_cli.tasks.opening import open_model
+from geodesic_cli.tasks.keyframes import widest
+from geodesic_cli.tasks.opening import open_model, open_run
 from geodesic_cli.tasks.progress import Observer, Silent
-from geodesic_cli.tasks.run import MANIFEST, RunDirectory, first_free
+from geodesic_cli.tasks.run import RunDirectory, first_free
 
 LEAST = 3
 AT_ONCE = 32
@@ -101,12 +102,7 @@ def run(settings: VideoAnalyzeSettings, observer: Observer, command: str) -> Vid
     _require_enough(sum(1 for _ in islice(_stream(settings, lambda _: None), LEAST)), settings)
     model = open_model(settings)
     folder = settings.out or free_folder(settings.clip)
-    if settings.resume and not FilePath(folder, MANIFEST).is_file():
-        observer.warn(f"There is no run in {folder} to go on with: starting one.")
-    stored = asdict(settings) | {"out": folder}
-    with RunDirectory.open(
-        folder, stored, command=command, resume=settings.resume, overwrite=settings.overwrite
-    ) as directory:
+    with open_run(settings, folder, observer, command) as directory:
         return _Work(settings, observer, model, directory).run(None)
 
 
@@ -261,7 +257,7 @@ class _Work:
                 carried.append(self.model.lift(z, seen.shape, conditioning(u[rows]), s.tau, s.steps, s.guidance))
                 self.observer.advance(len(rows) * s.steps * branches)
             x = torch.cat(carried)
-        return x if x.device.type == "mps" else x.double()
+        return widest(x)
 
     # --- points to numbers
 
