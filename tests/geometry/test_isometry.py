@@ -119,19 +119,80 @@ def test_path_length_is_the_relative_variance_of_the_length_plus_one() -> None:
 # --- the gradient
 
 
+def visited(net: Net, x: Tensor) -> isometry.Visit:
+    leaf = x.clone().requires_grad_(True)
+    return isometry.Visit(leaf, net(leaf))
+
+
+@pytest.mark.parametrize("way", ["central", "forward", "visit"])
 @pytest.mark.parametrize("keep_graph", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_surrogate_has_the_gradient_of_the_exact_loss(kind: str, keep_graph: bool) -> None:
+def test_the_surrogate_has_the_gradient_of_the_exact_loss(kind: str, keep_graph: bool, way: str) -> None:
     net, x = Net(), normal(5, 7)
     exact = exact_loss(net, x, seeded(), regulariser=kind)
     exact.backward()
     expected = gradient(net)
     net.zero_grad()
-    probe = linearise(net, x, seeded(), regulariser=kind, keep_graph=keep_graph)
-    surrogate(net, probe, probe.totals).backward()
-    assert ratio(probe.totals) == pytest.approx(float(exact.detach()), rel=1e-8)
+    visit = visited(net, x) if way == "visit" else None
+    differences = "central" if way == "central" else "forward"
+    probe = linearise(net, x, seeded(), regulariser=kind, keep_graph=keep_graph, differences=differences, visit=visit)
+    surrogate(net, probe, probe.totals, visit).backward()
+    assert ratio(probe.totals) == pytest.approx(float(exact.detach()), rel=1e-8 if way == "central" else 1e-6)
     assert float((gradient(net) - expected).norm() / expected.norm()) < 1e-6
     assert float(expected.norm()) > 1e-4
+
+
+@pytest.mark.parametrize("kind", ["iso", "iso-euclidean"])
+def test_the_error_of_forward_differences_is_odd_in_the_probe(kind: str) -> None:
+    """Over a probe and its opposite it is of second order: ten times the step, a hundred times the error."""
+    net, x = Net(), normal(5, 7)
+    exact_loss(net, x, seeded(), regulariser=kind).backward()
+    expected = gradient(net)
+
+    def off(step: float, signs: tuple[int, ...]) -> float:
+        found = torch.zeros_like(expected)
+        for sign in signs:
+            net.zero_grad()
+            draw = isometry.gaussian(torch.Generator().manual_seed(3))
+            noise = draw if sign > 0 else lambda like, draw=draw: -draw(like)
+            probe = linearise(net, x, noise, regulariser=kind, differences="forward", step=step)
+            surrogate(net, probe, probe.totals).backward()
+            found += gradient(net) / len(signs)
+        return float((found - expected).norm() / expected.norm())
+
+    assert off(1e-3, (1,)) == pytest.approx(10 * off(1e-4, (1,)), rel=0.1)
+    assert off(1e-3, (1, -1)) == pytest.approx(100 * off(1e-4, (1, -1)), rel=0.1)
+    assert off(1e-3, (1, -1)) < 0.02 * off(1e-3, (1,))
+
+
+def test_a_visit_adds_its_graph_to_what_else_hangs_on_it() -> None:
+    net, x = Net(), normal(5, 7)
+    visit = visited(net, x)
+    probe = linearise(net, x, seeded(), keep_graph=True, differences="forward", visit=visit)
+    (surrogate(net, probe, probe.totals) + net.after(visit.h[:, :9]).square().sum()).backward()
+    both = gradient(net)
+    net.zero_grad()
+    net.after(net(x)).square().sum().backward()
+    alone = linearise(net, x, seeded(), differences="forward")
+    surrogate(net, alone, alone.totals).backward()
+    assert torch.allclose(both, gradient(net), rtol=1e-6, atol=1e-9)
+
+
+def test_a_visit_of_some_of_many_points_is_one_of_these() -> None:
+    net, x, rows = Net(), normal(5, 7), torch.tensor([3, 0])
+    whole = visited(net, x)
+    some = isometry.Visit(whole.x, whole.h[rows], rows)
+    probe = linearise(net, x[rows], seeded(), differences="forward", visit=some)
+    alone = linearise(net, x[rows], seeded(), differences="forward")
+    torch.testing.assert_close(probe.totals, alone.totals)
+    torch.testing.assert_close(probe.back, alone.back)
+
+
+@pytest.mark.parametrize("wrong", [{"probes": 2, "differences": "forward"}, {"differences": "central"}])
+def test_a_visit_goes_with_forward_differences_of_one_direction(wrong: dict[str, object]) -> None:
+    net, x = Net(), normal(5, 7)
+    with pytest.raises(ValueError, match="forward"):
+        linearise(net, x, seeded(), visit=visited(net, x), **wrong)  # type: ignore[arg-type]
 
 
 def test_the_exact_gradient_is_that_of_finite_differences() -> None:

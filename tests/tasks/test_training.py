@@ -3,6 +3,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_the_regulariser_looks_at_the_timesteps_above_gamma_only(tmp_path: Path,
     trainee = prepare(pixel_model(tmp_path))
     batch = examples(trainee, DATA, 0, 0, 8, range(8), gamma)
     assert torch.equal(batch.noisy, batch.timestep > gamma * 1000)
-    one = probe(trainee, batch, "iso", 0, 0, keep_graph=False)
+    one = probe(trainee, batch, "iso", 0, 0)
     assert one is not None
     assert torch.equal(one.x, batch.x[batch.noisy])
 
@@ -92,7 +93,28 @@ def test_two_accumulated_batches_are_one_of_twice_the_size(tmp_path: Path, regul
     if regulariser != "none":
         assert b.regulariser == pytest.approx(a.regulariser, rel=1e-4)
     for name, weight in whole.trainee.weights.items():
-        torch.testing.assert_close(parts.trainee.weights[name].grad, weight.grad, rtol=1e-3, atol=2e-6)
+        here, there = parts.trainee.weights[name].grad, weight.grad
+        assert here is not None
+        assert there is not None
+        # Forward differences in float32 carry a rounding error of some thousandths, another one for each size of batch.
+        assert float((here - there).norm()) <= 0.01 * float(there.norm()) + 1e-6, name
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("regulariser", ["iso", "iso-euclidean", "path-length"])
+def test_the_bottleneck_of_the_denoising_pass_gives_the_gradient_of_one_of_its_own(
+    tmp_path: Path, regulariser: str, checkpointing: bool
+) -> None:
+    gradients = []
+    for watched in (True, False):
+        run = training(tmp_path, regulariser=regulariser, iso_lambda=10.0, max_grad_norm=1e9)
+        trainee = prepare(run.trainee.model, checkpointing=checkpointing)
+        unet = trainee.call
+        trainee = trainee if watched else replace(trainee, call=lambda *a, net=unet, **k: net(*a, **k))
+        assert trainee.can_be_watched is watched
+        replace(run, trainee=trainee).step()
+        gradients.append(torch.cat([w.grad.flatten() for w in trainee.weights.values() if w.grad is not None]))
+    assert float((gradients[0] - gradients[1]).norm()) < 0.01 * float(gradients[1].norm())
 
 
 @pytest.mark.parametrize("regulariser", ["iso", "iso-euclidean", "path-length"])
@@ -215,6 +237,7 @@ def test_two_processes_are_one_with_twice_the_batch(tmp_path: Path, regulariser:
     moved = 0.0
     for name, weight in alone.model.predict.unet.named_parameters():
         assert torch.equal(one[name], other[name]), name  # the processes agree to the bit
-        assert float((one[name] - weight).abs().max()) < 1e-6, name
+        # Rounding, another one for each size of batch, that differences in float32 make some thousandths of a step.
+        assert float((one[name] - weight).abs().max()) < 5e-6, name
         moved = max(moved, float((weight - start[name]).abs().max()))
     assert moved > 1e-4

@@ -81,6 +81,21 @@ class Bottleneck:
         raise ModelError("The network answered without its mid block.", "Pass a UNet of diffusers.")
 
 
+@contextmanager
+def watched(unet: Any) -> Iterator[list[Tensor]]:
+    """Inside, each forward pass of the network appends its h to the list, with its graph, and goes on."""
+    seen: list[Tensor] = []
+
+    def keep(module: Any, inputs: Any, h: Any) -> None:
+        seen.append(h[0] if isinstance(h, tuple) else h)
+
+    handle = unet.mid_block.register_forward_hook(keep)
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
 def _stop(module: Any, inputs: Any, h: Any) -> None:
     raise _Reached(h[0] if isinstance(h, tuple) else h)
 

@@ -20,11 +20,12 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import lora, network
 from geodesic_cli.diffusion.conditioning import Embedding
-from geodesic_cli.diffusion.features import Bottleneck
+from geodesic_cli.diffusion.features import Bottleneck, watched
 from geodesic_cli.diffusion.load import ALIASES
 from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.diffusion.schedule import NoiseSchedule
 from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.geometry.isometry import Visit
 
 PIPELINES: dict[network.Ask, str] = {
     network.unet: "StableDiffusionPipeline",
@@ -90,6 +91,21 @@ class Trainee:
             a, sigma = self._levels(timestep, z)
             target = a * noise - sigma * z
         return (answer - target).square().flatten(1).mean(1)
+
+    @property
+    def can_be_watched(self) -> bool:
+        """Whether the bottleneck can be had from the denoising pass itself; not out of a compiled network."""
+        return self.call is self.model.predict.unet
+
+    def errors_and_visit(
+        self, x: Tensor, z: Tensor, noise: Tensor, timestep: Tensor, condition: Embedding, rows: Tensor
+    ) -> tuple[Tensor, Visit]:
+        """`errors`, and the bottleneck at some rows (indices) as the same pass computed it."""
+        x = x.detach().requires_grad_(True)
+        with watched(self.model.predict.unet) as seen:
+            errors = self.errors(x, z, noise, timestep, condition)
+        (h,) = seen
+        return errors, Visit(x, h[rows], rows)
 
     def bottleneck(self, x: Tensor, timestep: Tensor, condition: Embedding) -> Bottleneck:
         """The map x -> h for noisy latents of the size of x, at timesteps (n,) and conditions of n rows."""

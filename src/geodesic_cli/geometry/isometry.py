@@ -15,10 +15,17 @@ The gradient. With sg for stop-gradient and b = J sg(w),
 
     grad |a|² = 2 grad <a, sg a>,       grad |w|² = 2 grad (<b, sg a> + <sg b, a>),
 
-so directional derivatives that carry a graph are enough. They are central differences along the great circle,
+so directional derivatives that carry a graph are enough. They are differences along the great circle,
 x cos(step) ± |x| sin(step) d for a unit vector d. Their graph is an ordinary one. (Fused attention has no derivative
-of second order or forward mode, and PyTorch's LayerNorm a wrong one under forward mode.) The loss is a ratio of means,
-so its gradient
+of second order or forward mode, and PyTorch's LayerNorm a wrong one under forward mode.)
+
+    central  (f(+) - f(-)) / 2 step: exact to step², 4e-4 to 2e-3 of the gradient in float32
+    forward  (f(+) - f(x)) / step: half as many passes, and f(x) with its graph is what a training step computes for its
+             own loss (`Visit`). The error of first order, about 1% in float32, is odd in the probe: over probes, which
+             are as likely as their opposites, it vanishes, and beside the chance in one probe (10 to 17% of the two
+             moments) it is not seen.
+
+The loss is a ratio of means, so its gradient
 
     grad L = grad T2 / T1² - 2 T2 / T1³ grad T1,      T1 = mean s1,  T2 = mean s2   (here s1 = |a|², s2 = |w|²)
 
@@ -52,9 +59,27 @@ REGULARISERS = ("iso", "iso-euclidean", "path-length", "none")
 """The names; `none` is the control without any, for which nothing here is called."""
 
 
+DIFFERENCES = ("central", "forward")
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """f evaluated with its graph.
+
+    Attributes:
+        x: points (m, ...), a leaf that requires grad.
+        h: f(x), (n, ...), at some of them.
+        rows: which of the m they are, (n,); None are all.
+    """
+
+    x: Tensor
+    h: Tensor
+    rows: Tensor | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """A linearised batch: what phase two needs to know of phase one. Nothing in it carries a graph, but `image` may.
+    """A linearised batch: what phase two needs to know of phase one. Only `image` and `visit` carry a graph.
 
     Attributes:
         regulariser: one of `REGULARISERS`.
@@ -64,6 +89,8 @@ class Probe:
         image: a = J P v with its graph, if it was kept.
         totals: (3,): the sums of s1 and s2 over the rows, and the number of rows. Totals are added.
         step: of the differences.
+        differences: one of `DIFFERENCES`.
+        visit: where forward differences begin, if its graph was kept.
     """
 
     regulariser: str
@@ -73,6 +100,8 @@ class Probe:
     image: Tensor | None
     totals: Tensor
     step: float
+    differences: str = "central"
+    visit: Visit | None = None
 
 
 def gaussian(generator: torch.Generator) -> Noise:
@@ -89,10 +118,13 @@ def linearise(
     probes: int = 1,
     keep_graph: bool = False,
     step: float | None = None,
+    differences: str = "central",
+    visit: Visit | None = None,
 ) -> Probe:
     """Phase one: carry random directions through f and back.
 
-    Costs one forward pass of 2 m rows and one of m rows with its backward pass to x; path-length the second alone.
+    Costs one forward pass of 2 m rows, by forward differences of m, and one of m rows with its backward pass to x;
+    path-length the second alone. With a visit there is no second forward pass.
 
     Args:
         f: the encoder; deterministic, in the precision of x (half precision drowns the differences).
@@ -101,27 +133,37 @@ def linearise(
         regulariser: `iso`, `iso-euclidean` or `path-length`.
         probes: directions for each point.
         keep_graph: keep the graph of a, so that `surrogate` need not compute a again: for a single micro-batch.
-        step: angle of the differences in radians; None is `default_step`, 7e-4 in float32.
+        step: angle of the differences in radians; None is `default_step`, 7e-4 or 3e-4 in float32.
+        differences: `central` or `forward`.
+        visit: f at these very points, for forward differences with one direction for each; it is not walked twice, and
+            `surrogate` adds to its graph.
 
     Raises:
         GeometryError: x is half precision, or f is not finite.
     """
     _require_known(regulariser)
+    if differences not in DIFFERENCES or (visit is not None and (probes != 1 or differences != "forward")):
+        raise ValueError("differences are central or forward; a visit goes with forward ones and a single probe")
     if x.dtype not in (torch.float32, torch.float64):
         raise GeometryError(f"The isometry loss needs points in float32 or float64; got {x.dtype}.", "Call x.float().")
-    step = default_step(x.dtype) if step is None else step
+    step = default_step(x.dtype, differences) if step is None else step
     x = x.detach().repeat(probes, *(1 for _ in x.shape[1:]))
+    forward = differences == "forward"
+    if visit is None and (forward or regulariser == "path-length"):
+        visit = _visited(f, x)
     image = None
     if regulariser == "path-length":
-        ahead, back = _pull_noise(f, x, noise)
+        assert visit is not None
+        ahead = noise(visit.h.detach())
+        back = _pulled(visit, ahead)
         length = _squares(back).sqrt()
         first, second = length, length**2
     else:
         sphere = regulariser == "iso"
         ahead = tangent(x, noise(x)) if sphere else noise(x)
         with torch.set_grad_enabled(keep_graph):
-            image = push(f, x, ahead, sphere=sphere, step=step)
-        back = pull(f, x, image.detach())
+            image = push(f, x, ahead, sphere=sphere, step=step, start=visit.h if visit else None)
+        back = _pulled(visit, image.detach()) if visit else pull(f, x, image.detach())
         back = tangent(x, back) if sphere else back
         first, second = _squares(image.detach()), _squares(back)
     totals = torch.stack([first.sum(), second.sum(), first.new_tensor(len(x))])
@@ -130,32 +172,38 @@ def linearise(
             "The encoder or its derivative is not finite (NaN or infinity).", "Lower the learning rate, or use float32."
         )
     totals = totals if x.device.type == "mps" else totals.double()
-    return Probe(regulariser, x, ahead, back, image if keep_graph else None, totals, step)
+    image, visit = (image, visit if forward else None) if keep_graph else (None, None)
+    return Probe(regulariser, x, ahead, back, image, totals, step, differences, visit)
 
 
-def surrogate(f: Encoder, probe: Probe, totals: Tensor) -> Tensor:
+def surrogate(f: Encoder, probe: Probe, totals: Tensor, visit: Visit | None = None) -> Tensor:
     """Phase two: a scalar whose gradient, *summed* over all probes that went into the totals, is the gradient of L.
 
     Its value means nothing; `ratio` has the value of L. Costs one forward pass with graph of 4 m rows, of 2 m with the
-    graph of a kept and for path-length, and the backward pass of the 4 m or, for path-length, 2 m rows.
+    graph of a kept and for path-length, and the backward pass of the 4 m or, for path-length, 2 m rows. By forward
+    differences it is 3 m rows instead of 4 m, or 2 m for path-length; a kept graph or a visit saves m of the forward
+    ones, and its backward pass is the one that the caller's own loss needs.
 
     Args:
         f: the encoder, unchanged since `linearise`.
         probe: of this micro-batch.
         totals: (3,), the sum of the totals of all probes, micro-batches and processes of the step.
+        visit: f at the points of the probe, for forward differences of which no graph was kept.
     """
     first, second, count = totals.unbind()
     on_first, on_second = (weight.to(probe.x.dtype) for weight in (-2 * count * second / first**3, count / first**2))
-    sphere = probe.regulariser == "iso"
+    sphere, start = probe.regulariser == "iso", None
+    if probe.differences == "forward":
+        start = (probe.visit or visit or _visited(f, probe.x)).h
     if probe.regulariser == "path-length":
-        work = _inner(push(f, probe.x, probe.back, sphere=False, step=probe.step), probe.ahead)
+        work = _inner(push(f, probe.x, probe.back, sphere=False, step=probe.step, start=start), probe.ahead)
         length = _squares(probe.back).sqrt()
         return (on_first * work / torch.where(length > 0, length, 1) + on_second * 2 * work).sum()
     if probe.image is None:
-        both = push(f, probe.x, torch.cat([probe.ahead, probe.back]), sphere=sphere, step=probe.step)
+        both = push(f, probe.x, torch.cat([probe.ahead, probe.back]), sphere=sphere, step=probe.step, start=start)
         a, b = both.chunk(2)
     else:
-        a, b = probe.image, push(f, probe.x, probe.back, sphere=sphere, step=probe.step)
+        a, b = probe.image, push(f, probe.x, probe.back, sphere=sphere, step=probe.step, start=start)
     moved = _inner(b, a.detach()) + _inner(b.detach(), a)
     return (on_first * _squares(a) + on_second * 2 * moved).sum()
 
@@ -208,12 +256,16 @@ def tangent(x: Tensor, v: Tensor) -> Tensor:
     return v - x * _column(_inner(x, v), x) / torch.where(square > 0, square, torch.ones_like(square))
 
 
-def push(f: Encoder, x: Tensor, directions: Tensor, *, sphere: bool, step: float) -> Tensor:
-    """J d by central differences, with graph if gradients are on: k n directions at n points to k n rows like h.
+def push(
+    f: Encoder, x: Tensor, directions: Tensor, *, sphere: bool, step: float, start: Tensor | None = None
+) -> Tensor:
+    """J d by differences, with graph if gradients are on: k n directions at n points to k n rows like h.
 
-    On the sphere the way is the great circle and the directions must be tangent; else it is straight.
+    They are forward differences from `start`, f(x) of n rows, and central ones without it. On the sphere the way is the
+    great circle and the directions must be tangent; else it is straight.
     """
-    x = x.repeat(len(directions) // len(x), *(1 for _ in x.shape[1:]))
+    times = len(directions) // len(x)
+    x = x.repeat(times, *(1 for _ in x.shape[1:]))
     length = _column(_squares(directions).sqrt(), x)
     radius = _column(_squares(x).sqrt(), x)
     radius = torch.where(radius > 0, radius, torch.full_like(radius, x[0].numel() ** 0.5))
@@ -221,39 +273,42 @@ def push(f: Encoder, x: Tensor, directions: Tensor, *, sphere: bool, step: float
     angle = torch.tensor(step, dtype=torch.float64)
     along, across = (float(angle.cos()), float(angle.sin())) if sphere else (1.0, step)
     way = radius * across * unit
-    forward, backward = f(torch.cat([x * along + way, x * along - way])).chunk(2)
-    rate = (length / (2 * across * radius)).flatten()
-    return (forward - backward) * _column(rate, forward)
+    rate = (length / (across * radius)).flatten()
+    if start is not None:
+        ahead = f(x * along + way)
+        return (ahead - start.repeat(times, *(1 for _ in start.shape[1:]))) * _column(rate, ahead)
+    ahead, behind = f(torch.cat([x * along + way, x * along - way])).chunk(2)
+    return (ahead - behind) * _column(rate / 2, ahead)
 
 
 def pull(f: Encoder, x: Tensor, cotangent: Tensor) -> Tensor:
     """Jᵀ times cotangents, row by row and without graph: points (m, ...) and rows like h -> (m, ...)."""
-    with torch.enable_grad():
-        leaf = x.detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(f(leaf), leaf, cotangent)
-    return gradient.detach()
+    return _pulled(_visited(f, x), cotangent)
 
 
-def default_step(dtype: torch.dtype) -> float:
-    """The angle of a central difference, 0.14 eps^(1/3): 7e-4 in float32.
+def default_step(dtype: torch.dtype, differences: str = "central") -> float:
+    """The angle of a difference: 0.14 eps^(1/3) for a central one, eps^(1/2) for a forward one; 7e-4, 3e-4 in float32.
 
-    Measured on three UNets, the gradient in float32 is then off by 4e-4 to 6e-4; at four times that angle the error is
-    truncation, which goes with its square and reaches a hundredth.
+    Measured on four UNets, the gradient in float32 is then off by 4e-4 to 2e-3 and by 3e-3 to 1e-2; at four times that
+    angle the error is truncation, which goes with the square of it or, forward, with itself.
     """
-    return 0.14 * float(torch.finfo(dtype).eps) ** (1 / 3)
+    eps = float(torch.finfo(dtype).eps)
+    return 0.14 * eps ** (1 / 3) if differences == "central" else eps**0.5
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _pull_noise(f: Encoder, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-    """y ~ N(0, I) in the space of h, and Jᵀy, without graph."""
+def _visited(f: Encoder, x: Tensor) -> Visit:
     with torch.enable_grad():
         leaf = x.detach().requires_grad_(True)
-        h = f(leaf)
-        y = noise(h.detach())
-        (gradient,) = torch.autograd.grad(h, leaf, y)
-    return y, gradient.detach()
+        return Visit(leaf, f(leaf))
+
+
+def _pulled(visit: Visit, cotangent: Tensor) -> Tensor:
+    """Jᵀ times cotangents, row by row; the graph of the visit is kept for what comes after."""
+    (gradient,) = torch.autograd.grad(visit.h, visit.x, cotangent, retain_graph=True)
+    return gradient.detach() if visit.rows is None else gradient.detach()[visit.rows]
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:
