@@ -7,7 +7,7 @@ import pytest
 
 from geodesic_cli.cli.interpolate import interpolate
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings import InterpolateSettings, from_mapping
+from geodesic_cli.settings import InterpolateSettings, from_mapping, from_options
 
 PAIR = ("a.png", "b.png")
 
@@ -85,3 +85,9 @@ def test_a_lone_prompt_and_a_whole_number_are_taken_for_what_they_mean() -> None
     assert made.prompt == ("a red cube",)
     assert (made.bend, made.alpha) == (2.0, 1.0)
     assert isinstance(made.bend, float)
+
+
+@pytest.mark.parametrize(("given", "held"), [(None, ()), ("a cube", ("a cube",)), (["a", "b"], ("a", "b"))])
+def test_a_function_takes_no_text_one_or_several_where_a_list_of_texts_is_meant(given: object, held: object) -> None:
+    made = from_options(InterpolateSettings, "interpolate", {"prompt": given}, {"images": ("a", "b")})
+    assert made.prompt == held

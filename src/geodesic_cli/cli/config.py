@@ -1,18 +1,18 @@
 """`--config FILE`: the settings of an earlier run as the defaults of this one."""
 
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from geodesic_cli.cli.options import option
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import from_mapping
 
 
-def config_reader(kind: type, **needed: Any) -> Callable[[typer.Context, Path | None], Path | None]:
-    """A callback for the option --config of a verb.
+def config_option(kind: type, **needed: Any) -> Any:
+    """The option --config of a verb, whose file becomes the source of the other options' defaults.
 
     Args:
         kind: the class of the verb's settings.
@@ -35,4 +35,6 @@ def config_reader(kind: type, **needed: Any) -> Callable[[typer.Context, Path | 
         context.default_map = {**(context.default_map or {}), **values}
         return path
 
-    return read_config
+    return option(
+        help="A config.toml, as every run writes one.", callback=read_config, is_eager=True, show_default=False
+    )

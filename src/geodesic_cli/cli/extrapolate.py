@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geodesic_cli.cli.common import aligned, watched
-from geodesic_cli.cli.config import config_reader
+from geodesic_cli.cli.config import config_option
 from geodesic_cli.cli.options import (
     AsJson,
     Compile,
@@ -22,6 +22,7 @@ from geodesic_cli.cli.options import (
     Overwrite,
     Resume,
     Revision,
+    Size,
     Start,
     Stop,
     Stride,
@@ -84,9 +85,7 @@ def extrapolate(
     revision: Revision = DEFAULT["revision"],
     variant: Variant = DEFAULT["variant"],
     lora: Lora = None,
-    size: Annotated[str | None, option(help="N or WIDTHxHEIGHT in pixels. Default: the model's own size.")] = DEFAULT[
-        "size"
-    ],
+    size: Size = DEFAULT["size"],
     steps: Annotated[int, option(help="Of --embedding flow: network evaluations up to tau, and from there back.")] = (
         DEFAULT["steps"]
     ),
@@ -103,15 +102,7 @@ def extrapolate(
     overwrite: Overwrite = DEFAULT["overwrite"],
     strict: Annotated[bool, option("--strict", help="Exit with code 3 if a ray ended early.")] = False,
     as_json: AsJson = False,
-    config: Annotated[
-        Path | None,
-        option(
-            help="A config.toml, as every run writes one.",
-            callback=config_reader(ExtrapolateSettings, source=["clip"]),
-            is_eager=True,
-            show_default=False,
-        ),
-    ] = None,
+    config: Annotated[Path | None, config_option(ExtrapolateSettings, source=["clip"])] = None,
 ) -> None:
     """Continue a sequence: after its last frame and, with --backward, before its first.
 

@@ -1,7 +1,6 @@
 """`geodesic finetune`: options to settings, settings to the task, the numbers before and after to the screen."""
 
 import math
-import os
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geodesic_cli.cli.common import aligned, watched
-from geodesic_cli.cli.config import config_reader
+from geodesic_cli.cli.config import config_option
 from geodesic_cli.cli.options import (
     AsJson,
     Compile,
@@ -127,20 +126,12 @@ def finetune(
     resume: Resume = DEFAULT["resume"],
     overwrite: Overwrite = DEFAULT["overwrite"],
     as_json: AsJson = False,
-    config: Annotated[
-        Path | None,
-        option(
-            help="A config.toml, as every run writes one.",
-            callback=config_reader(FinetuneSettings),
-            is_eager=True,
-            show_default=False,
-        ),
-    ] = None,
+    config: Annotated[Path | None, config_option(FinetuneSettings)] = None,
 ) -> None:
     """Tune a model, with --iso towards a bottleneck that keeps lengths and angles.
 
     Without anything else it tunes clevr-mini on rendered scenes, offline, in some minutes on a CPU. It runs under
-    accelerate launch on several devices.
+    accelerate launch on several GPUs, and under torchrun on several CPUs.
 
     \b
     Examples:
@@ -203,11 +194,12 @@ def finetune(
     if settings.out is None and (resume or resume_from_checkpoint == "latest"):
         raise InputError("Going on with a run needs its folder; got no --out.", "Pass --out runs/NAME.")
     from geodesic_cli.tasks.finetune import free_folder, run
+    from geodesic_cli.tasks.processes import launched, speaks
     from geodesic_cli.tasks.run import to_json
 
-    if os.environ.get("WORLD_SIZE", "1") == "1":  # several processes agree on a folder in the task
+    if speaks():  # the others are told of the folder in the task
         settings = replace(settings, out=settings.out or free_folder(settings))
-    result = watched(run, settings, settings.out)
+    result = watched(run, settings, settings.out, launched(), speaks())
     if result.main:
         typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result))
         if settings.ema_decay > 0 and settings.max_train_steps < 10:
@@ -222,6 +214,8 @@ def _table(result: "Finetuned") -> str:
         rows.append(("isometry loss L", *(f"{m['isometry']:.4f}" for m in (before, after))))
         rows.append(("directions used, 1 / L", *(f"{1 / m['isometry']:.1f}" for m in (before, after))))
     kind = "--lora" if metrics["adapter"] else "--model"
+    if metrics["adapter"] and result.model.name != DEFAULT["model"]:
+        kind = f"--model {result.model.name} --lora"
     drawn = "sheet.png, " if result.folder is not None and (result.folder / "sheet.png").is_file() else ""
     return "\n".join(
         [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geodesic_cli.cli.common import aligned, watched
-from geodesic_cli.cli.config import config_reader
+from geodesic_cli.cli.config import config_option
 from geodesic_cli.cli.options import (
     Compile,
     Device,
@@ -122,15 +122,7 @@ def interpolate(
     ] = False,
     strict: Annotated[bool, option("--strict", help="Exit with code 3 if the path did not converge.")] = False,
     as_json: Annotated[bool, option("--json", help="Print the metrics as JSON instead of a table.")] = False,
-    config: Annotated[
-        Path | None,
-        option(
-            help="A config.toml, as every run writes one.",
-            callback=config_reader(InterpolateSettings, images=["a", "b"]),
-            is_eager=True,
-            show_default=False,
-        ),
-    ] = None,
+    config: Annotated[Path | None, config_option(InterpolateSettings, images=["a", "b"])] = None,
 ) -> None:
     """Interpolate between images: two, several, or the frames of a clip.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geodesic_cli.cli.common import aligned, watched
-from geodesic_cli.cli.config import config_reader
+from geodesic_cli.cli.config import config_option
 from geodesic_cli.cli.options import (
     AsJson,
     Compile,
@@ -21,6 +21,7 @@ from geodesic_cli.cli.options import (
     Prompt,
     Resume,
     Revision,
+    Size,
     Variant,
     option,
 )
@@ -51,9 +52,7 @@ def invert(
     amplify: Annotated[float, option(help="The sheet multiplies differences by this.")] = DEFAULT["amplify"],
     lpips: Lpips = DEFAULT["lpips"],
     metric_weights: MetricWeights = DEFAULT["metric_weights"],
-    size: Annotated[str | None, option(help="N or WIDTHxHEIGHT in pixels. Default: the model's own size.")] = DEFAULT[
-        "size"
-    ],
+    size: Size = DEFAULT["size"],
     model: Model = DEFAULT["model"],
     revision: Revision = DEFAULT["revision"],
     variant: Variant = DEFAULT["variant"],
@@ -66,15 +65,7 @@ def invert(
     resume: Resume = DEFAULT["resume"],
     overwrite: Overwrite = DEFAULT["overwrite"],
     as_json: AsJson = False,
-    config: Annotated[
-        Path | None,
-        option(
-            help="A config.toml, as every run writes one.",
-            callback=config_reader(InvertSettings, images=["a"]),
-            is_eager=True,
-            show_default=False,
-        ),
-    ] = None,
+    config: Annotated[Path | None, config_option(InvertSettings, images=["a"])] = None,
 ) -> None:
     """Carry images to noise and back, and measure what survives.
 

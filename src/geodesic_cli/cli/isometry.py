@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geodesic_cli.cli.common import aligned, watched
-from geodesic_cli.cli.config import config_reader
+from geodesic_cli.cli.config import config_option
 from geodesic_cli.cli.options import AsJson, Device, Lora, Out, Overwrite, Revision, Variant, option
 from geodesic_cli.settings.isometry import JACOBIANS, IsometrySettings
 
@@ -65,15 +65,7 @@ def isometry(
     out: Out = DEFAULT["out"],
     overwrite: Overwrite = DEFAULT["overwrite"],
     as_json: AsJson = False,
-    config: Annotated[
-        Path | None,
-        option(
-            help="A config.toml, as every run writes one.",
-            callback=config_reader(IsometrySettings),
-            is_eager=True,
-            show_default=False,
-        ),
-    ] = None,
+    config: Annotated[Path | None, config_option(IsometrySettings)] = None,
 ) -> None:
     """Measure how far a model's encoder is from an isometry.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geodesic_cli.cli.common import aligned, watched
-from geodesic_cli.cli.config import config_reader
+from geodesic_cli.cli.config import config_option
 from geodesic_cli.cli.invert import Lpips, MetricWeights
 from geodesic_cli.cli.options import (
     AsJson,
@@ -23,6 +23,7 @@ from geodesic_cli.cli.options import (
     Prompt,
     Resume,
     Revision,
+    Size,
     Variant,
     option,
 )
@@ -74,9 +75,7 @@ def slerp(
     ] = SLERP["fit"],
     lpips: Lpips = SLERP["lpips"],
     metric_weights: MetricWeights = SLERP["metric_weights"],
-    size: Annotated[str | None, option(help="N or WIDTHxHEIGHT in pixels. Default: the model's own size.")] = SLERP[
-        "size"
-    ],
+    size: Size = SLERP["size"],
     seed: Annotated[int, option(help="Of the noises.")] = SLERP["seed"],
     model: Model = SLERP["model"],
     revision: Revision = SLERP["revision"],
@@ -90,15 +89,7 @@ def slerp(
     out: Out = SLERP["out"],
     overwrite: Overwrite = SLERP["overwrite"],
     as_json: AsJson = False,
-    config: Annotated[
-        Path | None,
-        option(
-            help="A config.toml, as every run writes one.",
-            callback=config_reader(SlerpSettings),
-            is_eager=True,
-            show_default=False,
-        ),
-    ] = None,
+    config: Annotated[Path | None, config_option(SlerpSettings)] = None,
 ) -> None:
     """Go from one noise to another and see how the images change.
 
@@ -182,15 +173,7 @@ def direction(
     resume: Resume = DIRECTION["resume"],
     overwrite: Overwrite = DIRECTION["overwrite"],
     as_json: AsJson = False,
-    config: Annotated[
-        Path | None,
-        option(
-            help="A config.toml, as every run writes one.",
-            callback=config_reader(DirectionSettings, source="a", target="b"),
-            is_eager=True,
-            show_default=False,
-        ),
-    ] = None,
+    config: Annotated[Path | None, config_option(DirectionSettings, source="a", target="b")] = None,
 ) -> None:
     """Find the direction in noise from one label to another and try it on images it was not found with.
 

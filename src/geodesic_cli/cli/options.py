@@ -29,6 +29,7 @@ LowMemory = Annotated[
     bool, option("--low-memory", help="Keep only the network at work on the device; tile the autoencoder.")
 ]
 Compile = Annotated[bool, option("--compile", help="Compile the network; pays on CUDA for long runs.")]
+Size = Annotated[str | None, option(help="N or WIDTHxHEIGHT in pixels. Default: the model's own size.")]
 Fps = Annotated[float, option(help="Frames a second of the films.")]
 Out = Annotated[str | None, option(help="Folder for the results. Default: a free one below runs/.")]
 Resume = Annotated[bool, option("--resume", help="Go on with the run in --out.")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geodesic_cli.cli.common import aligned, watched
-from geodesic_cli.cli.config import config_reader
+from geodesic_cli.cli.config import config_option
 from geodesic_cli.settings import DENSITIES, ToySettings
 
 if TYPE_CHECKING:
@@ -61,15 +61,7 @@ def toy(
     ] = DEFAULT["overwrite"],
     strict: Annotated[bool, _option("--strict", help="Exit with code 3 if the path did not converge.")] = False,
     as_json: Annotated[bool, _option("--json", help="Print the metrics as JSON instead of a table.")] = False,
-    config: Annotated[
-        Path | None,
-        _option(
-            help="A config.toml, as every run writes one.",
-            callback=config_reader(ToySettings),
-            is_eager=True,
-            show_default=False,
-        ),
-    ] = None,
+    config: Annotated[Path | None, config_option(ToySettings)] = None,
 ) -> None:
     """See the method in the plane, in seconds.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geodesic_cli.cli.common import aligned, watched
-from geodesic_cli.cli.config import config_reader
+from geodesic_cli.cli.config import config_option
 from geodesic_cli.cli.options import (
     AsJson,
     Compile,
@@ -22,6 +22,7 @@ from geodesic_cli.cli.options import (
     Prompt,
     Resume,
     Revision,
+    Size,
     Start,
     Stop,
     Stride,
@@ -72,9 +73,7 @@ def video_analyze(
     revision: Revision = DEFAULT["revision"],
     variant: Variant = DEFAULT["variant"],
     lora: Lora = None,
-    size: Annotated[str | None, option(help="N or WIDTHxHEIGHT in pixels. Default: the model's own size.")] = DEFAULT[
-        "size"
-    ],
+    size: Size = DEFAULT["size"],
     steps: Annotated[int, option(help="Network evaluations a frame, with the embedding flow.")] = DEFAULT["steps"],
     guidance: Annotated[float, option(help="Classifier-free guidance; 1 is none.")] = DEFAULT["guidance"],
     tol: Annotated[float, option(help="Relative residual at which the optimised path is solved.")] = DEFAULT["tol"],
@@ -88,15 +87,7 @@ def video_analyze(
     resume: Resume = DEFAULT["resume"],
     overwrite: Overwrite = DEFAULT["overwrite"],
     as_json: AsJson = False,
-    config: Annotated[
-        Path | None,
-        option(
-            help="A config.toml, as every run writes one.",
-            callback=config_reader(VideoAnalyzeSettings, clip=["clip"]),
-            is_eager=True,
-            show_default=False,
-        ),
-    ] = None,
+    config: Annotated[Path | None, config_option(VideoAnalyzeSettings, clip=["clip"])] = None,
 ) -> None:
     """Ask how close a clip is to a geodesic, and where it departs from one.
 

@@ -37,6 +37,12 @@ def seed_in_range(seed: int) -> None:
     between("seed", seed, 0, 2**63 - 1, ANY_SEED)
 
 
+def resume_of_a_folder(resume: bool, out: str | None) -> None:
+    """Refuse to go on with a run that is not named."""
+    if resume and out is None:
+        raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
+
+
 def position(name: str, value: str | None) -> None:
     """Refuse what is neither the number of a frame nor a time in seconds: `12` or `1.5s`."""
     if value is not None and re.fullmatch(r"\s*([0-9]{1,9}|([0-9]*\.?[0-9]+|[0-9]+\.)\s*s)\s*", value) is None:

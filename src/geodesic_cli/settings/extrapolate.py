@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.checks import at_least, between, one_of, position
+from geodesic_cli.settings.checks import at_least, between, one_of, position, resume_of_a_folder
 
 STEPPERS = ("leapfrog", "rk4", "adams-bashforth", "dormand-prince")
 PLACES = ("ridge", "flow")
@@ -125,5 +125,4 @@ class ExtrapolateSettings:
             between("fps", self.fps, 0.1, 240, "8 shows each frame for an eighth of a second.")
         if self.target_prompt is not None and self.prompt is None:
             raise InputError("--target-prompt needs to know where it starts.", "Pass --prompt, too.")
-        if self.resume and self.out is None:
-            raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
+        resume_of_a_folder(self.resume, self.out)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.checks import at_least, between, one_of, seed_in_range
+from geodesic_cli.settings.checks import at_least, between, one_of, resume_of_a_folder, seed_in_range
 
 METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
@@ -156,8 +156,16 @@ class InterpolateSettings:
         between("guidance", self.guidance, 0, 100, "1 is the plain conditional density.")
         between("fps", self.fps, 0.1, 240, "8 shows each frame for an eighth of a second.")
         seed_in_range(self.seed)
-        if self.resume and self.out is None:
-            raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
+        resume_of_a_folder(self.resume, self.out)
+
+    def legs(self, keyframes: int) -> int:
+        """How many legs there are between so many images."""
+        return keyframes if self.loop else keyframes - 1
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods to find paths by: those to compare with, and the one that is drawn."""
+        return tuple(dict.fromkeys([*(("lerp", "slerp", "geodesic") if self.compare else ()), self.method]))
 
     @property
     def transport_guidance(self) -> float:

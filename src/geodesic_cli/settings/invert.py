@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.checks import at_least, between, one_of
+from geodesic_cli.settings.checks import at_least, between, one_of, resume_of_a_folder
 
 SCHEMES = ("adams", "ddim")
 
@@ -73,5 +73,4 @@ class InvertSettings:
         between("amplify", self.amplify, 0, 1000, "8 shows errors of a few gray levels.", open_below=True)
         if self.metric_weights is not None and not self.lpips:
             raise InputError("--metric-weights are those of LPIPS, which is not asked for.", "Pass --lpips, too.")
-        if self.resume and self.out is None:
-            raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
+        resume_of_a_folder(self.resume, self.out)

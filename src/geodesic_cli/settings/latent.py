@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.checks import at_least, between, one_of, seed_in_range
+from geodesic_cli.settings.checks import at_least, between, one_of, resume_of_a_folder, seed_in_range
 from geodesic_cli.settings.invert import SCHEMES
 
 JOINS = ("slerp", "lerp")
@@ -163,8 +163,7 @@ class DirectionSettings:
         parse_strengths(self.strengths)
         one_of("estimate", self.estimate, ESTIMATES)
         _check_common(self.tau, self.steps, self.scheme, self.guidance, self.seed)
-        if self.resume and self.out is None:
-            raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
+        resume_of_a_folder(self.resume, self.out)
 
 
 def parse_strengths(text: str) -> tuple[float, ...]:

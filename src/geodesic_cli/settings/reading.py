@@ -30,14 +30,23 @@ def from_mapping(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
 def from_options(kind: type[Kind], verb: str, options: Mapping[str, Any], fixed: Mapping[str, Any]) -> Kind:
     """The settings of a verb called as a function: what it was given under ``options``, and what is ``fixed``.
 
+    A setting that is a list of texts takes one text too, and None for none.
+
     Raises:
         InputError: an option that the function does not have.
     """
-    free = set(get_type_hints(kind)) - {"out", "resume", "overwrite"} - set(fixed)
+    hints = get_type_hints(kind)
+    free = set(hints) - {"out", "resume", "overwrite"} - set(fixed)
     unknown = sorted(set(options) - free)
     if unknown:
         raise InputError(f"{verb}() has no option {unknown[0]!r}.", f"Its options are {', '.join(sorted(free))}.")
-    return kind(**options, **fixed)
+    given = {key: _texts(value) if hints[key] == tuple[str, ...] else value for key, value in options.items()}
+    return kind(**given, **fixed)
+
+
+def _texts(value: Any) -> Any:
+    """A list of texts, however many there are: None, one text, or several."""
+    return (value,) if isinstance(value, str) else tuple(value or ())
 
 
 def _converted(key: str, kind: Any, value: Any) -> Any:

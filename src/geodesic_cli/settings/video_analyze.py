@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.checks import at_least, between, one_of, position, seed_in_range
+from geodesic_cli.settings.checks import at_least, between, one_of, position, resume_of_a_folder, seed_in_range
 
 EMBEDDINGS = ("ridge", "flow")
 CLIP_TAU = 0.1
@@ -120,5 +120,4 @@ class VideoAnalyzeSettings:
         between("guidance", self.guidance, 0, 100, "1 is the plain conditional density.")
         between("tol", self.tol, 0, 1, "0.03 is a good start.", open_below=True)
         seed_in_range(self.seed)
-        if self.resume and self.out is None:
-            raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
+        resume_of_a_folder(self.resume, self.out)
