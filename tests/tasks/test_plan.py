@@ -11,8 +11,8 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.tasks.interpolate import interpolate
 from geodesic_cli.tasks.keyframes import embed
-from geodesic_cli.tasks.paths import Problem
-from geodesic_cli.tasks.plan import Plan, Stage, frame_steps, in_words, most_evaluations, plan, stages
+from geodesic_cli.tasks.paths import Problem, most_evaluations
+from geodesic_cli.tasks.plan import Plan, Stage, frame_steps, in_words, plan, stages
 
 IMAGES = ("a.png", "b.png")
 
@@ -59,9 +59,8 @@ def test_a_run_with_a_solver_costs_no_more_than_the_plan_says(model, pair) -> No
 def test_the_most_that_a_solver_takes_is_what_the_problem_says(model, pair) -> None:
     ends = embed(model, pair, (), 0.4, 2)
     for solver in ("surrogate", "relaxation"):
-        settings = InterpolateSettings(images=IMAGES, solver=solver, nodes=9, max_steps=7)
         problem = Problem.between(model, ends, bend=1.0, alpha=None, nodes=9, seed=0)
-        assert most_evaluations(settings) == problem.most_evaluations(solver, 7)
+        assert most_evaluations(solver, 9, 7) == problem.most_evaluations(solver, 7)
 
 
 def test_every_stage_scales_with_what_it_depends_on() -> None:

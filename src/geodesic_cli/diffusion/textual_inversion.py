@@ -83,6 +83,9 @@ PUBLISHED = Descent(500, 2, 0.005, falling=False, even=False)
 QUICK = Descent(100, 1, 0.2, falling=True, even=True, low=1.5)
 """A loss no worse than the published one at a tenth of the evaluations, measured on the embedded model."""
 
+DESCENTS = {"quick": QUICK, "published": PUBLISHED}
+"""By the names of the option."""
+
 
 @dataclass(frozen=True, eq=False)
 class Inverted:

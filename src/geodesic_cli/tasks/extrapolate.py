@@ -18,7 +18,6 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
-from geodesic_cli.errors import InputError
 from geodesic_cli.geometry import (
     RK4,
     AdamsBashforth4,
@@ -32,7 +31,7 @@ from geodesic_cli.settings import DROP, ExtrapolateSettings, from_options
 from geodesic_cli.tasks.continuation import Continuation, Written, looks, numbers, told, write
 from geodesic_cli.tasks.opening import open_model, open_run
 from geodesic_cli.tasks.progress import Observer, Silent
-from geodesic_cli.tasks.run import RunDirectory, first_free
+from geodesic_cli.tasks.run import RunDirectory, first_free, require_same
 from geodesic_cli.tasks.sequence import Known, Points, clean, encode, known_from, read
 
 DRAWN_AT_ONCE = 8
@@ -235,11 +234,7 @@ class _Work:
         if self.directory is None or not self.directory.has(file):
             return [], None
         tensors, saved = self.directory.read_tensors(file)
-        for key, words in (("digest", "frames are"), ("model", "model's weights, dtype or kind of device are")):
-            if saved[key] != about[key]:
-                raise InputError(
-                    f"The {words} not those that this run was begun with.", "Pass another --out, or --overwrite."
-                )
+        require_same(saved, about)
         rows = zip(tensors["x"][1:].to(device), tensors["v"][1:].to(device), json.loads(saved["numbers"]), strict=True)
         arrivals = [Arrival(x, v, *numbers) for x, v, numbers in rows]
         return arrivals, Status[saved["status"]] if saved["status"] else None

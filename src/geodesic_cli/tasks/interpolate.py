@@ -9,6 +9,7 @@ disk as soon as they exist, and the resumed run gives the same bytes.
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -18,26 +19,26 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
-from geodesic_cli.diffusion.textual_inversion import PUBLISHED, QUICK
+from geodesic_cli.diffusion.textual_inversion import DESCENTS
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import STEPS, InterpolateSettings, from_options, parse_timing
 from geodesic_cli.tasks.canvas import Canvas, fit
 from geodesic_cli.tasks.drawing import Drawer, Drawn
-from geodesic_cli.tasks.keyframes import Keyframes, conditions_for, embed_all
+from geodesic_cli.tasks.keyframes import Keyframes, conditions_for, embed_all, prompt_of_each
 from geodesic_cli.tasks.legs import Leg, LegSolver, rounded_legs
 from geodesic_cli.tasks.opening import open_model, open_run
 from geodesic_cli.tasks.pacing import pacer
 from geodesic_cli.tasks.paths import Path, PathReport, joined
+from geodesic_cli.tasks.pictures import image_names, read_images
 from geodesic_cli.tasks.plan import Plan, plan
 from geodesic_cli.tasks.progress import Observer, Silent
-from geodesic_cli.tasks.run import RunDirectory, first_free
+from geodesic_cli.tasks.run import RunDirectory, first_free, require_same
 from geodesic_cli.tasks.search import Found
 from geodesic_cli.tasks.text import inverted_conditioning, text_folder
 from geodesic_cli.tasks.timing import frame_numbers
 
 FAITHFUL = 20.0
 """dB. An image that comes back from the autoencoder worse than this is not one that the model can draw."""
-DESCENTS = {"quick": QUICK, "published": PUBLISHED}
 """How text is inverted, by the names of `settings.TEXT_INVERSIONS`."""
 
 
@@ -98,22 +99,19 @@ def interpolate(
     Raises:
         GeodesicError: an input that cannot be used, with what to do about it.
     """
-    names = tuple(str(image) if not isinstance(image, Tensor) else f"image {k}" for k, image in enumerate(images, 1))
+    names = image_names(images)
     named = model if isinstance(model, str) else model.name
-    prompt = options.get("prompt") or ()
-    options["prompt"] = (prompt,) if isinstance(prompt, str) else tuple(prompt)
     settings = from_options(InterpolateSettings, "interpolate", options, {"images": names, "model": named})
-    pictures, names = _read(tuple(image if isinstance(image, Tensor) else str(image) for image in images))
+    pictures, names = _read(images)
     loaded = open_model(settings) if isinstance(model, str) else model
     watch = observer or Silent()
     return _Work(settings, watch, None).run(loaded, *_fit(settings, watch, loaded, pictures, names), names)
 
 
-def _read(images: tuple[str | Tensor, ...]) -> tuple[list[Tensor], tuple[str, ...]]:
+def _read(images: Sequence[str | FilePath | Tensor]) -> tuple[list[Tensor], tuple[str, ...]]:
     """The keyframes and their names: images as they are, or the frames of the one film or folder."""
     if len(images) > 1:
-        names = tuple(image if isinstance(image, str) else f"image {k}" for k, image in enumerate(images, 1))
-        return [media.read_image(image) if isinstance(image, str) else _checked(image) for image in images], names
+        return read_images(images), image_names(images)
     if isinstance(images[0], Tensor):
         raise InputError("An interpolation needs two images; got one.", "Pass the first and the last one.")
     sequence = media.read_sequence(images[0])
@@ -123,15 +121,6 @@ def _read(images: tuple[str | Tensor, ...]) -> tuple[list[Tensor], tuple[str, ..
             "Pass a second image, or a film, a GIF or a folder of at least two.",
         )
     return list(sequence.frames), tuple(sequence.names)
-
-
-def _checked(image: Tensor) -> Tensor:
-    inside = image.is_floating_point() and bool(((image >= 0) & (image <= 1)).all())
-    if image.ndim != 3 or image.shape[0] != 3 or not inside:
-        raise InputError(
-            f"An image is a floating-point tensor (3, h, w) in [0, 1]; got {image.dtype} of shape {tuple(image.shape)}."
-        )
-    return image.detach().to("cpu", torch.float32)
 
 
 def run(settings: InterpolateSettings, observer: Observer, command: str) -> Interpolation:
@@ -168,15 +157,11 @@ def _fit(
 ) -> tuple[Tensor, Canvas]:
     """The images as the model sees them, (n, 3, h, w), and the canvas that crops frames; refuses what cannot be."""
     images, canvas = fit(read, names, settings.size, model, observer)
-    conditions_for(model, settings.prompt, len(images))
-    _numbers(settings, [1.0] * _legs(settings, len(images)))
+    prompt_of_each(settings.prompt, len(images))
+    _numbers(settings, [1.0] * settings.legs(len(images)))
     if len(read) == 2 and torch.equal(read[0], read[1]):
         observer.warn("The two images are the same; the path between them is one point.")
     return images, canvas
-
-
-def _legs(settings: InterpolateSettings, keyframes: int) -> int:
-    return keyframes if settings.loop else keyframes - 1
 
 
 def _numbers(settings: InterpolateSettings, lengths: list[float]) -> tuple[int, ...]:
@@ -208,10 +193,10 @@ class _Work:
     def run(self, model: LatentDiffusion, images: Tensor, canvas: Canvas, names: tuple[str, ...]) -> Interpolation:
         began = time.monotonic()
         s = self.settings
-        wanted = tuple(dict.fromkeys([*(("lerp", "slerp", "geodesic") if s.compare else ()), s.method]))
+        wanted = s.methods
         keyframes = self._keyframes(model, images)
         self._warn_if_unfaithful(model, keyframes, names)
-        count = _legs(s, len(images))
+        count = s.legs(len(images))
         solver = LegSolver(model, s, self.observer, self.directory, count, wanted)
         problems = solver.problems([keyframes.leg(k) for k in range(count)])
         legs = rounded_legs([solver.solve(k, problem) for k, problem in enumerate(problems)], s.loop)
@@ -310,15 +295,7 @@ class _Work:
             about = {"images": digest, "model": model.fingerprint}
             if self.directory.has("checkpoint/ends.safetensors"):
                 tensors, saved = self.directory.read_tensors("checkpoint/ends.safetensors")
-                for what, words in (
-                    ("images", "images are"),
-                    ("model", "model's weights, dtype or kind of device are"),
-                ):
-                    if saved[what] != about[what]:
-                        raise InputError(
-                            f"The {words} not those that this run was begun with.",
-                            "Pass another --out, or --overwrite.",
-                        )
+                require_same(saved, about)
                 x, z = (tensors[name].to(model.device) for name in ("x", "z"))
                 shape = model.latent_shape(*images.shape[2:])
                 return Keyframes(z, x, shape, conditions, s.tau, tuple(json.loads(saved["psnr"])))

@@ -21,6 +21,7 @@ from geodesic_cli.diffusion.unconditional import kind_of, load_unconditional
 from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.evaluation import Distance, Pyramid, lpips, mse, psnr, ssim
 from geodesic_cli.settings import ModelChoice
+from geodesic_cli.tasks.keyframes import conditions_for
 from geodesic_cli.tasks.opening import open_model
 from geodesic_cli.tasks.progress import Observer
 
@@ -36,20 +37,6 @@ def open_either(choice: ModelChoice, observer: Observer) -> LatentDiffusion:
     if choice.lora:
         raise InputError(f"Adapters are for models with text; {choice.model} has none.", "Leave --lora out.")
     return load_unconditional(choice.model, choice.device, choice.dtype)
-
-
-def checked(image: Tensor) -> Tensor:
-    """An image given as a tensor (3, h, w) in [0, 1], on the CPU in float32.
-
-    Raises:
-        InputError: it is none.
-    """
-    inside = image.is_floating_point() and bool(((image >= 0) & (image <= 1)).all())
-    if image.ndim != 3 or image.shape[0] != 3 or not inside:
-        raise InputError(
-            f"An image is a floating-point tensor (3, h, w) in [0, 1]; got {image.dtype} of shape {tuple(image.shape)}."
-        )
-    return image.detach().to("cpu", torch.float32)
 
 
 def fitted(
@@ -161,13 +148,7 @@ def conditions(model: LatentDiffusion, prompts: tuple[str, ...], n: int) -> Embe
     Raises:
         InputError: another number of prompts.
     """
-    if len(prompts) not in (0, 1, n):
-        raise InputError(
-            f"{n} images take no prompt, one, or {n}; got {len(prompts)}.",
-            "Pass --prompt once for all images, or once for each, in their order.",
-        )
-    rows = [model.prompts.embed(prompt) for prompt in prompts or ("",)]
-    return Embedding.cat(rows) if len(rows) > 1 else rows[0].expand(n)
+    return Embedding.cat(conditions_for(model, prompts, n))
 
 
 def perceptual(use_lpips: bool, weights: str | None, device: str) -> tuple[str, Distance]:

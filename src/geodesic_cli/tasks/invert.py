@@ -18,13 +18,11 @@ from torch.nn.functional import interpolate
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
-from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Distance, Normality, normality
 from geodesic_cli.settings import InvertSettings, from_options
 from geodesic_cli.tasks.inversion import (
     Journey,
     Reconstruction,
-    checked,
     conditions,
     fitted,
     likeness,
@@ -34,8 +32,9 @@ from geodesic_cli.tasks.inversion import (
     summary,
 )
 from geodesic_cli.tasks.opening import open_run
+from geodesic_cli.tasks.pictures import image_names, read_images
 from geodesic_cli.tasks.progress import Observer, Silent
-from geodesic_cli.tasks.run import RunDirectory, first_free
+from geodesic_cli.tasks.run import RunDirectory, first_free, require_same
 
 GROUP = 16
 """Images that are carried together, and lost at most when a run is stopped."""
@@ -86,12 +85,10 @@ def invert(
     Raises:
         GeodesicError: an input that cannot be used, with what to do about it.
     """
-    names = tuple(str(image) if not isinstance(image, Tensor) else f"image {k}" for k, image in enumerate(images, 1))
-    prompt = options.get("prompt") or ()
-    options["prompt"] = (prompt,) if isinstance(prompt, str) else tuple(prompt)
+    names = image_names(images)
     named = model if isinstance(model, str) else model.name
     settings = from_options(InvertSettings, "invert", options, {"images": names, "model": named})
-    read = [checked(image) if isinstance(image, Tensor) else media.read_image(image) for image in images]
+    read = read_images(images)
     watch = observer or Silent()
     loaded = open_either(settings, watch) if isinstance(model, str) else model
     return _Work(settings, watch, None).run(*_ready(settings, loaded, read, watch))
@@ -99,7 +96,7 @@ def invert(
 
 def run(settings: InvertSettings, observer: Observer, command: str) -> Inversion:
     """Invert and write the run directory. See the module's text and `InvertSettings`."""
-    read = [media.read_image(path) for path in settings.images]
+    read = read_images(settings.images)
     model = open_either(settings, observer)
     ready = _ready(settings, model, read, observer)  # all that may be refused comes before the folder is touched
     folder = settings.out or free_folder(settings.images)
@@ -184,11 +181,7 @@ class _Work:
         }
         if self.directory.has(name):
             tensors, saved = self.directory.read_tensors(name)
-            for what, words in (("images", "images are"), ("model", "model's weights, dtype or kind of device are")):
-                if saved[what] != about[what]:
-                    raise InputError(
-                        f"The {words} not those that this run was begun with.", "Pass another --out, or --overwrite."
-                    )
+            require_same(saved, about)
             return Reconstruction(**tensors)
         made = reconstruct(journey, images, condition)
         self.directory.write_tensors(name, vars(made), about)

@@ -76,8 +76,6 @@ def isometry(
     Raises:
         GeodesicError: an input that cannot be used, with what to do about it.
     """
-    prompt = options.get("prompt") or ()
-    options["prompt"] = (prompt,) if isinstance(prompt, str) else tuple(prompt)
     names = {
         "model": model if isinstance(model, str) else model.name,
         "against": against if against is None or isinstance(against, str) else against.name,

@@ -78,8 +78,8 @@ def embed(
     return embed_all(model, images, conditions_for(model, prompts, 2), tau, steps, guidance).leg(0)
 
 
-def conditions_for(model: LatentDiffusion, prompts: tuple[str, ...], count: int) -> tuple[Embedding, ...]:
-    """The conditioning of each of ``count`` images: without a prompt, under one for all, or each under its own.
+def prompt_of_each(prompts: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """The prompt of each of ``count`` images: none, one for all, or its own.
 
     Raises:
         InputError: another number of prompts.
@@ -89,8 +89,18 @@ def conditions_for(model: LatentDiffusion, prompts: tuple[str, ...], count: int)
             f"{count} images take no prompt, one, or {count}; got {len(prompts)}.",
             "Pass --prompt once for all images, or once for each, in their order.",
         )
-    made = {prompt: model.prompts.embed(prompt) for prompt in (prompts or ("",))}
-    return tuple(made[prompt] for prompt in (prompts or ("",)) * (1 if len(prompts) == count else count))
+    return prompts if len(prompts) == count else (prompts or ("",)) * count
+
+
+def conditions_for(model: LatentDiffusion, prompts: tuple[str, ...], count: int) -> tuple[Embedding, ...]:
+    """The conditioning of each of ``count`` images: without a prompt, under one for all, or each under its own.
+
+    Raises:
+        InputError: another number of prompts.
+    """
+    each = prompt_of_each(prompts, count)
+    made = {prompt: model.prompts.embed(prompt) for prompt in dict.fromkeys(each)}
+    return tuple(made[prompt] for prompt in each)
 
 
 def embed_all(

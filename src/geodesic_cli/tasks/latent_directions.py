@@ -33,7 +33,7 @@ from geodesic_cli.tasks.inversion import Journey, fitted, open_either
 from geodesic_cli.tasks.labels import Attribute, Labelled, attribute, of_files, of_scenes, shares
 from geodesic_cli.tasks.opening import open_run
 from geodesic_cli.tasks.progress import Observer, Silent
-from geodesic_cli.tasks.run import RunDirectory, first_free
+from geodesic_cli.tasks.run import RunDirectory, first_free, require_same
 
 SHOWN = 8
 """Held-out images on the sheet: the first ones."""
@@ -222,11 +222,7 @@ class _Work:
         about = {"images": digest, "model": journey.model.fingerprint}
         if self.directory.has(name):
             tensors, saved = self.directory.read_tensors(name)
-            if saved != about:
-                raise InputError(
-                    "The images or the model are not those that this run was begun with.",
-                    "Pass another --out, or --overwrite.",
-                )
+            require_same(saved, about)
             return tensors["x"]
         x = journey.up(journey.model.encode(images), condition).cpu()
         self.directory.write_tensors(name, {"x": x}, about)

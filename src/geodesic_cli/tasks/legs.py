@@ -10,7 +10,7 @@ from statistics import median
 
 import torch
 
-from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion import Conditioning, LatentDiffusion
 from geodesic_cli.diffusion.densities import CombinedScore, alpha_of_paper, density_score
 from geodesic_cli.diffusion.noise_bank import NoiseBank
 from geodesic_cli.geometry import Step
@@ -42,6 +42,26 @@ class Leg:
     history: tuple[tuple[int, float, float], ...]
     found: Found | None
     evaluations: int
+
+
+def score_of(
+    settings: InterpolateSettings, model: LatentDiffusion, shape: tuple[int, int, int], conditioning: Conditioning
+) -> CombinedScore:
+    """The score that paths between latents (C, H, W) of a shape are measured with."""
+    s, bank = settings, None
+    if s.noise_bank > 1:
+        generator = torch.Generator().manual_seed(s.seed)
+        bank = NoiseBank.draw(s.tau, s.noise_band, s.noise_bank, torch.Size(shape).numel(), generator)
+    return density_score(
+        model,
+        shape,
+        s.tau,
+        conditioning,
+        density=s.density,
+        guidance=s.guidance,
+        negative_prompt=s.negative_prompt,
+        noise_bank=bank,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,28 +99,18 @@ class LegSolver:
             alpha = alpha_of_paper(s.tau, self.model.predict.schedule)
         made = [
             Problem.between(
-                self.model, pair, bend=s.bend, alpha=alpha, nodes=s.nodes, seed=s.seed, score=self._score(pair)
+                self.model,
+                pair,
+                bend=s.bend,
+                alpha=alpha,
+                nodes=s.nodes,
+                seed=s.seed,
+                score=score_of(s, self.model, pair.shape, pair.conditioning),
             )
             for pair in ends
         ]
         alphas = [problem.metric.alpha for problem in made if problem.metric.alpha > 0]
         return made if alpha is not None or not alphas else [problem.at(median(alphas)) for problem in made]
-
-    def _score(self, ends: Ends) -> CombinedScore:
-        s, bank = self.settings, None
-        if s.noise_bank > 1:
-            generator = torch.Generator().manual_seed(s.seed)
-            bank = NoiseBank.draw(s.tau, s.noise_band, s.noise_bank, ends.x.shape[1], generator)
-        return density_score(
-            self.model,
-            ends.shape,
-            ends.tau,
-            ends.conditioning,
-            density=s.density,
-            guidance=s.guidance,
-            negative_prompt=s.negative_prompt,
-            noise_bank=bank,
-        )
 
     def solve(self, number: int, problem: Problem) -> Leg:
         """The paths of one leg by all methods."""

@@ -109,6 +109,13 @@ class PathReport:
     mean_excess: float
 
 
+def most_evaluations(solver: str, nodes: int, max_steps: int) -> int:
+    """Score evaluations of a solver of `settings.PATH_SOLVERS` on one leg if it takes all its steps."""
+    if solver == "surrogate":
+        return Surrogate().first + 3 + max_steps * Surrogate().batch
+    return nodes + max_steps * (nodes - 2)
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """The geodesic problem between two ends: the first path, the metric, and what alpha means there.
@@ -165,10 +172,7 @@ class Problem:
 
     def most_evaluations(self, name: str, max_steps: int) -> int:
         """Score evaluations of the solver if it takes all its steps."""
-        solver, nodes = self.solver(name), len(self.guess.x)
-        if isinstance(solver, Surrogate):
-            return solver.first + 3 + max_steps * solver.batch
-        return nodes + max_steps * (nodes - 2)
+        return most_evaluations(name, len(self.guess.x), max_steps)
 
     def geodesic(
         self,

@@ -15,13 +15,12 @@ import torch
 
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.batching import free_memory, item_cost
-from geodesic_cli.diffusion.densities import density_score
-from geodesic_cli.diffusion.noise_bank import NoiseBank
-from geodesic_cli.diffusion.textual_inversion import PUBLISHED, QUICK
+from geodesic_cli.diffusion.textual_inversion import DESCENTS
 from geodesic_cli.geometry import Surrogate
 from geodesic_cli.settings import STEPS, InterpolateSettings, parse_budget
+from geodesic_cli.tasks.legs import score_of
 from geodesic_cli.tasks.pacing import Pacer, evaluations
-from geodesic_cli.tasks.paths import MEASURED
+from geodesic_cli.tasks.paths import MEASURED, most_evaluations
 from geodesic_cli.tasks.pool import evaluations_to_fill
 
 GRADIENT = 3.0
@@ -146,20 +145,7 @@ def plan(settings: InterpolateSettings, model: LatentDiffusion, images: int, hei
     device, dtype = model.predict.place
     cost = item_cost(model.predict.unet, shape, dtype)
     chunk = model.predict.chunks.size(cost, device)
-    bank = None
-    if s.noise_bank > 1:
-        generator = torch.Generator().manual_seed(s.seed)
-        bank = NoiseBank.draw(s.tau, s.noise_band, s.noise_bank, torch.Size(shape).numel(), generator)
-    score = density_score(
-        model,
-        shape,
-        s.tau,
-        model.prompts.along(s.prompt[:2]),
-        density=s.density,
-        guidance=s.guidance,
-        negative_prompt=s.negative_prompt,
-        noise_bank=bank,
-    )
+    score = score_of(s, model, shape, model.prompts.along(s.prompt[:2]))
     batch = s.nodes if s.solver == "relaxation" else Surrogate().batch
     x = torch.randn(batch, torch.Size(shape).numel(), generator=torch.Generator().manual_seed(0)).to(device)
     u = torch.linspace(0, 1, batch, device=device)
@@ -195,8 +181,7 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
         each: seconds for a network evaluation.
     """
     s = settings
-    legs = images if s.loop else images - 1
-    methods = list(dict.fromkeys([*(("lerp", "slerp", "geodesic") if s.compare else ()), s.method]))
+    legs, methods = s.legs(images), s.methods
     transport = 2 if s.transport_guidance != 1 else 1
     made: list[Stage] = []
 
@@ -205,12 +190,13 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
             made.append(Stage(name, count, count * each * weight, most))
 
     if s.invert_text != "none":
-        descent = {"quick": QUICK, "published": PUBLISHED}[s.invert_text]
-        add("Inverting text", images * descent.evaluations, most=True, weight=GRADIENT)  # less where it is kept
+        add(
+            "Inverting text", images * DESCENTS[s.invert_text].evaluations, most=True, weight=GRADIENT
+        )  # less where it is kept
     add("Encoding", images * s.steps * transport)
     add("Looking at the first path", legs * s.nodes * score)
     if "geodesic" in methods:
-        add("Solving", legs * most_evaluations(s) * score, most=True)
+        add("Solving", legs * most_evaluations(s.solver, s.nodes, s.max_steps) * score, most=True)
     if "global" in methods:
         allowed, seconds = parse_budget(s.budget)
         add("Drawing the pool", evaluations_to_fill(s.pool_size, s.guidance) * min(legs, images), most=True)
@@ -226,14 +212,6 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
         add("Pacing", paced * len(methods) * transport)
     add("Drawing", sum(one - 1 for one in steps) * (s.steps + 1) * len(methods) * transport)
     return made
-
-
-def most_evaluations(settings: InterpolateSettings) -> int:
-    """Score evaluations of the solver on one leg if it takes all its steps."""
-    s = settings
-    if s.solver == "relaxation":
-        return s.nodes + s.max_steps * (s.nodes - 2)
-    return Surrogate().first + 3 + s.max_steps * Surrogate().batch
 
 
 def frame_steps(settings: InterpolateSettings, legs: int) -> Sequence[int]:

@@ -217,6 +217,27 @@ class RunDirectory:
         self._write(MANIFEST, _json(self._manifest))
 
 
+BEGUN_WITH = {
+    "images": "images are",
+    "digest": "frames are",
+    "model": "model's weights, dtype or kind of device are",
+}
+"""What a checkpoint knows about the run that wrote it, in words."""
+
+
+def require_same(saved: Mapping[str, str], about: Mapping[str, str]) -> None:
+    """Refuse a checkpoint of other images or another model; both are mappings of `BEGUN_WITH` keys to digests.
+
+    Raises:
+        InputError: it is one.
+    """
+    for key, now in about.items():
+        if saved[key] != now:
+            raise InputError(
+                f"The {BEGUN_WITH[key]} not those that this run was begun with.", "Pass another --out, or --overwrite."
+            )
+
+
 def first_free(name: str) -> str:
     """The first of NAME, NAME-2, NAME-3, ... that does not exist."""
     count = 1

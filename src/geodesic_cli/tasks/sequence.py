@@ -15,10 +15,11 @@ from torch.nn.functional import pad
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import ModelError
 from geodesic_cli.settings import ExtrapolateSettings
 from geodesic_cli.tasks.canvas import Canvas
 from geodesic_cli.tasks.keyframes import widest
+from geodesic_cli.tasks.pictures import frames_in_memory
 from geodesic_cli.tasks.progress import Observer
 
 ORANGE = (0.835, 0.369, 0.0)
@@ -78,17 +79,9 @@ def read(settings: ExtrapolateSettings, model: LatentDiffusion, observer: Observ
 
 def known_from(frames: Tensor, settings: ExtrapolateSettings, model: LatentDiffusion) -> Known:
     """Frames in memory (n, 3, h, w) at the size of the run."""
-    inside = frames.is_floating_point() and bool(((frames >= 0) & (frames <= 1)).all())
-    if frames.ndim != 4 or frames.shape[1] != 3 or len(frames) < 2 or not inside:
-        raise InputError(
-            f"A sequence is a floating-point tensor (n, 3, h, w) in [0, 1] of at least 2 frames; got {frames.dtype} of "
-            f"shape {tuple(frames.shape)}."
-        )
-    if settings.start is not None or settings.stop is not None:
-        raise InputError("start and stop are for files; got a tensor.", "Pass a slice of it.")
+    rows = frames_in_memory(frames, settings, least=2)
     side = model.image_size
     height, width = (side, side) if settings.size is None else media.parse_size(settings.size)
-    rows = frames.detach().to("cpu", torch.float32)[:: settings.stride][: settings.max_frames]
     resized = torch.stack([media.resize(image, height, width) for image in rows])
     return Known(resized, 8.0, Canvas(height, width, model.codec.downsampling * model.codec.multiple))
 

@@ -18,8 +18,9 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.diffusion.textual_inversion import QUICK, Descent, Inverted, invert_text
-from geodesic_cli.errors import InputError, OutputError
+from geodesic_cli.errors import OutputError
 from geodesic_cli.tasks import pool
+from geodesic_cli.tasks.keyframes import prompt_of_each
 from geodesic_cli.tasks.progress import Observer, Silent
 
 EVERY = 10
@@ -57,12 +58,7 @@ def inverted_conditioning(
         ModelError: the gradient is not finite.
     """
     count = len(images)
-    if len(prompts) not in (0, 1, count):
-        raise InputError(
-            f"{count} images take no prompt, one, or {count}; got {len(prompts)}.",
-            "Pass --prompt once for all images, or once for each, in their order.",
-        )
-    each = (prompts or ("",)) * (1 if len(prompts) == count else count)
+    each = prompt_of_each(prompts, count)
     watch = observer or Silent()
     watch.stage("Inverting text", count * descent.evaluations)
     latents = model.codec.encode(images)

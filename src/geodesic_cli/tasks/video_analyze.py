@@ -36,6 +36,7 @@ from geodesic_cli.tasks.clip_sheet import Strip
 from geodesic_cli.tasks.clip_windows import Window, cut
 from geodesic_cli.tasks.keyframes import widest
 from geodesic_cli.tasks.opening import open_model, open_run
+from geodesic_cli.tasks.pictures import frames_in_memory
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import RunDirectory, first_free
 
@@ -88,11 +89,9 @@ def video_analyze(
     else:
         names = (str(clip),) if isinstance(clip, str | FilePath) else tuple(str(one) for one in clip)
     named = model if isinstance(model, str) else model.name
-    prompt = options.get("prompt") or ()
-    options["prompt"] = (prompt,) if isinstance(prompt, str) else tuple(prompt)
     settings = from_options(VideoAnalyzeSettings, "video_analyze", options, {"clip": names, "model": named})
     loaded = open_model(settings) if isinstance(model, str) else model
-    frames = _checked(clip, settings) if isinstance(clip, Tensor) else None
+    frames = frames_in_memory(clip, settings) if isinstance(clip, Tensor) else None
     return _Work(settings, observer or Silent(), loaded, None).run(frames)
 
 
@@ -123,18 +122,6 @@ def _stream(settings: VideoAnalyzeSettings, warn: Callable[[str], None]) -> Iter
         size=size,
         warn=warn,
     )
-
-
-def _checked(frames: Tensor, settings: VideoAnalyzeSettings) -> Tensor:
-    inside = frames.is_floating_point() and bool(((frames >= 0) & (frames <= 1)).all())
-    if frames.ndim != 4 or frames.shape[1] != 3 or not inside:
-        raise InputError(
-            f"A clip is a floating-point tensor (n, 3, h, w) in [0, 1]; got {frames.dtype} of shape "
-            f"{tuple(frames.shape)}."
-        )
-    if settings.start is not None or settings.stop is not None:
-        raise InputError("start and stop are for files; got a tensor.", "Pass a slice of it.")
-    return frames.detach().to("cpu", torch.float32)[:: settings.stride][: settings.max_frames]
 
 
 def _require_enough(count: int, settings: VideoAnalyzeSettings) -> None:
