@@ -228,6 +228,7 @@ def test_output_folder_in_use(files: tuple[str, str], tmp_path: Path, capsys: py
         (["--model", "sd51"], "clevr-mini"),
         (["--device", "abacus"], "abacus"),
         (["--method", "slrep"], "Did you mean 'slerp'?"),
+        (["--global", "--method", "slerp"], "--global means --method global"),
         (["--resume", "--overwrite"], "--resume or --overwrite"),
         (["--seed", "99999999999999999999"], "--seed takes numbers"),
     ],
@@ -304,6 +305,16 @@ def test_the_script_is_installed_under_its_name() -> None:
     assert subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout.startswith(
         "geodesic"
     )
+
+
+def test_global_is_a_short_word_for_its_method(files: list[str], monkeypatch) -> None:
+    plans = [
+        json.loads(inside("interpolate", *files, *QUICK, *words, "--dry-run", "--json").stdout)["stages"]
+        for words in (["--global"], ["--method", "global"])
+    ]
+    names = [[stage["name"] for stage in plan] for plan in plans]
+    assert names[0] == names[1]
+    assert "Searching" in names[0]
 
 
 def test_a_dry_run_tells_what_each_stage_costs_and_writes_nothing(files: list[str], monkeypatch) -> None:

@@ -26,7 +26,7 @@ Examples:
   geodesic interpolate a.png b.png --prompt "a red cube" --prompt "a blue sphere"
   geodesic interpolate cat.jpg dog.jpg --model path/to/stable-diffusion --compare
   geodesic info runs/a-to-b/frames/00008.png
-  geodesic interpolate a.png b.png --method global
+  geodesic interpolate a.png b.png --global
   geodesic toy moons
   geodesic extrapolate clip.mp4
   geodesic video-analyze clip.mp4

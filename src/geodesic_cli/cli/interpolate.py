@@ -25,6 +25,7 @@ from geodesic_cli.cli.options import (
     Variant,
     option,
 )
+from geodesic_cli.errors import InputError
 from geodesic_cli.settings import METHODS, MODEL_DENSITIES, PACINGS, PATH_SOLVERS, TEXT_INVERSIONS, InterpolateSettings
 
 if TYPE_CHECKING:
@@ -63,6 +64,14 @@ def interpolate(
         option(help="Noise level at which the path lives, 0 (clean) to 1 (noise). Default: 0.4; 0.1 for global."),
     ] = DEFAULT["tau"],
     method: Annotated[str, option(help=f"One of {', '.join(METHODS)}.")] = DEFAULT["method"],
+    globally: Annotated[
+        bool,
+        option(
+            "--global",
+            help="The same as --method global: search for the path on which things move.",
+            allow_from_autoenv=False,
+        ),
+    ] = False,
     compare: Annotated[
         bool, option("--compare", help="Draw lerp, slerp and the geodesic on one sheet and in one plot.")
     ] = DEFAULT["compare"],
@@ -126,8 +135,8 @@ def interpolate(
 ) -> None:
     """Interpolate between images: two, several, or the frames of a clip.
 
-    The frames follow a geodesic of the model's density; see --method for the alternatives. --method global searches
-    over samples of the model for the path on which things move, at low noise; it takes about a minute longer.
+    The frames follow a geodesic of the model's density; see --method for the alternatives. --global searches over
+    samples of the model for the path on which things move, at low noise; it takes about a minute longer.
 
     \b
     Examples:
@@ -141,11 +150,13 @@ def interpolate(
     config.toml, manifest.json and log.txt. Every option but --prompt can also be set by a variable such as
     GEODESIC_INTERPOLATE_TAU.
     """
+    if globally and method not in (DEFAULT["method"], "global"):
+        raise InputError(f"--global means --method global; got --method {method} too.", "Leave one of them out.")
     settings = InterpolateSettings(
         images=tuple(images),
         prompt=tuple(prompt or ()),
         invert_text=invert_text,
-        method=method,
+        method="global" if globally else method,
         compare=compare,
         frames=frames,  # type: ignore[arg-type]
         between=between,
