@@ -55,7 +55,7 @@ def test_a_mapping_gives_the_settings_that_it_names() -> None:
 
 def test_options_are_the_settings_by_name_and_by_default() -> None:
     parameters = inspect.signature(interpolate).parameters
-    only_on_the_command_line = {"strict", "as_json", "config", "dry"}
+    only_on_the_command_line = {"strict", "as_json", "config", "dry", "globally"}
     assert set(parameters) - only_on_the_command_line == {field.name for field in fields(InterpolateSettings)}
     for field in fields(InterpolateSettings):
         if field.name not in ("images", "prompt", "lora"):  # a repeated option has no default but None

@@ -29,7 +29,7 @@ from geodesic_cli.cli.options import (
     Variant,
     option,
 )
-from geodesic_cli.settings import PLACES, STEPPERS, ExtrapolateSettings
+from geodesic_cli.settings import PLACES, STEPPERS, ExtrapolateSettings, from_command_line
 
 if TYPE_CHECKING:
     from geodesic_cli.tasks.extrapolate import Extrapolation
@@ -121,42 +121,7 @@ def extrapolate(
     density.png, metrics.json, path.safetensors, config.toml, manifest.json and log.txt. Every option but the prompts
     can also be set by a variable such as GEODESIC_EXTRAPOLATE_TAU.
     """
-    settings = ExtrapolateSettings(
-        source=tuple(source),
-        start=start,
-        stop=stop,
-        stride=stride,
-        max_frames=max_frames,
-        frames=frames,
-        backward=backward,
-        context=context,
-        order=order,
-        guide=guide,
-        alpha=alpha,
-        tau=tau,
-        embedding=embedding,
-        stepper=stepper,
-        substeps=substeps,
-        max_drop=max_drop,
-        prompt=prompt,
-        target_prompt=target_prompt,
-        compare=compare,
-        model=model,
-        revision=revision,
-        variant=variant,
-        lora=tuple(lora or ()),
-        size=size,
-        steps=steps,
-        guidance=guidance,
-        device=device,
-        dtype=dtype,
-        low_memory=low_memory,
-        compile=compile,
-        fps=fps,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-    )
+    settings = from_command_line(ExtrapolateSettings, locals())
     from geodesic_cli.tasks.extrapolate import free_folder, run
     from geodesic_cli.tasks.run import to_json
 

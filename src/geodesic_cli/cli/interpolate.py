@@ -26,7 +26,15 @@ from geodesic_cli.cli.options import (
     option,
 )
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings import METHODS, MODEL_DENSITIES, PACINGS, PATH_SOLVERS, TEXT_INVERSIONS, InterpolateSettings
+from geodesic_cli.settings import (
+    METHODS,
+    MODEL_DENSITIES,
+    PACINGS,
+    PATH_SOLVERS,
+    TEXT_INVERSIONS,
+    InterpolateSettings,
+    from_command_line,
+)
 
 if TYPE_CHECKING:
     from geodesic_cli.tasks.interpolate import Interpolation
@@ -152,47 +160,7 @@ def interpolate(
     """
     if globally and method not in (DEFAULT["method"], "global"):
         raise InputError(f"--global means --method global; got --method {method} too.", "Leave one of them out.")
-    settings = InterpolateSettings(
-        images=tuple(images),
-        prompt=tuple(prompt or ()),
-        invert_text=invert_text,
-        method="global" if globally else method,
-        compare=compare,
-        frames=frames,  # type: ignore[arg-type]
-        between=between,
-        timing=timing,
-        loop=loop,
-        bend=bend,
-        alpha=alpha,
-        tau=tau,  # type: ignore[arg-type]  # the settings fill it in
-        pool_size=pool_size,
-        budget=budget,
-        nodes=nodes,
-        solver=solver,
-        pacing=pacing,
-        model=model,
-        revision=revision,
-        variant=variant,
-        lora=tuple(lora or ()),
-        size=size,
-        steps=steps,
-        density=density,  # type: ignore[arg-type]
-        guidance=guidance,
-        negative_prompt=negative_prompt,
-        noise_bank=noise_bank,
-        noise_band=noise_band,
-        tol=tol,
-        max_steps=max_steps,
-        device=device,
-        dtype=dtype,
-        low_memory=low_memory,
-        compile=compile,
-        seed=seed,
-        fps=fps,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-    )
+    settings = from_command_line(InterpolateSettings, locals(), method="global" if globally else method)
     from geodesic_cli.tasks.interpolate import dry_run, free_folder, run
     from geodesic_cli.tasks.run import to_json
 

@@ -25,7 +25,7 @@ from geodesic_cli.cli.options import (
     Variant,
     option,
 )
-from geodesic_cli.settings import SCHEMES, InvertSettings
+from geodesic_cli.settings import SCHEMES, InvertSettings, from_command_line
 
 if TYPE_CHECKING:
     from geodesic_cli.tasks.invert import Inversion
@@ -82,29 +82,7 @@ def invert(
     Writes sheet.png, reconstructions/, noise.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every
     option but --prompt can also be set by a variable such as GEODESIC_INVERT_STEPS.
     """
-    settings = InvertSettings(
-        images=tuple(images),
-        prompt=tuple(prompt or ()),
-        tau=tau,
-        steps=steps,
-        scheme=scheme,
-        guidance=guidance,
-        amplify=amplify,
-        lpips=lpips,
-        metric_weights=metric_weights,
-        size=size,
-        model=model,
-        revision=revision,
-        variant=variant,
-        lora=tuple(lora or ()),
-        device=device,
-        dtype=dtype,
-        low_memory=low_memory,
-        compile=compile,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-    )
+    settings = from_command_line(InvertSettings, locals())
     from geodesic_cli.tasks.invert import free_folder, run
     from geodesic_cli.tasks.run import to_json
 

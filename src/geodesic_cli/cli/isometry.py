@@ -9,6 +9,7 @@ import typer
 from geodesic_cli.cli.common import aligned, watched
 from geodesic_cli.cli.config import config_option
 from geodesic_cli.cli.options import AsJson, Device, Lora, Out, Overwrite, Revision, Variant, option
+from geodesic_cli.settings import from_command_line
 from geodesic_cli.settings.isometry import JACOBIANS, IsometrySettings
 
 if TYPE_CHECKING:
@@ -83,33 +84,7 @@ def isometry(
     Writes table.md, spectrum.png, metrics.json, config.toml, manifest.json and log.txt. Every option but --prompt and
     --lora can also be set by a variable such as GEODESIC_ISOMETRY_POINTS.
     """
-    settings = IsometrySettings(
-        model=model,
-        against=against,
-        data=data,
-        prompt=tuple(prompt or ()),
-        taus=taus,
-        points=points,
-        jacobian=jacobian,
-        directions=directions,
-        probes=probes,
-        pairs=pairs,
-        segments=segments,
-        ppl_pairs=ppl_pairs,
-        ppl_eps=ppl_eps,
-        labelled=labelled,
-        steps=steps,
-        lpips=lpips,
-        metric_weights=metric_weights,
-        revision=revision,
-        variant=variant,
-        lora=tuple(lora or ()),
-        against_lora=tuple(against_lora or ()),
-        device=device,
-        seed=seed,
-        out=out,
-        overwrite=overwrite,
-    )
+    settings = from_command_line(IsometrySettings, locals())
     from geodesic_cli.tasks.isometry import free_folder, run
     from geodesic_cli.tasks.run import to_json
 

@@ -27,7 +27,7 @@ from geodesic_cli.cli.options import (
     Variant,
     option,
 )
-from geodesic_cli.settings import ESTIMATES, JOINS, SCHEMES, DirectionSettings, SlerpSettings
+from geodesic_cli.settings import ESTIMATES, JOINS, SCHEMES, DirectionSettings, SlerpSettings, from_command_line
 
 if TYPE_CHECKING:
     from geodesic_cli.tasks.latent_directions import LatentDirection
@@ -102,34 +102,7 @@ def slerp(
     Writes sheet.png, video.gif, frames/, path.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every
     option but --prompt can also be set by a variable such as GEODESIC_LATENT_SLERP_PAIRS.
     """
-    settings = SlerpSettings(
-        images=tuple(images or ()),
-        prompt=tuple(prompt or ()),
-        pairs=pairs,
-        method=method,
-        compare=compare,
-        frames=frames,
-        tau=tau,
-        steps=steps,
-        scheme=scheme,
-        guidance=guidance,
-        **({} if fit is None else {"fit": fit}),
-        lpips=lpips,
-        metric_weights=metric_weights,
-        size=size,
-        seed=seed,
-        model=model,
-        revision=revision,
-        variant=variant,
-        lora=tuple(lora or ()),
-        device=device,
-        dtype=dtype,
-        low_memory=low_memory,
-        compile=compile,
-        fps=fps,
-        out=out,
-        overwrite=overwrite,
-    )
+    settings = from_command_line(SlerpSettings, locals(), fit=SLERP["fit"] if fit is None else fit)
     from geodesic_cli.tasks.latent_slerp import free_folder, run
     from geodesic_cli.tasks.run import to_json
 
@@ -188,32 +161,7 @@ def direction(
     Writes sheet.png, direction.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every option can also
     be set by a variable such as GEODESIC_LATENT_DIRECTION_TAU.
     """
-    settings = DirectionSettings(
-        source=source,
-        target=target,
-        labels=labels,
-        prompt=prompt,
-        pairs=pairs,
-        held_out=held_out,
-        strengths=strengths,
-        estimate=estimate,
-        tau=tau,
-        steps=steps,
-        scheme=scheme,
-        guidance=guidance,
-        seed=seed,
-        model=model,
-        revision=revision,
-        variant=variant,
-        lora=tuple(lora or ()),
-        device=device,
-        dtype=dtype,
-        low_memory=low_memory,
-        compile=compile,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-    )
+    settings = from_command_line(DirectionSettings, locals())
     from geodesic_cli.tasks.latent_directions import free_folder, run
     from geodesic_cli.tasks.run import to_json
 

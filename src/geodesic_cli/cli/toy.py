@@ -10,7 +10,7 @@ import typer
 
 from geodesic_cli.cli.common import aligned, watched
 from geodesic_cli.cli.config import config_option
-from geodesic_cli.settings import DENSITIES, ToySettings
+from geodesic_cli.settings import DENSITIES, ToySettings, from_command_line
 
 if TYPE_CHECKING:
     from geodesic_cli.tasks.toy_result import Toy
@@ -78,23 +78,7 @@ def toy(
     log.txt. Everything can also be set by a variable such as GEODESIC_TOY_BEND. --points needs the extra `toy`:
     pip install 'geodesic-cli[toy]'
     """
-    settings = ToySettings(
-        density=density,
-        points=points,
-        a=a,
-        b=b,
-        bend=bend,
-        alpha=alpha,
-        nodes=nodes,
-        tol=tol,
-        max_steps=max_steps,
-        rays=rays,
-        components=components,
-        seed=seed,
-        gif=gif,
-        out=out,
-        overwrite=overwrite,
-    )
+    settings = from_command_line(ToySettings, locals())
     from geodesic_cli.tasks.run import to_json
     from geodesic_cli.tasks.toy import free_folder, run
 

@@ -29,7 +29,7 @@ from geodesic_cli.cli.options import (
     Variant,
     option,
 )
-from geodesic_cli.settings import EMBEDDINGS, VideoAnalyzeSettings
+from geodesic_cli.settings import EMBEDDINGS, VideoAnalyzeSettings, from_command_line
 
 if TYPE_CHECKING:
     from geodesic_cli.tasks.video_analyze import VideoAnalysis
@@ -103,41 +103,7 @@ def video_analyze(
     Writes metrics.json, clip.csv (one row a frame), analysis.png, sheet.png, config.toml, manifest.json and log.txt.
     Every option but --prompt can also be set by a variable such as GEODESIC_VIDEO_ANALYZE_TAU.
     """
-    settings = VideoAnalyzeSettings(
-        clip=tuple(clip),
-        start=start,
-        stop=stop,
-        stride=stride,
-        max_frames=max_frames,
-        prompt=tuple(prompt or ()),
-        embedding=embedding,
-        tau=tau,
-        alpha=alpha,
-        denoise=denoise,
-        window=window,
-        overlap=overlap,
-        noise=noise,
-        waves=waves,
-        draws=draws,
-        smoothing=smoothing,
-        model=model,
-        revision=revision,
-        variant=variant,
-        lora=tuple(lora or ()),
-        size=size,
-        steps=steps,
-        guidance=guidance,
-        tol=tol,
-        max_steps=max_steps,
-        device=device,
-        dtype=dtype,
-        low_memory=low_memory,
-        compile=compile,
-        seed=seed,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-    )
+    settings = from_command_line(VideoAnalyzeSettings, locals())
     from geodesic_cli.tasks.run import to_json
     from geodesic_cli.tasks.video_analyze import free_folder, run
 

@@ -31,7 +31,7 @@ from geodesic_cli.settings.invert import SCHEMES, InvertSettings
 from geodesic_cli.settings.isometry import JACOBIANS, IsometrySettings
 from geodesic_cli.settings.latent import ESTIMATES, JOINS, DirectionSettings, SlerpSettings, parse_strengths
 from geodesic_cli.settings.model import MODEL_FIELDS, ModelChoice
-from geodesic_cli.settings.reading import from_mapping, from_options
+from geodesic_cli.settings.reading import from_command_line, from_mapping, from_options
 from geodesic_cli.settings.toy import DENSITIES, ToySettings, parse_point
 from geodesic_cli.settings.video_analyze import EMBEDDINGS, VideoAnalyzeSettings
 
@@ -73,6 +73,7 @@ __all__ = [
     "SlerpSettings",
     "ToySettings",
     "VideoAnalyzeSettings",
+    "from_command_line",
     "from_mapping",
     "from_options",
     "parse_budget",

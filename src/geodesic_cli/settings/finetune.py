@@ -37,7 +37,7 @@ class FinetuneSettings:
         train_batch_size: images a step, on each device. None is 16 for the embedded models and 4 for others.
         gradient_accumulation_steps: batches whose gradients make one step.
         max_train_steps: steps of the optimiser. None is 300 for the embedded models and 5000 for others.
-        learning_rate: None is 5e-5 for the embedded models, 1e-4 for an adapter, and 1e-5 for others.
+        learning_rate: None is 5e-5 for the embedded models and 1e-5 for others; for an adapter 1e-3 and 1e-4.
         lr_scheduler: `constant`, or down to zero by a `linear` or `cosine` way.
         lr_warmup_steps: steps over which the rate rises from zero.
         adam_beta1: memory of AdamW's mean gradient.
@@ -117,7 +117,9 @@ class FinetuneSettings:
         if self.max_train_steps is None:
             object.__setattr__(self, "max_train_steps", 300 if small else 5000)
         if self.learning_rate is None:
-            object.__setattr__(self, "learning_rate", 1e-4 if self.lora_rank else 5e-5 if small else 1e-5)
+            # An adapter, which has a hundredth of the weights and starts from zero, stands still at the network's rate.
+            whole, adapter = (5e-5, 1e-3) if small else (1e-5, 1e-4)
+            object.__setattr__(self, "learning_rate", adapter if self.lora_rank else whole)
         if self.iso_lambda is None:
             object.__setattr__(self, "iso_lambda", 0.1 if small else 1e-3)
         one_of("regulariser", self.regulariser, REGULARISERS)

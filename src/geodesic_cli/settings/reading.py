@@ -40,13 +40,24 @@ def from_options(kind: type[Kind], verb: str, options: Mapping[str, Any], fixed:
     unknown = sorted(set(options) - free)
     if unknown:
         raise InputError(f"{verb}() has no option {unknown[0]!r}.", f"Its options are {', '.join(sorted(free))}.")
-    given = {key: _texts(value) if hints[key] == tuple[str, ...] else value for key, value in options.items()}
-    return kind(**given, **fixed)
+    return kind(**_with_texts(options, hints), **fixed)
 
 
-def _texts(value: Any) -> Any:
-    """A list of texts, however many there are: None, one text, or several."""
-    return (value,) if isinstance(value, str) else tuple(value or ())
+def from_command_line(kind: type[Kind], options: Mapping[str, Any], **instead: Any) -> Kind:
+    """The settings of a verb called from the shell: each field is the option of its name, or what stands ``instead``.
+
+    Options that are no settings, such as --json, may be among them.
+    """
+    hints = get_type_hints(kind)
+    given = {key: options[key] for key in hints if key not in instead}
+    return kind(**_with_texts(given, hints), **instead)
+
+
+def _with_texts(values: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]:
+    """Values whose lists of texts are tuples; such a list may be given as None, one text, or several."""
+    lists = {key: value for key, value in values.items() if hints[key] == tuple[str, ...]}
+    made = {key: (value,) if isinstance(value, str) else tuple(value or ()) for key, value in lists.items()}
+    return {**values, **made}
 
 
 def _converted(key: str, kind: Any, value: Any) -> Any:
