@@ -41,3 +41,22 @@ def test_time_and_noise_are_inverse_to_each_other(schedule: NoiseSchedule) -> No
 def test_a_noise_level_outside_the_schedule_is_refused(schedule: NoiseSchedule, tau: float) -> None:
     with pytest.raises(InputError, match="between 0 and 1"):
         schedule.level(tau)
+
+
+def test_the_grid_is_uniform_in_the_cube_root_of_the_noise_where_stable_diffusion_ends(schedule: NoiseSchedule) -> None:
+    for start, stop in ((0.0, 1.0), (0.3, 0.9), (1.0, 0.0)):
+        roots = torch.tensor(schedule.grid(start, stop, 10), dtype=torch.float64) ** (1 / 3)
+        torch.testing.assert_close(roots, torch.linspace(float(roots[0]), float(roots[-1]), 11, dtype=torch.float64))
+
+
+def test_a_long_tail_of_noise_takes_a_few_steps_only() -> None:
+    betas = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)  # DDPM's, which ends at s = 157
+    up = NoiseSchedule((1 - betas).cumprod(0)).grid(0, 1, 24)
+    assert all(a < b for a, b in itertools.pairwise(up))
+    assert up[-1] > 150
+    assert sum(s > 15 for s in up) == 7
+    endless = NoiseSchedule(torch.linspace(1, 0, 1001, dtype=torch.float64)[1:] ** 2)  # ends without any signal
+    assert sum(s > 15 for s in endless.grid(1, 0, 24)) <= 12
+    # Nothing jumps where the two rules meet.
+    ratios = [b / a for a, b in itertools.pairwise(NoiseSchedule((1 - betas).cumprod(0)).grid(0, 1, 1000)[100:])]
+    assert max(ratios) < 1.04

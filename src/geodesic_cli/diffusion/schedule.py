@@ -14,6 +14,7 @@ E[eps | x] = x + (1 - s) v, and the score -E[eps | x] / s. The shift k of Stable
 the levels, s = k tau / (1 + (k - 1) tau) (Esser et al., ICML 2024, section 5.3.2); it is 1 where there is none.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -63,6 +64,12 @@ def _inside(tau: float) -> float:
     return tau
 
 
+TAIL = 15.0
+"""The noise-to-signal ratio s from which on little happens; Stable Diffusion's schedule ends there, at 14.6."""
+SPARSE = 0.15
+"""Share of its own length that a grid adds for each factor e of s above `TAIL`; a cube root would add a third."""
+
+
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
     """A discrete variance-preserving schedule, extended to all noise levels between its steps.
@@ -109,10 +116,18 @@ class NoiseSchedule:
         return signal, sigma
 
     def grid(self, start: float, stop: float, steps: int) -> list[float]:
-        """Uniform in s^(1/3), which spends steps where the noise changes fastest: at low noise."""
+        """Uniform in s^(1/3), which spends steps where the noise changes fastest: at low noise.
+
+        Above `TAIL` it is uniform in log s, and sparse. There the expected noise hardly changes, but the cube root of
+        DDPM's schedule, which ends at s = 157, would spend half of the steps on it, and that of one without any signal
+        at its end nine tenths.
+        """
         ends = self.noise_to_signal(start), self.noise_to_signal(stop)
-        roots = torch.linspace(ends[0] ** (1 / 3), ends[1] ** (1 / 3), steps + 1, dtype=torch.float64)
-        return [ends[0], *(roots[1:-1] ** 3).tolist(), ends[1]]
+        top = TAIL ** (1 / 3)
+        first, last = (s ** (1 / 3) if s <= TAIL else top * (1 + SPARSE * math.log(s / TAIL)) for s in ends)
+        roots = torch.linspace(first, last, steps + 1, dtype=torch.float64)[1:-1]
+        inner = torch.where(roots <= top, roots**3, TAIL * ((roots / top - 1) / SPARSE).exp())
+        return [ends[0], *inner.tolist(), ends[1]]
 
     def scale(self, p: float) -> float:
         """1 / sqrt(alpha_bar)."""
