@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import SIDE, pixel_model
+from tiny import SIDE, pixel_model, write_latent_model
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.diffusion.trainee import Trainee, prepare
@@ -61,6 +61,35 @@ def test_a_model_that_came_from_no_folder_is_saved_with_all_its_parts(tmp_path: 
     z = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     one, other = (m.predict(z, 500.0, m.prompts.embed("a red cube")) for m in (text, again))
     torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("autoencoder", ["VQModel", "AutoencoderKL"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_latent_model_without_text_is_saved_for_the_pipeline_of_diffusers(
+    tmp_path: Path, autoencoder: str, known: bool
+) -> None:
+    """Known: it came from a folder, which is copied; else all parts are written anew."""
+    from diffusers import LDMPipeline
+
+    model = load_unconditional(str(write_latent_model(tmp_path, autoencoder)), "cpu", "fp32")
+    model = model if known else replace(model, name="somebody/some-model")
+    with torch.no_grad():
+        model.predict.unet.conv_in.weight.add_(0.1)
+    prepare(model).save(tmp_path / "out")
+    pipeline = LDMPipeline.from_pretrained(tmp_path / "out", local_files_only=True)
+    assert type(pipeline.vqvae).__name__ == autoencoder
+    assert torch.equal(pipeline.unet.conv_in.weight, model.predict.unet.conv_in.weight)
+    assert not pipeline.scheduler.config.clip_sample
+    torch.testing.assert_close(
+        pipeline.scheduler.alphas_cumprod,
+        model.predict.schedule.alpha_bar,  # type: ignore[attr-defined]
+        rtol=1e-4,
+        atol=1e-7,
+    )
+    again = load_unconditional(str(tmp_path / "out"), "cpu", "fp32")
+    images = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(again.encode(images), model.encode(images))
+    assert again.image_size == 16
 
 
 def test_a_folder_is_saved_without_what_a_run_left_in_it(tmp_path: Path) -> None:

@@ -31,6 +31,33 @@ def write_pixel_model(folder: Path) -> Path:
     return folder
 
 
+def write_latent_model(folder: Path, autoencoder: str) -> Path:
+    """A latent diffusion model without text, images of 16 x 16, in the layout of CompVis/ldm-celebahq-256.
+
+    Args:
+        folder: where to.
+        autoencoder: `VQModel` or `AutoencoderKL`; diffusers calls its folder vqvae in both cases.
+    """
+    import diffusers
+
+    blocks = {
+        "block_out_channels": (8, 8),
+        "norm_num_groups": 4,
+        "latent_channels": 3,
+        "down_block_types": ("DownEncoderBlock2D",) * 2,
+        "up_block_types": ("UpDecoderBlock2D",) * 2,
+    }
+    unet = diffusers.UNet2DModel.from_pretrained(write_pixel_model(folder / "pixels"), subfolder="unet")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        inside = getattr(diffusers, autoencoder)(**blocks)
+    scheduler = diffusers.DDIMScheduler(
+        beta_start=0.0015, beta_end=0.0195, beta_schedule="scaled_linear", clip_sample=False
+    )
+    diffusers.LDMPipeline(vqvae=inside, unet=unet, scheduler=scheduler).save_pretrained(folder / "ldm")
+    return folder / "ldm"
+
+
 def pixel_model(folder: Path) -> LatentDiffusion:
     """The same, loaded."""
     return load_unconditional(str(write_pixel_model(folder)), "cpu", "fp32")

@@ -140,27 +140,27 @@ class Trainee:
         """All parts but the network, for a model that came from the Hub or a single file."""
         from diffusers import DDIMScheduler
 
+        vae = self.model.codec.vae
+        pixels = not hasattr(vae, "vqvae") and not hasattr(vae, "save_pretrained")
         alpha_bar = self._schedule.alpha_bar.double()
         betas = 1 - alpha_bar / torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
         scheduler = DDIMScheduler(
             num_train_timesteps=len(betas),
             trained_betas=betas.tolist(),
             prediction_type=self.model.predict.prediction,
-            clip_sample=not self.reads_text,
+            clip_sample=pixels,  # clean latents lie in no known range
             set_alpha_to_one=not self.reads_text,
             steps_offset=int(self.reads_text),
         )
-        vae = self.model.codec.vae
         parts = {"scheduler": scheduler}
-        if hasattr(vae, "vqvae"):
-            parts["vqvae"] = vae.vqvae
-        elif hasattr(vae, "save_pretrained"):
-            parts["vae"] = vae
+        if not pixels:
+            # diffusers' latent model without text calls its autoencoder vqvae, whichever kind it is.
+            parts["vae" if self.reads_text else "vqvae"] = getattr(vae, "vqvae", vae)
         for number, reader in enumerate(self.model.prompts.readers, 1):
             end = "" if number == 1 else f"_{number}"
             parts |= {f"tokenizer{end}": reader.tokenizer, f"text_encoder{end}": reader.encoder}
         index: dict[str, Any] = {"_class_name": PIPELINES.get(self.model.predict.ask, "DDPMPipeline")}
-        if "vqvae" in parts or ("vae" in parts and not self.reads_text):
+        if "vqvae" in parts:
             index["_class_name"] = "LDMPipeline"
         for name, part in {**parts, "unet": self.model.predict.unet}.items():
             index[name] = [type(part).__module__.partition(".")[0], type(part).__name__]
