@@ -87,6 +87,15 @@ def test_a_model_beside_itself_has_ratios_of_one(pixels: str) -> None:
     assert sum(line[-1] == "1.000" for line in lines) >= 10
 
 
+@pytest.mark.parametrize(("error", "ratio"), [(0.1, "2.000"), (0.8, "")])
+def test_a_path_length_has_its_error_and_a_ratio_only_beyond_it(pixels: str, error: float, ratio: str) -> None:
+    found = isometry(pixels, data="scenes", **QUICK).metrics
+    told = {"error": error, "distance": "d", "kept": 4, "pairs": 4, "eps": 0.1}
+    models = [{**found["models"][0], "name": str(value), "ppl": {"value": value, **told}} for value in (1.0, 2.0)]
+    line = next(line for line in rows({**found, "models": models})[1] if line[0] == "PPL")
+    assert line[2:] == (f"1 +- {error}", f"2 +- {error}", ratio)
+
+
 def test_a_rescaled_encoder_measures_the_same(pixels: str) -> None:
     """All measures of the encoder are free of scale."""
     one, two = (load_unconditional(pixels, "cpu") for _ in range(2))

@@ -20,10 +20,15 @@ def rows(metrics: dict[str, Any]) -> tuple[Row, list[Row]]:
             pair = [model["levels"][k] for model in models]
             lines.append((name if k == 0 else "", f"{level['tau']:g}", *map(show, pair), _ratio(*map(value, pair))))
     lines += [("mRTL, mean", "", *(f"{m['mrtl']:.3f}" for m in models), _ratio(*(m["mrtl"] for m in models)))]
-    for key, name in (("ppl", "PPL"), ("ls", "LS")):
-        if all(key in model for model in models):
-            values = [model[key]["value"] for model in models]
-            lines.append((name, "", *(_number(value) for value in values), _ratio(*values)))
+    if all("ppl" in model for model in models):
+        first, second = (model["ppl"] for model in models)
+        # A few pairs on either side of a change of shape make up the mean: no ratio of what may be chance.
+        told = abs(second["value"] - first["value"]) > 2 * math.hypot(first["error"], second["error"])
+        shown = (_spread(one["value"], one["error"]) for one in (first, second))
+        lines.append(("PPL", "", *shown, _ratio(first["value"], second["value"]) if told else ""))
+    if all("ls" in model for model in models):
+        values = [model["ls"]["value"] for model in models]
+        lines.append(("LS", "", *(_number(value) for value in values), _ratio(*values)))
     return heads, lines
 
 
