@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pipelines import SD1, build
 from typer.testing import CliRunner
 
 from geodesic_cli.cli.app import app
@@ -34,6 +35,12 @@ def test_an_adapter_is_announced_with_lora_and_json_is_one_object(tmp_path: Path
     assert metrics["steps"] == 2
 
 
+def test_an_adapter_of_another_model_is_announced_with_that_model(tmp_path: Path) -> None:
+    model, out = build(SD1, tmp_path / "sd1"), tmp_path / "out"
+    text = invoke("--model", str(model), "--lora-rank", "2", "--out", str(out), *QUICK)
+    assert f"--model {model} --lora {out}" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -64,6 +71,7 @@ def test_defaults_depend_on_the_size_of_the_model() -> None:
     assert small.learning_rate > large.learning_rate == 1e-5
     assert small.max_train_steps < large.max_train_steps
     assert FinetuneSettings(model="sd15", lora_rank=4).learning_rate == 1e-4
+    assert FinetuneSettings(lora_rank=4).learning_rate == 1e-3
 
 
 def test_a_config_is_read_back_and_a_wrong_key_is_named() -> None:

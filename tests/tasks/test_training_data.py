@@ -7,7 +7,7 @@ import torch
 from geodesic_cli.errors import InputError
 from geodesic_cli.media import write_png
 from geodesic_cli.scenes import Scene, Solid
-from geodesic_cli.tasks.training_data import Scenes, caption, generator, read_folder
+from geodesic_cli.tasks.training_data import Scenes, caption, generator, left_out, read_folder
 
 
 def shade(value: int, height: int = 12, width: int = 12) -> torch.Tensor:
@@ -120,3 +120,12 @@ def test_generators_of_different_purposes_are_unrelated() -> None:
     }
     assert len(draws) == 4
     assert torch.equal(torch.rand(3, generator=generator(7, "x")), torch.rand(3, generator=generator(7, "x")))
+
+
+def test_images_that_the_metadata_does_not_name_are_counted(folder: Path) -> None:
+    assert left_out(folder, read_folder(folder, 8, seed=0)) == 0
+    lines = (folder / "metadata.jsonl").read_text().splitlines()
+    (folder / "metadata.jsonl").write_text("\n".join(lines[:7]) + "\n")
+    assert left_out(folder, read_folder(folder, 8, seed=0)) == 3
+    (folder / "metadata.jsonl").unlink()
+    assert left_out(folder, read_folder(folder, 8, seed=0)) == 0

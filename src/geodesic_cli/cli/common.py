@@ -3,36 +3,44 @@
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import typer
 
 
-def watched(run: Callable[..., Any], settings: object, again: str | None = None) -> Any:
+def watched(
+    run: Callable[..., Any], settings: object, again: str | None = None, processes: int = 1, speaks: bool = True
+) -> Any:
     """The result of a task whose progress is shown; an interruption ends the program with 130.
 
     Args:
         run: the task, of settings, observer and command line.
         settings: of the verb.
         again: for a verb that can resume, the folder of the run; an interruption then says how to go on with it.
+        processes: how many run this command together.
+        speaks: whether this is the one of them that shows anything.
     """
     from geodesic_cli.cli.progress import Display
+    from geodesic_cli.tasks.progress import Silent
 
     try:
-        with Display() as display:
+        with Display() if speaks else nullcontext(Silent()) as display:
             return run(settings, display, shlex.join(["geodesic", *sys.argv[1:]]))
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted.\n" if again is None else f"Interrupted. {_go_on(again)}\n")
+        if speaks:
+            sys.stderr.write("Interrupted.\n" if again is None else f"Interrupted. {_go_on(again, processes)}\n")
         raise typer.Exit(130) from None
 
 
-def _go_on(folder: str) -> str:
+def _go_on(folder: str, processes: int = 1) -> str:
     words = [word for word in sys.argv[1:] if word != "--overwrite"]
     if not any(word == "--out" or word.startswith("--out=") for word in words):
         words += ["--out", folder]
     if "--resume" not in words:
         words.append("--resume")
-    return f"What was finished is kept. Go on with: {shlex.join(['geodesic', *words])}"
+    how = "with: geodesic" if processes == 1 else "under the same launcher with: -m geodesic_cli"
+    return f"What was finished is kept. Go on {how} {shlex.join(words)}"
 
 
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], align: Callable[[str, int], str]) -> list[str]:

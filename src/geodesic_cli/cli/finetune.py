@@ -25,7 +25,7 @@ from geodesic_cli.cli.options import (
     option,
 )
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings import LR_SCHEDULERS, MIXED_PRECISIONS, REGULARISERS, FinetuneSettings
+from geodesic_cli.settings import LR_SCHEDULERS, MIXED_PRECISIONS, REGULARISERS, FinetuneSettings, from_command_line
 
 if TYPE_CHECKING:
     from geodesic_cli.tasks.finetune import Finetuned
@@ -70,7 +70,7 @@ def finetune(
         "gradient_accumulation_steps"
     ],
     learning_rate: Annotated[
-        float | None, option(help="Default: 5e-5 for the embedded models, 1e-4 for adapters, else 1e-5.")
+        float | None, option(help="Default: 5e-5 for the embedded models, else 1e-5; for an adapter 1e-3 and 1e-4.")
     ] = DEFAULT["learning_rate"],
     lr_scheduler: Annotated[str, option(help=f"One of {', '.join(LR_SCHEDULERS)}.")] = DEFAULT["lr_scheduler"],
     lr_warmup_steps: Annotated[int, option(help="Steps over which the rate rises.")] = DEFAULT["lr_warmup_steps"],
@@ -146,50 +146,8 @@ def finetune(
     """
     if iso and regulariser not in (None, "iso"):
         raise InputError(f"--iso is --regulariser iso; got --regulariser {regulariser} as well.", "Pass one of them.")
-    settings = FinetuneSettings(
-        data=data,
-        caption_column=caption_column,
-        resolution=resolution,
-        random_flip=random_flip,
-        proportion_empty_prompts=proportion_empty_prompts,
-        regulariser="iso" if iso else regulariser or DEFAULT["regulariser"],
-        gamma=gamma,
-        iso_lambda=iso_lambda,  # type: ignore[arg-type]
-        model=model,
-        revision=revision,
-        variant=variant,
-        lora=tuple(lora or ()),
-        lora_rank=lora_rank,
-        lora_alpha=lora_alpha,
-        train_batch_size=train_batch_size,  # type: ignore[arg-type]  # None takes the model's default
-        gradient_accumulation_steps=gradient_accumulation_steps,
-        max_train_steps=max_train_steps,  # type: ignore[arg-type]
-        learning_rate=learning_rate,  # type: ignore[arg-type]
-        lr_scheduler=lr_scheduler,
-        lr_warmup_steps=lr_warmup_steps,
-        adam_beta1=adam_beta1,
-        adam_beta2=adam_beta2,
-        adam_weight_decay=adam_weight_decay,
-        adam_epsilon=adam_epsilon,
-        max_grad_norm=max_grad_norm,
-        ema_decay=ema_decay,
-        ema_power=ema_power,
-        mixed_precision=mixed_precision,
-        gradient_checkpointing=gradient_checkpointing,
-        checkpointing_steps=checkpointing_steps,
-        checkpoints_total_limit=checkpoints_total_limit,
-        resume_from_checkpoint=resume_from_checkpoint,
-        validation_steps=validation_steps,  # type: ignore[arg-type]
-        validation_prompt=tuple(validation_prompt or ()),
-        num_validation_images=num_validation_images,
-        device=device,
-        dtype=dtype,
-        low_memory=low_memory,
-        compile=compile,
-        seed=seed,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
+    settings = from_command_line(
+        FinetuneSettings, locals(), regulariser="iso" if iso else regulariser or DEFAULT["regulariser"]
     )
     if settings.out is None and (resume or resume_from_checkpoint == "latest"):
         raise InputError("Going on with a run needs its folder; got no --out.", "Pass --out runs/NAME.")

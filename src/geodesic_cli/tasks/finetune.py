@@ -22,7 +22,7 @@ from torch import Tensor
 from geodesic_cli import media, plots
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.trainee import Trainee, prepare
-from geodesic_cli.errors import InputError
+from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
 from geodesic_cli.tasks import training_state
 from geodesic_cli.tasks.inversion import open_either
@@ -30,7 +30,7 @@ from geodesic_cli.tasks.processes import Processes, start
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import MANIFEST, RunDirectory, first_free
 from geodesic_cli.tasks.training import HISTORY, Training, measure
-from geodesic_cli.tasks.training_data import Data, Scenes, generator, read_folder
+from geodesic_cli.tasks.training_data import METADATA, Data, ImageFolder, Scenes, generator, left_out, read_folder
 
 MEASURED = 64
 """Examples on which the model is measured before and after."""
@@ -103,24 +103,50 @@ def run(settings: FinetuneSettings, observer: Observer, command: str) -> Finetun
     model = _open(settings, processes, observer)
     data = _data(settings, model)
     trainee = _prepare(settings, model)  # all that may be refused comes before the folder is touched
+    _check_start(settings, trainee)
     if not processes.main:
+        if processes.agree(""):  # process 0 may not use the folder, and has said so
+            raise SystemExit(1)
         return _Work(settings, Silent(), None, processes).run(trainee, data)
     going_on = _going_on(settings)
     if going_on and not Path(folder, MANIFEST).is_file():
         observer.warn(f"There is no run in {folder} to go on with: starting one.")
     if settings.data != SCENES and trainee.reads_text and not any(data.prompts(64)):
         observer.warn(f"{settings.data} has no captions: every image is trained with the empty prompt.")
+    if isinstance(data, ImageFolder) and (count := left_out(settings.data, data)):
+        observer.warn(f"{METADATA} names {len(data.paths)} images of {settings.data}; {count} more are left out.")
     stored = asdict(settings)
     if (
         stored["resume_from_checkpoint"] == "latest"
     ):  # another word for --resume, which says nothing of what is computed
         stored["resume_from_checkpoint"] = None
-    with RunDirectory.open(folder, stored, command=command, resume=going_on, overwrite=settings.overwrite) as directory:
+    try:
+        opened = RunDirectory.open(folder, stored, command=command, resume=going_on, overwrite=settings.overwrite)
+    except GeodesicError as error:
+        processes.agree(str(error))
+        raise
+    processes.agree("")
+    with opened as directory:
         return _Work(settings, observer, directory, processes).run(trainee, data)
 
 
 def _going_on(settings: FinetuneSettings) -> bool:
     return settings.resume or settings.resume_from_checkpoint == "latest"
+
+
+def _check_start(settings: FinetuneSettings, trainee: Trainee) -> None:
+    """Refuse a checkpoint to start from that cannot be one."""
+    place, steps = settings.resume_from_checkpoint, settings.max_train_steps
+    if place in (None, "latest") or (_going_on(settings) and training_state.saved(Path(settings.out or ""))):
+        return
+    found = training_state.shapes(Path(str(place)))
+    training_state.require_same(found, trainee.weights)
+    done = found["history"][0]
+    if done >= steps:
+        raise InputError(
+            f"{place} has done {done} steps, and --max-train-steps, which counts them, is {steps}.",
+            f"Pass --max-train-steps {2 * done}, for example.",
+        )
 
 
 def free_folder(settings: FinetuneSettings) -> str:
@@ -200,8 +226,9 @@ class _Work:
 
     def _steps(self, training: Training, data: Data) -> None:
         s = self.settings
-        self.observer.stage("Training", s.max_train_steps, "steps")
-        self.observer.advance(training.done)
+        begun = training.done
+        name = f"Training from step {begun}" if begun else "Training"
+        self.observer.stage(name, s.max_train_steps - begun, "steps")  # the rate and the time left are of what is left
         while training.done < s.max_train_steps:
             training.step()
             step = training.done

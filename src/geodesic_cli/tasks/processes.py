@@ -1,4 +1,4 @@
-"""One process or many, as `accelerate launch` starts them: who I am, and the sum over all.
+"""One process or many, as `accelerate launch`, `torchrun` or `mpirun` starts them: who I am, and the sum over all.
 
 Each process holds the whole model and takes its share of every batch. What is averaged over a batch is summed over the
 processes, and the sum is the same to the bit in each of them, so that weights which were the same stay the same.
@@ -11,6 +11,11 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.errors import InputError
+
+WORLD = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+"""Where launchers say how many processes there are: torch's own, then those of MPI, which accelerate reads as well."""
+RANK = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+"""Where they say which of them this one is."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,30 @@ class Processes:
             PartialState().wait_for_everyone()
 
 
+def launched() -> int:
+    """How many processes the launcher started; 1 without one."""
+    return max(int(os.environ.get(name) or 1) for name in WORLD)
+
+
+def speaks() -> bool:
+    """Whether this is the process that shows progress; known before any of them has joined."""
+    return launched() == 1 or next((os.environ[name] for name in RANK if os.environ.get(name)), "0") == "0"
+
+
 def start(device: str) -> Processes:
-    """Join the processes that `accelerate launch` or `torchrun` started; alone, if there are none.
+    """Join the processes that `accelerate launch`, `torchrun` or `mpirun` started; alone, if there are none.
 
     Raises:
-        InputError: several processes, and a device for one.
+        InputError: several processes, and a device for one; or accelerate was asked for several and started one.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if launched() == 1:
+        # Without several GPUs, and without MPI, accelerate starts one process whatever number it was given. It has
+        # then named a meeting point for the others and no number of them.
+        if {"ACCELERATE_USE_CPU", "MASTER_PORT"} <= os.environ.keys() and not any(name in os.environ for name in WORLD):
+            raise InputError(
+                "accelerate launch was asked for several processes and started one, as it does on CPUs.",
+                "Pass torchrun --nproc-per-node N -m geodesic_cli finetune ..., or leave --num_processes out.",
+            )
         return Processes()
     if ":" in device:
         raise InputError(f"Several processes take a device each; got --device {device}.", "Pass --device auto or cpu.")

@@ -26,9 +26,10 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import Embedding
 from geodesic_cli.diffusion.trainee import Trainee
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import ModelError
 from geodesic_cli.geometry.isometry import Noise, Probe, Visit, linearise, ratio, surrogate
 from geodesic_cli.settings import FinetuneSettings
+from geodesic_cli.tasks import training_state
 from geodesic_cli.tasks.ema import Average
 from geodesic_cli.tasks.processes import Processes
 from geodesic_cli.tasks.training_data import Data, generator
@@ -300,14 +301,7 @@ class Training:
         Raises:
             InputError: it is of another network, or of an adapter of another rank.
         """
-        for name, weight in self.trainee.weights.items():
-            saved = tensors.get(f"weights.{name}")
-            if saved is None or saved.shape != weight.shape:
-                fault = "missing" if saved is None else "of another shape"
-                raise InputError(
-                    f"The checkpoint is of other weights: {name} is {fault}.",
-                    "Pass the model, and the --lora-rank, that it was made with.",
-                )
+        training_state.require_same({key: tuple(tensor.shape) for key, tensor in tensors.items()}, self.trainee.weights)
         for name, weight in self.trainee.weights.items():
             weight.copy_(tensors[f"weights.{name}"])
             self.average.weights[name].copy_(tensors[f"average.{name}"])

@@ -168,12 +168,21 @@ def read_folder(
     if metadata.is_file():
         pairs = _from_metadata(root, metadata, column)
     else:
-        found = [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-        pairs = [(path, "") for path in sorted(found, key=lambda path: _natural(str(path.relative_to(root))))]
+        found = sorted(_images(root), key=lambda path: _natural(str(path.relative_to(root))))
+        pairs = [(path, "") for path in found]
     if not pairs:
         raise InputError(f"{folder} holds no images.", f"Put {', '.join(SUFFIXES[:4])} files there.")
     paths, captions = zip(*pairs, strict=True)
     return ImageFolder(paths, captions, size, seed, flip, empty)
+
+
+def left_out(folder: str | Path, data: ImageFolder) -> int:
+    """How many images below a folder its metadata.jsonl does not name, so that they are not trained on."""
+    return len(set(_images(Path(folder))) - set(data.paths))
+
+
+def _images(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
 
 
 def _from_metadata(root: Path, metadata: Path, column: str) -> list[tuple[Path, str]]:

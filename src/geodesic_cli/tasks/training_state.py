@@ -56,6 +56,47 @@ def read(place: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     from safetensors import SafetensorError, safe_open
 
+    file = _find(place)
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return {key: opened.get_tensor(key) for key in opened.keys()}, dict(opened.metadata() or {})  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise _damaged(file, error) from error
+
+
+def shapes(place: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors that `read` reads; quick whatever their size.
+
+    Raises:
+        InputError: there is no checkpoint, or it is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = _find(place)
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise _damaged(file, error) from error
+
+
+def require_same(found: Mapping[str, tuple[int, ...]], weights: Mapping[str, Tensor]) -> None:
+    """Refuse a checkpoint, by the shapes in it, that is of another network or of an adapter of another rank.
+
+    Raises:
+        InputError: it is.
+    """
+    for key, weight in weights.items():
+        shape = found.get(f"weights.{key}")
+        if shape != tuple(weight.shape):
+            fault = "missing" if shape is None else "of another shape"
+            raise InputError(
+                f"The checkpoint is of other weights: {key} is {fault}.",
+                "Pass the model, and the --lora-rank, that it was made with.",
+            )
+
+
+def _find(place: Path) -> Path:
     last = [place / name(step) for step in saved(place)[-1:]] if place.is_dir() else []
     file = next((path for path in (place, place / STATE, *last) if path.is_file()), None)
     if file is None:
@@ -63,11 +104,11 @@ def read(place: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             f"A checkpoint is a folder with {STATE}; {place} is none.",
             "Pass a folder such as runs/finetune-clevr-mini/checkpoint-100, or latest.",
         )
-    try:
-        with safe_open(file, framework="pt") as opened:
-            return {key: opened.get_tensor(key) for key in opened.keys()}, dict(opened.metadata() or {})  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"The checkpoint {file} is damaged ({error}).", "Pass an earlier one.") from error
+    return file
+
+
+def _damaged(file: Path, error: Exception) -> InputError:
+    return InputError(f"The checkpoint {file} is damaged ({error}).", "Pass an earlier one.")
 
 
 @contextmanager
