@@ -25,8 +25,9 @@ from geodesic_cli.media import sheet, write_png
 from geodesic_cli.scenes import render, sample
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.tasks.finetune import finetune
-from geodesic_cli.tasks.inversion import Journey, conditions, likeness, open_either, reconstruct
+from geodesic_cli.tasks.inversion import Journey, conditions, likeness, reconstruct
 from geodesic_cli.tasks.isometry import isometry
+from geodesic_cli.tasks.opening import open_model
 from geodesic_cli.tasks.progress import Silent
 from geodesic_cli.tasks.training_data import HELD_OUT, generator
 
@@ -117,7 +118,7 @@ def judge(model: LatentDiffusion, options: argparse.Namespace, picture: Path) ->
 def row(name: str, seed: int, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Tune the model as the row says, and judge it."""
     settings = FinetuneSettings(model=options.model, device=options.device, dtype="fp32")
-    model = open_either(settings, Silent())
+    model = open_model(settings, Silent())
     about: dict[str, Any] = {"row": name, "seed": seed}
     weight = dict(zip(ROWS[2:], options.weights, strict=True)).get(name, 0.0)
     tuned = finetune(

@@ -418,3 +418,20 @@ def test_settings_that_contradict_each_other_are_refused_in_one_sentence(changes
     with pytest.raises(InputError) as refused:
         InterpolateSettings(images=("a.png", "b.png"), **changes)
     assert message in str(refused.value)
+
+
+def test_a_model_of_pixels_interpolates_and_a_prompt_for_it_leaves_the_earlier_run_alone(
+    tmp_path: Path, pair: torch.Tensor
+) -> None:
+    names = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    for name, image in zip(names, pair, strict=True):
+        media.write_png(image, Path(name))
+    settings = InterpolateSettings(
+        images=tuple(names), model="scenes-ddpm", frames=3, steps=2, max_steps=2, pacing="path", out=str(tmp_path / "o")
+    )
+    made = run(settings, Silent(), "")
+    assert made.frames.shape[1:] == (3, 32, 32)
+    before = (tmp_path / "o" / "sheet.png").read_bytes()
+    with pytest.raises(InputError, match="takes no prompt"):
+        run(replace(settings, prompt=("a cube",), overwrite=True), Silent(), "")
+    assert (tmp_path / "o" / "sheet.png").read_bytes() == before

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.settings import BenchModelSettings
+from geodesic_cli.errors import InputError
+from geodesic_cli.settings import BenchModelSettings, ExtrapolateSettings, InterpolateSettings
 from geodesic_cli.tasks.opening import open_model
 
 
@@ -36,3 +38,25 @@ def test_memory_that_runs_out_is_told_to_the_observer_and_the_result_is_the_same
     for _ in range(2):
         torch.testing.assert_close(predict(z, 400.0, condition), model.predict(z, 400.0, condition))
     assert len(ears.heard) == 1 and "going on with 2" in ears.heard[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"prompt": ("a cube",)}, "takes no prompt; got 'a cube'"),
+        ({"invert_text": "quick"}, "no text to fit"),
+        ({"density": "negative"}, "compares two prompts"),
+        ({"lora": ("a.safetensors",)}, "Adapters are for models with text"),
+    ],
+)
+def test_what_only_means_something_to_a_model_with_text_is_refused_at_once(
+    given: dict[str, object], words: str
+) -> None:
+    settings = InterpolateSettings(images=("a.png", "b.png"), model="scenes-ddpm", **given)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=words):
+        open_model(settings)
+
+
+def test_a_model_without_text_is_one_for_every_verb() -> None:
+    opened = open_model(ExtrapolateSettings(source=("clip",), model="scenes-ddpm", device="cpu"))
+    assert not opened.prompts.encoders

@@ -68,7 +68,7 @@ class LatentCodec:
 
     def tiled(self, height: int, width: int) -> bool:
         """Whether an image of this size goes through in tiles; see `tile_above`."""
-        return bool(self.vae.use_tiling) and max(height, width) > self.vae.tile_sample_min_size
+        return bool(getattr(self.vae, "use_tiling", False)) and max(height, width) > self.vae.tile_sample_min_size
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from geodesic_cli.diffusion.trainee import Trainee, prepare
 from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
 from geodesic_cli.tasks import training_state
-from geodesic_cli.tasks.inversion import open_either
+from geodesic_cli.tasks.opening import open_model
 from geodesic_cli.tasks.processes import Processes, start
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import MANIFEST, RunDirectory, first_free
@@ -157,7 +157,7 @@ def free_folder(settings: FinetuneSettings) -> str:
 def _open(settings: FinetuneSettings, processes: Processes, observer: Observer) -> LatentDiffusion:
     device = settings.device if processes.device is None else str(processes.device)
     # Memory and compilation are the training's own affair; the weights are trained in fp32.
-    return open_either(replace(settings, device=device, dtype="fp32", low_memory=False, compile=False), observer)
+    return open_model(replace(settings, device=device, dtype="fp32", low_memory=False, compile=False), observer)
 
 
 def _prepare(settings: FinetuneSettings, model: LatentDiffusion) -> Trainee:

@@ -17,26 +17,10 @@ from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.diffusion.ddim import ddim
 from geodesic_cli.diffusion.score import guided
-from geodesic_cli.diffusion.unconditional import kind_of, load_unconditional
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import ModelError
 from geodesic_cli.evaluation import Distance, Pyramid, lpips, mse, psnr, ssim
-from geodesic_cli.settings import ModelChoice
 from geodesic_cli.tasks.keyframes import conditions_for
-from geodesic_cli.tasks.opening import open_model
 from geodesic_cli.tasks.progress import Observer
-
-
-def open_either(choice: ModelChoice, observer: Observer) -> LatentDiffusion:
-    """Load the model that settings choose, with text or without.
-
-    Raises:
-        GeodesicError: it cannot be had, or is told of adapters though it has no text.
-    """
-    if kind_of(choice.model) == "text":
-        return open_model(choice, observer)
-    if choice.lora:
-        raise InputError(f"Adapters are for models with text; {choice.model} has none.", "Leave --lora out.")
-    return load_unconditional(choice.model, choice.device, choice.dtype)
 
 
 def fitted(

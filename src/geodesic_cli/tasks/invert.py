@@ -26,12 +26,11 @@ from geodesic_cli.tasks.inversion import (
     conditions,
     fitted,
     likeness,
-    open_either,
     perceptual,
     reconstruct,
     summary,
 )
-from geodesic_cli.tasks.opening import open_run
+from geodesic_cli.tasks.opening import open_model, open_run
 from geodesic_cli.tasks.pictures import image_names, read_images
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import RunDirectory, first_free, require_same
@@ -90,14 +89,14 @@ def invert(
     settings = from_options(InvertSettings, "invert", options, {"images": names, "model": named})
     read = read_images(images)
     watch = observer or Silent()
-    loaded = open_either(settings, watch) if isinstance(model, str) else model
+    loaded = open_model(settings, watch) if isinstance(model, str) else model
     return _Work(settings, watch, None).run(*_ready(settings, loaded, read, watch))
 
 
 def run(settings: InvertSettings, observer: Observer, command: str) -> Inversion:
     """Invert and write the run directory. See the module's text and `InvertSettings`."""
     read = read_images(settings.images)
-    model = open_either(settings, observer)
+    model = open_model(settings, observer)
     ready = _ready(settings, model, read, observer)  # all that may be refused comes before the folder is touched
     folder = settings.out or free_folder(settings.images)
     with open_run(settings, folder, observer, command) as directory:

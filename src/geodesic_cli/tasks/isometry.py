@@ -22,9 +22,10 @@ from geodesic_cli.scenes import Scene, render, sample
 from geodesic_cli.settings import IsometrySettings, from_options
 from geodesic_cli.settings.finetune import EMBEDDED
 from geodesic_cli.settings.isometry import OWN_SAMPLES, SCENES_DATA
-from geodesic_cli.tasks.inversion import open_either, perceptual
+from geodesic_cli.tasks.inversion import perceptual
 from geodesic_cli.tasks.isometry_measures import Level, Look, Points
 from geodesic_cli.tasks.isometry_table import impossible, markdown
+from geodesic_cli.tasks.opening import open_model
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import RunDirectory, first_free
 
@@ -84,7 +85,7 @@ def isometry(
     given = [model] if against is None else [model, against]
     watch = observer or Silent()
     loaded = tuple(
-        open_either(choice, watch) if isinstance(one, str) else one
+        open_model(choice, watch) if isinstance(one, str) else one
         for one, choice in zip(given, _choices(settings), strict=True)
     )
     return measure(loaded, settings, watch)
@@ -92,7 +93,7 @@ def isometry(
 
 def run(settings: IsometrySettings, observer: Observer, command: str) -> Isometry:
     """Measure and write the run directory: metrics.json, table.md, spectrum.png and what every run has."""
-    models = tuple(open_either(choice, observer) for choice in _choices(settings))
+    models = tuple(open_model(choice, observer) for choice in _choices(settings))
     folder = settings.out or free_folder(settings.model)
     stored = asdict(settings) | {"out": folder}
     with RunDirectory.open(folder, stored, command=command, overwrite=settings.overwrite) as directory:

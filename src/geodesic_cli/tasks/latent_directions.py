@@ -29,9 +29,9 @@ from geodesic_cli.evaluation import Pyramid, hyperplane, linear_separability
 from geodesic_cli.evaluation.path_length import between
 from geodesic_cli.scenes import Fit, fit_all
 from geodesic_cli.settings import DirectionSettings, from_options, parse_strengths
-from geodesic_cli.tasks.inversion import Journey, fitted, open_either
+from geodesic_cli.tasks.inversion import Journey, fitted
 from geodesic_cli.tasks.labels import Attribute, Labelled, attribute, of_files, of_scenes, shares
-from geodesic_cli.tasks.opening import open_run
+from geodesic_cli.tasks.opening import open_model, open_run
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import RunDirectory, first_free, require_same
 
@@ -89,7 +89,7 @@ def latent_direction(
     fixed = {"source": source, "target": target, "model": named}
     settings = from_options(DirectionSettings, "latent_direction", options, fixed)
     watch = observer or Silent()
-    loaded = open_either(settings, watch) if isinstance(model, str) else model
+    loaded = open_model(settings, watch) if isinstance(model, str) else model
     return _Work(settings, watch, None).run(
         loaded, _labelled(settings, loaded, watch), loaded.prompts.embed(settings.prompt)
     )
@@ -99,7 +99,7 @@ def run(settings: DirectionSettings, observer: Observer, command: str) -> Latent
     """Find, try, judge and write the run directory. See the module's text and `DirectionSettings`."""
     if settings.labels is None:
         attribute(settings.source, settings.target)  # a misspelt label is told before a model is loaded
-    model = open_either(settings, observer)
+    model = open_model(settings, observer)
     # All that may be refused comes before the folder is touched.
     data, condition = _labelled(settings, model, observer), model.prompts.embed(settings.prompt)
     folder = settings.out or free_folder(settings)

@@ -27,7 +27,8 @@ from geodesic_cli.geometry import RadialProfile, linalg
 from geodesic_cli.geometry.distortion import relative_length
 from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import JOINS, SlerpSettings, from_options
-from geodesic_cli.tasks.inversion import Journey, fitted, open_either, perceptual, summary
+from geodesic_cli.tasks.inversion import Journey, fitted, perceptual, summary
+from geodesic_cli.tasks.opening import open_model
 from geodesic_cli.tasks.pictures import image_names, read_images
 from geodesic_cli.tasks.progress import Observer, Silent
 from geodesic_cli.tasks.run import RunDirectory, first_free
@@ -79,14 +80,14 @@ def latent_slerp(
     settings = from_options(SlerpSettings, "latent_slerp", options, {"images": names, "model": named})
     watch = observer or Silent()
     read = read_images(images)
-    loaded = open_either(settings, watch) if isinstance(model, str) else model
+    loaded = open_model(settings, watch) if isinstance(model, str) else model
     return _paths(settings, loaded, _ready(settings, loaded, read, watch), watch)
 
 
 def run(settings: SlerpSettings, observer: Observer, command: str) -> LatentPaths:
     """Join, draw, measure and write the run directory. See the module's text and `SlerpSettings`."""
     read = read_images(settings.images)
-    model = open_either(settings, observer)
+    model = open_model(settings, observer)
     ready = _ready(settings, model, read, observer)  # all that may be refused comes before the folder is touched
     folder = settings.out or free_folder(settings.images)
     stored = asdict(settings) | {"out": folder}
