@@ -3,7 +3,7 @@
     python examples/global_paths.py [--pairs 50] [--tau 0.1] [--alpha 0.02] [--pool-size 96] [--out global]
 
 The pairs are those of `compare_paths.py`. Rows of a sheet: slerp at the usual noise level 0.4; at the low noise level
-slerp, the local geodesic from slerp, the path over samples as found, and refined. Frames are evenly spaced in the
+slerp, the local geodesic from slerp, and the path over samples, refined. Frames are evenly spaced in the
 autoencoder's latents. `monotone` is whether the fitted object advances from A to B in every step, to 0.05 units.
 Every pair is on disk when it is done.
 """
@@ -136,10 +136,15 @@ def table(results: list[dict]) -> str:
         f"monotone {100 * statistics.mean(m['monotone'] for m in best):.0f}%.",
     ]
     won = statistics.mean(r["best"] == "global" for r in results)
-    cost = {k: round(statistics.mean(r["evaluations"].get(k, 0) for r in results)) for k in results[0]["evaluations"]}
+    kinds = ("search", "local", "refine", "grow", "measure")
+    cost = {k: round(statistics.mean(r["evaluations"].get(k, 0) for r in results)) for k in kinds}
+    warm = [sum(r["evaluations"].get(k, 0) for k in kinds) for r in results]
     lines += [
         "",
-        f"{len(results)} pairs; the global path is the shorter one in {100 * won:.0f}%; mean evaluations {cost}.",
+        f"{len(results)} pairs; the global path is the shorter one in {100 * won:.0f}%; mean evaluations {cost}, "
+        f"in all {statistics.mean(warm):.0f} with a warm pool (at most {max(warm)}) and "
+        f"{statistics.mean(w + r['graph'].get('pool', 0) for w, r in zip(warm, results, strict=True)):.0f} with a cold "
+        f"one; {statistics.mean(r['seconds'] for r in results):.1f} s a search, as it was.",
     ]
     return "\n".join(lines) + "\n"
 

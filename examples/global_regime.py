@@ -27,7 +27,7 @@ FAR = 0.3
 
 
 def main() -> None:
-    """Run the cells that are not on disk yet, then print the table and draw the first pair."""
+    """Run the searches that are not on disk yet, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=4)
     parser.add_argument("--taus", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.3, 0.4])
@@ -41,22 +41,21 @@ def main() -> None:
     for tau in options.taus:
         cells = []
         for alpha in options.alphas:
-            file = options.out / f"tau-{tau:g}-alpha-{alpha:g}.json"
-            if not file.exists():
-                runs, rows = [], []
-                for pair in pairs:
+            runs = []
+            for k, pair in enumerate(pairs):
+                file = options.out / f"tau-{tau:g}-alpha-{alpha:g}-pair-{k}.json"
+                if not file.exists():
                     ends = embed(model, render(list(pair)), tuple(scene.caption for scene in pair), tau, 12)
                     found = global_path(model, ends, alpha=alpha, cache=cache_folder())
                     u = even_positions(model, ends, found.path, 17, 12, 1.0)
                     z = paths.clean(model, ends, found.path, u, 12, 1.0)
-                    rows.append(model.decode(z, ends.shape).cpu())
-                    step = judge(pair, rows[-1], z)["step"]
-                    runs.append({"step": step, "won": found.path.method == "global", "lengths": found.lengths})
-                write_png(sheet(rows), file.with_suffix(".png"))
-                file.write_text(json.dumps(runs) + "\n")
-            runs = json.loads(file.read_text())
-            gains = [run["lengths"]["slerp"] - min(run["lengths"].values()) for run in runs]
-            moves, won = sum(run["step"] < FAR for run in runs), sum(run["won"] for run in runs)
+                    frames = model.decode(z, ends.shape).cpu()
+                    write_png(sheet([frames]), file.with_suffix(".png"))
+                    run = {"step": judge(pair, frames, z)["step"], "best": found.path.method, "lengths": found.lengths}
+                    file.write_text(json.dumps(run) + "\n")
+                runs.append(json.loads(file.read_text()))
+            gains = [run["lengths"]["slerp"] - run["lengths"][run["best"]] for run in runs]
+            moves, won = sum(run["step"] < FAR for run in runs), sum(run["best"] == "global" for run in runs)
             cells.append(f"{moves} / {won}; {statistics.mean(gains):.1f}")
         lines.append(f"| {tau:g} | " + " | ".join(cells) + " |")
     print("\n".join(lines))

@@ -298,3 +298,33 @@ def test_twenty_thousand_points_of_a_latent_space_are_joined_in_bounded_memory(
         )
     assert route.connected
     assert more < 4
+
+
+def test_what_another_graph_knows_of_edges_between_the_same_points_is_taken_over():
+    density, x = HALF, half_space_points(60)
+    sharp = connect(density, x[10:], neighbours=6, tol=0.05)
+    counting = CountingScore(density)
+    whole = connect(counting, x, neighbours=6, levels=0)
+    known = whole.knowing(sharp.edges + 10, sharp.slopes, sharp.levels)
+    assert counting.points == len(x)
+    rows = {tuple(edge): row for row, edge in enumerate(known.edges.tolist())}
+    for edge, slopes, level in zip((sharp.edges + 10).tolist(), sharp.slopes, sharp.levels, strict=True):
+        row = rows[tuple(edge)]
+        assert int(known.levels[row]) == int(level)
+        torch.testing.assert_close(known.slopes[row], slopes, equal_nan=True)
+    again = known.knowing(whole.edges, whole.slopes, whole.levels)  # what is rougher is not taken over
+    assert torch.equal(again.levels, known.levels)
+
+
+def test_the_edges_that_a_path_needs_are_asked_for_a_few_at_a_time():
+    density = moons()
+    ends = torch.tensor([[-2.25, -0.375], [2.25, 0.375]], dtype=torch.float64)
+    counting = CountingScore(density)
+    graph = connect(counting, drawn(density, ends, 400), neighbours=10, levels=0)
+    start = counting.points
+    found, route = shortest_path(graph, counting, 1.0, 0, 1, tol=0.05)
+    everything = graph.sharpened(density, torch.arange(len(graph.edges)), tol=0.05)
+    exact = everything.shortest(1.0, 0, 1)
+    assert route.log_length == pytest.approx(exact.log_length, abs=0.1)
+    assert not bool(found.rough(route.edges, 0.05).any())
+    assert counting.points - start < (everything.score_calls - start) / 5

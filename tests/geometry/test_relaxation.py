@@ -332,3 +332,14 @@ def test_without_continuation_a_stall_is_the_end():
     led = solve_bvp(metric, guess, solver=Relaxation(), max_steps=300)
     assert alone.status is led.status is Status.STALLED
     assert alone.steps < led.steps
+
+
+@every_problem
+def test_a_stiff_start_moves_less_at_first(metric, guess):
+    def moved(shift: float) -> float:
+        solver = Relaxation(shift=shift)
+        after = solver.step(metric, solver.init(metric, guess)).state
+        assert isinstance(after, Relaxed)
+        return float(linalg.norm(after.curve.x - guess.x).max())
+
+    assert 0 < moved(100.0) < moved(0.0) / 2

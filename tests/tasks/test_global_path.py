@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.geometry import Curve, DensityMetric
 from geodesic_cli.scenes import Scene, Solid, fit_all, render
-from geodesic_cli.tasks.global_path import DOUBTFUL, GlobalPath, _doubtful, _polygon, global_path
+from geodesic_cli.tasks.candidates import DOUBTFUL, doubtful_at, polygon
+from geodesic_cli.tasks.global_path import DOUBTFUL_PATH, GlobalPath, global_path
 from geodesic_cli.tasks.keyframes import Ends, embed
 from geodesic_cli.tasks.pacing import even_positions
 from geodesic_cli.tasks.paths import clean
@@ -72,25 +74,55 @@ def test_the_same_search_gives_the_same_bits_and_counts_every_evaluation(model, 
     assert again.evaluations["pool"] == 0 < found.evaluations["pool"]
     assert sum(asked) == sum(again.evaluations.values())
     stages, spent = zip(*told, strict=True)
-    assert stages == ("pool", "search", *(["grow"] * int(again.graph["rounds"])), "local", "refine")
+    assert stages == ("pool", "search", "local", "refine")  # and no growth: the refined path is nowhere improbable
     assert list(spent) == sorted(spent)
+    assert sum(again.evaluations.values()) < 700
 
 
-def test_without_a_budget_nothing_grows_and_without_density_there_is_nothing_to_gain(model, ends, cache):
-    flat = global_path(model, ends, cache=cache, alpha=0.0, budget=0, **SMALL)
-    assert flat.graph["rounds"] == 0 and "grow" not in flat.evaluations
+def test_without_density_there_is_nothing_to_gain(model, ends, cache):
+    flat = global_path(model, ends, cache=cache, alpha=0.0, **SMALL)
     chord = float((ends.x[1] - ends.x[0]).norm())
     assert math.exp(min(flat.lengths.values())) == pytest.approx(chord, rel=0.02)
 
 
+def test_a_path_across_an_improbable_region_lets_the_graph_grow_while_the_budget_lasts(model, ends, cache, monkeypatch):
+    monkeypatch.setattr("geodesic_cli.tasks.candidates.DOUBTFUL", 0.01)  # every path crosses one
+    monkeypatch.setattr("geodesic_cli.tasks.global_path.GAIN", -1.0)
+    poor = global_path(model, ends, cache=cache, budget=0, **SMALL)
+    assert poor.graph["rounds"] == 0 and "grow" not in poor.evaluations
+    rich = global_path(model, ends, cache=cache, budget=1500, **SMALL)
+    assert rich.graph["rounds"] >= 2 and rich.evaluations["grow"] > 0
+    assert rich.graph["nodes"] > poor.graph["nodes"]
+    assert sum(rich.evaluations.values()) <= 1500
+    assert rich.lengths["global"] <= poor.lengths["global"]
+    assert rich.path.method == poor.path.method == "global"
+    assert rich.status == DOUBTFUL_PATH
+
+
+def test_a_refined_path_is_shorter_than_the_polygon_that_it_began_with(model, ends, found):
+    assert len(found.way_points) >= 3
+    straight = polygon(found.way_points, 257)
+    metric = DensityMetric(model.score(ends.shape, ends.tau, ends.conditioning), 0.02)
+    assert found.lengths["global"] < float(metric.log_length(straight)) - 0.05
+
+
+def test_lengths_are_those_of_a_far_finer_measure(model, ends, found):
+    metric = DensityMetric(model.score(ends.shape, ends.tau, ends.conditioning), 0.02)
+    u = torch.linspace(0, 1, 257, dtype=torch.float64)
+    for name in ("slerp", "local", "global"):
+        curve = found.curves[name]
+        exact = float(metric.log_length(Curve(curve(u), curve.space)))
+        assert found.lengths[name] == pytest.approx(exact, abs=0.05)
+
+
 def test_a_valley_on_the_way_is_marked_and_a_slope_is_not():
     flat = vector(0.0, 5.0, 5.0 - 2 * DOUBTFUL, 3.0, 4.0)
-    assert _doubtful(flat).tolist() == [False, False, True, False, False]
-    assert not bool(_doubtful(vector(0.0, -100.0, -200.0)).any())
+    assert doubtful_at(flat).tolist() == [False, False, True, False, False]
+    assert not bool(doubtful_at(vector(0.0, -100.0, -200.0)).any())
 
 
 def test_points_along_a_polygon_are_evenly_spaced():
     corners: Tensor = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 3.0]], dtype=torch.float64)
-    curve = _polygon(corners, 5)
+    curve = polygon(corners, 5)
     torch.testing.assert_close(curve.segments, torch.ones(4, dtype=torch.float64))
     assert torch.equal(curve.x[[0, -1]], corners[[0, -1]])

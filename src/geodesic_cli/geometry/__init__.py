@@ -3,7 +3,8 @@
 Read in this order: `space` (where points live), `density` (what a score is), `curve`, `metric` (the equations) and
 `solution`. Then, between two points, `bvp` (the loop) with its path solvers: `relaxation`; `surrogate` with `kernel`,
 `collocation` and `on_model`; `gradient_flow`, the published one. From a point and a velocity, `ivp` with `steppers`.
-On top of both, `maps` and `pointset`; for the path that no local solver finds, `graph` with `edges` and `sparse`.
+On top of both, `maps` and `pointset`; for the path that no local solver finds, `graph` with `edges` and `sparse`;
+`remembered` asks no score twice.
 `analysis` measures curves; `sequence` points that keep their own timing, such as the frames of a clip, `significance`
 says what of it could be chance, and `rivals` compares them with other paths. `toys` has densities with known answers,
 `zoo` the problems that solvers are compared on.
@@ -29,6 +30,7 @@ from geodesic_cli.geometry.pointset import (
     nearest_neighbours,
 )
 from geodesic_cli.geometry.relaxation import Relaxation
+from geodesic_cli.geometry.remembered import Remembered
 from geodesic_cli.geometry.solution import Chain, PathSolver, Solution, Status, Step
 from geodesic_cli.geometry.space import Euclidean, Space, Sphere
 from geodesic_cli.geometry.steppers import (
@@ -65,6 +67,7 @@ __all__ = [
     "Portion",
     "RadialProfile",
     "Relaxation",
+    "Remembered",
     "Residual",
     "Route",
     "Scaled",

@@ -54,6 +54,12 @@ LEAST = 2
 SURE = 0.1
 """Nats. An increment that changed by less than this at the last doubling counts as exact."""
 
+STAGES = (1, LEAST)
+"""How often all edges of a shortest path are halved before any is more: most turn out not to be on it."""
+
+AT_ONCE = 3
+"""Edges of a shortest path that are sharpened before it is looked for again."""
+
 ROWS = 1024
 """Points whose distances to all others are computed at once."""
 
@@ -133,6 +139,10 @@ class Graph:
         known = self.levels > 0
         return float(off[known].median() if bool(known.any()) else off.median())
 
+    def rough(self, edges: Tensor, tol: float, levels: int = FINEST) -> Tensor:
+        """Which of given edges (k,) `sharpened` would halve, (k,)."""
+        return _rough(self.slopes[edges], self.levels[edges], tol, levels)
+
     def profile(self, edges: Tensor) -> Tensor:
         """log p along given edges (k,) at w = 0, 1/16, ..., 1, relative like `log_densities`, (k, 17)."""
         change = quadrature.profile(self.slopes[edges], self.levels[edges])
@@ -209,9 +219,7 @@ class Graph:
         slopes, depth = self.slopes.clone(), self.levels.clone()
         calls, open_edges = 0, edges.unique()
         while True:
-            now, reached = slopes[open_edges], depth[open_edges]
-            rough = (~(quadrature.errors(now, reached) < tol) | (reached < LEAST)) & (reached < levels)
-            open_edges = open_edges[rough]
+            open_edges = open_edges[_rough(slopes[open_edges], depth[open_edges], tol, levels)]
             if len(open_edges) == 0:
                 break
             for level in depth[open_edges].unique().tolist():
@@ -262,6 +270,18 @@ class Graph:
         linked.slopes[rows[:, None], columns] = linalg.dot(ends, self.scores[edges.T])[..., 0].T
         return linked._levelled()
 
+    def knowing(self, edges: Tensor, slopes: Tensor, levels: Tensor) -> "Graph":
+        """The graph with what another one knows of edges (k, 2) between the same points: slopes (k, 17), levels (k,).
+
+        The smaller index comes first. Edges that are not there yet are added. Costs no evaluation.
+        """
+        linked = self.linked(edges)
+        rows = linked._rows(edges)
+        sharper = levels > linked.levels[rows]
+        all_slopes, depth = linked.slopes.clone(), linked.levels.clone()
+        all_slopes[rows[sharper]], depth[rows[sharper]] = slopes[sharper], levels[sharper]
+        return replace(linked, slopes=all_slopes, levels=depth)._levelled()
+
     def _slopes_at(self, score: Score, edges: Tensor, columns: Tensor) -> Tensor:
         """s . x' on edges (k,) at columns (c,) of the grid, in one batch, (k, c)."""
         parts = [_along(self, edges, int(column) / (GRID - 1)) for column in columns]
@@ -280,11 +300,14 @@ class Graph:
 
     def _between(self, nodes: list[int]) -> Tensor:
         """The edges between consecutive nodes."""
-        count = len(self.x)
-        keys = _keys(self.edges, count)
-        wanted = [min(i, j) * count + max(i, j) for i, j in pairwise(nodes)]
+        pairs = torch.tensor(list(pairwise(nodes)), dtype=torch.long, device=self.edges.device).reshape(-1, 2)
+        return self._rows(pairs.sort(dim=1).values)
+
+    def _rows(self, edges: Tensor) -> Tensor:
+        """Where edges (k, 2) that the graph has are among its edges, (k,)."""
+        keys = _keys(self.edges, len(self.x))
         order = keys.argsort()
-        return order[torch.searchsorted(keys[order], torch.tensor(wanted, dtype=keys.dtype, device=keys.device))]
+        return order[torch.searchsorted(keys[order], _keys(edges, len(self.x)))]
 
 
 def connect(
@@ -339,7 +362,15 @@ def connect(
 
 
 def shortest_path(
-    graph: Graph, score: Score, alpha: float, start: int, end: int, *, tol: float = 1.0, most: int = 50
+    graph: Graph,
+    score: Score,
+    alpha: float,
+    start: int,
+    end: int,
+    *,
+    tol: float = 1.0,
+    levels: int = FINEST,
+    most: int = 500,
 ) -> tuple[Graph, Route]:
     """The shortest path between two nodes, asking for scores along it alone until it stays: the graph so far, and it.
 
@@ -350,15 +381,18 @@ def shortest_path(
         start: a node.
         end: another.
         tol: nats within which l must be known along the edges of the path.
-        most: rounds, at first with edges halved LEAST times and then as often as `tol` asks.
+        levels: how often such an edge is halved at most.
+        most: rounds at each of STAGES.
     """
     route = graph.shortest(alpha, start, end)
-    for levels in (LEAST, FINEST):  # first roughly: most edges that look short turn out not to be
+    for stage in [stage for stage in STAGES if stage < levels] + [levels]:
         for _ in range(most):
-            sharper = graph.sharpened(score, route.edges, tol=tol, levels=levels)
-            if sharper.score_calls == graph.score_calls:
+            # The costliest decide whether the path stays.
+            order = route.log_lengths.argsort(descending=True, stable=True)
+            rough = route.edges[order][graph.rough(route.edges[order], tol, stage)]
+            if len(rough) == 0:
                 break
-            graph = sharper
+            graph = graph.sharpened(score, rough[:AT_ONCE], tol=tol, levels=stage)
             route = graph.shortest(alpha, start, end)
     return graph, route
 
@@ -374,6 +408,10 @@ def _require(x: Tensor, u: Tensor, scores: Tensor, space: Space, neighbours: int
         raise GeometryError(f"Needed finite points of {space} with finite scores, got others.", "Leave them out.")
     if neighbours < 1:
         raise GeometryError(f"Needed at least one neighbour, got {neighbours}.", "8 is a good start.")
+
+
+def _rough(slopes: Tensor, levels: Tensor, tol: float, finest: int) -> Tensor:
+    return (~(quadrature.errors(slopes, levels) < tol) | (levels < LEAST)) & (levels < finest)
 
 
 def _along(graph: Graph, edges: Tensor, w: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -131,6 +131,7 @@ class Relaxation:
         between: whether a converged curve is also looked at half way between its nodes, and refined where it does not
             satisfy the equation there. Without it, converged speaks of the nodes alone.
         continuation: whether to start again with a fraction of alpha where the solver stalls.
+        shift: the first c, until the steps teach it; a guess with corners wants it stiff.
     """
 
     damping: float = 0.5
@@ -139,6 +140,7 @@ class Relaxation:
     order: int = 2
     between: bool = True
     continuation: bool = True
+    shift: float = 0.0
 
     def init(self, metric: DensityMetric, guess: Curve) -> Step:
         """Evaluate the guess at all k nodes, the ends for the only time; uneven nodes are first spread evenly."""
@@ -229,7 +231,7 @@ class Relaxation:
         residual = metric.residual(curve, scores, self.order).relative
         log_length = float(metric.log_length(curve, scores))
         force = defect(metric, curve, scores, self.order)
-        return Relaxed(curve, residual, log_length, scores, force, self.damping, shift=0.0)
+        return Relaxed(curve, residual, log_length, scores, force, self.damping, shift=self.shift)
 
     def _next_stage(self, metric: DensityMetric, now: Relaxed) -> tuple[Status | None, Relaxed]:
         """Go on to the next fraction of alpha, start again with a small one, or give up."""

@@ -26,6 +26,9 @@ from geodesic_cli.errors import InputError, OutputError
 BLOCK = 32
 """Samples drawn together; a pool on disk holds whole blocks."""
 
+EDGES = 11
+"""About how many scores on edges of its graph of neighbours (`roadmap`) there are for each sample."""
+
 
 @dataclass(frozen=True, eq=False)
 class Pool:
@@ -35,11 +38,15 @@ class Pool:
         z: (n, d), clean latents, float32.
         scores: (n, d), grad log p_tau at sqrt(alpha_bar) z under the conditioning, float64.
         evaluations: network evaluations that were made for it now; 0 where all of it was on disk.
+        cold: what it costs where nothing is on disk.
+        digest: names what decides the samples.
     """
 
     z: Tensor
     scores: Tensor
     evaluations: int
+    cold: int
+    digest: str
 
 
 def cache_folder() -> Path:
@@ -50,8 +57,8 @@ def cache_folder() -> Path:
 
 
 def evaluations_to_fill(size: int, guidance: float, steps: int = 12) -> int:
-    """About how many network evaluations a pool of `size` samples costs where nothing is on disk."""
-    return (1 if guidance == 1 else 2) * -(-size // BLOCK) * BLOCK * (steps + 2)
+    """About how many network evaluations a pool of `size` samples and its edges cost where nothing is on disk."""
+    return (1 if guidance == 1 else 2) * (-(-size // BLOCK) * BLOCK * (steps + 2) + EDGES * size)
 
 
 def pool(
@@ -96,7 +103,7 @@ def pool(
         noise = torch.randn(BLOCK, shape[0] * shape[1] * shape[2], generator=_generator(seed, block))
         return model.drop(noise, shape, condition.expand(BLOCK), 1.0, steps, guidance).float().cpu()
 
-    z = torch.cat([_kept(folder, f"{digest}-{block}", partial(drawn, block)) for block in range(blocks)])
+    z = torch.cat([kept(folder, f"{digest}-{block}", partial(drawn, block)) for block in range(blocks)])
     signal = model.predict.schedule.level(tau)[0]
     score = model.score(shape, tau, Conditioning(condition, condition), guidance)
 
@@ -107,8 +114,8 @@ def pool(
         return score(x, torch.zeros(len(x), dtype=x.dtype))
 
     level = f"{tau:.6f}"
-    scores = [_kept(folder, f"{digest}-{block}-{level}", partial(scored, block)) for block in range(blocks)]
-    return Pool(z[:size], torch.cat(scores)[:size], spent)
+    scores = [kept(folder, f"{digest}-{block}-{level}", partial(scored, block)) for block in range(blocks)]
+    return Pool(z[:size], torch.cat(scores)[:size], spent, branches * blocks * BLOCK * (steps + 2), digest)
 
 
 def _generator(seed: int, block: int) -> torch.Generator:
@@ -116,8 +123,14 @@ def _generator(seed: int, block: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(mixed[:7], "big"))
 
 
-def _kept(folder: Path | None, name: str, make: Callable[[], Tensor]) -> Tensor:
-    """The tensor of that name, read if it is there and whole, otherwise made and written."""
+def kept(folder: Path | None, name: str, make: Callable[[], Tensor]) -> Tensor:
+    """The tensor of that name, read if it is there and whole, otherwise made and written.
+
+    Args:
+        folder: where; None keeps nothing.
+        name: of the file, without its ending; it should name all that decides the content.
+        make: makes it.
+    """
     if folder is None:
         return make()
     path = folder / f"{name}.safetensors"

@@ -22,7 +22,7 @@ from geodesic_cli.tasks.progress import Observer
 from geodesic_cli.tasks.run import RunDirectory
 
 CHECKPOINT = "checkpoint/global.safetensors"
-UNTIMED = 1000
+UNTIMED = 600
 """About how many evaluations a search takes; for the progress bar where the budget is in seconds."""
 SAME = "The two images are the same: there is nothing to search for."
 
