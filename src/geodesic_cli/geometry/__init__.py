@@ -15,7 +15,7 @@ from geodesic_cli.geometry.bvp import solve_bvp, solve_through
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Blend, Portion, RadialProfile, Scaled, Score, Sum
 from geodesic_cli.geometry.gradient_flow import GradientFlow
-from geodesic_cli.geometry.graph import Graph, Route, connect, shortest_path
+from geodesic_cli.geometry.graph import Graph, Route, connect
 from geodesic_cli.geometry.ivp import Motion, solve_ivp
 from geodesic_cli.geometry.kernel import Seen
 from geodesic_cli.geometry.maps import Connection, Search, exp_map, log_map
@@ -31,6 +31,7 @@ from geodesic_cli.geometry.pointset import (
 )
 from geodesic_cli.geometry.relaxation import Relaxation
 from geodesic_cli.geometry.remembered import Remembered
+from geodesic_cli.geometry.routing import shortest_path
 from geodesic_cli.geometry.solution import Chain, PathSolver, Solution, Status, Step
 from geodesic_cli.geometry.space import Euclidean, Space, Sphere
 from geodesic_cli.geometry.steppers import (

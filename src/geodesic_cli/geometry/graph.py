@@ -46,6 +46,7 @@ from geodesic_cli.geometry import edges as quadrature
 from geodesic_cli.geometry import linalg, sparse
 from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.edges import FINEST, GRID
+from geodesic_cli.geometry.neighbours import keys, nearest, unique_pairs
 from geodesic_cli.geometry.space import Euclidean, Space
 
 LEAST = 2
@@ -53,15 +54,6 @@ LEAST = 2
 
 SURE = 0.1
 """Nats. An increment that changed by less than this at the last doubling counts as exact."""
-
-STAGES = (1, LEAST)
-"""How often all edges of a shortest path are halved before any is more: most turn out not to be on it."""
-
-AT_ONCE = 3
-"""Edges of a shortest path that are sharpened before it is looked for again."""
-
-ROWS = 1024
-"""Points whose distances to all others are computed at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,12 +244,12 @@ class Graph:
             score_calls=self.score_calls + score_calls,
         )
         new = torch.arange(len(self.x), len(grown.x), device=x.device)
-        return grown.linked(_nearest(grown.x, new, neighbours))
+        return grown.linked(nearest(grown.x, new, neighbours))
 
     def linked(self, pairs: Tensor) -> "Graph":
         """The graph with edges between given pairs of nodes (k, 2), where there are none yet. Costs no evaluation."""
-        edges = _unique(pairs, len(self.x))
-        edges = edges[~torch.isin(_keys(edges, len(self.x)), _keys(self.edges, len(self.x)))]
+        edges = unique_pairs(pairs, len(self.x))
+        edges = edges[~torch.isin(keys(edges, len(self.x)), keys(self.edges, len(self.x)))]
         linked = replace(
             self,
             edges=torch.cat([self.edges, edges]),
@@ -305,9 +297,9 @@ class Graph:
 
     def _rows(self, edges: Tensor) -> Tensor:
         """Where edges (k, 2) that the graph has are among its edges, (k,)."""
-        keys = _keys(self.edges, len(self.x))
-        order = keys.argsort()
-        return order[torch.searchsorted(keys[order], _keys(edges, len(self.x)))]
+        known = keys(self.edges, len(self.x))
+        order = known.argsort()
+        return order[torch.searchsorted(known[order], keys(edges, len(self.x)))]
 
 
 def connect(
@@ -361,42 +353,6 @@ def connect(
     return graph.sharpened(score, torch.arange(len(graph.edges), device=x.device), tol=tol, levels=levels)
 
 
-def shortest_path(
-    graph: Graph,
-    score: Score,
-    alpha: float,
-    start: int,
-    end: int,
-    *,
-    tol: float = 1.0,
-    levels: int = FINEST,
-    most: int = 500,
-) -> tuple[Graph, Route]:
-    """The shortest path between two nodes, asking for scores along it alone until it stays: the graph so far, and it.
-
-    Args:
-        graph: of any sharpness.
-        score: that of the graph.
-        alpha: the density exponent.
-        start: a node.
-        end: another.
-        tol: nats within which l must be known along the edges of the path.
-        levels: how often such an edge is halved at most.
-        most: rounds at each of STAGES.
-    """
-    route = graph.shortest(alpha, start, end)
-    for stage in [stage for stage in STAGES if stage < levels] + [levels]:
-        for _ in range(most):
-            # The costliest decide whether the path stays.
-            order = route.log_lengths.argsort(descending=True, stable=True)
-            rough = route.edges[order][graph.rough(route.edges[order], tol, stage)]
-            if len(rough) == 0:
-                break
-            graph = graph.sharpened(score, rough[:AT_ONCE], tol=tol, levels=stage)
-            route = graph.shortest(alpha, start, end)
-    return graph, route
-
-
 def _require(x: Tensor, u: Tensor, scores: Tensor, space: Space, neighbours: int) -> None:
     if x.ndim != 2 or u.shape != x.shape[:1] or scores.shape != x.shape:
         raise GeometryError(
@@ -421,27 +377,3 @@ def _along(graph: Graph, edges: Tensor, w: float) -> tuple[Tensor, Tensor, Tenso
     towards = graph.space.distance(a, b)[:, None] * linalg.unit(graph.space.tangent(a, b - a))
     x, v = graph.space.move(a, towards, w)
     return x, graph.u[first] + w * (graph.u[second] - graph.u[first]), v
-
-
-def _nearest(x: Tensor, rows: Tensor, neighbours: int) -> Tensor:
-    """Pairs of given rows (k,) and their nearest others, (k neighbours, 2)."""
-    count = min(neighbours, len(x) - 1)
-    pairs = []
-    for part in rows.split(ROWS):
-        apart = torch.cdist(x[part], x)
-        apart[torch.arange(len(part), device=x.device), part] = math.inf
-        near = apart.topk(count, largest=False).indices
-        pairs.append(torch.stack([part[:, None].expand_as(near), near], dim=-1).flatten(0, 1))
-    return torch.cat(pairs)
-
-
-def _unique(pairs: Tensor, count: int) -> Tensor:
-    """Each pair once, the smaller index first, in order; none of a node and itself."""
-    pairs = pairs.sort(dim=1).values
-    keys = _keys(pairs[pairs[:, 0] < pairs[:, 1]], count).unique()
-    return torch.stack([keys // count, keys % count], dim=1)
-
-
-def _keys(edges: Tensor, count: int) -> Tensor:
-    """A number for each edge (m, 2) between `count` nodes."""
-    return edges[:, 0] * count + edges[:, 1]

@@ -31,8 +31,9 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.geometry import Curve, DensityMetric, Solution, bending
-from geodesic_cli.geometry.graph import Graph, Route, shortest_path
+from geodesic_cli.geometry.graph import Graph, Route
 from geodesic_cli.geometry.remembered import Remembered
+from geodesic_cli.geometry.routing import shortest_path
 from geodesic_cli.tasks.candidates import (
     LENGTH_POINTS,
     SLERP_NODES,
