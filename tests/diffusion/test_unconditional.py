@@ -5,6 +5,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DModel, VQModel
 from networks import pixel_network
+from tiny import AUTOENCODER
 
 from geodesic_cli.diffusion.load import ALIASES
 from geodesic_cli.diffusion.unconditional import kind_of, load_unconditional
@@ -17,19 +18,12 @@ def save(folder: Path, *, flat: bool = False, index: bool = True, autoencoder: s
     unet.save_pretrained(folder if flat else folder / "unet")
     DDPMScheduler().save_pretrained(folder if flat else folder / "scheduler")
     parts: dict[str, object] = {"_class_name": "DDPMPipeline", "unet": ["diffusers", "UNet2DModel"]}
-    blocks = {
-        "block_out_channels": (8, 8),
-        "norm_num_groups": 4,
-        "latent_channels": 3,
-        "down_block_types": ("DownEncoderBlock2D",) * 2,
-        "up_block_types": ("UpDecoderBlock2D",) * 2,
-    }
     torch.manual_seed(1)
     if autoencoder == "vqvae":
-        VQModel(**blocks, num_vq_embeddings=64).save_pretrained(folder / "vqvae")
+        VQModel(**AUTOENCODER, num_vq_embeddings=64).save_pretrained(folder / "vqvae")
         parts["vqvae"] = ["diffusers", "VQModel"]
     if autoencoder == "vae":
-        AutoencoderKL(**blocks).save_pretrained(folder / "vae")
+        AutoencoderKL(**AUTOENCODER).save_pretrained(folder / "vae")
         parts["vae"] = ["diffusers", "AutoencoderKL"]
     if index:
         (folder / "model_index.json").write_text(json.dumps(parts))

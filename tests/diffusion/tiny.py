@@ -9,6 +9,15 @@ from geodesic_cli.diffusion.unconditional import load_unconditional
 
 SIDE = 8
 
+AUTOENCODER = {
+    "block_out_channels": (8, 8),
+    "norm_num_groups": 4,
+    "latent_channels": 3,
+    "down_block_types": ("DownEncoderBlock2D",) * 2,
+    "up_block_types": ("UpDecoderBlock2D",) * 2,
+}
+"""Of a diffusers autoencoder, with a quantiser or without, that takes a few kilobytes."""
+
 
 def write_pixel_model(folder: Path) -> Path:
     """A pixel DDPM of 8 x 8 in diffusers' layout: two resolutions, attention in the middle."""
@@ -40,17 +49,10 @@ def write_latent_model(folder: Path, autoencoder: str) -> Path:
     """
     import diffusers
 
-    blocks = {
-        "block_out_channels": (8, 8),
-        "norm_num_groups": 4,
-        "latent_channels": 3,
-        "down_block_types": ("DownEncoderBlock2D",) * 2,
-        "up_block_types": ("UpDecoderBlock2D",) * 2,
-    }
     unet = diffusers.UNet2DModel.from_pretrained(write_pixel_model(folder / "pixels"), subfolder="unet")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        inside = getattr(diffusers, autoencoder)(**blocks)
+        inside = getattr(diffusers, autoencoder)(**AUTOENCODER)
     scheduler = diffusers.DDIMScheduler(
         beta_start=0.0015, beta_end=0.0195, beta_schedule="scaled_linear", clip_sample=False
     )

@@ -87,7 +87,7 @@ def watched(unet: Any) -> Iterator[list[Tensor]]:
     seen: list[Tensor] = []
 
     def keep(module: Any, inputs: Any, h: Any) -> None:
-        seen.append(h[0] if isinstance(h, tuple) else h)
+        seen.append(_alone(h))
 
     handle = unet.mid_block.register_forward_hook(keep)
     try:
@@ -97,7 +97,13 @@ def watched(unet: Any) -> Iterator[list[Tensor]]:
 
 
 def _stop(module: Any, inputs: Any, h: Any) -> None:
-    raise _Reached(h[0] if isinstance(h, tuple) else h)
+    raise _Reached(_alone(h))
+
+
+def _alone(h: Any) -> Tensor:
+    """What a mid block answers, without what some of them answer beside it."""
+    answer: Tensor = h[0] if isinstance(h, tuple) else h
+    return answer
 
 
 def _tile(value: Any, times: int, like: Tensor) -> Any:

@@ -52,13 +52,18 @@ class LatentCodec:
         """Image pixels per latent pixel, along each side."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
 
+    @property
+    def step(self) -> int:
+        """The sides of an image are multiples of it, in pixels."""
+        return self.downsampling * self.multiple
+
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """(C, H, W) for an image size.
 
         Raises:
             InputError: a side is no multiple of what the model needs.
         """
-        f = self.downsampling * self.multiple
+        f = self.step
         if height % f or width % f or min(height, width) < f:
             raise InputError(
                 f"This model needs image sides that are multiples of {f}; got {width}x{height}.",

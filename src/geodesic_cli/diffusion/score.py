@@ -127,6 +127,11 @@ class DiffusionScore:
         return (-eps / sigma).reshape(len(x), -1).to(x.dtype)
 
 
+def guided_evaluations(guidance: float) -> int:
+    """Network evaluations for one of a guided score: with the prompt and, unless the scale is 1, without it."""
+    return 1 if guidance == 1 else 2
+
+
 def guided(
     predict: NoisePredictor, condition: Embedding, null: Embedding | None, guidance: float
 ) -> Callable[[Tensor, float], Tensor]:

@@ -84,7 +84,7 @@ QUICK = Descent(100, 1, 0.2, falling=True, even=True, low=1.5)
 """A loss no worse than the published one at a tenth of the evaluations, measured on the embedded model."""
 
 DESCENTS = {"quick": QUICK, "published": PUBLISHED}
-"""By the names of the option."""
+"""By the names of `settings.TEXT_INVERSIONS`."""
 
 
 @dataclass(frozen=True, eq=False)

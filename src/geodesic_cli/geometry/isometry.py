@@ -163,7 +163,7 @@ def linearise(
         ahead = tangent(x, noise(x)) if sphere else noise(x)
         with torch.set_grad_enabled(keep_graph):
             image = push(f, x, ahead, sphere=sphere, step=step, start=visit.h if visit else None)
-        back = _pulled(visit, image.detach()) if visit else pull(f, x, image.detach())
+        back = _pulled(visit or _visited(f, x), image.detach())
         back = tangent(x, back) if sphere else back
         first, second = _squares(image.detach()), _squares(back)
     totals = torch.stack([first.sum(), second.sum(), first.new_tensor(len(x))])

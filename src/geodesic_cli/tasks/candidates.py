@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.geometry import (
     Curve,
     DensityMetric,
@@ -34,7 +35,6 @@ from geodesic_cli.geometry.relaxation import Relaxed
 from geodesic_cli.geometry.remembered import Remembered
 from geodesic_cli.tasks.keyframes import Ends
 from geodesic_cli.tasks.paths import Path
-from geodesic_cli.tasks.roadmap import branches
 
 SLERP_NODES = 17
 """Points of slerp that are looked at: where the local solver starts, and to say how long it is."""
@@ -94,7 +94,7 @@ class Account:
         """Whatever scores are asked for inside are charged to it."""
         before = self.score.calls
         yield
-        self.charge(what, branches(self.guidance) * (self.score.calls - before))
+        self.charge(what, guided_evaluations(self.guidance) * (self.score.calls - before))
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +195,7 @@ def _settled(lengths: list[float]) -> bool:
 
 def dearest(account: Account, nodes: int, max_steps: int) -> int:
     """Evaluations of a refinement at most."""
-    return branches(account.guidance) * nodes * max_steps
+    return guided_evaluations(account.guidance) * nodes * max_steps
 
 
 def measured(account: Account, curve: Curve, points: int) -> Candidate:

@@ -78,7 +78,7 @@ def fit(
             f"{width}x{height} is {times:.0f} times the area that {model.name} was made for: expect repetition in the "
             f"pictures and a long time. Its own size is --size {model.image_size}."
         )
-    canvas = Canvas(height, width, model.codec.downsampling * model.codec.multiple)
+    canvas = Canvas(height, width, model.codec.step)
     if model.codec.tiled(*canvas.padded):
         observer.warn(
             f"At {width}x{height} the autoencoder works in tiles, which are blended: near to what it makes of the "

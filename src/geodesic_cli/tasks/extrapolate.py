@@ -18,6 +18,7 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
+from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.geometry import (
     RK4,
     AdamsBashforth4,
@@ -127,7 +128,7 @@ class _Work:
     @property
     def branches(self) -> int:
         """Network evaluations for one of a score: guidance calls the network with and without the prompt."""
-        return 2 if self.settings.guidance != 1 else 1
+        return guided_evaluations(self.settings.guidance)
 
     def run(self, known: Known) -> Extrapolation:
         began = time.monotonic()

@@ -140,7 +140,7 @@ def _check_start(settings: FinetuneSettings, trainee: Trainee) -> None:
     if place in (None, "latest") or (_going_on(settings) and training_state.saved(Path(settings.out or ""))):
         return
     found = training_state.shapes(Path(str(place)))
-    training_state.require_same(found, trainee.weights)
+    training_state.require_shapes(found, trainee.weights)
     done = found["history"][0]
     if done >= steps:
         raise InputError(

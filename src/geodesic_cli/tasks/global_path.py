@@ -30,6 +30,7 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.geometry import Curve, DensityMetric, Solution, bending
 from geodesic_cli.geometry.graph import Graph, Route
 from geodesic_cli.geometry.remembered import Remembered
@@ -48,7 +49,7 @@ from geodesic_cli.tasks.candidates import (
 )
 from geodesic_cli.tasks.keyframes import Ends
 from geodesic_cli.tasks.paths import Path
-from geodesic_cli.tasks.roadmap import BACK, HALVED, NEIGHBOURS, branches, grown, roadmap, samples
+from geodesic_cli.tasks.roadmap import BACK, HALVED, NEIGHBOURS, grown, roadmap, samples
 
 GAIN = 0.02
 """Growth that shortens the refined path by less has found nothing."""
@@ -226,7 +227,7 @@ def _routed(account: Account, graph: Graph) -> tuple[Graph, Route]:
 def _extended(account: Account, graph: Graph, route: Route, generator: torch.Generator) -> Graph:
     """The graph with new points at the costliest edges of the path, and with edges that skip one or two way-points."""
     x, u = grown(account.model, account.ends, graph, route, generator, account.guidance)
-    account.charge("grow", branches(account.guidance) * len(x) * (BACK + 1))
+    account.charge("grow", guided_evaluations(account.guidance) * len(x) * (BACK + 1))
     nodes = route.nodes
     skips = [torch.stack([nodes[:-skip], nodes[skip:]], dim=1) for skip in (2, 3) if len(nodes) > skip]
     with account.paying("grow"):

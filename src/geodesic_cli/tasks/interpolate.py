@@ -19,6 +19,7 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.textual_inversion import DESCENTS
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import STEPS, InterpolateSettings, from_options, parse_timing
@@ -39,7 +40,6 @@ from geodesic_cli.tasks.timing import frame_numbers
 
 FAITHFUL = 20.0
 """dB. An image that comes back from the autoencoder worse than this is not one that the model can draw."""
-"""How text is inverted, by the names of `settings.TEXT_INVERSIONS`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +188,7 @@ class _Work:
     @property
     def branches(self) -> int:
         """Network evaluations for one step of the transport: guidance calls the network with and without the prompt."""
-        return 2 if self.settings.transport_guidance != 1 else 1
+        return guided_evaluations(self.settings.transport_guidance)
 
     def run(self, model: LatentDiffusion, images: Tensor, canvas: Canvas, names: tuple[str, ...]) -> Interpolation:
         began = time.monotonic()

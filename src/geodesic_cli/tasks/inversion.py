@@ -16,7 +16,7 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.diffusion.ddim import ddim
-from geodesic_cli.diffusion.score import guided
+from geodesic_cli.diffusion.score import guided, guided_evaluations
 from geodesic_cli.errors import ModelError
 from geodesic_cli.evaluation import Distance, Pyramid, lpips, mse, psnr, ssim
 from geodesic_cli.tasks.keyframes import conditions_for
@@ -63,7 +63,7 @@ class Journey:
     @property
     def evaluations(self) -> tuple[int, int]:
         """Network evaluations a point, up and down."""
-        branches = 1 if self.guidance == 1 else 2
+        branches = guided_evaluations(self.guidance)
         return branches * self.steps, branches * (self.steps + (self.scheme == "adams"))
 
     def up(self, z: Tensor, condition: Embedding) -> Tensor:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.features import watched
 from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.evaluation import Distance, lpips
 from geodesic_cli.geometry import linalg
@@ -133,29 +134,19 @@ class Features:
         noise = torch.randn(self.shape, generator=torch.Generator().manual_seed(0)).to(self.model.device)
         noisy = signal * z.to(self.model.device, torch.float32).reshape(-1, *self.shape) + sigma * noise
         null = self.model.prompts.null()
-        seen: list[Tensor] = []
-        middle = getattr(predict.unet, "mid_block", None)
-        if middle is None:
+        if getattr(predict.unet, "mid_block", None) is None:
             raise InputError("This model's network has no middle block.", "Pass --pacing even, or lpips.")
-
-        def keep(module: object, given: object, answer: Tensor | tuple[Tensor, ...]) -> None:
-            seen.append(answer[0] if isinstance(answer, tuple) else answer)
-
         # A compiled network would not hear of a hook that comes later.
         compiled = hasattr(predict.unet, "_orig_mod")
         parts = []
-        handle = middle.register_forward_hook(keep)
-        try:
-            with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
-                for part in noisy.split(AT_ONCE):
+        with watched(predict.unet) as seen, torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+            for part in noisy.split(AT_ONCE):
+                seen.clear()
+                predict(part, timestep, null.expand(len(part)))
+                if sum(len(one) for one in seen) > len(part):  # memory ran out on the way; now it is known to fit
                     seen.clear()
                     predict(part, timestep, null.expand(len(part)))
-                    if sum(len(one) for one in seen) > len(part):  # memory ran out on the way; now it is known to fit
-                        seen.clear()
-                        predict(part, timestep, null.expand(len(part)))
-                    parts.append(torch.cat(seen).cpu().double())
-        finally:
-            handle.remove()
+                parts.append(torch.cat(seen).cpu().double())
         h = torch.cat(parts)
         places = h.shape[2] * h.shape[3]
         unit = h / h.norm(dim=1, keepdim=True).clamp(min=torch.finfo(h.dtype).tiny)

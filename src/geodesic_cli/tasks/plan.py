@@ -15,6 +15,7 @@ import torch
 
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.batching import free_memory, item_cost
+from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.textual_inversion import DESCENTS
 from geodesic_cli.geometry import Surrogate
 from geodesic_cli.settings import STEPS, InterpolateSettings, parse_budget
@@ -182,7 +183,7 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
     """
     s = settings
     legs, methods = s.legs(images), s.methods
-    transport = 2 if s.transport_guidance != 1 else 1
+    transport = guided_evaluations(s.transport_guidance)
     made: list[Stage] = []
 
     def add(name: str, count: int, most: bool = False, weight: float = 1.0) -> None:
@@ -190,9 +191,8 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
             made.append(Stage(name, count, count * each * weight, most))
 
     if s.invert_text != "none":
-        add(
-            "Inverting text", images * DESCENTS[s.invert_text].evaluations, most=True, weight=GRADIENT
-        )  # less where it is kept
+        descent = DESCENTS[s.invert_text]
+        add("Inverting text", images * descent.evaluations, most=True, weight=GRADIENT)  # less where it is kept
     add("Encoding", images * s.steps * transport)
     add("Looking at the first path", legs * s.nodes * score)
     if "geodesic" in methods:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Conditioning, Embedding, LatentDiffusion
+from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.errors import InputError, OutputError
 
 BLOCK = 32
@@ -58,7 +59,7 @@ def cache_folder() -> Path:
 
 def evaluations_to_fill(size: int, guidance: float, steps: int = 12) -> int:
     """About how many network evaluations a pool of `size` samples and its edges cost where nothing is on disk."""
-    return (1 if guidance == 1 else 2) * (-(-size // BLOCK) * BLOCK * (steps + 2) + EDGES * size)
+    return guided_evaluations(guidance) * (-(-size // BLOCK) * BLOCK * (steps + 2) + EDGES * size)
 
 
 def pool(
@@ -92,7 +93,7 @@ def pool(
     if size < 1:
         raise InputError(f"A pool needs at least one sample; got {size}.", "100 is a good start.")
     blocks = -(-size // BLOCK)
-    branches = 1 if guidance == 1 else 2
+    branches = guided_evaluations(guidance)
     about = f"1 {model.fingerprint} {shape} {steps} {guidance} {seed} ".encode()
     digest = hashlib.sha256(about + condition.content).hexdigest()
     spent = 0

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.geometry.graph import Graph, Route, connect
 from geodesic_cli.geometry.remembered import Remembered
 from geodesic_cli.tasks.keyframes import Ends
@@ -103,15 +104,10 @@ def samples(
 
     slopes = kept(folder, f"{hashlib.sha256(about.encode()).hexdigest()}-edges", halved).to(device, dtype)
     graph = bare.knowing(bare.edges, slopes, torch.full_like(bare.levels, HALVED))
-    now = sum(part.evaluations for part in parts) + branches(guidance) * (score.calls - before)
+    now = sum(part.evaluations for part in parts) + guided_evaluations(guidance) * (score.calls - before)
     return Samples(
-        graph, now, sum(part.cold for part in parts) + branches(guidance) * (2**HALVED - 1) * len(bare.edges)
+        graph, now, sum(part.cold for part in parts) + guided_evaluations(guidance) * (2**HALVED - 1) * len(bare.edges)
     )
-
-
-def branches(guidance: float) -> int:
-    """Network evaluations for one of the score."""
-    return 1 if guidance == 1 else 2
 
 
 def roadmap(model: LatentDiffusion, ends: Ends, score: Remembered, among: Graph) -> Graph:

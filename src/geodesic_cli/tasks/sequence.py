@@ -73,7 +73,7 @@ def read(settings: ExtrapolateSettings, model: LatentDiffusion, observer: Observ
     return Known(
         clip.frames,
         min(max(clip.fps, 0.1), 240.0),
-        Canvas(height, width, model.codec.downsampling * model.codec.multiple),
+        Canvas(height, width, model.codec.step),
     )
 
 
@@ -83,7 +83,7 @@ def known_from(frames: Tensor, settings: ExtrapolateSettings, model: LatentDiffu
     side = model.image_size
     height, width = (side, side) if settings.size is None else media.parse_size(settings.size)
     resized = torch.stack([media.resize(image, height, width) for image in rows])
-    return Known(resized, 8.0, Canvas(height, width, model.codec.downsampling * model.codec.multiple))
+    return Known(resized, 8.0, Canvas(height, width, model.codec.step))
 
 
 def encode(

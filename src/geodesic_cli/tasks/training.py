@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import Embedding
+from geodesic_cli.diffusion.features import Bottleneck
 from geodesic_cli.diffusion.trainee import Trainee
 from geodesic_cli.errors import ModelError
 from geodesic_cli.geometry.isometry import Noise, Probe, Visit, linearise, ratio, surrogate
@@ -104,6 +105,12 @@ def probe_noise(seed: int, step: int, places: list[int]) -> Noise:
     return noise
 
 
+def encoder(trainee: Trainee, batch: Batch) -> tuple[Bottleneck, Batch]:
+    """The map that the regulariser looks at on a batch, and the noisy rows, which are its points."""
+    rows = batch.only(batch.noisy)
+    return trainee.bottleneck(rows.x, rows.timestep, rows.condition), rows
+
+
 def probe(
     trainee: Trainee,
     batch: Batch,
@@ -118,8 +125,7 @@ def probe(
     """Phase one of the regulariser on the noisy rows of a batch; None where there are none."""
     if not bool(batch.noisy.any()):
         return None
-    rows = batch.only(batch.noisy)
-    f = trainee.bottleneck(rows.x, rows.timestep, rows.condition)
+    f, rows = encoder(trainee, batch)
     noise = probe_noise(seed, step, list(rows.places))
     return linearise(
         f, rows.x, noise, regulariser=regulariser, keep_graph=keep_graph, differences=differences, visit=visit
@@ -263,8 +269,7 @@ class Training:
         errors, visit = denoised
         loss = part = errors / self.total
         if one is not None and self.settings.iso_lambda > 0:
-            rows = batch.only(batch.noisy)
-            f = self.trainee.bottleneck(rows.x, rows.timestep, rows.condition)
+            f, _ = encoder(self.trainee, batch)
             loss = part + self.settings.iso_lambda * surrogate(f, one, totals.to(one.totals), visit)
         self.scaler.scale(loss).backward()
         return part.detach().double().cpu()
@@ -301,7 +306,9 @@ class Training:
         Raises:
             InputError: it is of another network, or of an adapter of another rank.
         """
-        training_state.require_same({key: tuple(tensor.shape) for key, tensor in tensors.items()}, self.trainee.weights)
+        training_state.require_shapes(
+            {key: tuple(tensor.shape) for key, tensor in tensors.items()}, self.trainee.weights
+        )
         for name, weight in self.trainee.weights.items():
             weight.copy_(tensors[f"weights.{name}"])
             self.average.weights[name].copy_(tensors[f"average.{name}"])

@@ -178,7 +178,8 @@ def read_folder(
 
 def left_out(folder: str | Path, data: ImageFolder) -> int:
     """How many images below a folder its metadata.jsonl does not name, so that they are not trained on."""
-    return len(set(_images(Path(folder))) - set(data.paths))
+    root = Path(folder)
+    return len(set(_images(root)) - set(data.paths)) if (root / METADATA).is_file() else 0
 
 
 def _images(root: Path) -> list[Path]:

@@ -80,7 +80,7 @@ def shapes(place: Path) -> dict[str, tuple[int, ...]]:
         raise _damaged(file, error) from error
 
 
-def require_same(found: Mapping[str, tuple[int, ...]], weights: Mapping[str, Tensor]) -> None:
+def require_shapes(found: Mapping[str, tuple[int, ...]], weights: Mapping[str, Tensor]) -> None:
     """Refuse a checkpoint, by the shapes in it, that is of another network or of an adapter of another rank.
 
     Raises:

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from geodesic_cli import media, plots
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
+from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.geometry import Euclidean, Score
 from geodesic_cli.geometry.perturbation import moving_mean
@@ -235,7 +236,7 @@ class _Work:
             signal = self.model.predict.schedule.level(s.tau)[0]
             x = signal * seen.z.to(self.model.device)
         else:
-            branches = 2 if s.guidance != 1 else 1
+            branches = guided_evaluations(s.guidance)
             self.observer.stage("Inverting", len(seen.z) * s.steps * branches)
             u = torch.linspace(0, 1, len(seen.z), dtype=torch.float64)
             carried = []
