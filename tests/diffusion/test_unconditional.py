@@ -109,3 +109,15 @@ def test_a_missing_part_and_a_class_label_are_errors(tmp_path: Path) -> None:
     DDPMScheduler().save_pretrained(tmp_path / "m" / "scheduler")
     with pytest.raises(ModelError, match="class label"):
         load_unconditional(name, "cpu")
+
+
+@pytest.mark.parametrize("autoencoder", [None, "vae"])
+def test_sides_are_those_that_the_network_can_halve_and_double(tmp_path: Path, autoencoder: str | None) -> None:
+    model = load_unconditional(save(tmp_path / "m", autoencoder=autoencoder), "cpu")
+    step = model.codec.step
+    side = 5 * step
+    shape = model.latent_shape(side, side)
+    z, nothing = torch.zeros(1, shape[0] * shape[1] * shape[2]), model.prompts.embed("")
+    assert model.lift(z, shape, nothing, 0.5, 2).shape == z.shape
+    with pytest.raises(InputError, match=f"multiples of {step}"):
+        model.latent_shape(side + step // 2, side)

@@ -35,7 +35,8 @@ class LatentCodec:
     Args:
         vae: the autoencoder, in evaluation mode.
         pixels: how many pixels go through it at once; it bounds memory and never changes a result beyond rounding.
-        multiple: of latent pixels that the sides of a latent are; a transformer reads patches.
+        multiple: of latent pixels that the sides of a latent are; a transformer reads patches, and a
+            network that halves its latents k times may need 2^k.
     """
 
     vae: Any

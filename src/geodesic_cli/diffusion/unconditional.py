@@ -151,7 +151,8 @@ def load_unconditional(name: str, device: str = "auto", dtype: str = "auto") -> 
         ) from reason
     for part in (unet, autoencoder):
         part.to(where, precision).eval().requires_grad_(False)
-    codec = LatentCodec(autoencoder)
+    # Unlike its sibling with text, a UNet2DModel cannot halve an odd side and come back to it.
+    codec = LatentCodec(autoencoder, multiple=2 ** (len(unet.config.block_out_channels) - 1))
     _require_supported(unet, codec, scheduler, name)
     size = unet.config.sample_size or 32
     return LatentDiffusion(

@@ -43,6 +43,15 @@ def resume_of_a_folder(resume: bool, out: str | None) -> None:
         raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
 
 
+def prompts_for(images: int, prompts: tuple[str, ...]) -> None:
+    """Refuse a number of prompts that is not none, one for all images, or one for each."""
+    if len(prompts) not in (0, 1, images):
+        takes = "1 image takes no prompt or one" if images == 1 else f"{images} images take no prompt, one, or {images}"
+        raise InputError(
+            f"{takes}; got {len(prompts)}.", "Pass --prompt once for all images, or once for each, in their order."
+        )
+
+
 def position(name: str, value: str | None) -> None:
     """Refuse what is neither the number of a frame nor a time in seconds: `12` or `1.5s`."""
     if value is not None and re.fullmatch(r"\s*([0-9]{1,9}|([0-9]*\.?[0-9]+|[0-9]+\.)\s*s)\s*", value) is None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.checks import at_least, between, one_of, resume_of_a_folder
+from geodesic_cli.settings.checks import at_least, between, one_of, prompts_for, resume_of_a_folder
 
 SCHEMES = ("adams", "ddim")
 
@@ -61,11 +61,7 @@ class InvertSettings:
     def __post_init__(self) -> None:
         if not self.images:
             raise InputError("An inversion needs at least one image; got none.", "Pass one file or more.")
-        if len(self.prompt) not in (0, 1, len(self.images)):
-            raise InputError(
-                f"{len(self.images)} images take no prompt, one, or {len(self.images)}; got {len(self.prompt)}.",
-                "Pass --prompt once for all images, or once for each, in their order.",
-            )
+        prompts_for(len(self.images), self.prompt)
         between("tau", self.tau, 0, 1, "1 is pure noise.", open_below=True)
         at_least("steps", self.steps, 1, "24 bring an image back well.")
         one_of("scheme", self.scheme, SCHEMES)

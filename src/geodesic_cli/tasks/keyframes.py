@@ -10,8 +10,9 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Conditioning, Embedding, LatentDiffusion
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import ModelError
 from geodesic_cli.geometry import RadialProfile
+from geodesic_cli.settings.checks import prompts_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +85,7 @@ def prompt_of_each(prompts: tuple[str, ...], count: int) -> tuple[str, ...]:
     Raises:
         InputError: another number of prompts.
     """
-    if len(prompts) not in (0, 1, count):
-        raise InputError(
-            f"{count} images take no prompt, one, or {count}; got {len(prompts)}.",
-            "Pass --prompt once for all images, or once for each, in their order.",
-        )
+    prompts_for(count, prompts)
     return prompts if len(prompts) == count else (prompts or ("",)) * count
 
 
