@@ -34,6 +34,7 @@ def main() -> None:
         problem = Problem.between(model, ends, bend=bend, alpha=None, nodes=17, guidance=1.0, seed=0)
         path = problem.geodesic("surrogate", tol=0.03, max_steps=40)
         density = problem.measure(path).mean_log_density
+        assert path.solution is not None  # a geodesic was solved for
         print(f"bend {bend}: alpha {path.alpha:.4g}, mean log p {density:+.1f} nats: {path.solution.status.value}")
         rows.append(model.decode(clean(model, ends, path, positions(9), 12, 1.0), ends.shape))
     target = sys.argv[1] if len(sys.argv) > 1 else "bends.png"

@@ -30,6 +30,7 @@ def main() -> None:
     u = torch.linspace(0, 1, len(x), dtype=x.dtype)
     for alpha in (0.003, 0.01, 0.03, 0.1):
         found = compare(score, x, u, RivalChoice(alpha))
+        assert found.optimised and found.perturbed and found.smoothed and found.straight  # all were asked for
         perturbed = sum(one.mean_gradient for one in found.perturbed) / len(found.perturbed)
         print(
             f"alpha {alpha:g}: gradient norm {found.clip.mean_gradient:.3f}, optimised "

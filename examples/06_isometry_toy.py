@@ -73,15 +73,15 @@ def main() -> None:
     for title, weight in (("without the loss", 0.0), ("with the isometry loss", 0.1)):
         found = [train(weight, seed) for seed in range(4)]
         drawn = [rings(encoder) for encoder, _ in found]
-        uneven = torch.tensor([unevenness(one) for one in drawn])
+        uneven = torch.tensor(list(map(unevenness, drawn)))
         error = sum(error for _, error in found) / len(found)
         drawings[f"{title}: spacing varies by {uneven.mean():.0%}"] = drawn[0]
         print(f"{title}: ring spacing varies by {uneven.mean():.3f} +- {uneven.std():.3f}, reconstruction {error:.1e}")
     with drawing(sys.argv[1] if len(sys.argv) > 1 else "isometry-toy.png", [4.2, 4.2], 4.4) as panels:
-        for panel, (title, drawn) in zip(panels, drawings.items(), strict=True):
-            for k, ring in enumerate(drawn):
+        for panel, (title, one) in zip(panels, drawings.items(), strict=True):
+            for k, ring in enumerate(one):
                 panel.plot(ring[:, 0], ring[:, 1], color=COLOURS[0 if k % 3 else 1], linewidth=1.4)
-            for meridian in drawn.unbind(1)[::6]:
+            for meridian in one.unbind(1)[::6]:
                 panel.plot(meridian[:, 0], meridian[:, 1], color="#BBBBBB", linewidth=0.6, zorder=0)
             panel.set_title(title, fontsize=11, loc="left")
             panel.set_aspect("equal", adjustable="datalim")

@@ -12,6 +12,7 @@ import json
 import statistics
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -67,7 +68,7 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.N
     for name, (problem, path) in paths.items():
         report = problem.measure(path)
         solved = path.solution
-        entry = {
+        entry: dict[str, Any] = {
             "score_evaluations": solved.score_calls if solved else 0,
             "status": solved.status.name if solved else None,
             "residual": report.relative_residual,

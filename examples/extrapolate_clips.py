@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -93,12 +94,12 @@ def linear(model: LatentDiffusion, clip: Motion) -> tuple[Tensor, int]:
     return model.decode(z[1] + ahead * (z[1] - z[0]), model.latent_shape(64, 64)).cpu(), MADE
 
 
-def ray(prompted: bool = False, **options: object) -> Frames:
+def ray(prompted: bool = False, **options: Any) -> Frames:
     """`geodesic extrapolate` with these settings."""
 
     def follow(model: LatentDiffusion, clip: Motion) -> tuple[Tensor, int]:
-        told = {"prompt": clip.prompt} if prompted else {}
-        result = extrapolate(clip.given, model=model, frames=MADE, **told, **options)
+        told = options | ({"prompt": clip.prompt} if prompted else {})
+        result = extrapolate(clip.given, model=model, frames=MADE, **told)
         new = result.frames[result.known[1] :]
         count = len(new)
         return torch.cat([new, result.frames[-1:].expand(MADE - count, -1, -1, -1)]), count

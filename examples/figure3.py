@@ -23,7 +23,7 @@ from geodesic_cli.scenes import SHAPES, Scene, motion, render, sample
 from geodesic_cli.tasks.video_analyze import video_analyze
 
 KINDS = ("roll", "turn", "grow", "colour")
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "ridge": {},
     "ridge, denoised by 1": {"denoise": 1.0},
     "ridge, alpha 0.01": {"alpha": 0.01},
@@ -84,10 +84,10 @@ def measure(count: int, names: list[str], out: Path) -> None:
         done = len(path.read_text().splitlines()) if path.exists() else 0
         for index in range(done, count):
             kind, films, jump = clips(index)
-            line = {"index": index, "kind": kind, "jump after": jump}
+            line: dict[str, Any] = {"index": index, "kind": kind, "jump after": jump}
             for which, film in films.items():
                 # Of the other two only the clip's own path is looked at: their rivals are not worth the time.
-                quick = {} if which == "smooth" else {"max_steps": 1, "draws": 1}
+                quick: dict[str, Any] = {} if which == "smooth" else {"max_steps": 1, "draws": 1}
                 found = video_analyze(film, model=model, device="cpu", **SETTINGS[name], **quick)
                 line[which] = {key: value for key, value in found.metrics.items() if key != "windows"}
             with path.open("a") as file:

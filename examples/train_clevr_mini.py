@@ -271,7 +271,8 @@ def unet(work: Path, device: torch.device, options: argparse.Namespace) -> None:
     optimiser = torch.optim.AdamW([*model.parameters(), *text.parameters()], betas=(0.9, 0.99), weight_decay=1e-3)
     modules = {"model": model, "average": average, "text": text, "text_average": text_average}
     keeper = Keeper(work / "unet.safetensors", modules, optimiser)
-    start, began, recent = keeper.restore(), time.monotonic(), []
+    recent: list[float] = []
+    start, began = keeper.restore(), time.monotonic()
     for step in range(start, options.unet_steps):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
         pick = torch.randint(len(latents), (options.unet_batch,), generator=generator)

@@ -61,7 +61,8 @@ def train(options: argparse.Namespace) -> UNet2DModel:
     average.load_state_dict(model.state_dict())
     optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), weight_decay=1e-4)
     keeper = Keeper(options.work / "unet.safetensors", {"model": model, "average": average}, optimiser)
-    start, began, recent = keeper.restore(), time.monotonic(), []
+    recent: list[float] = []
+    start, began = keeper.restore(), time.monotonic()
     for step in range(start, options.steps):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
         pick = torch.randint(len(images), (options.batch,), generator=generator)
