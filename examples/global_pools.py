@@ -51,7 +51,7 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], size: int, fits: bo
     if fits:
         u = even_positions(model, ends, found.path, 17, 12, 1.0)
         z = paths.clean(model, ends, found.path, u, 12, 1.0)
-        result["fit"] = statistics.mean(judge(pair, model.decode(z, ends.shape).cpu(), z)["fit"])
+        result["fit"] = statistics.mean(judge(pair, model.decode(z, ends.shape).cpu())["fit"])
     return result
 
 
