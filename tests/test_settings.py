@@ -32,6 +32,10 @@ PAIR = ("a.png", "b.png")
         ({"guidance": -1.0}, "--guidance takes numbers from 0 to 100"),
         ({"method": "slep"}, "--method is one of geodesic, slerp, lerp, global; got 'slep'. Did you mean 'slerp'?"),
         ({"pacing": "evn"}, "--pacing is one of path, even, features, lpips, perceptual; got"),
+        (
+            {"method": "global", "bend": 2.0},
+            "The method global takes no bend; got --bend 2. Pass --alpha, which is",
+        ),
         ({"prompt": ("a", "b", "c")}, "takes one prompt or 2; got 3. Pass --prompt once for all images"),
         ({"images": ()}, "needs two images; got none."),
     ],
@@ -41,6 +45,27 @@ def test_a_value_that_makes_no_sense_is_one_sentence_with_what_would(changes: di
         InterpolateSettings(**{"images": PAIR, **changes})
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "method"),
+    [
+        ({}, "global"),
+        ({"density": "guided", "guidance": 2.0}, "global"),
+        ({"tau": 0.2, "alpha": 0.05, "compare": True}, "global"),
+        ({"method": "slerp"}, "slerp"),
+        ({"model": "sd-1.5"}, "geodesic"),
+        ({"bend": 4.0}, "geodesic"),
+        ({"solver": "relaxation"}, "geodesic"),
+        ({"nodes": 33}, "geodesic"),
+        ({"noise_bank": 2}, "geodesic"),
+        ({"density": "unconditional"}, "geodesic"),
+    ],
+)
+def test_the_embedded_model_searches_unless_asked_for_what_only_the_local_solver_has(given: dict, method: str) -> None:
+    made = InterpolateSettings(images=PAIR, **given)
+    assert made.method == method
+    assert made.bend == (None if method == "global" else 4.0)
 
 
 def test_a_misspelt_key_is_answered_with_the_nearest_one() -> None:

@@ -19,7 +19,9 @@ from geodesic_cli.__main__ import main
 from geodesic_cli.cli.app import app
 from geodesic_cli.errors import GeodesicError
 
-QUICK = ["--frames", "3", "--nodes", "7", "--steps", "4", "--device", "cpu"]
+SMALL = ["--frames", "3", "--steps", "4", "--device", "cpu"]
+QUICK = [*SMALL, "--method", "geodesic", "--nodes", "7"]
+SEARCHED = [*SMALL, "--method", "global", "--pool-size", "32", "--budget", "600", "--pacing", "path"]
 
 
 def geodesic(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -79,16 +81,18 @@ def test_json_is_all_there_is_on_stdout(
     assert json.loads(done.stdout)["folder"] == "o"
 
 
-def test_two_runs_with_one_seed_give_the_same_bytes(files: tuple[str, str], tmp_path: Path) -> None:
-    for out in ("one", "two"):
-        assert geodesic("interpolate", *files, *QUICK, "--out", out, cwd=tmp_path).returncode == 0
+@pytest.mark.parametrize("how", [QUICK, SEARCHED], ids=["geodesic", "global"])
+def test_two_runs_with_one_seed_give_the_same_bytes(files: tuple[str, str], tmp_path: Path, how: list[str]) -> None:
+    for out in ("one", "two"):  # each with a cache of its own
+        done = geodesic("interpolate", *files, *how, "--out", out, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / out))
+        assert done.returncode == 0, done.stderr
     names = ["path.safetensors", "sheet.png", "video.mp4", "video.gif", "density.png", "frames/00001.png"]
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
 def test_a_killed_run_goes_on_with_resume(files: tuple[str, str], tmp_path: Path) -> None:
-    arguments = ["interpolate", *files, "--frames", "9", "--device", "cpu", "--out", "killed"]
+    arguments = ["interpolate", *files, "--frames", "9", "--device", "cpu", "--method", "geodesic", "--out", "killed"]
     running = subprocess.Popen(
         [sys.executable, "-m", "geodesic_cli", *arguments],
         cwd=tmp_path,

@@ -64,16 +64,18 @@ def test_the_most_that_a_solver_takes_is_what_the_problem_says(model, pair) -> N
 
 
 def test_every_stage_scales_with_what_it_depends_on() -> None:
-    plain = counts(InterpolateSettings(images=IMAGES, frames=17))
+    def local(images: tuple[str, ...] = IMAGES, **changes) -> InterpolateSettings:
+        return InterpolateSettings(images=images, method="geodesic", **changes)
+
+    plain = counts(local(frames=17))
     assert "Inverting text" not in plain
-    inverted = counts(InterpolateSettings(images=IMAGES, frames=17, invert_text="published"))
-    assert inverted == plain | {"Inverting text": 2000}
-    both = counts(InterpolateSettings(images=IMAGES, frames=17, compare=True))
+    assert counts(local(frames=17, invert_text="published")) == plain | {"Inverting text": 2000}
+    both = counts(local(frames=17, compare=True))
     assert both["Measuring"] == 3 * plain["Measuring"] and both["Drawing"] == 3 * plain["Drawing"]
     assert both["Solving"] == plain["Solving"]
-    guided = counts(InterpolateSettings(images=IMAGES, frames=17, guidance=2.0), score=2)
+    guided = counts(local(frames=17, guidance=2.0), score=2)
     assert all(guided[name] == 2 * plain[name] for name in plain)
-    three = counts(InterpolateSettings(images=(*IMAGES, "c.png"), between=15), images=3)
+    three = counts(local((*IMAGES, "c.png"), between=15), images=3)
     assert three["Encoding"] == 3 * 12 and three["Solving"] == 2 * plain["Solving"]
     assert three["Drawing"] == 2 * plain["Drawing"]
     searched = InterpolateSettings(images=IMAGES, frames=17, method="global", budget="500")

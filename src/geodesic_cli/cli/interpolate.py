@@ -61,8 +61,11 @@ def interpolate(
     ] = DEFAULT["timing"],
     loop: Annotated[bool, option("--loop", help="Go on from the last image to the first.")] = DEFAULT["loop"],
     bend: Annotated[
-        float,
-        option(help="How far the path leaves slerp to find density: 0 is slerp, 1 to 4 is useful."),
+        float | None,
+        option(
+            help="Of the local solver: how far the path leaves slerp to find density; 0 is slerp, 1 to 4 is useful. "
+            "Default: 4."
+        ),
     ] = DEFAULT["bend"],
     alpha: Annotated[
         float | None, option(help="The exponent in ds = p^(-alpha) |dx| itself; overrides --bend. 0.02 for global.")
@@ -71,7 +74,13 @@ def interpolate(
         float | None,
         option(help="Noise level at which the path lives, 0 (clean) to 1 (noise). Default: 0.4; 0.1 for global."),
     ] = DEFAULT["tau"],
-    method: Annotated[str, option(help=f"One of {', '.join(METHODS)}.")] = DEFAULT["method"],
+    method: Annotated[
+        str | None,
+        option(
+            help=f"One of {', '.join(METHODS)}. Default: geodesic; for clevr-mini global, unless --bend or another "
+            "option of the local solver is given."
+        ),
+    ] = DEFAULT["method"],
     globally: Annotated[
         bool,
         option(
@@ -143,22 +152,23 @@ def interpolate(
 ) -> None:
     """Interpolate between images: two, several, or the frames of a clip.
 
-    The frames follow a geodesic of the model's density; see --method for the alternatives. --global searches over
-    samples of the model for the path on which things move, at low noise; it takes about a minute longer.
+    The frames follow a geodesic of the model's density. --global searches over samples of the model for the path on
+    which things move, at low noise, and is what the embedded model does unless told otherwise; --method geodesic
+    solves from slerp, in seconds.
 
     \b
     Examples:
       geodesic interpolate a.png b.png
       geodesic interpolate a.png b.png --prompt "a red cube" --prompt "a blue sphere" --compare
-      geodesic interpolate a.png b.png --method global
+      geodesic interpolate a.png b.png --method geodesic --bend 2
       geodesic interpolate a.png b.png c.png --between 7 --loop
-      geodesic interpolate --config runs/a-to-b/config.toml --bend 2 --out runs/more-bend
+      geodesic interpolate --config runs/a-to-b/config.toml --frames 33 --out runs/slower
 
     Writes frames/, sheet.png, video.mp4, video.gif, density.png, convergence.png, metrics.json, path.safetensors,
     config.toml, manifest.json and log.txt. Every option but --prompt can also be set by a variable such as
     GEODESIC_INTERPOLATE_TAU.
     """
-    if globally and method not in (DEFAULT["method"], "global"):
+    if globally and method not in (None, "global"):
         raise InputError(f"--global means --method global; got --method {method} too.", "Leave one of them out.")
     settings = from_command_line(InterpolateSettings, locals(), method="global" if globally else method)
     from geodesic_cli.tasks.interpolate import dry_run, free_folder, run

@@ -1,14 +1,20 @@
 """The settings of `geodesic interpolate`."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.checks import at_least, between, one_of, resume_of_a_folder, seed_in_range
 
 METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
-LOCAL_TAU, GLOBAL_TAU, GLOBAL_ALPHA = 0.4, 0.1, 0.02
+LOCAL_TAU, GLOBAL_TAU, GLOBAL_ALPHA, BEND = 0.4, 0.1, 0.02, 4.0
+SEARCHED = ("clevr-mini",)
+"""Models on which 50 pairs were compared and the search was the better way to interpolate."""
+LOCAL_ONLY = ("bend", "solver", "nodes", "tol", "max_steps")
+"""Options of the local solver: who asks for one of them asks for that solver."""
+SEARCHABLE = ("conditional", "guided")
+"""Densities that a search takes."""
 PATH_SOLVERS = ("surrogate", "relaxation")
 MODEL_DENSITIES = ("conditional", "unconditional", "guided", "negative", "paper")
 TEXT_INVERSIONS = ("none", "quick", "published")
@@ -26,15 +32,18 @@ class InterpolateSettings:
         invert_text: textual inversion of each image's embedding from its prompt: `none`, `quick`, or `published` (500
             steps). Kept by the content of image, prompt and model.
         method: `geodesic`, or `slerp` or `lerp` in the same latent space, with the same inversion and decoder; or
-            `global`, a search over samples of the model for the path on which things move, at low noise.
-        compare: draw all three methods on the contact sheet and in the plot.
+            `global`, a search over samples of the model for the path on which things move, at low noise. None is
+            `global` for the embedded `clevr-mini`, unless something is asked for that only the local solver has, and
+            `geodesic` otherwise.
+        compare: draw lerp, slerp and the geodesic, too, on the contact sheet and in the plot.
         frames: exact number of frames, the keyframes included. None is 16 new steps from each keyframe to the next.
         between: new frames between neighbouring keyframes, in place of `frames`.
         timing: of the legs between keyframes: `even` gives each the same share of the frames, `length` shares in
             proportion to the length of its path, and numbers such as `2,1,1` set them.
         loop: whether the path goes on from the last image to the first; the frame that closes it is not repeated.
         bend: bending number Be = alpha x length x median |tangential score| of the first path; alpha follows from it.
-        alpha: the density exponent itself; overrides `bend`. None is 0.02 for `global`, which takes no bend.
+            None is 4; `global` takes none.
+        alpha: the density exponent itself; overrides `bend`. None is 0.02 for `global`.
         tau: noise level at which the path lives, a fraction of the schedule in (0, 1]. None is 0.4; 0.1 for `global`.
         pool_size: samples of the model that a global search begins with.
         budget: of a global search after its pool, for each leg: network evaluations, or seconds as `60s`; growth stops
@@ -75,13 +84,13 @@ class InterpolateSettings:
     images: tuple[str, ...]
     prompt: tuple[str, ...] = ()
     invert_text: str = "none"
-    method: str = "geodesic"
+    method: str = None  # type: ignore[assignment]  # filled in below
     compare: bool = False
     frames: int = None  # type: ignore[assignment]  # filled in below
     between: int | None = None
     timing: str = "even"
     loop: bool = False
-    bend: float = 4.0
+    bend: float | None = None
     alpha: float | None = None
     tau: float = None  # type: ignore[assignment]  # filled in below
     pool_size: int = 96
@@ -122,9 +131,18 @@ class InterpolateSettings:
                 "Pass --prompt once for all images, or once for each, in their order.",
             )
         one_of("invert-text", self.invert_text, TEXT_INVERSIONS)
+        # What a run used is what its manifest shows, so the defaults that depend on others are filled in here.
+        if self.method is None:
+            object.__setattr__(self, "method", self._best_method())
         one_of("method", self.method, METHODS)
         searched = self.method == "global"
-        # What a run used is what its manifest shows, so the defaults that depend on the method are filled in here.
+        if searched and self.bend is not None:
+            raise InputError(
+                f"The method global takes no bend; got --bend {self.bend:g}.",
+                f"Pass --alpha, which is {GLOBAL_ALPHA:g} unless given, or --method geodesic.",
+            )
+        if not searched and self.bend is None:
+            object.__setattr__(self, "bend", BEND)
         if self.tau is None:
             object.__setattr__(self, "tau", GLOBAL_TAU if searched else LOCAL_TAU)
         if self.frames is None and self.between is None and len(self.images) > 1:
@@ -148,7 +166,8 @@ class InterpolateSettings:
         at_least("nodes", self.nodes, 5, "17 is enough for most paths.")
         at_least("steps", self.steps, 1, "12 keeps an image to a fraction of a gray level.")
         at_least("max-steps", self.max_steps, 1, "40 is enough up to a bend of about 4.")
-        between("bend", self.bend, 0, 1000, "0 is slerp; 1 to 4 is useful.")
+        if self.bend is not None:
+            between("bend", self.bend, 0, 1000, "0 is slerp; 1 to 4 is useful.")
         if self.alpha is not None:
             between("alpha", self.alpha, 0, 1e6, "0 is slerp; or pass --bend, which needs no knowledge of the model.")
         between("tau", self.tau, 0, 1, "0.4 is a good start.", open_below=True)
@@ -172,6 +191,11 @@ class InterpolateSettings:
         """The classifier-free scale with which images are carried to tau and back."""
         return self.guidance if self.density == "guided" else 1.0
 
+    def _best_method(self) -> str:
+        asked = any(getattr(self, field.name) != field.default for field in fields(self) if field.name in LOCAL_ONLY)
+        able = self.noise_bank == 1 and self.density in (None, *SEARCHABLE)
+        return "global" if self.model in SEARCHED and able and not asked else "geodesic"
+
     def _check_density(self) -> None:
         one_of("density", self.density, MODEL_DENSITIES)
         if self.guidance != 1 and self.density not in ("guided", "negative"):
@@ -192,7 +216,7 @@ class InterpolateSettings:
                 f"{self.noise_band:g} leave that.",
                 f"Pass --noise-band below {min(self.tau, 1 - self.tau):g}.",
             )
-        if self.method == "global" and (self.noise_bank > 1 or self.density not in ("conditional", "guided")):
+        if self.method == "global" and (self.noise_bank > 1 or self.density not in SEARCHABLE):
             raise InputError(
                 "A global search takes the densities conditional and guided without a noise bank; got "
                 f"--density {self.density} --noise-bank {self.noise_bank}.",

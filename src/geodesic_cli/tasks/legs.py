@@ -101,7 +101,7 @@ class LegSolver:
             Problem.between(
                 self.model,
                 pair,
-                bend=s.bend,
+                bend=s.bend or 0.0,  # none with `global`, which has an alpha
                 alpha=alpha,
                 nodes=s.nodes,
                 seed=s.seed,
