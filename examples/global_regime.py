@@ -5,8 +5,8 @@
 The pairs are the first of `global_paths.py`. A path *moves* where no step between 17 even frames takes the fitted
 object more than 0.3 of its way. Each cell, of an object that moved: of how many pairs the winner moves / the global
 path is the shorter one / it is monotone; the mean scene-fit error of its inner frames over that of reconstructions; the
-mean logarithm of slerp's length over its. Then the same, of different objects. A sheet for each noise level shows the
-winners of the first pair, a row for each exponent. Every search is on disk when it is done.
+mean logarithm of slerp's length over its. Then the same, of different objects. regime.png shows the winners of the pair
+`--shown`, a row for each noise level and exponent in the order of the table. Every search is on disk when it is done.
 """
 
 import argparse
@@ -14,11 +14,12 @@ import json
 import statistics
 from pathlib import Path
 
+import torch
 from compare_paths import make_pairs
 from global_paths import judge
 
 from geodesic_cli.diffusion import LatentDiffusion, load
-from geodesic_cli.media import sheet, write_png
+from geodesic_cli.media import read_image, sheet, write_png
 from geodesic_cli.scenes import Scene, fit_all, render
 from geodesic_cli.tasks import paths
 from geodesic_cli.tasks.global_path import global_path
@@ -36,7 +37,7 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], tau: float, alpha: 
     u = even_positions(model, ends, found.path, 17, 12, 1.0)
     z = paths.clean(model, ends, found.path, u, 12, 1.0)
     frames = model.decode(z, ends.shape).cpu()
-    write_png(sheet([frames]), picture)
+    write_png(torch.cat(list(frames), dim=2), picture)
     return {
         **judge(pair, frames),
         "ends": statistics.mean(f.error for f in fit_all(model.decode(ends.z, ends.shape).cpu())),
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--different", type=int, default=4)
     parser.add_argument("--taus", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.4])
     parser.add_argument("--alphas", type=float, nargs="+", default=[0.005, 0.02, 0.05])
+    parser.add_argument("--shown", type=int, default=6)
     parser.add_argument("--out", type=Path, default=Path("regime"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -72,24 +74,32 @@ def main() -> None:
         "One object moved": range(0, 2 * options.moved, 2),
         "Different objects": range(1, 2 * options.different, 2),
     }
+    cells = [(tau, alpha) for tau in options.taus for alpha in options.alphas]
+
+    def file(tau: float, alpha: float, k: int) -> Path:
+        return options.out / f"tau-{tau:g}-alpha-{alpha:g}-pair-{k:03d}.json"
+
     for title, chosen in kinds.items():
         if not chosen:
             continue
+        said = {}
+        for tau, alpha in cells:
+            for k in chosen:
+                kept = file(tau, alpha, k)
+                if not kept.exists():
+                    run = study(model, pairs[k], tau, alpha, kept.with_suffix(".png"))
+                    kept.write_text(json.dumps(run) + "\n")
+            said[tau, alpha] = cell([json.loads(file(tau, alpha, k).read_text()) for k in chosen])
         print(f"{title}\n\n| τ \\ α | " + " | ".join(f"{alpha:g}" for alpha in options.alphas) + " |")
         print("|---" * (1 + len(options.alphas)) + "|")
         for tau in options.taus:
-            cells = []
-            for alpha in options.alphas:
-                runs = []
-                for k in chosen:
-                    file = options.out / f"tau-{tau:g}-alpha-{alpha:g}-pair-{k:03d}.json"
-                    if not file.exists():
-                        run = study(model, pairs[k], tau, alpha, file.with_suffix(".png"))
-                        file.write_text(json.dumps(run) + "\n")
-                    runs.append(json.loads(file.read_text()))
-                cells.append(cell(runs))
-            print(f"| {tau:g} | " + " | ".join(cells) + " |", flush=True)
+            print(f"| {tau:g} | " + " | ".join(said[tau, alpha] for alpha in options.alphas) + " |")
         print()
+    pictures = {f"{tau:g}, {alpha:g}": file(tau, alpha, options.shown).with_suffix(".png") for tau, alpha in cells}
+    if all(picture.exists() for picture in pictures.values()):
+        strips = [read_image(picture) for picture in pictures.values()]
+        rows = [torch.stack(strip.split(strip.shape[1], dim=2)[::2]) for strip in strips]
+        write_png(sheet(rows, list(pictures)), options.out / "regime.png")
 
 
 if __name__ == "__main__":
