@@ -176,7 +176,7 @@ def table(results: list[dict]) -> str:
     ratios = [math.exp(r["lengths"][r["best"]] - r["lengths"]["slerp"]) for r in results]
     lines += [
         "",
-        f"The shorter of local and global: length over slerp's, median {statistics.median(ratios):.2f}, below it in "
+        f"What is taken, the shorter of local and global: length over slerp's, median {statistics.median(ratios):.2f}, below it in "
         f"{100 * statistics.mean(r < 1 for r in ratios):.0f}%; mean fit error {statistics.mean(fits):.3f}, "
         f"{statistics.mean(fits) / statistics.mean(ends):.2f} times that of reconstructions, below slerp's at 0.4 with "
         f"p = {less:.1e} (Wilcoxon); frames above 0.95: {sum(e > 0.95 for m in best for e in m['fit'])}; "
@@ -195,7 +195,7 @@ def table(results: list[dict]) -> str:
     warm = [sum(r["evaluations"].get(k, 0) for k in kinds) for r in results]
     lines += [
         "",
-        f"{len(results)} pairs; the global path is the shorter one in {100 * won:.0f}%; mean evaluations {cost}, "
+        f"{len(results)} pairs; the global path is taken in {100 * won:.0f}%; mean evaluations {cost}, "
         f"in all {statistics.mean(warm):.0f} with a warm pool (at most {max(warm)}) and "
         f"{statistics.mean(w + r['graph'].get('pool', 0) for w, r in zip(warm, results, strict=True)):.0f} with a cold "
         f"one; {statistics.mean(r['seconds'] for r in results):.1f} s a search, as it was.",

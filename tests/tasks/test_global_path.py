@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.geometry import Curve, DensityMetric
+from geodesic_cli.geometry import Curve, DensityMetric, Euclidean
 from geodesic_cli.scenes import Scene, Solid, fit_all, render
-from geodesic_cli.tasks.candidates import DOUBTFUL, doubtful_at, polygon
+from geodesic_cli.tasks.candidates import DOUBTFUL, KNOWN, Candidate, doubtful_at, polygon, preferred
 from geodesic_cli.tasks.global_path import DOUBTFUL_PATH, GlobalPath, global_path
 from geodesic_cli.tasks.keyframes import Ends, embed
 from geodesic_cli.tasks.pacing import even_positions
@@ -119,6 +119,21 @@ def test_a_valley_on_the_way_is_marked_and_a_slope_is_not():
     flat = vector(0.0, 5.0, 5.0 - 2 * DOUBTFUL, 3.0, 4.0)
     assert doubtful_at(flat).tolist() == [False, False, True, False, False]
     assert not bool(doubtful_at(vector(0.0, -100.0, -200.0)).any())
+
+
+def test_between_paths_that_are_equally_long_the_one_over_samples_is_kept() -> None:
+    def candidate(log_length: float, dip: float = 0.0) -> Candidate:
+        curve = Curve(torch.zeros(2, 2), Euclidean())
+        return Candidate(curve, None, log_length, torch.tensor([0.0, -dip, 0.0, 0.0]))
+
+    local = candidate(1.0)
+    assert preferred({"local": local}) == "local"
+    assert preferred({"local": local, "global": candidate(0.9)}) == "global"
+    assert preferred({"local": local, "global": candidate(1.0 + 0.9 * KNOWN)}) == "global"
+    assert preferred({"local": local, "global": candidate(1.0 + 1.1 * KNOWN)}) == "local"
+    assert preferred({"local": local, "global": candidate(1.0 + 0.9 * KNOWN, dip=2 * DOUBTFUL)}) == "local"
+    assert preferred({"local": local, "global": candidate(0.9, dip=2 * DOUBTFUL)}) == "global"
+    assert preferred({"local": local, "global": candidate(math.nan)}) == "local"
 
 
 def test_points_along_a_polygon_are_evenly_spaced():

@@ -44,6 +44,7 @@ from geodesic_cli.tasks.candidates import (
     measured,
     next_to,
     polygon,
+    preferred,
     refined,
     slerp_between,
 )
@@ -60,6 +61,7 @@ ROUNDS = 2
 UNCONNECTED = "The samples do not connect the two images; the path is the local one: use a larger pool."
 DOUBTFUL_PATH = "The path crosses a region of improbably low density, where its frames are marked: use a larger pool."
 FOUND = "The path over samples of the model is the shorter one."
+EQUAL = "The path over samples of the model is as long as the one next to slerp, as far as is known, and is kept."
 LOCAL = "The path next to slerp is the shorter one: at this noise level and alpha the direct way costs less."
 
 
@@ -68,7 +70,7 @@ class GlobalPath:
     """What a global search found.
 
     Args:
-        path: the shorter of the refined global path and the local one, in flat space.
+        path: the shorter of the refined global path and the local one, in flat space; see `candidates.preferred`.
         curves: all paths by the names of `lengths`, in flat space.
         solutions: how `local` and `global` were solved.
         lengths: logarithms of weighted lengths, weight 1 at the first image, by `slerp`, `local`, `graph` (the polygon
@@ -185,13 +187,15 @@ def global_path(
         found["global"] = min(before, again, key=lambda one: one.rank)
         if not again.log_length < before.log_length - GAIN:
             break
-    best = min(found, key=lambda name: found[name].rank)
+    best = preferred(found)
     lengths = {"slerp": at_slerp.log_length} | {name: one.log_length for name, one in found.items()}
     curves = {"slerp": slerp} | {name: one.curve for name, one in found.items()}
     if route.connected:
         lengths["graph"], curves["graph"] = route.log_length, polygon(graph.x[route.nodes], LENGTH_POINTS)
     doubtful = found[best].doubtful
     status = LOCAL if best == "local" else DOUBTFUL_PATH if bool(doubtful.any()) else FOUND
+    if status == FOUND and found["local"].rank < found["global"].rank:
+        status = EQUAL
     return GlobalPath(
         path=Path(best, curves[best], None, found[best].solution, alpha, bend),
         curves=curves,
