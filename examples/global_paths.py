@@ -176,8 +176,9 @@ def table(results: list[dict]) -> str:
     ratios = [math.exp(r["lengths"][r["best"]] - r["lengths"]["slerp"]) for r in results]
     lines += [
         "",
-        f"What is taken, the shorter of local and global: length over slerp's, median {statistics.median(ratios):.2f}, below it in "
-        f"{100 * statistics.mean(r < 1 for r in ratios):.0f}%; mean fit error {statistics.mean(fits):.3f}, "
+        "What is taken, the shorter of local and global: length over slerp's, "
+        f"median {statistics.median(ratios):.2f}, below it in {100 * statistics.mean(r < 1 for r in ratios):.0f}%; "
+        f"mean fit error {statistics.mean(fits):.3f}, "
         f"{statistics.mean(fits) / statistics.mean(ends):.2f} times that of reconstructions, below slerp's at 0.4 with "
         f"p = {less:.1e} (Wilcoxon); frames above 0.95: {sum(e > 0.95 for m in best for e in m['fit'])}; "
         f"monotone {100 * statistics.mean(m['monotone'] for m in best):.0f}%.",
