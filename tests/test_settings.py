@@ -34,7 +34,7 @@ PAIR = ("a.png", "b.png")
         ({"pacing": "evn"}, "--pacing is one of path, even, features, lpips, perceptual; got"),
         (
             {"method": "global", "bend": 2.0},
-            "The method global takes no bend; got --bend 2. Pass --alpha, which is",
+            "takes an alpha, not a bend; got --bend 2. Pass --alpha 0.02, or",
         ),
         ({"prompt": ("a", "b", "c")}, "takes one prompt or 2; got 3. Pass --prompt once for all images"),
         ({"images": ()}, "needs two images; got none."),
@@ -116,3 +116,8 @@ def test_a_lone_prompt_and_a_whole_number_are_taken_for_what_they_mean() -> None
 def test_a_function_takes_no_text_one_or_several_where_a_list_of_texts_is_meant(given: object, held: object) -> None:
     made = from_options(InterpolateSettings, "interpolate", {"prompt": given}, {"images": ("a", "b")})
     assert made.prompt == held
+
+
+def test_an_alpha_overrides_a_bend_in_a_search_too() -> None:
+    made = InterpolateSettings(images=PAIR, method="global", bend=4.0, alpha=0.03)
+    assert (made.method, made.alpha) == ("global", 0.03)

@@ -173,7 +173,7 @@ def test_tables_that_cannot_be_used_are_refused(tmp_path: Path, table: Path) -> 
     with pytest.raises(InputError, match="10 of 'a' and 8 of 'b'"):
         read(table, held_out=9)
     (tmp_path / "columns.csv").write_text("file,label\nx,y\n")
-    with pytest.raises(InputError, match="needs the columns image and label; it has"):
+    with pytest.raises(InputError, match="needs the columns image and label; it lacks image"):
         read(tmp_path / "columns.csv")
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not a CSV file"):

@@ -164,9 +164,9 @@ def interpolate(
       geodesic interpolate a.png b.png c.png --between 7 --loop
       geodesic interpolate --config runs/a-to-b/config.toml --frames 33 --out runs/slower
 
-    Writes frames/, sheet.png, video.mp4, video.gif, density.png, convergence.png, metrics.json, path.safetensors,
-    config.toml, manifest.json and log.txt. Every option but --prompt can also be set by a variable such as
-    GEODESIC_INTERPOLATE_TAU.
+    Writes frames/, sheet.png, video.mp4, video.gif, density.png, convergence.png (graph.png for a search),
+    metrics.json, path.safetensors, config.toml, manifest.json and log.txt. Every option but --prompt can also be set by
+    a variable such as GEODESIC_INTERPOLATE_TAU.
     """
     if globally and method not in (None, "global"):
         raise InputError(f"--global means --method global; got --method {method} too.", "Leave one of them out.")

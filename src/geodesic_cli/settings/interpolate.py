@@ -42,7 +42,7 @@ class InterpolateSettings:
             proportion to the length of its path, and numbers such as `2,1,1` set them.
         loop: whether the path goes on from the last image to the first; the frame that closes it is not repeated.
         bend: bending number Be = alpha x length x median |tangential score| of the first path; alpha follows from it.
-            None is 4; `global` takes none.
+            None is 4; `global` takes an alpha.
         alpha: the density exponent itself; overrides `bend`. None is 0.02 for `global`.
         tau: noise level at which the path lives, a fraction of the schedule in (0, 1]. None is 0.4; 0.1 for `global`.
         pool_size: samples of the model that a global search begins with.
@@ -136,10 +136,10 @@ class InterpolateSettings:
             object.__setattr__(self, "method", self._best_method())
         one_of("method", self.method, METHODS)
         searched = self.method == "global"
-        if searched and self.bend is not None:
+        if searched and self.bend is not None and self.alpha is None:
             raise InputError(
-                f"The method global takes no bend; got --bend {self.bend:g}.",
-                f"Pass --alpha, which is {GLOBAL_ALPHA:g} unless given, or --method geodesic.",
+                f"The method global takes an alpha, not a bend; got --bend {self.bend:g}.",
+                f"Pass --alpha {GLOBAL_ALPHA:g}, or --method geodesic.",
             )
         if not searched and self.bend is None:
             object.__setattr__(self, "bend", BEND)

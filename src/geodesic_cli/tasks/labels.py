@@ -176,7 +176,7 @@ def _read_table(table: str) -> list[tuple[str, str]]:
             missing = [name for name in ("image", "label") if name not in (rows.fieldnames or ())]
             if missing:
                 raise InputError(
-                    f"{table} needs the columns image and label; it has {', '.join(rows.fieldnames or ()) or 'none'}.",
+                    f"{table} needs the columns image and label; it lacks {' and '.join(missing)}.",
                     "Its first line names the columns: image,label",
                 )
             return [(str(path.parent / row["image"]), row["label"]) for row in rows if row["image"] and row["label"]]
