@@ -100,6 +100,17 @@ def test_the_noise_level_and_the_exponent_follow_the_method_unless_given():
     assert (made(method="global", tau=0.2, alpha=0.05).tau, made(method="global", alpha=0.05).alpha) == (0.2, 0.05)
 
 
+def test_a_bend_that_an_alpha_overrides_is_said_to_be_unused(files, tmp_path):
+    heard: list[str] = []
+
+    class Listener(Silent):
+        def warn(self, message: str) -> None:
+            heard.append(message)
+
+    run(settings((files[0], files[0]), tmp_path / "run", bend=2.0, alpha=0.03), Listener(), "same")
+    assert any("The bend of 2 is not used" in message and "0.03" in message for message in heard)
+
+
 def test_identical_images_need_no_search(files, tmp_path):
     made = run(settings((files[0], files[0]), tmp_path / "run"), Silent(), "same")
     assert made.converged
