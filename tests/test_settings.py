@@ -59,11 +59,12 @@ def test_a_value_that_makes_no_sense_is_one_sentence_with_what_would(changes: di
         ({"solver": "relaxation"}, "geodesic"),
         ({"nodes": 33}, "geodesic"),
         ({"noise_bank": 2}, "geodesic"),
+        ({"images": ("clip.mp4",)}, "geodesic"),
         ({"density": "unconditional"}, "geodesic"),
     ],
 )
 def test_the_embedded_model_searches_unless_asked_for_what_only_the_local_solver_has(given: dict, method: str) -> None:
-    made = InterpolateSettings(images=PAIR, **given)
+    made = InterpolateSettings(**{"images": PAIR, **given})
     assert made.method == method
     assert made.bend == (None if method == "global" else 4.0)
 

@@ -77,8 +77,8 @@ def interpolate(
     method: Annotated[
         str | None,
         option(
-            help=f"One of {', '.join(METHODS)}. Default: geodesic; for clevr-mini global, unless --bend or another "
-            "option of the local solver is given."
+            help=f"One of {', '.join(METHODS)}. Default: geodesic; for clevr-mini global, but not within a clip or "
+            "where --bend or another option of the local solver is given."
         ),
     ] = DEFAULT["method"],
     globally: Annotated[

@@ -33,8 +33,8 @@ class InterpolateSettings:
             steps). Kept by the content of image, prompt and model.
         method: `geodesic`, or `slerp` or `lerp` in the same latent space, with the same inversion and decoder; or
             `global`, a search over samples of the model for the path on which things move, at low noise. None is
-            `global` for the embedded `clevr-mini`, unless something is asked for that only the local solver has, and
-            `geodesic` otherwise.
+            `global` between images for the embedded `clevr-mini`, unless something is asked for that only the local
+            solver has, and `geodesic` otherwise and in a clip.
         compare: draw lerp, slerp and the geodesic, too, on the contact sheet and in the plot.
         frames: exact number of frames, the keyframes included. None is 16 new steps from each keyframe to the next.
         between: new frames between neighbouring keyframes, in place of `frames`.
@@ -194,7 +194,8 @@ class InterpolateSettings:
     def _best_method(self) -> str:
         asked = any(getattr(self, field.name) != field.default for field in fields(self) if field.name in LOCAL_ONLY)
         able = self.noise_bank == 1 and self.density in (None, *SEARCHABLE)
-        return "global" if self.model in SEARCHED and able and not asked else "geodesic"
+        far = len(self.images) > 1  # neighbours in a clip are near, and there may be hundreds
+        return "global" if self.model in SEARCHED and far and able and not asked else "geodesic"
 
     def _check_density(self) -> None:
         one_of("density", self.density, MODEL_DENSITIES)
