@@ -32,10 +32,6 @@ PAIR = ("a.png", "b.png")
         ({"guidance": -1.0}, "--guidance takes numbers from 0 to 100"),
         ({"method": "slep"}, "--method is one of geodesic, slerp, lerp, global; got 'slep'. Did you mean 'slerp'?"),
         ({"pacing": "evn"}, "--pacing is one of path, even, features, lpips, perceptual; got"),
-        (
-            {"method": "global", "bend": 2.0},
-            "takes an alpha, not a bend; got --bend 2. Pass --alpha 0.02, or",
-        ),
         ({"prompt": ("a", "b", "c")}, "takes one prompt or 2; got 3. Pass --prompt once for all images"),
         ({"images": ()}, "needs two images; got none."),
     ],
@@ -119,6 +115,6 @@ def test_a_function_takes_no_text_one_or_several_where_a_list_of_texts_is_meant(
     assert made.prompt == held
 
 
-def test_an_alpha_overrides_a_bend_in_a_search_too() -> None:
-    made = InterpolateSettings(images=PAIR, method="global", bend=4.0, alpha=0.03)
-    assert (made.method, made.alpha) == ("global", 0.03)
+@pytest.mark.parametrize(("given", "alpha"), [({}, 0.02), ({"alpha": 0.03, "bend": 4.0}, 0.03), ({"bend": 4.0}, None)])
+def test_a_search_takes_an_alpha_or_a_bend(given: dict, alpha: float | None) -> None:
+    assert InterpolateSettings(images=PAIR, method="global", **given).alpha == alpha

@@ -111,6 +111,15 @@ def test_a_bend_that_an_alpha_overrides_is_said_to_be_unused(files, tmp_path):
     assert any("The bend of 2 is not used" in message and "0.03" in message for message in heard)
 
 
+def test_a_bend_sets_the_alpha_of_a_search(files, tmp_path):
+    first = run(settings(files, tmp_path / "first", nodes=17), Silent(), "first")
+    alpha, bend = first.metrics["alpha"], first.metrics["bend"]
+    assert alpha == 0.02
+    half = run(settings(files, tmp_path / "half", nodes=17, bend=bend / 2), Silent(), "half")
+    assert half.metrics["alpha"] == pytest.approx(alpha / 2, rel=1e-3)
+    assert half.metrics["bend"] == pytest.approx(bend / 2, rel=1e-3)
+
+
 def test_identical_images_need_no_search(files, tmp_path):
     made = run(settings((files[0], files[0]), tmp_path / "run"), Silent(), "same")
     assert made.converged

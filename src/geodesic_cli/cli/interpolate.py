@@ -63,8 +63,8 @@ def interpolate(
     bend: Annotated[
         float | None,
         option(
-            help="Of the local solver: how far the path leaves slerp to find density; 0 is slerp, 1 to 4 is useful. "
-            "Default: 4."
+            help="How far the path leaves slerp to find density: 0 is slerp, 1 to 4 is useful, 15 to 25 for global. "
+            "Default: 4, or for global its alpha."
         ),
     ] = DEFAULT["bend"],
     alpha: Annotated[

@@ -42,8 +42,8 @@ class InterpolateSettings:
             proportion to the length of its path, and numbers such as `2,1,1` set them.
         loop: whether the path goes on from the last image to the first; the frame that closes it is not repeated.
         bend: bending number Be = alpha x length x median |tangential score| of the first path; alpha follows from it.
-            None is 4; `global` takes an alpha.
-        alpha: the density exponent itself; overrides `bend`. None is 0.02 for `global`.
+            None is 4, or for `global` its alpha; there 15 to 25 shows motion.
+        alpha: the density exponent itself; overrides `bend`. None is 0.02 for `global` without a bend.
         tau: noise level at which the path lives, a fraction of the schedule in (0, 1]. None is 0.4; 0.1 for `global`.
         pool_size: samples of the model that a global search begins with.
         budget: of a global search after its pool, for each leg: network evaluations, or seconds as `60s`; growth stops
@@ -136,11 +136,6 @@ class InterpolateSettings:
             object.__setattr__(self, "method", self._best_method())
         one_of("method", self.method, METHODS)
         searched = self.method == "global"
-        if searched and self.bend is not None and self.alpha is None:
-            raise InputError(
-                f"The method global takes an alpha, not a bend; got --bend {self.bend:g}.",
-                f"Pass --alpha {GLOBAL_ALPHA:g}, or --method geodesic.",
-            )
         if not searched and self.bend is None:
             object.__setattr__(self, "bend", BEND)
         if self.tau is None:
@@ -150,7 +145,7 @@ class InterpolateSettings:
         if self.density is None:
             object.__setattr__(self, "density", "conditional" if self.guidance == 1 else "guided")
         self._check_density()
-        if searched and self.alpha is None:
+        if searched and self.alpha is None and self.bend is None:
             object.__setattr__(self, "alpha", GLOBAL_ALPHA)
         at_least("pool-size", self.pool_size, 3, "96 is a good start.")
         parse_budget(self.budget)

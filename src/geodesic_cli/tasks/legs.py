@@ -101,7 +101,7 @@ class LegSolver:
             Problem.between(
                 self.model,
                 pair,
-                bend=s.bend or 0.0,  # none with `global`, which has an alpha
+                bend=s.bend or 0.0,  # where there is none there is an alpha
                 alpha=alpha,
                 nodes=s.nodes,
                 seed=s.seed,
@@ -120,7 +120,13 @@ class LegSolver:
         if "global" in self.methods:
             checkpoint = self.name(number, "global.safetensors")
             found = search(
-                self.model, ends, self.settings, self.observer, self.directory, checkpoint, draws=number == 0
+                self.model,
+                problem,
+                self.settings,
+                self.observer,
+                self.directory,
+                checkpoint,
+                draws=number == 0,
             )
         if "geodesic" in self.methods:
             made["geodesic"] = self._geodesic(number, problem, history)

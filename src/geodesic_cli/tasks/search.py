@@ -15,8 +15,7 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.geometry import Curve, Euclidean
 from geodesic_cli.settings import InterpolateSettings, parse_budget
 from geodesic_cli.tasks.global_path import GlobalPath, global_path
-from geodesic_cli.tasks.keyframes import Ends
-from geodesic_cli.tasks.paths import Path
+from geodesic_cli.tasks.paths import Path, Problem
 from geodesic_cli.tasks.pool import cache_folder, evaluations_to_fill
 from geodesic_cli.tasks.progress import Observer
 from geodesic_cli.tasks.run import RunDirectory
@@ -64,7 +63,7 @@ class Found:
 
 def search(
     model: LatentDiffusion,
-    ends: Ends,
+    problem: Problem,
     settings: InterpolateSettings,
     observer: Observer,
     directory: RunDirectory | None,
@@ -75,24 +74,23 @@ def search(
 
     Args:
         model: the model.
-        ends: the images.
+        problem: the images and the metric.
         settings: of the verb.
         observer: told of the progress.
         directory: where the result is kept, or None.
         checkpoint: its name there.
         draws: whether graph.png is written.
     """
-    s = settings
-    assert s.alpha is not None
+    s, ends, alpha, bend = settings, problem.ends, problem.metric.alpha, problem.bend
     evaluations, seconds = parse_budget(s.budget)
     if directory is not None and directory.has(checkpoint):
         tensors, about = directory.read_tensors(checkpoint)
         curve = Curve(tensors["x"].to(ends.x.device), Euclidean())
         metrics = json.loads(about["metrics"])
-        return Found(Path("global", curve, None, None, s.alpha, metrics["bend"]), tensors["doubtful"].bool(), metrics)
+        return Found(Path("global", curve, None, None, alpha, bend), tensors["doubtful"].bool(), metrics)
     if torch.equal(ends.x[0], ends.x[1]):
         nothing = {"evaluations": {}, "log_lengths": {}, "graph": {}, "history": [], "way_positions": [0.0, 1.0]}
-        here = Path("global", Curve(ends.x, Euclidean()), None, None, s.alpha, 0.0)
+        here = Path("global", Curve(ends.x, Euclidean()), None, None, alpha, 0.0)
         return Found(here, torch.zeros(2, dtype=torch.bool), nothing | {"winner": "none", "status": SAME, "bend": 0.0})
     observer.stage("Searching", evaluations_to_fill(s.pool_size, s.guidance) + (evaluations or UNTIMED))
     told = 0
@@ -105,7 +103,7 @@ def search(
     found = global_path(
         model,
         ends,
-        alpha=s.alpha,
+        alpha=alpha,
         pool_size=s.pool_size,
         budget=evaluations,
         seconds=seconds,
@@ -122,7 +120,7 @@ def search(
         "graph": found.graph,
         "history": list(found.history),
         "way_positions": found.way_positions.tolist(),
-        "bend": found.path.bend,
+        "bend": bend,
     }
     metrics = json.loads(json.dumps(metrics))  # as a resumed run will read them
     if directory is not None:
@@ -130,7 +128,7 @@ def search(
             draw(found, directory)
         kept = {"x": found.path.curve.x, "doubtful": found.doubtful.to(torch.uint8), "way_points": found.way_points}
         directory.write_tensors(checkpoint, kept, {"metrics": json.dumps(metrics)})
-    return Found(Path("global", found.path.curve, None, None, s.alpha, found.path.bend), found.doubtful.cpu(), metrics)
+    return Found(Path("global", found.path.curve, None, None, alpha, bend), found.doubtful.cpu(), metrics)
 
 
 def draw(found: GlobalPath, directory: RunDirectory) -> None:
