@@ -59,7 +59,10 @@ ROUNDS = 2
 """Rounds of growth between two refinements."""
 
 UNCONNECTED = "The samples do not connect the two images; the path is the local one: use a larger pool."
-DOUBTFUL_PATH = "The path crosses a region of improbably low density, where its frames are marked: use a larger pool."
+DOUBTFUL_PATH = (
+    "The path crosses a region of improbably low density, where its frames are marked: use a larger pool, or prompts "
+    "that say what the images show."
+)
 FOUND = "The path over samples of the model is the shorter one."
 EQUAL = "The path over samples of the model is as long as the one next to slerp, as far as is known, and is kept."
 LOCAL = "The path next to slerp is the shorter one: at this noise level and alpha the direct way costs less."
