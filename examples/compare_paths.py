@@ -10,7 +10,9 @@ distance between the ends. Every pair is on disk when it is done, and a run that
 import argparse
 import json
 import statistics
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,16 @@ def make_pairs(count: int) -> list[tuple[Scene, Scene]]:
         moved = replace(a.solids[0], x=there.x, y=there.y, rotation=there.rotation)
         pairs.append((a, Scene((moved,)) if k % 2 == 0 else b))
     return pairs
+
+
+def kept(file: Path, make: Callable[[], dict]) -> dict:
+    """The record in a file, made first where it is not on disk; a run that is stopped leaves whole records only."""
+    if not file.exists():
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(make()) + "\n")
+        part.replace(file)
+    record: dict = json.loads(file.read_text())
+    return record
 
 
 def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.Namespace, picture: Path) -> dict:
@@ -156,12 +168,12 @@ def main() -> None:
     what = {name: getattr(options, name) for name in ("tau", "bends", "frames", "steps")} | {"model": model.fingerprint}
     pairs = make_pairs(options.pairs)
     files = [options.out / f"pair-{k:03d}.json" for k in range(options.pairs)]
+
+    def made(k: int) -> dict:
+        return study(model, pairs[k], options, files[k].with_suffix(".png")) | {"options": what}
+
     for k in range(options.first, options.pairs, options.stride):
-        if files[k].exists():
-            continue
-        result = study(model, pairs[k], options, files[k].with_suffix(".png")) | {"options": what}
-        files[k].with_suffix(".part").write_text(json.dumps(result) + "\n")
-        files[k].with_suffix(".part").replace(files[k])
+        kept(files[k], partial(made, k))
     results = [json.loads(path.read_text()) for path in files if path.exists()]
     if any(result["options"] != what for result in results):
         raise SystemExit(f"{options.out} holds pairs of another model or of other options. Pass another --out.")

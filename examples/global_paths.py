@@ -13,17 +13,17 @@ is on disk when it is done.
 """
 
 import argparse
-import json
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import torch
-from compare_paths import make_pairs
+from compare_paths import kept, make_pairs
 from torch.nn.functional import pad
 
 from geodesic_cli.diffusion import LatentDiffusion, load
@@ -42,20 +42,30 @@ MOTION = "motion"
 JUMPS = ("latents", "features", "pyramid")
 
 
+def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Of points (m, d) from points (m, d), (m,)."""
+    return (a - b).norm(dim=1)
+
+
+def even_latents(
+    model: LatentDiffusion, ends: Ends, path: paths.Path, frames: int = 17, steps: int = 12
+) -> torch.Tensor:
+    """Clean latents (frames, d) along a path, evenly spaced in the latents."""
+    u = even_positions(model, ends, path, frames, steps, 1.0)
+    return paths.clean(model, ends, path, u, steps, 1.0)
+
+
 def jumps(model: LatentDiffusion, shape: tuple[int, int, int], z: torch.Tensor, frames: torch.Tensor) -> dict:
     """The largest step between neighbouring frames as a share of the distance between the ends, by measure."""
-    features, pyramid = Features(model, shape)(z), Pyramid()
+    pyramid = Pyramid()
 
-    def share(between: torch.Tensor, whole: torch.Tensor) -> float:
-        return float(between.max() / whole)
-
-    def root(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return pyramid(a, b).clamp(min=0).sqrt()
+    def share(points: torch.Tensor, apart: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = distance) -> float:
+        return float(apart(points[1:], points[:-1]).max() / apart(points[-1:], points[:1]))
 
     return {
-        "latents": share((z[1:] - z[:-1]).norm(dim=1), (z[-1] - z[0]).norm()),
-        "features": share((features[1:] - features[:-1]).norm(dim=1), (features[-1] - features[0]).norm()),
-        "pyramid": share(root(frames[1:], frames[:-1]), root(frames[-1:], frames[:1])),
+        "latents": share(z),
+        "features": share(Features(model, shape)(z)),
+        "pyramid": share(frames, lambda a, b: pyramid(a, b).clamp(min=0).sqrt()),
     }
 
 
@@ -88,7 +98,7 @@ def motion(model: LatentDiffusion, pair: tuple[Scene, Scene], frames: int) -> to
 
     dense = paths.positions(4 * (frames - 1) + 1)
     z = seen(dense)
-    return seen(at_equal_parts(dense, (z[1:] - z[:-1]).norm(dim=1), frames))
+    return seen(at_equal_parts(dense, distance(z[1:], z[:-1]), frames))
 
 
 def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.Namespace, picture: Path) -> dict:
@@ -124,10 +134,7 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.N
         "seconds": seconds,
         "methods": {},
     }
-    clean = {}
-    for name, (where, path) in rows.items():
-        u = even_positions(model, where, path, options.frames, options.steps, 1.0)
-        clean[name] = paths.clean(model, where, path, u, options.steps, 1.0)
+    clean = {name: even_latents(model, *one, options.frames, options.steps) for name, one in rows.items()}
     a, b = pair[0].solids[0], pair[1].solids[0]
     if replace(b, x=a.x, y=a.y, rotation=a.rotation) == a:  # one object that moved
         clean[MOTION] = motion(model, pair, options.frames)
@@ -227,10 +234,9 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     model, pairs = load("clevr-mini"), make_pairs(50)
     files = {k: options.out / f"pair-{k:03d}.json" for k in range(options.first, options.pairs, options.stride)}
-    for k, file in files.items():
-        if not file.exists():
-            file.write_text(json.dumps(study(model, pairs[k], options, file.with_suffix(".png"))) + "\n")
-    results = {k: json.loads(file.read_text()) for k, file in files.items()}
+    results = {
+        k: kept(file, partial(study, model, pairs[k], options, file.with_suffix(".png"))) for k, file in files.items()
+    }
     for title, rests in (("One object moved", {0}), ("Different objects", {1}), ("All", {0, 1})):
         some = [result for k, result in results.items() if k % 2 in rests]
         if some:

@@ -9,20 +9,18 @@ of the winner's inner frames. Every search is on disk when it is done.
 """
 
 import argparse
-import json
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 
-from compare_paths import make_pairs
-from global_paths import judge
+from compare_paths import kept, make_pairs
+from global_paths import even_latents, judge
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.scenes import Scene, render
-from geodesic_cli.tasks import paths
 from geodesic_cli.tasks.global_path import global_path
 from geodesic_cli.tasks.keyframes import embed
-from geodesic_cli.tasks.pacing import even_positions
 from geodesic_cli.tasks.pool import cache_folder
 
 HEADS = ("pool", "cold", "warm", "seconds", "slerp / winner", "slerp / global", "global won", "fit error")
@@ -49,9 +47,8 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], size: int, fits: bo
         "fit": None,
     }
     if fits:
-        u = even_positions(model, ends, found.path, 17, 12, 1.0)
-        z = paths.clean(model, ends, found.path, u, 12, 1.0)
-        result["fit"] = statistics.mean(judge(pair, model.decode(z, ends.shape).cpu())["fit"])
+        frames = model.decode(even_latents(model, ends, found.path), ends.shape).cpu()
+        result["fit"] = statistics.mean(judge(pair, frames)["fit"])
     return result
 
 
@@ -89,13 +86,13 @@ def main() -> None:
     chosen = [*range(0, 2 * options.moved, 2), *range(1, 2 * options.different, 2)]
     print("| " + " | ".join(HEADS) + " |\n|" + "---|" * len(HEADS))
     for size in options.sizes:
-        runs = []
-        for k in chosen:
-            file = options.out / f"pool-{size:04d}-pair-{k:03d}.json"
-            if not file.exists():
-                run = study(model, pairs[k], size, k // 2 < options.fitted, options.cache)
-                file.write_text(json.dumps(run) + "\n")
-            runs.append(json.loads(file.read_text()))
+        runs = [
+            kept(
+                options.out / f"pool-{size:04d}-pair-{k:03d}.json",
+                partial(study, model, pairs[k], size, k // 2 < options.fitted, options.cache),
+            )
+            for k in chosen
+        ]
         print(row(size, runs), flush=True)
 
 

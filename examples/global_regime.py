@@ -10,21 +10,19 @@ mean logarithm of slerp's length over its. Then the same, of different objects. 
 """
 
 import argparse
-import json
 import statistics
+from functools import partial
 from pathlib import Path
 
 import torch
-from compare_paths import make_pairs
-from global_paths import judge
+from compare_paths import kept, make_pairs
+from global_paths import even_latents, judge
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.media import read_image, sheet, write_png
 from geodesic_cli.scenes import Scene, fit_all, render
-from geodesic_cli.tasks import paths
 from geodesic_cli.tasks.global_path import global_path
 from geodesic_cli.tasks.keyframes import embed
-from geodesic_cli.tasks.pacing import even_positions
 from geodesic_cli.tasks.pool import cache_folder
 
 FAR = 0.3
@@ -34,9 +32,7 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], tau: float, alpha: 
     """One search."""
     ends = embed(model, render(list(pair)), tuple(scene.caption for scene in pair), tau, 12)
     found = global_path(model, ends, alpha=alpha, cache=cache_folder())
-    u = even_positions(model, ends, found.path, 17, 12, 1.0)
-    z = paths.clean(model, ends, found.path, u, 12, 1.0)
-    frames = model.decode(z, ends.shape).cpu()
+    frames = model.decode(even_latents(model, ends, found.path), ends.shape).cpu()
     write_png(torch.cat(list(frames), dim=2), picture)
     return {
         **judge(pair, frames),
@@ -84,12 +80,9 @@ def main() -> None:
             continue
         said = {}
         for tau, alpha in cells:
-            for k in chosen:
-                kept = file(tau, alpha, k)
-                if not kept.exists():
-                    run = study(model, pairs[k], tau, alpha, kept.with_suffix(".png"))
-                    kept.write_text(json.dumps(run) + "\n")
-            said[tau, alpha] = cell([json.loads(file(tau, alpha, k).read_text()) for k in chosen])
+            at = {k: file(tau, alpha, k) for k in chosen}
+            made = {k: partial(study, model, pairs[k], tau, alpha, at[k].with_suffix(".png")) for k in chosen}
+            said[tau, alpha] = cell([kept(at[k], made[k]) for k in chosen])
         print(f"{title}\n\n| τ \\ α | " + " | ".join(f"{alpha:g}" for alpha in options.alphas) + " |")
         print("|---" * (1 + len(options.alphas)) + "|")
         for tau in options.taus:
