@@ -136,8 +136,10 @@ class InterpolateSettings:
             object.__setattr__(self, "method", self._best_method())
         one_of("method", self.method, METHODS)
         searched = self.method == "global"
-        if not searched and self.bend is None:
+        if self.bend is None and not searched:
             object.__setattr__(self, "bend", BEND)
+        if self.bend is None and self.alpha is None:
+            object.__setattr__(self, "alpha", GLOBAL_ALPHA)
         if self.tau is None:
             object.__setattr__(self, "tau", GLOBAL_TAU if searched else LOCAL_TAU)
         if self.frames is None and self.between is None and len(self.images) > 1:
@@ -145,8 +147,6 @@ class InterpolateSettings:
         if self.density is None:
             object.__setattr__(self, "density", "conditional" if self.guidance == 1 else "guided")
         self._check_density()
-        if searched and self.alpha is None and self.bend is None:
-            object.__setattr__(self, "alpha", GLOBAL_ALPHA)
         at_least("pool-size", self.pool_size, 3, "96 is a good start.")
         parse_budget(self.budget)
         parse_timing(self.timing)

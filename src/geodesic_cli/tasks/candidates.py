@@ -34,7 +34,6 @@ from geodesic_cli.geometry import (
 from geodesic_cli.geometry.relaxation import Relaxed
 from geodesic_cli.geometry.remembered import Remembered
 from geodesic_cli.tasks.keyframes import Ends
-from geodesic_cli.tasks.paths import Path
 
 KNOWN = 0.05
 """To about this the logarithm of a length is known: solved with other nodes or to another residual, that of ten local
@@ -168,12 +167,6 @@ def next_to(account: Account, slerp: Curve, seen: Seen, tol: float, max_steps: i
         return replace(measured(account, solution.curve, LENGTH_POINTS), solution=solution)
 
 
-def given(account: Account, local: Path) -> Candidate:
-    """A path that was found elsewhere."""
-    with account.paying("measure"):
-        return replace(measured(account, local.curve, LENGTH_POINTS), solution=local.solution)
-
-
 def refined(account: Account, way_points: Tensor, nodes: int, tol: float, max_steps: int) -> Candidate:
     """The shortest path that relaxation of the way-points comes by, until WAIT steps running gain less than SETTLED."""
     guess = polygon(way_points, nodes)
@@ -222,6 +215,11 @@ def measured(account: Account, curve: Curve, points: int) -> Candidate:
     half = float(account.metric.log_length(Curve(fine.x[::2], curve.space), scores[::2]))
     whole = float(account.metric.log_length(fine, scores))
     return Candidate(curve, None, whole + (whole - half) / 3, account.metric.log_density(fine, scores))
+
+
+def at_frames(doubtful: Tensor, u: Tensor) -> Tensor:
+    """Of what was said at equal steps of u (m,), what holds for frames at positions u (k,), (k,)."""
+    return doubtful[(u * (len(doubtful) - 1)).round().long().to(doubtful.device)]
 
 
 def doubtful_at(log_density: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ surrogate at a fifth of the cost.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
@@ -39,8 +39,9 @@ from geodesic_cli.tasks.candidates import (
     LENGTH_POINTS,
     SLERP_NODES,
     Account,
+    Candidate,
+    at_frames,
     dearest,
-    given,
     measured,
     next_to,
     polygon,
@@ -111,7 +112,7 @@ class GlobalPath:
 
     def marked(self, u: Tensor) -> Tensor:
         """Whether frames at positions u (m,) lie where the path is improbable, (m,)."""
-        return self.doubtful[(u * (len(self.doubtful) - 1)).round().long().to(self.doubtful.device)]
+        return at_frames(self.doubtful, u)
 
 
 def global_path(
@@ -128,7 +129,6 @@ def global_path(
     guidance: float = 1.0,
     seed: int = 0,
     cache: FilePath | None = None,
-    local: Path | None = None,
     on_stage: Callable[[str, int], None] | None = None,
 ) -> GlobalPath:
     """Search for the geodesic between two images over samples of the model, and refine it.
@@ -148,7 +148,6 @@ def global_path(
         guidance: classifier-free scale of the density.
         seed: of the pool and of the noise of the growth.
         cache: the folder of pools, for example `pool.cache_folder()`; None keeps nothing.
-        local: a path to compare with, in flat space; found from slerp unless given.
         on_stage: told the stage and the evaluations so far; it only watches.
 
     Raises:
@@ -170,7 +169,7 @@ def global_path(
         seen = score.seen(slerp.x, slerp.u)
         at_slerp = measured(account, slerp, SLERP_NODES)
         bend = alpha * bending(score, slerp, score(slerp.x, slerp.u))
-    found = {"local": next_to(account, slerp, seen, tol, max_steps // 2) if local is None else given(account, local)}
+    found = {"local": next_to(account, slerp, seen, tol, max_steps // 2)}
     tell("local", account.total)
     if route.connected:
         found["global"] = refined(account, graph.x[route.nodes], nodes, tol, max_steps)
@@ -195,10 +194,6 @@ def global_path(
     curves = {"slerp": slerp} | {name: one.curve for name, one in found.items()}
     if route.connected:
         lengths["graph"], curves["graph"] = route.log_length, polygon(graph.x[route.nodes], LENGTH_POINTS)
-    doubtful = found[best].doubtful
-    status = LOCAL if best == "local" else DOUBTFUL_PATH if bool(doubtful.any()) else FOUND
-    if status == FOUND and found["local"].rank < found["global"].rank:
-        status = EQUAL
     return GlobalPath(
         path=Path(best, curves[best], None, found[best].solution, alpha, bend),
         curves=curves,
@@ -218,12 +213,22 @@ def global_path(
         },
         history=tuple(history),
         log_density=found[best].log_density,
-        doubtful=doubtful,
-        status=status if route.connected else UNCONNECTED,
+        doubtful=found[best].doubtful,
+        status=_status(found, best),
         points=graph.x,
         links=graph.edges,
         densities=graph.log_densities - graph.log_densities[0],
     )
+
+
+def _status(found: Mapping[str, Candidate], best: str) -> str:
+    if "global" not in found:
+        return UNCONNECTED
+    if best == "local":
+        return LOCAL
+    if bool(found["global"].doubtful.any()):
+        return DOUBTFUL_PATH
+    return EQUAL if found["local"].rank < found["global"].rank else FOUND
 
 
 def _routed(account: Account, graph: Graph) -> tuple[Graph, Route]:

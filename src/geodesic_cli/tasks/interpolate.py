@@ -161,8 +161,6 @@ def _fit(
     _numbers(settings, [1.0] * settings.legs(len(images)))
     if len(read) == 2 and torch.equal(read[0], read[1]):
         observer.warn("The two images are the same; the path between them is one point.")
-    if settings.method == "global" and settings.bend is not None and settings.alpha is not None:
-        observer.warn(f"The bend of {settings.bend:g} is not used: the alpha of {settings.alpha:g} overrides it.")
     return images, canvas
 
 

@@ -97,6 +97,8 @@ class LegSolver:
         s, alpha = self.settings, self.settings.alpha
         if alpha is None and s.density == "paper":
             alpha = alpha_of_paper(s.tau, self.model.predict.schedule)
+        if s.method == "global" and s.bend is not None and s.alpha is not None:  # a local solver always has a bend
+            self.observer.warn(f"The bend of {s.bend:g} is not used: the alpha of {s.alpha:g} overrides it.")
         made = [
             Problem.between(
                 self.model,

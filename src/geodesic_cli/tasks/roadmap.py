@@ -104,10 +104,10 @@ def samples(
 
     slopes = kept(folder, f"{hashlib.sha256(about.encode()).hexdigest()}-edges", halved).to(device, dtype)
     graph = bare.knowing(bare.edges, slopes, torch.full_like(bare.levels, HALVED))
-    now = sum(part.evaluations for part in parts) + guided_evaluations(guidance) * (score.calls - before)
-    return Samples(
-        graph, now, sum(part.cold for part in parts) + guided_evaluations(guidance) * (2**HALVED - 1) * len(bare.edges)
-    )
+    each = guided_evaluations(guidance)
+    now = sum(part.evaluations for part in parts) + each * (score.calls - before)
+    cold = sum(part.cold for part in parts) + each * (2**HALVED - 1) * len(bare.edges)
+    return Samples(graph, now, cold)
 
 
 def roadmap(model: LatentDiffusion, ends: Ends, score: Remembered, among: Graph) -> Graph:

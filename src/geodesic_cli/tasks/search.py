@@ -14,6 +14,7 @@ from geodesic_cli import plots
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.geometry import Curve, Euclidean
 from geodesic_cli.settings import InterpolateSettings, parse_budget
+from geodesic_cli.tasks.candidates import at_frames
 from geodesic_cli.tasks.global_path import GlobalPath, global_path
 from geodesic_cli.tasks.paths import Path, Problem
 from geodesic_cli.tasks.pool import cache_folder, evaluations_to_fill
@@ -57,8 +58,7 @@ class Found:
 
     def marked(self, u: Tensor) -> list[int]:
         """Which of the frames at positions u (m,) lie where the path is improbable."""
-        nearest = (u * (len(self.doubtful) - 1)).round().long()
-        return self.doubtful[nearest].nonzero()[:, 0].tolist()
+        return at_frames(self.doubtful, u).nonzero()[:, 0].tolist()
 
 
 def search(
