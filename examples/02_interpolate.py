@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from geodesic_cli.diffusion import load
+from geodesic_cli.frames.keyframes import embed
+from geodesic_cli.frames.paths import Problem, clean, positions
 from geodesic_cli.media import read_image, sheet, write_png
-from geodesic_cli.tasks.interpolate import interpolate
-from geodesic_cli.tasks.keyframes import embed
-from geodesic_cli.tasks.paths import Problem, clean, positions
+from geodesic_cli.verbs.interpolate.run import interpolate
 
 IMAGES = Path(__file__).parent / "images"
 

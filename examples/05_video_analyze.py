@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from geodesic_cli.diffusion import load
-from geodesic_cli.geometry.rivals import RivalChoice, compare
+from geodesic_cli.geometry.clips.rivals import RivalChoice, compare
 from geodesic_cli.media import read_sequence
-from geodesic_cli.tasks.video_analyze import video_analyze
+from geodesic_cli.verbs.video_analyze.run import video_analyze
 
 CLIPS = Path(__file__).parent / "clips"
 

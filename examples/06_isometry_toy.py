@@ -14,7 +14,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-from geodesic_cli.geometry.isometry import gaussian, linearise, surrogate
+from geodesic_cli.distortion.loss import gaussian, linearise, surrogate
 from geodesic_cli.plots.figure import COLOURS, drawing
 
 RINGS = torch.linspace(math.radians(5), math.radians(105), 11)

@@ -10,9 +10,9 @@ import torch
 
 from geodesic_cli import invert, latent_direction
 from geodesic_cli.diffusion import load
+from geodesic_cli.frames.journey import Journey, conditions
 from geodesic_cli.media import sheet, write_png
-from geodesic_cli.tasks.inversion import Journey, conditions
-from geodesic_cli.tasks.latent_directions import move
+from geodesic_cli.verbs.latent.direction import move
 
 IMAGES = Path(__file__).parent / "images"
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)

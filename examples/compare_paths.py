@@ -19,11 +19,11 @@ from typing import Any
 import torch
 
 from geodesic_cli.diffusion import LatentDiffusion, load
+from geodesic_cli.frames.keyframes import embed
+from geodesic_cli.frames.pacing import even_positions
+from geodesic_cli.frames.paths import Problem, clean, positions
 from geodesic_cli.media import sheet, write_png
 from geodesic_cli.scenes import Scene, fit_all, render, sample
-from geodesic_cli.tasks.keyframes import embed
-from geodesic_cli.tasks.pacing import even_positions
-from geodesic_cli.tasks.paths import Problem, clean, positions
 
 HELD_OUT = 70_001
 

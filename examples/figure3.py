@@ -20,7 +20,7 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import load
 from geodesic_cli.scenes import SHAPES, Scene, motion, render, sample
-from geodesic_cli.tasks.video_analyze import video_analyze
+from geodesic_cli.verbs.video_analyze.run import video_analyze
 
 KINDS = ("roll", "turn", "grow", "colour")
 SETTINGS: dict[str, dict[str, Any]] = {

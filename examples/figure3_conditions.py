@@ -17,9 +17,9 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.geometry import Score, Sphere, linalg
+from geodesic_cli.geometry.clips.sequence import SequenceReport, measure_sequence, roughness
+from geodesic_cli.geometry.clips.significance import best_alpha
 from geodesic_cli.geometry.perturbation import moving_mean
-from geodesic_cli.geometry.sequence import SequenceReport, measure_sequence, roughness
-from geodesic_cli.geometry.significance import best_alpha
 
 
 def measured(x: Tensor, score: Score) -> SequenceReport:

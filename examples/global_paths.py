@@ -28,13 +28,13 @@ from torch.nn.functional import pad
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.evaluation import Pyramid
+from geodesic_cli.frames import paths
+from geodesic_cli.frames.keyframes import Ends, embed
+from geodesic_cli.frames.pacing import Features, at_equal_parts, even_positions
 from geodesic_cli.media import read_image, sheet, write_png
 from geodesic_cli.scenes import Scene, fit_all, render
-from geodesic_cli.tasks import paths
-from geodesic_cli.tasks.global_path import global_path
-from geodesic_cli.tasks.keyframes import Ends, embed
-from geodesic_cli.tasks.pacing import Features, at_equal_parts, even_positions
-from geodesic_cli.tasks.pool import cache_folder
+from geodesic_cli.search.pool import cache_folder
+from geodesic_cli.search.search import global_path
 
 SLACK = 0.05
 PUBLISHED, USUAL = "slerp 0.6", "slerp 0.4"

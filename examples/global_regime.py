@@ -19,11 +19,11 @@ from compare_paths import kept, make_pairs
 from global_paths import even_latents, judge
 
 from geodesic_cli.diffusion import LatentDiffusion, load
+from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.media import read_image, sheet, write_png
 from geodesic_cli.scenes import Scene, fit_all, render
-from geodesic_cli.tasks.global_path import global_path
-from geodesic_cli.tasks.keyframes import embed
-from geodesic_cli.tasks.pool import cache_folder
+from geodesic_cli.search.pool import cache_folder
+from geodesic_cli.search.search import global_path
 
 FAR = 0.3
 

@@ -21,8 +21,8 @@ from diffusers import UNet2DConditionModel, UNet2DModel
 from torch import Tensor, nn
 
 from geodesic_cli.diffusion import load
-from geodesic_cli.diffusion.features import Bottleneck, twice_differentiable, watched
-from geodesic_cli.geometry.isometry import Visit, exact_loss, gaussian, linearise, surrogate
+from geodesic_cli.diffusion.tuning.features import Bottleneck, twice_differentiable, watched
+from geodesic_cli.distortion.loss import Visit, exact_loss, gaussian, linearise, surrogate
 
 
 def networks(full: bool) -> dict[str, tuple[nn.Module, tuple[int, ...], int]]:

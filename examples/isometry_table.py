@@ -21,15 +21,15 @@ from torch.nn.functional import avg_pool2d
 
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.evaluation import frechet
+from geodesic_cli.frames.journey import Journey, conditions, likeness, reconstruct
 from geodesic_cli.media import sheet, write_png
+from geodesic_cli.runs.observer import Silent
+from geodesic_cli.runs.opening import open_model
 from geodesic_cli.scenes import render, sample
 from geodesic_cli.settings import FinetuneSettings
-from geodesic_cli.tasks.finetune import finetune
-from geodesic_cli.tasks.inversion import Journey, conditions, likeness, reconstruct
-from geodesic_cli.tasks.isometry import isometry
-from geodesic_cli.tasks.opening import open_model
-from geodesic_cli.tasks.progress import Silent
-from geodesic_cli.tasks.training_data import HELD_OUT, generator
+from geodesic_cli.verbs.finetune.data import HELD_OUT, generator
+from geodesic_cli.verbs.finetune.run import finetune
+from geodesic_cli.verbs.isometry.run import isometry
 
 ROWS = ("pretrained", "none", "path-length", "iso-euclidean", "iso")
 COLUMNS = ("denoising", "FD", "PPL", "mRTL", "MCN", "VoR", "MCN s", "VoR s", "LS", "MSE", "PSNR", "SSIM", "L")

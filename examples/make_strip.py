@@ -10,8 +10,8 @@ import torch
 
 from geodesic_cli import interpolate
 from geodesic_cli.diffusion import load
+from geodesic_cli.frames.paths import positions
 from geodesic_cli.media import read_image, sheet, write_png
-from geodesic_cli.tasks.paths import positions
 
 IMAGES = Path(__file__).parent / "images"
 FRAMES = 9

@@ -12,25 +12,35 @@ SOURCE = Path(__file__).parent.parent / "src" / "geodesic_cli"
 
 # Room -> (rooms of the package it may import, third-party packages it may import). Standard library: everybody.
 FLOORS: dict[str, tuple[set[str], set[str]]] = {
-    "__init__": ({"tasks"}, set()),  # inside a function: the next tests hold that importing the package costs nothing
+    "__init__": ({"verbs"}, set()),  # inside a function: the next tests hold that importing the package costs nothing
     "__main__": ({"errors", "cli"}, set()),
     "errors": (set(), set()),
     "settings": ({"settings", "errors"}, set()),
     "geometry": ({"geometry", "errors"}, {"torch", "scipy"}),  # scipy inside functions: shortest paths over a graph
+    "distortion": ({"distortion", "geometry", "errors"}, {"torch"}),
     "diffusion": (
-        {"diffusion", "geometry", "errors"},
+        {"diffusion", "geometry", "distortion", "errors"},
         {"torch", "diffusers", "transformers", "peft", "safetensors", "huggingface_hub"},
     ),
     "scenes": ({"scenes", "errors"}, {"torch"}),
     "media": ({"media", "errors"}, {"torch", "numpy", "PIL", "av"}),
     "plots": ({"plots", "errors"}, {"numpy", "matplotlib"}),
-    "points": ({"errors"}, {"torch", "numpy", "sklearn"}),
     "evaluation": ({"evaluation", "errors"}, {"torch", "numpy", "scipy", "torchvision", "lpips", "pyiqa", "sklearn"}),
-    "tasks": (
-        {"tasks", "geometry", "diffusion", "scenes", "media", "plots", "points", "evaluation", "settings", "errors"},
-        {"torch", "safetensors", "scipy", "accelerate", "numpy"},
+    "runs": ({"runs", "settings", "diffusion", "geometry", "media", "errors"}, {"torch", "safetensors"}),
+    "frames": (
+        {"frames", "runs", "settings", "diffusion", "geometry", "media", "evaluation", "errors", "search"},
+        {"torch", "safetensors"},
     ),
-    "cli": ({"cli", "tasks", "settings", "errors", "media"}, {"typer", "rich"}),
+    "search": (
+        {"search", "frames", "runs", "settings", "diffusion", "geometry", "media", "errors"},
+        {"torch", "safetensors"},
+    ),
+    "verbs": (
+        {"verbs", "search", "frames", "runs", "distortion", "geometry", "diffusion", "scenes", "media", "plots"}
+        | {"evaluation", "settings", "errors"},
+        {"torch", "safetensors", "scipy", "accelerate", "numpy", "sklearn"},
+    ),
+    "cli": ({"cli", "verbs", "runs", "settings", "errors", "media"}, {"typer", "rich"}),
 }
 
 
@@ -121,8 +131,8 @@ def test_help_answers_in_the_time_of_a_bare_interpreter_plus_three_tenths_of_a_s
 
 def test_the_verbs_are_attributes_of_the_package_and_others_are_not() -> None:
     import geodesic_cli
-    from geodesic_cli.tasks.interpolate import interpolate
-    from geodesic_cli.tasks.toy import toy
+    from geodesic_cli.verbs.interpolate.run import interpolate
+    from geodesic_cli.verbs.toy.run import toy
 
     assert geodesic_cli.interpolate is interpolate
     assert geodesic_cli.toy is toy

@@ -11,32 +11,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from geodesic_cli.tasks.extrapolate import extrapolate as extrapolate
-    from geodesic_cli.tasks.finetune import finetune as finetune
-    from geodesic_cli.tasks.interpolate import interpolate as interpolate
-    from geodesic_cli.tasks.invert import invert as invert
-    from geodesic_cli.tasks.isometry import isometry as isometry
-    from geodesic_cli.tasks.latent_directions import latent_direction as latent_direction
-    from geodesic_cli.tasks.latent_slerp import latent_slerp as latent_slerp
-    from geodesic_cli.tasks.toy import toy as toy
-    from geodesic_cli.tasks.video_analyze import video_analyze as video_analyze
+    from geodesic_cli.verbs.extrapolate.run import extrapolate as extrapolate
+    from geodesic_cli.verbs.finetune.run import finetune as finetune
+    from geodesic_cli.verbs.interpolate.run import interpolate as interpolate
+    from geodesic_cli.verbs.isometry.run import isometry as isometry
+    from geodesic_cli.verbs.latent.direction import latent_direction as latent_direction
+    from geodesic_cli.verbs.latent.invert import invert as invert
+    from geodesic_cli.verbs.latent.slerp import latent_slerp as latent_slerp
+    from geodesic_cli.verbs.toy.run import toy as toy
+    from geodesic_cli.verbs.video_analyze.run import video_analyze as video_analyze
 
 __version__ = "0.1.0"
 
-_TASKS = {
-    "finetune": "finetune",
-    "interpolate": "interpolate",
-    "invert": "invert",
-    "isometry": "isometry",
-    "toy": "toy",
+_VERBS = {
+    "extrapolate": "extrapolate.run",
+    "finetune": "finetune.run",
+    "interpolate": "interpolate.run",
+    "invert": "latent.invert",
+    "isometry": "isometry.run",
+    "latent_direction": "latent.direction",
+    "latent_slerp": "latent.slerp",
+    "toy": "toy.run",
+    "video_analyze": "video_analyze.run",
 }
-_TASKS |= {"latent_direction": "latent_directions", "latent_slerp": "latent_slerp"}
-_TASKS |= {"extrapolate": "extrapolate"}
-_TASKS |= {"video_analyze": "video_analyze"}
-"""The functions of this package and the files of `tasks` that hold them."""
+"""The functions of this package and the files of `verbs` that hold them."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in _TASKS:
-        return getattr(import_module(f"geodesic_cli.tasks.{_TASKS[name]}"), name)
+    if name in _VERBS:
+        return getattr(import_module(f"geodesic_cli.verbs.{_VERBS[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -260,7 +260,7 @@ def test_a_bug_of_ours_keeps_its_traceback(files: tuple[str, str], monkeypatch: 
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("geodesic_cli.tasks.interpolate.run", broken)
+    monkeypatch.setattr("geodesic_cli.verbs.interpolate.run.run", broken)
     monkeypatch.setattr(sys, "argv", ["geodesic", "interpolate", *files])
     with pytest.raises(ZeroDivisionError):
         main()
@@ -270,7 +270,7 @@ def test_an_interrupted_run_says_how_to_go_on(files: tuple[str, str], monkeypatc
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("geodesic_cli.tasks.interpolate.run", interrupted)
+    monkeypatch.setattr("geodesic_cli.verbs.interpolate.run.run", interrupted)
     done = CliRunner().invoke(app, ["interpolate", *files, "--out", "somewhere"])
     assert done.exit_code == 130
     assert "--resume" in done.stderr

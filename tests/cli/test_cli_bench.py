@@ -8,8 +8,8 @@ from typer.testing import CliRunner, Result
 
 from geodesic_cli.cli.app import app
 from geodesic_cli.errors import InputError, OutputError
-from geodesic_cli.geometry import zoo
-from geodesic_cli.tasks import bench
+from geodesic_cli.geometry.zoo import problems as zoo
+from geodesic_cli.verbs.bench import race as bench
 
 HELD = ["bench", "solver", "--solvers", "surrogate,relaxation", "--problems", "closed"]
 

@@ -136,7 +136,7 @@ def test_an_interrupted_run_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> N
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("geodesic_cli.tasks.toy.run", interrupted)
+    monkeypatch.setattr("geodesic_cli.verbs.toy.run.run", interrupted)
     assert inside().exit_code == 130
 
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from geodesic_cli.diffusion.shapes import Shapes
+from geodesic_cli.diffusion.loading.shapes import Shapes
 
 RESNET = {
     "norm1": "in_layers.0",

@@ -19,7 +19,7 @@ from transformers import (
     T5TokenizerFast,
 )
 
-from geodesic_cli.diffusion.shapes import BETAS, Shapes
+from geodesic_cli.diffusion.loading.shapes import BETAS, Shapes
 
 VAE = {
     "down_block_types": ["DownEncoderBlock2D"] * 4,

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from geodesic_cli.diffusion import FlowSchedule, LatentDiffusion, load, lora
+from geodesic_cli.diffusion import FlowSchedule, LatentDiffusion, load
 from geodesic_cli.diffusion.batching import Chunks
-from geodesic_cli.diffusion.load import pick_dtype
+from geodesic_cli.diffusion.loading import lora
+from geodesic_cli.diffusion.loading.load import pick_dtype
 from geodesic_cli.errors import InputError, ModelError
 
 MAKERS = {

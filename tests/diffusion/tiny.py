@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.diffusion.unconditional import load_unconditional
+from geodesic_cli.diffusion.loading.unconditional import load_unconditional
 
 SIDE = 8
 

@@ -13,8 +13,8 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.settings import PROBLEMS, SOLVERS, BenchModelSettings, BenchSettings
 
 if TYPE_CHECKING:
-    from geodesic_cli.tasks.bench import Bench
-    from geodesic_cli.tasks.bench_model import ModelBench
+    from geodesic_cli.verbs.bench.model import ModelBench
+    from geodesic_cli.verbs.bench.race import Bench
 
 _option = partial(typer.Option, show_envvar=False)
 DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(BenchSettings)}
@@ -72,8 +72,8 @@ def solver(
         out=out,
         overwrite=overwrite,
     )
-    from geodesic_cli.tasks.bench import run
-    from geodesic_cli.tasks.run import to_json
+    from geodesic_cli.runs.folder import to_json
+    from geodesic_cli.verbs.bench.race import run
 
     result = watched(run, settings)
     typer.echo(to_json(result.metrics).rstrip() if as_json else _table(result))
@@ -129,8 +129,8 @@ def of_model(
         out=out,
         overwrite=overwrite,
     )
-    from geodesic_cli.tasks.bench_model import run
-    from geodesic_cli.tasks.run import to_json
+    from geodesic_cli.runs.folder import to_json
+    from geodesic_cli.verbs.bench.model import run
 
     result = watched(run, settings)
     typer.echo(to_json(result.metrics).rstrip() if as_json else _model_table(result))
@@ -146,7 +146,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _model_table(result: "ModelBench") -> str:
-    from geodesic_cli.tasks.bench_model import HEADS, LEGEND, cells
+    from geodesic_cli.verbs.bench.model import HEADS, LEGEND, cells
 
     where = [] if result.folder is None else [f"{result.folder}/table.md, bench.json"]
     return "\n".join([*aligned(HEADS, [cells(row) for row in result.rows], str.rjust), LEGEND, *where])
@@ -157,7 +157,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _table(result: "Bench") -> str:
-    from geodesic_cli.tasks.bench import HEADS, LEGEND, cells
+    from geodesic_cli.verbs.bench.race import HEADS, LEGEND, cells
 
     rows = [cells(row) for row in result.rows]
     where = [] if result.folder is None else [f"{result.folder}/table.md, bench.json"]

@@ -9,7 +9,7 @@ from geodesic_cli.cli.common import aligned
 from geodesic_cli.cli.options import AsJson, Device
 
 if TYPE_CHECKING:
-    from geodesic_cli.tasks.check import Report
+    from geodesic_cli.verbs.about.check import Report
 
 
 def check(device: Device = "auto", as_json: AsJson = False) -> None:
@@ -23,7 +23,7 @@ def check(device: Device = "auto", as_json: AsJson = False) -> None:
 
     It always succeeds; what is missing is named with what to do about it.
     """
-    from geodesic_cli.tasks.check import check as looked
+    from geodesic_cli.verbs.about.check import check as looked
 
     report = looked(device)
     if as_json:

@@ -22,7 +22,7 @@ def watched(
         speaks: whether this is the one of them that shows anything.
     """
     from geodesic_cli.cli.progress import Display
-    from geodesic_cli.tasks.progress import Silent
+    from geodesic_cli.runs.observer import Silent
 
     try:
         with Display() if speaks else nullcontext(Silent()) as display:

@@ -32,7 +32,7 @@ from geodesic_cli.cli.options import (
 from geodesic_cli.settings import PLACES, STEPPERS, ExtrapolateSettings, from_command_line
 
 if TYPE_CHECKING:
-    from geodesic_cli.tasks.extrapolate import Extrapolation
+    from geodesic_cli.verbs.extrapolate.run import Extrapolation
 
 DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(ExtrapolateSettings)}
 
@@ -122,8 +122,8 @@ def extrapolate(
     can also be set by a variable such as GEODESIC_EXTRAPOLATE_TAU.
     """
     settings = from_command_line(ExtrapolateSettings, locals())
-    from geodesic_cli.tasks.extrapolate import free_folder, run
-    from geodesic_cli.tasks.run import to_json
+    from geodesic_cli.runs.folder import to_json
+    from geodesic_cli.verbs.extrapolate.run import free_folder, run
 
     folder = out or free_folder(settings.source)
     result = watched(run, replace(settings, out=folder), folder)

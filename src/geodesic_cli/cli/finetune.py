@@ -28,7 +28,7 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.settings import LR_SCHEDULERS, MIXED_PRECISIONS, REGULARISERS, FinetuneSettings, from_command_line
 
 if TYPE_CHECKING:
-    from geodesic_cli.tasks.finetune import Finetuned
+    from geodesic_cli.verbs.finetune.run import Finetuned
 
 DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(FinetuneSettings)}
 
@@ -151,9 +151,9 @@ def finetune(
     )
     if settings.out is None and (resume or resume_from_checkpoint == "latest"):
         raise InputError("Going on with a run needs its folder; got no --out.", "Pass --out runs/NAME.")
-    from geodesic_cli.tasks.finetune import free_folder, run
-    from geodesic_cli.tasks.processes import launched, speaks
-    from geodesic_cli.tasks.run import to_json
+    from geodesic_cli.runs.folder import to_json
+    from geodesic_cli.verbs.finetune.processes import launched, speaks
+    from geodesic_cli.verbs.finetune.run import free_folder, run
 
     if speaks():  # the others are told of the folder in the task
         settings = replace(settings, out=settings.out or free_folder(settings))

@@ -37,7 +37,7 @@ from geodesic_cli.settings import (
 )
 
 if TYPE_CHECKING:
-    from geodesic_cli.tasks.interpolate import Interpolation
+    from geodesic_cli.verbs.interpolate.run import Interpolation
 
 DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(InterpolateSettings)}
 
@@ -171,8 +171,8 @@ def interpolate(
     if globally and method not in (None, "global"):
         raise InputError(f"--global means --method global; got --method {method} too.", "Leave one of them out.")
     settings = from_command_line(InterpolateSettings, locals(), method="global" if globally else method)
-    from geodesic_cli.tasks.interpolate import dry_run, free_folder, run
-    from geodesic_cli.tasks.run import to_json
+    from geodesic_cli.runs.folder import to_json
+    from geodesic_cli.verbs.interpolate.run import dry_run, free_folder, run
 
     if dry:
         planned = watched(lambda chosen, display, command: dry_run(chosen, display), settings)

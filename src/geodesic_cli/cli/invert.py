@@ -28,7 +28,7 @@ from geodesic_cli.cli.options import (
 from geodesic_cli.settings import SCHEMES, InvertSettings, from_command_line
 
 if TYPE_CHECKING:
-    from geodesic_cli.tasks.invert import Inversion
+    from geodesic_cli.verbs.latent.invert import Inversion
 
 DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(InvertSettings)}
 
@@ -83,8 +83,8 @@ def invert(
     option but --prompt can also be set by a variable such as GEODESIC_INVERT_STEPS.
     """
     settings = from_command_line(InvertSettings, locals())
-    from geodesic_cli.tasks.invert import free_folder, run
-    from geodesic_cli.tasks.run import to_json
+    from geodesic_cli.runs.folder import to_json
+    from geodesic_cli.verbs.latent.invert import free_folder, run
 
     folder = out or free_folder(settings.images)
     result = watched(run, replace(settings, out=folder), folder)

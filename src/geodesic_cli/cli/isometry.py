@@ -13,7 +13,7 @@ from geodesic_cli.settings import from_command_line
 from geodesic_cli.settings.isometry import JACOBIANS, IsometrySettings
 
 if TYPE_CHECKING:
-    from geodesic_cli.tasks.isometry import Isometry
+    from geodesic_cli.verbs.isometry.run import Isometry
 
 DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(IsometrySettings)}
 
@@ -85,8 +85,8 @@ def isometry(
     --lora can also be set by a variable such as GEODESIC_ISOMETRY_POINTS.
     """
     settings = from_command_line(IsometrySettings, locals())
-    from geodesic_cli.tasks.isometry import free_folder, run
-    from geodesic_cli.tasks.run import to_json
+    from geodesic_cli.runs.folder import to_json
+    from geodesic_cli.verbs.isometry.run import free_folder, run
 
     folder = out or free_folder(model)
     result = watched(run, replace(settings, out=folder))
@@ -94,7 +94,7 @@ def isometry(
 
 
 def _table(result: "Isometry") -> str:
-    from geodesic_cli.tasks.isometry_table import notes, rows
+    from geodesic_cli.verbs.isometry.table import notes, rows
 
     heads, lines = rows(result.metrics)
     return "\n".join(

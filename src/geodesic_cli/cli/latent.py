@@ -30,8 +30,8 @@ from geodesic_cli.cli.options import (
 from geodesic_cli.settings import ESTIMATES, JOINS, SCHEMES, DirectionSettings, SlerpSettings, from_command_line
 
 if TYPE_CHECKING:
-    from geodesic_cli.tasks.latent_directions import LatentDirection
-    from geodesic_cli.tasks.latent_slerp import LatentPaths
+    from geodesic_cli.verbs.latent.direction import LatentDirection
+    from geodesic_cli.verbs.latent.slerp import LatentPaths
 
 SLERP: dict[str, Any] = {field.name: field.default for field in fields(SlerpSettings)}
 DIRECTION: dict[str, Any] = {field.name: field.default for field in fields(DirectionSettings)}
@@ -103,8 +103,8 @@ def slerp(
     option but --prompt can also be set by a variable such as GEODESIC_LATENT_SLERP_PAIRS.
     """
     settings = from_command_line(SlerpSettings, locals(), fit=SLERP["fit"] if fit is None else fit)
-    from geodesic_cli.tasks.latent_slerp import free_folder, run
-    from geodesic_cli.tasks.run import to_json
+    from geodesic_cli.runs.folder import to_json
+    from geodesic_cli.verbs.latent.slerp import free_folder, run
 
     result = watched(run, replace(settings, out=out or free_folder(settings.images)))
     metrics = result.metrics | {"folder": str(result.folder)}
@@ -162,8 +162,8 @@ def direction(
     be set by a variable such as GEODESIC_LATENT_DIRECTION_TAU.
     """
     settings = from_command_line(DirectionSettings, locals())
-    from geodesic_cli.tasks.latent_directions import free_folder, run
-    from geodesic_cli.tasks.run import to_json
+    from geodesic_cli.runs.folder import to_json
+    from geodesic_cli.verbs.latent.direction import free_folder, run
 
     folder = out or free_folder(settings)
     result = watched(run, replace(settings, out=folder), folder)

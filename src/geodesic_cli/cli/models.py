@@ -10,7 +10,7 @@ from geodesic_cli.cli.common import aligned
 from geodesic_cli.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from geodesic_cli.tasks.models import Listed
+    from geodesic_cli.verbs.about.models import Listed
 
 HEADS = ("model", "what it is", "pixels", "download", "fp32", "fp16", "here")
 LEGEND = (
@@ -29,7 +29,7 @@ def models(as_json: AsJson = False) -> None:
 
     Other whole models in the cache of the Hub are listed below them; pass their names to --model as they are.
     """
-    from geodesic_cli.tasks.models import models as listed
+    from geodesic_cli.verbs.about.models import models as listed
 
     found = listed()
     if as_json:

@@ -13,7 +13,7 @@ from geodesic_cli.cli.config import config_option
 from geodesic_cli.settings import DENSITIES, ToySettings, from_command_line
 
 if TYPE_CHECKING:
-    from geodesic_cli.tasks.toy_result import Toy
+    from geodesic_cli.verbs.toy.result import Toy
 
 _option = partial(typer.Option, show_envvar=False)
 DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(ToySettings)}
@@ -79,8 +79,8 @@ def toy(
     pip install 'geodesic-cli[toy]'
     """
     settings = from_command_line(ToySettings, locals())
-    from geodesic_cli.tasks.run import to_json
-    from geodesic_cli.tasks.toy import free_folder, run
+    from geodesic_cli.runs.folder import to_json
+    from geodesic_cli.verbs.toy.run import free_folder, run
 
     settings = replace(settings, out=out or free_folder(settings))
     result = watched(run, settings)

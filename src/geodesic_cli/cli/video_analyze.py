@@ -32,7 +32,7 @@ from geodesic_cli.cli.options import (
 from geodesic_cli.settings import EMBEDDINGS, VideoAnalyzeSettings, from_command_line
 
 if TYPE_CHECKING:
-    from geodesic_cli.tasks.video_analyze import VideoAnalysis
+    from geodesic_cli.verbs.video_analyze.run import VideoAnalysis
 
 DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(VideoAnalyzeSettings)}
 
@@ -104,8 +104,8 @@ def video_analyze(
     Every option but --prompt can also be set by a variable such as GEODESIC_VIDEO_ANALYZE_TAU.
     """
     settings = from_command_line(VideoAnalyzeSettings, locals())
-    from geodesic_cli.tasks.run import to_json
-    from geodesic_cli.tasks.video_analyze import free_folder, run
+    from geodesic_cli.runs.folder import to_json
+    from geodesic_cli.verbs.video_analyze.run import free_folder, run
 
     folder = out or free_folder(settings.clip)
     result = watched(run, replace(settings, out=folder), folder)

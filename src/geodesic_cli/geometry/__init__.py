@@ -11,17 +11,17 @@ says what of it could be chance, and `rivals` compares them with other paths. `t
 """
 
 from geodesic_cli.geometry.analysis import CurveReport, analyse
-from geodesic_cli.geometry.bvp import solve_bvp, solve_through
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Blend, Portion, RadialProfile, Scaled, Score, Sum
-from geodesic_cli.geometry.gradient_flow import GradientFlow
-from geodesic_cli.geometry.graph import Graph, Route, connect
-from geodesic_cli.geometry.ivp import Motion, solve_ivp
-from geodesic_cli.geometry.kernel import Seen
-from geodesic_cli.geometry.maps import Connection, Search, exp_map, log_map
+from geodesic_cli.geometry.graph.graph import Graph, Route, connect
+from geodesic_cli.geometry.graph.routing import shortest_path
+from geodesic_cli.geometry.kernel.regression import Seen
+from geodesic_cli.geometry.kernel.surrogate import Surrogate
 from geodesic_cli.geometry.metric import DensityMetric, Residual, bending
 from geodesic_cli.geometry.perturbation import perturb
-from geodesic_cli.geometry.pointset import (
+from geodesic_cli.geometry.seen import Remembered
+from geodesic_cli.geometry.sets.maps import Connection, Search, exp_map, log_map
+from geodesic_cli.geometry.sets.pointset import (
     DistanceMatrix,
     Mean,
     Neighbours,
@@ -29,12 +29,12 @@ from geodesic_cli.geometry.pointset import (
     frechet_mean,
     nearest_neighbours,
 )
-from geodesic_cli.geometry.relaxation import Relaxation
-from geodesic_cli.geometry.remembered import Remembered
-from geodesic_cli.geometry.routing import shortest_path
 from geodesic_cli.geometry.solution import Chain, PathSolver, Solution, Status, Step
-from geodesic_cli.geometry.space import Euclidean, Space, Sphere
-from geodesic_cli.geometry.steppers import (
+from geodesic_cli.geometry.solvers.bvp import solve_bvp, solve_through
+from geodesic_cli.geometry.solvers.gradient_flow import GradientFlow
+from geodesic_cli.geometry.solvers.ivp import Motion, solve_ivp
+from geodesic_cli.geometry.solvers.relaxation import Relaxation
+from geodesic_cli.geometry.solvers.steppers import (
     RK4,
     AdamsBashforth4,
     DormandPrince,
@@ -43,7 +43,7 @@ from geodesic_cli.geometry.steppers import (
     State,
     Stepper,
 )
-from geodesic_cli.geometry.surrogate import Surrogate
+from geodesic_cli.geometry.space import Euclidean, Space, Sphere
 
 __all__ = [
     "RK4",

@@ -1,0 +1,219 @@
+"""From a name to a model: find its files, read its parts, wire them.
+
+The embedded `clevr-mini` takes the same path as Stable Diffusion: it is a folder in diffusers' layout.
+"""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from geodesic_cli.diffusion import network as networks
+from geodesic_cli.diffusion.batching import Chunks
+from geodesic_cli.diffusion.latents import LOW_TILE, TILE, LatentCodec, tile_above
+from geodesic_cli.diffusion.loading import lora as adapters
+from geodesic_cli.diffusion.loading.aliases import ALIASES as ALIASES
+from geodesic_cli.diffusion.loading.locate import family, locate
+from geodesic_cli.diffusion.loading.offload import Offloaded, Seat
+from geodesic_cli.diffusion.loading.parts import Parts, read_folder, require_supported
+from geodesic_cli.diffusion.loading.single_file import read_file
+from geodesic_cli.diffusion.model import LatentDiffusion
+from geodesic_cli.diffusion.prompts import (
+    Join,
+    PromptEncoder,
+    TextReader,
+    ThreeEncoders,
+    clip_and_t5,
+    last_states,
+    two_encoders,
+)
+from geodesic_cli.diffusion.score import NoisePredictor
+from geodesic_cli.errors import InputError, ModelError
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+LOW_BATCH = 4
+"""Latents that go through the network at once, at most, where memory is low."""
+ASK = {
+    "sd": networks.unet,
+    "sdxl": networks.unet_with_size,
+    "sd3": networks.transformer,
+    "flux": networks.packed_transformer,
+}
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` is CUDA, then MPS, then the CPU; anything else is PyTorch's own name.
+
+    Raises:
+        InputError: the device is unknown or not on this machine.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, ValueError) as reason:
+        raise InputError(
+            f"The device {name!r} is not available here ({str(reason).splitlines()[0]}).",
+            "Pass --device auto, cpu, cuda, cuda:1 or mps.",
+        ) from reason
+    return device
+
+
+def pick_dtype(name: str, device: torch.device, family: str = "sd") -> torch.dtype:
+    """``auto`` is fp16 on CUDA and fp32 elsewhere, where half precision is slow or incomplete.
+
+    The transformers of the families sd3 and flux get bf16 there: they and T5 leave the range of fp16.
+
+    Raises:
+        InputError: not one of auto, fp32, fp16, bf16.
+    """
+    if name == "auto":
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if family in ("sd3", "flux") else torch.float16
+    if name not in DTYPES:
+        raise InputError(f"The dtype is auto, fp32, fp16 or bf16; got {name!r}.")
+    return DTYPES[name]
+
+
+def load(
+    name: str = "clevr-mini",
+    device: str = "auto",
+    dtype: str = "auto",
+    *,
+    revision: str | None = None,
+    variant: str | None = None,
+    lora: tuple[str, ...] = (),
+    low_memory: bool = False,
+    compile: bool = False,
+) -> LatentDiffusion:
+    """Load a latent diffusion model.
+
+    Args:
+        name: an alias of `ALIASES`, a folder in diffusers' layout, a single .safetensors file, or a Hub id.
+        device: see `pick_device`.
+        dtype: see `pick_dtype`.
+        revision: branch, tag or commit of a Hub id.
+        variant: of the weight files, such as `fp16`; parts without it are read from their plain weights.
+        lora: adapters, `PATH` or `PATH:WEIGHT`; they are merged into the weights.
+        low_memory: keep only the part at work on the device, and tile the autoencoder earlier.
+        compile: compile the network at its first call.
+
+    Raises:
+        ModelError: nothing of that name is here or reachable, a part is missing, or the kind is not supported.
+        InputError: the device or dtype cannot be had.
+    """
+    if not lora and Path(ALIASES.get(name, name)).is_dir():
+        from geodesic_cli.diffusion.loading.unconditional import kind_of, load_unconditional  # it needs this file
+
+        if kind_of(name) != "text":
+            return load_unconditional(name, device, dtype)
+    where = pick_device(device)
+    chosen = [adapters.parse(text) for text in lora]
+    place = locate(name, revision, variant)
+    single = place.path.is_file()
+    precision = pick_dtype(dtype, where, "" if single else family(place.path))
+    parts = read_file(place.path, name, precision) if single else read_folder(place.path, name, precision, variant)
+    require_supported(parts, name)
+    for path, weight in chosen:
+        adapters.load(parts.network, path, weight, parts.encoders)
+        adapters.merge(parts.network, parts.encoders.values())
+    return wire(parts, name, where, precision, low_memory=low_memory, compile=compile, folder=place.path)
+
+
+def wire(
+    parts: Parts,
+    name: str,
+    device: torch.device,
+    precision: torch.dtype,
+    *,
+    low_memory: bool = False,
+    compile: bool = False,
+    folder: Path | None = None,
+) -> LatentDiffusion:
+    """Put the parts of a model on a device and together."""
+    seat = Seat(device) if low_memory and device.type != "cpu" else None
+
+    def placed(part: Any, dtype: torch.dtype) -> Any:
+        part = part.to(dtype).eval().requires_grad_(False)
+        if device.type == "cuda" and any(weight.ndim == 4 for weight in part.parameters()):
+            part = part.to(memory_format=torch.channels_last)  # what convolutions in half precision are fastest in
+        return part.to(device) if seat is None else Offloaded(part, seat)
+
+    # The autoencoder of SDXL overflows in fp16; its authors say so in its configuration.
+    fragile = parts.family == "sdxl" and precision == torch.float16 and parts.vae.config.get("force_upcast", True)
+    network = placed(parts.network, precision)
+    if compile:
+        network = compiled(network, device)
+    tile_above(parts.vae, LOW_TILE if low_memory else TILE)
+    codec = LatentCodec(
+        placed(parts.vae, torch.float32 if fragile else precision),
+        pixels=LOW_TILE**2 if low_memory else 2**20,
+        multiple=2 if parts.family in ("sd3", "flux") else 1,
+    )
+    readers = [
+        TextReader(tokenizer, placed(encoder, precision))
+        for tokenizer, encoder in zip(parts.tokenizers, parts.encoders.values(), strict=True)
+    ]
+    return LatentDiffusion(
+        codec=codec,
+        prompts=PromptEncoder(_lengths(parts, readers), _join(parts), parts.zero_null),
+        predict=NoisePredictor(
+            network, parts.schedule, parts.prediction, Chunks(LOW_BATCH) if low_memory else Chunks(), ASK[parts.family]
+        ),
+        image_size=codec.downsampling * _side(parts),
+        name=name,
+        folder=folder,
+    )
+
+
+def compiled(module: Any, device: torch.device) -> Any:
+    """The network, to be compiled at its first call.
+
+    Raises:
+        ModelError: this machine has no compiler for it.
+    """
+    missing = why_not_compile(device)
+    if missing:
+        raise ModelError(f"--compile on {device.type} needs {missing}.", "Install it, or drop --compile.")
+    if isinstance(module, Offloaded):
+        return Offloaded(torch.compile(module.module), module.seat)
+    return torch.compile(module)
+
+
+def why_not_compile(device: torch.device) -> str:
+    """What torch.compile lacks on a device, in words; empty where nothing is missing."""
+    from torch.utils._triton import has_triton
+
+    if device.type == "cuda" and not has_triton():
+        return "Triton, which is not installed"
+    compilers = (os.environ.get("CXX", "g++"), "clang++", "cl")
+    if device.type == "cpu" and not any(shutil.which(tool) for tool in compilers):
+        return "a C++ compiler such as g++, and none was found"
+    return ""
+
+
+def _side(parts: Parts) -> int:
+    size = parts.network.config.get("sample_size")
+    if size is None:  # Flux does not say
+        return 128
+    return int(size if isinstance(size, int) else size[0])
+
+
+def _join(parts: Parts) -> Join:
+    if parts.family == "sd3":
+        return ThreeEncoders(int(parts.network.config.joint_attention_dim))
+    return {"sd": last_states, "sdxl": two_encoders, "flux": clip_and_t5}[parts.family]
+
+
+def _lengths(parts: Parts, readers: list[TextReader]) -> tuple[TextReader, ...]:
+    """T5 takes prompts of any length; its networks were trained with these."""
+    at = {"sd3": 2, "flux": 1}.get(parts.family)
+    length = {"sd3": 256, "flux": 512}.get(parts.family)
+    return tuple(replace(reader, length=length) if k == at else reader for k, reader in enumerate(readers))

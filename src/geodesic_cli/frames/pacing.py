@@ -1,0 +1,201 @@
+"""Where the frames of a path lie so that what is seen changes evenly from each to the next.
+
+The path is looked at densely, in half the steps of a frame; a measure says how far apart neighbouring looks are; and
+the frames are placed at equal parts of the sum, exactly as many as were asked for, the first and the last at the ends.
+The measures are lengths, that is, a small change counts in proportion to its size:
+
+    even         |z - z'|, in the autoencoder's latents: the model's own idea of a picture, without a further network
+    features     |h - h'|, in the network's middle block at low noise (`Features`), one evaluation a look
+    lpips        sqrt(LPIPS), as LPIPS grows with the square of a small change; for the frames, not the latents
+    perceptual   lpips where it is at hand, otherwise features, otherwise even; `Pacer.detail` says which it was
+
+A jump stays a jump, but gets more frames than a part where nothing happens.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.tuning.features import watched
+from geodesic_cli.errors import GeodesicError, InputError
+from geodesic_cli.evaluation import Distance, lpips
+from geodesic_cli.frames.keyframes import Ends
+from geodesic_cli.frames.paths import Path, clean, positions
+from geodesic_cli.geometry import linalg
+
+MEASURES = ("even", "features", "lpips", "perceptual")
+"""The names of the measures."""
+LOW = 0.05
+"""The noise level of `features`: noise hides nothing that is seen, and the network still has something to do."""
+DENSE = 4
+"""Looks for each frame, each carried down in half the steps of a frame."""
+AT_ONCE = 8
+"""Pictures decoded and compared at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pacer:
+    """A measure of how far neighbouring looks are apart.
+
+    Args:
+        name: of `MEASURES`, `perceptual` aside: what is used in the end.
+        detail: a sentence for the manifest.
+        lengths: clean latents (m, d) in their order along the path -> (m - 1,) lengths of the steps, on the CPU.
+        evaluations: of the network, for each look.
+    """
+
+    name: str
+    detail: str
+    lengths: Callable[[Tensor], Tensor]
+    evaluations: int = 0
+
+
+def pacer(
+    measure: str,
+    model: LatentDiffusion,
+    shape: tuple[int, int, int],
+    *,
+    distance: Distance | None = None,
+    crop: Callable[[Tensor], Tensor] | None = None,
+) -> Pacer:
+    """The pacer of a name.
+
+    Args:
+        measure: one of `MEASURES`.
+        model: the model.
+        shape: (C, H, W) of its latents.
+        distance: takes the place of LPIPS; it must grow with the square of a small change.
+        crop: from what the model draws to the frames that are seen.
+
+    Raises:
+        InputError: an unknown measure, or LPIPS asked for and not installed.
+        ModelError: the weights of LPIPS asked for and not to be had.
+    """
+    if measure not in MEASURES:
+        raise InputError(f"The measures of pacing are {', '.join(MEASURES)}; got {measure!r}.")
+    even = Pacer("even", "Frames at equal steps in the autoencoder's latents.", _between)
+    if measure == "even":
+        return even
+    if measure == "perceptual" and distance is None:
+        with suppress(GeodesicError):  # not installed, or its weights are not here
+            distance = lpips(device=str(model.device))
+    elif measure == "lpips" and distance is None:
+        distance = lpips(device=str(model.device))
+    if distance is None or measure == "features":
+        if measure == "perceptual" and not hasattr(model.predict.unet, "mid_block"):
+            return even  # a transformer
+        return Pacer(
+            "features",
+            f"Frames at equal steps in the features of the network's middle block at noise level {LOW:g}.",
+            Features(model, shape).lengths,
+            1,
+        )
+    apart, cut = distance, crop or (lambda images: images)
+
+    def seen(z: Tensor) -> Tensor:
+        parts = []
+        for first in range(0, len(z) - 1, AT_ONCE):
+            images = cut(model.decode(z[first : first + AT_ONCE + 1], shape))
+            parts.append(apart(images[:-1], images[1:]).detach().to("cpu", torch.float64))
+        return torch.cat(parts).clamp(min=0).sqrt()
+
+    return Pacer("lpips", f"Frames at equal steps of the square root of {getattr(apart, 'name', 'a distance')}.", seen)
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The network's middle block as a picture's description.
+
+    A picture's latent gets one noise, the same for every picture, at the level `LOW`; the network is asked without a
+    prompt, so that the prompts of a path do not count. The answer of its middle block is scaled to unit length over the
+    channels at each place, as LPIPS does (Zhang et al., CVPR 2018), and two pictures are as far apart as the root mean
+    square of the difference over the places.
+
+    Args:
+        model: the model; its network has a middle block, as every UNet of diffusers does.
+        shape: (C, H, W) of its latents.
+    """
+
+    model: LatentDiffusion
+    shape: tuple[int, int, int]
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """Features (m, C' H' W') of clean latents (m, d), so that their distance is Euclidean; float64 on the CPU.
+
+        Raises:
+            InputError: the network has no middle block.
+        """
+        predict = self.model.predict
+        signal, sigma, timestep = predict.schedule.level(LOW)
+        noise = torch.randn(self.shape, generator=torch.Generator().manual_seed(0)).to(self.model.device)
+        noisy = signal * z.to(self.model.device, torch.float32).reshape(-1, *self.shape) + sigma * noise
+        null = self.model.prompts.null()
+        if getattr(predict.unet, "mid_block", None) is None:
+            raise InputError("This model's network has no middle block.", "Pass --pacing even, or lpips.")
+        # A compiled network would not hear of a hook that comes later.
+        compiled = hasattr(predict.unet, "_orig_mod")
+        parts = []
+        with watched(predict.unet) as seen, torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+            for part in noisy.split(AT_ONCE):
+                seen.clear()
+                predict(part, timestep, null.expand(len(part)))
+                if sum(len(one) for one in seen) > len(part):  # memory ran out on the way; now it is known to fit
+                    seen.clear()
+                    predict(part, timestep, null.expand(len(part)))
+                parts.append(torch.cat(seen).cpu().double())
+        h = torch.cat(parts)
+        places = h.shape[2] * h.shape[3]
+        unit = h / h.norm(dim=1, keepdim=True).clamp(min=torch.finfo(h.dtype).tiny)
+        return unit.flatten(1) / places**0.5
+
+    def lengths(self, z: Tensor) -> Tensor:
+        """Distances of neighbours among clean latents (m, d), (m - 1,)."""
+        return _between(self(z))
+
+
+def _between(points: Tensor) -> Tensor:
+    points = points.cpu().double()
+    return (points[1:] - points[:-1]).norm(dim=-1)
+
+
+def evaluations(measure: Pacer, frames: int, steps: int) -> int:
+    """Network evaluations of `spaced` at guidance 1."""
+    looks = DENSE * (frames - 1)
+    return (looks - 1) * (max(1, steps // 2) + 1) + measure.evaluations * (looks + 1)
+
+
+def spaced(
+    model: LatentDiffusion, ends: Ends, path: Path, frames: int, steps: int, guidance: float, measure: Pacer
+) -> Tensor:
+    """Positions u (frames,) at which neighbouring frames are equally far apart under the measure; 0 and 1 are exact."""
+    dense = positions(DENSE * (frames - 1) + 1)
+    return at_equal_parts(dense, measure.lengths(clean(model, ends, path, dense, max(1, steps // 2), guidance)), frames)
+
+
+def even_positions(model: LatentDiffusion, ends: Ends, path: Path, frames: int, steps: int, guidance: float) -> Tensor:
+    """`spaced` by the autoencoder's latents."""
+    return spaced(model, ends, path, frames, steps, guidance, pacer("even", model, ends.shape))
+
+
+def at_equal_parts(dense: Tensor, lengths: Tensor, frames: int) -> Tensor:
+    """Positions (frames,) that cut the sum of lengths (m - 1,) between positions (m,) into equal parts.
+
+    Equal steps of u where all lengths are 0 or one is not finite.
+    """
+    travelled = torch.cat([torch.zeros(1, dtype=torch.float64), lengths.to("cpu", torch.float64).cumsum(0)])
+    if not bool(travelled[-1] > 0) or not bool(travelled.isfinite().all()):
+        return positions(frames)
+    after, part = linalg.locate(travelled, positions(frames) * travelled[-1])
+    u = dense[after - 1] + part * (dense[after] - dense[after - 1])
+    u[0], u[-1] = 0.0, 1.0
+    return u
+
+
+def unevenness(lengths: Tensor) -> float:
+    """Standard deviation of steps over their mean: 0 where they are even."""
+    mean = float(lengths.mean())
+    return float(lengths.std(correction=0)) / mean if mean > 0 else 0.0

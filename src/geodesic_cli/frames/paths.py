@@ -1,0 +1,323 @@
+"""From two images to paths between them, in memory: embed, join, measure, render. Verbs and scripts share this.
+
+The ends keep their own norms. A path is x(u) = (R(u) / R0) y(u) with y on the sphere of radius R0 and R(u) going
+geometrically from one end's norm to the other's (`geometry.RadialProfile`), so that the first and the last point are
+the encodings of the images, to the last bit of rounding.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.frames.keyframes import Ends
+from geodesic_cli.geometry import (
+    Curve,
+    CurveReport,
+    DensityMetric,
+    Euclidean,
+    PathSolver,
+    RadialProfile,
+    Relaxation,
+    Score,
+    Seen,
+    Solution,
+    Sphere,
+    Step,
+    Surrogate,
+    analyse,
+    bending,
+    perturb,
+    solve_bvp,
+)
+
+BUMP = 1e-3
+"""Amplitude of the seeded bump of the first path, as a fraction of its length."""
+MEASURED = 65
+"""Points at which a path is measured: score evaluations of `Problem.measure`."""
+REACH = 0.25
+"""Share of a leg within which it is bent so that it meets its neighbour without a corner."""
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """A path between two ends at noise level tau.
+
+    Args:
+        method: geodesic, slerp or lerp.
+        curve: its nodes; directions on a sphere where there is a profile, points of flat space where there is none.
+        profile: the norm along the path, or None.
+        solution: how the geodesic was found; None for slerp and lerp.
+        alpha: the density exponent that it was solved or is measured with.
+        bend: the bending number of that alpha on the first path.
+        corners: (2, d), what is added to dx/du at either end by a bump of width `REACH`, so that the legs of a longer
+            path meet without a corner (`rounded`); None adds nothing.
+    """
+
+    method: str
+    curve: Curve
+    profile: RadialProfile | None
+    solution: Solution | None
+    alpha: float
+    bend: float
+    corners: Tensor | None = None
+
+    def __call__(self, u: Tensor) -> Tensor:
+        """Points x (m, d) at noise level tau for positions u (m,)."""
+        y = self.curve(u)
+        x = y if self.profile is None else self.profile.lift(y, u)
+        if self.corners is None:
+            return x
+        return x + _bump(u)[:, None] * self.corners[0] - _bump(1 - u)[:, None] * self.corners[1]
+
+    @property
+    def end_velocities(self) -> tuple[Tensor, Tensor]:
+        """dx/du at u = 0 and at u = 1, each (d,), by a difference over a step of the cube root of the precision."""
+        h = torch.finfo(self.curve.x.dtype).eps ** (1 / 3)
+        x = self(self.curve.x.new_tensor([0.0, h, 2 * h, 1 - 2 * h, 1 - h, 1.0]))
+        return (4 * x[1] - 3 * x[0] - x[2]) / (2 * h), (3 * x[5] - 4 * x[4] + x[3]) / (2 * h)
+
+
+@dataclass(frozen=True, eq=False)
+class PathReport:
+    """Measurements of a path. Density, speed and ``euclidean_length`` are those of x, whatever the method.
+
+    ``log_length``, ``length``, ``residual`` and ``relative_residual`` belong to the metric that the path is judged by:
+    for the geodesic and slerp that of the directions on their sphere, which the solver shortens; for lerp, which leaves
+    the sphere, that of flat space, not to be compared with the others.
+    The density at u is that of the conditioning c(u): where the prompt changes along the path, ``log_density`` counts
+    what the motion gains and not what the change of prompt does. It ends elsewhere on every path, because of that and
+    because a network is not exactly a gradient; ``min_excess`` and ``mean_excess`` are what log p has above the
+    straight line between its own two end values, and compare paths without that mismatch.
+    """
+
+    u: list[float]
+    log_density: list[float]
+    speed: list[float]
+    node_u: list[float]
+    residual: list[float]
+    relative_residual: float
+    log_length: float
+    length: float
+    euclidean_length: float
+    min_log_density: float
+    mean_log_density: float
+    min_excess: float
+    mean_excess: float
+
+
+def most_evaluations(solver: str, nodes: int, max_steps: int) -> int:
+    """Score evaluations of a solver of `settings.PATH_SOLVERS` on one leg if it takes all its steps."""
+    if solver == "surrogate":
+        return Surrogate().first + 3 + max_steps * Surrogate().batch
+    return nodes + max_steps * (nodes - 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """The geodesic problem between two ends: the first path, the metric, and what alpha means there.
+
+    ``seen`` are the scores on the great circle, which the bending number was measured with.
+    """
+
+    ends: Ends
+    score: Score
+    metric: DensityMetric
+    guess: Curve
+    bend: float
+    seen: Seen
+
+    @classmethod
+    def between(
+        cls,
+        model: LatentDiffusion,
+        ends: Ends,
+        *,
+        bend: float,
+        alpha: float | None,
+        nodes: int,
+        guidance: float = 1.0,
+        seed: int,
+        score: Score | None = None,
+    ) -> "Problem":
+        """Set it up; costs one evaluation a node, which turns ``bend`` into alpha (or ``alpha`` into bend).
+
+        The score is the model's own with the guidance, unless another one is given.
+        """
+        profile = ends.profile
+        space = Sphere(profile.radius)
+        y = profile.lower(ends.x, torch.tensor([0.0, 1.0], dtype=ends.x.dtype, device=ends.x.device))
+        straight = Curve.straight(y[0], y[1], nodes, space)
+        score = score or model.score(ends.shape, ends.tau, ends.conditioning, guidance)
+        lowered = profile.score(score)
+        scores = lowered(straight.x, straight.u)
+        per_alpha = bending(lowered, straight, scores)
+        if alpha is None:
+            alpha = bend / per_alpha if per_alpha > 0 else 0.0
+        guess = perturb(straight, BUMP, torch.Generator().manual_seed(seed))
+        seen = Seen(straight.x, straight.u, scores)
+        return cls(ends, score, DensityMetric(lowered, alpha, space), guess, alpha * per_alpha, seen)
+
+    def at(self, alpha: float) -> "Problem":
+        """The same with another density exponent."""
+        bend = self.bend * alpha / self.metric.alpha if self.metric.alpha > 0 else 0.0
+        return replace(self, metric=replace(self.metric, alpha=alpha), bend=bend)
+
+    def solver(self, name: str) -> PathSolver:
+        """The path solver of a name in `settings.SOLVERS`; the surrogate knows the scores seen already."""
+        return Surrogate(seen=self.seen) if name == "surrogate" else Relaxation()
+
+    def most_evaluations(self, name: str, max_steps: int) -> int:
+        """Score evaluations of the solver if it takes all its steps."""
+        return most_evaluations(name, len(self.guess.x), max_steps)
+
+    def geodesic(
+        self,
+        solver: str,
+        tol: float,
+        max_steps: int,
+        on_step: Callable[[Step], None] | None = None,
+        start: Step | None = None,
+    ) -> Path:
+        """Solve for the geodesic near the great circle, with the solver of a name in `settings.SOLVERS`."""
+        solution = solve_bvp(
+            self.metric,
+            self.guess,
+            solver=self.solver(solver),
+            tol=tol,
+            max_steps=max_steps,
+            on_step=on_step,
+            start=start,
+        )
+        return Path("geodesic", solution.curve, self.ends.profile, solution, self.metric.alpha, self.bend)
+
+    def slerp(self) -> Path:
+        """The great circle, with the norm going from one end's to the other's."""
+        x = self.guess.x
+        curve = Curve.straight(x[0], x[-1], len(x), self.metric.space)
+        return Path("slerp", curve, self.ends.profile, None, self.metric.alpha, self.bend)
+
+    def lerp(self) -> Path:
+        """The straight line in latent space."""
+        curve = Curve.straight(self.ends.x[0], self.ends.x[1], len(self.guess.x), Euclidean())
+        return Path("lerp", curve, None, None, self.metric.alpha, self.bend)
+
+    def measure(self, path: Path) -> PathReport:
+        """Measure a path at MEASURED points; the residual at every second of them.
+
+        One batch of scores serves the density, which is a line integral and needs many points, and the residual.
+        """
+        u = positions(MEASURED).to(self.ends.x.device, self.ends.x.dtype)
+        x = path(u)
+        scores = self.score(x, u)
+        flat = analyse(DensityMetric(self.score, self.metric.alpha, Euclidean()), Curve(x, Euclidean()), scores)
+        own: CurveReport = flat
+        if path.profile is not None:
+            nodes = Curve(path.curve(u[::2]), path.curve.space)
+            lowered = (path.profile.factor(u) * scores)[::2]
+            own = analyse(self.metric, nodes, lowered, order=4)
+        excess = flat.log_density - u * flat.log_density[-1]
+        return PathReport(
+            u=u.tolist(),
+            log_density=flat.log_density.tolist(),
+            speed=flat.speed.tolist(),
+            node_u=own.u[1:-1].tolist(),
+            residual=own.residual[1:-1].tolist(),
+            relative_residual=own.relative_residual,
+            log_length=own.log_length,
+            length=own.length,
+            euclidean_length=flat.euclidean_length,
+            min_log_density=flat.min_log_density,
+            mean_log_density=flat.mean_log_density,
+            min_excess=float(excess.min()),
+            mean_excess=float(excess.mean()),
+        )
+
+
+def rounded(paths: Sequence[Path], loop: bool = False) -> tuple[Path, ...]:
+    """Legs of one path, bent near their meeting points so that dx/du is continuous there; the points stay as they are.
+
+    Shortest paths through given points have corners there. The common velocity is the mean of the two, and the
+    correction c to a leg's own is added as c s (1 - s / r)^2 over its first part r = REACH, which moves no point by
+    more than 4 r |c| / 27.
+
+    Args:
+        paths: the legs, each in its own u.
+        loop: whether the last one meets the first.
+    """
+    ends = [path.end_velocities for path in paths]
+    corners = [torch.zeros_like(torch.stack(pair)) for pair in ends]
+    for k in range(0 if loop else 1, len(paths)):
+        common = (ends[k - 1][1] + ends[k][0]) / 2
+        corners[k - 1][1], corners[k][0] = common - ends[k - 1][1], common - ends[k][0]
+    return tuple(replace(path, corners=own) for path, own in zip(paths, corners, strict=True))
+
+
+def _bump(s: Tensor) -> Tensor:
+    """s (1 - s / REACH)^2 up to REACH, then 0: slope 1 at 0, no value or slope at REACH."""
+    return s * (1 - s.clamp(max=REACH) / REACH) ** 2
+
+
+def joined(reports: Sequence[PathReport], alpha: float) -> PathReport:
+    """One report of the legs of a path, each in its own u, as one in u over all of them, in equal shares.
+
+    Weights are 1 at the first image. The residual is the worst of a leg, and no leg's corner rounding is in it.
+    """
+    if len(reports) == 1:
+        return reports[0]
+    count = len(reports)
+    u, node_u, log_density, speed, residual, log_lengths = [], [], [], [], [], []
+    reached = mean = 0.0
+    far = sum(one.euclidean_length for one in reports)
+    for k, one in enumerate(reports):
+        first = 1 if k else 0
+        mean += (reached + one.mean_log_density) * (one.euclidean_length / far if far else 1 / count)
+        u += [(k + position) / count for position in one.u[first:]]
+        node_u += [(k + position) / count for position in one.node_u]
+        log_density += [reached + value for value in one.log_density[first:]]
+        speed += [count * value for value in one.speed[first:]]
+        residual += one.residual
+        log_lengths.append(one.log_length - alpha * reached)
+        reached += one.log_density[-1]
+    log_length = float(torch.logsumexp(torch.tensor(log_lengths, dtype=torch.float64), 0))
+    return PathReport(
+        u=u,
+        log_density=log_density,
+        speed=speed,
+        node_u=node_u,
+        residual=residual,
+        relative_residual=max(one.relative_residual for one in reports),
+        log_length=log_length,
+        length=math.exp(log_length) if log_length < 700 else math.inf,
+        euclidean_length=far,
+        min_log_density=min(log_density),
+        mean_log_density=mean,
+        min_excess=min(one.min_excess for one in reports),
+        mean_excess=sum(one.mean_excess for one in reports) / count,
+    )
+
+
+def positions(frames: int) -> Tensor:
+    """Equal steps in u, float64, exact at both ends."""
+    return torch.linspace(0, 1, frames, dtype=torch.float64)
+
+
+def clean(
+    model: LatentDiffusion, ends: Ends, path: Path, u: Tensor, steps: int, guidance: float, at_once: int = 64
+) -> Tensor:
+    """Clean latents (m, d) along a path; ``steps`` + 1 evaluations for each position but u = 0 and u = 1.
+
+    There they are the encodings of the images themselves, which have not been to tau and back.
+    """
+    z = torch.lerp(ends.z[0], ends.z[1], u.round().to(ends.z.dtype).to(ends.z.device)[:, None])
+    inner = ((u > 0) & (u < 1)).nonzero()[:, 0]
+    for first in range(0, len(inner), at_once):
+        rows = inner[first : first + at_once]
+        x = path(u[rows].to(ends.x.dtype).to(ends.x.device))
+        condition = ends.conditioning(u[rows])
+        drawn = model.drop(x, ends.shape, condition, ends.tau, steps, guidance)
+        z = z.index_put((rows.to(z.device),), drawn.to(z.dtype))
+    return z

@@ -1,0 +1,1 @@
+"""Shortest paths over a graph of points whose edges are priced by the metric."""

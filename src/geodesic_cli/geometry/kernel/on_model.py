@@ -1,0 +1,245 @@
+"""The boundary-value problem on a model of the score, where evaluations cost nothing: solved as exactly as it can be.
+
+    descend   the semi-implicit flow of curve shortening, (1 - c B)^-1 r with an adapted c: it leaves saddles and finds
+              the valley, but converges slowly
+    settle    Anderson's method (see `collocation`): it converges fast, but to any stationary curve nearby
+    continue  with alpha growing from an eighth, where neither gets through
+
+A second variation tells whether the curve found is a minimum. With w = p^-alpha the second derivative of the length
+across the curve is, symmetrised,
+
+    H = w^(1/2) d[-P_v P_x (x'' + alpha |x'|² s)] / dx  w^(-1/2),
+
+preconditioned by the Laplacian, H = C A Cᵀ with -D2^-1 = C Cᵀ, so that its spectrum clusters at 1; Lanczos' method
+finds its lowest eigenvalue from differences of the force. A negative one is a direction in which the curve shortens.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.geometry import linalg
+from geodesic_cli.geometry.curve import Curve
+from geodesic_cli.geometry.density import Score
+from geodesic_cli.geometry.kernel.collocation import Force, Numerov, Scheme, SecondDifference, mismatch, settle
+from geodesic_cli.geometry.metric import DensityMetric
+from geodesic_cli.geometry.space import Space
+
+SOLVED = 1e-3
+"""The largest |r| / length at which the problem on the model counts as solved."""
+
+EXACT = 1e-8
+"""What it is solved to where that can be reached."""
+
+FRACTIONS = (0.125, 0.25, 0.4, 0.6, 0.8)
+"""Of alpha, in a continuation, before alpha itself."""
+
+FLOW_STEP = 0.1
+"""No point moves by more than this fraction of the length in a step of the flow."""
+
+FIRST_SCREEN, LEAST_SCREEN, MOST_SCREEN = 20.0, 3.0, 1e6
+"""The screening c of the flow: at first, at least, at most."""
+
+UNSTABLE = -0.01
+"""An eigenvalue below this is a direction in which the curve shortens."""
+
+LANCZOS_STEPS = 40
+
+MOST_POINTS = 127
+"""Inner points that a rough force may ask for."""
+
+
+@dataclass(frozen=True)
+class OnModel:
+    """Geodesics of a model of the score. All tensors are float64 on the CPU.
+
+    Args:
+        score: the model.
+        alpha: the density exponent.
+        space: where the points live.
+        slope: the model's linear trend k, in 1 / unit of x squared.
+    """
+
+    score: Score
+    alpha: float
+    space: Space
+    slope: float
+
+    def solve(self, scheme: Scheme, x: Tensor) -> tuple[Tensor, float]:
+        """The geodesic near the points x (n + 2, d): its points, and the largest |r| / length."""
+        best, residual = self._polish(scheme, self.descend(scheme, x, 25))
+        if residual > SOLVED:
+            best, residual = _better((best, residual), self._polish(scheme, x))
+        if residual > SOLVED:
+            at = x
+            for fraction in FRACTIONS:
+                weaker = replace(self, alpha=fraction * self.alpha)
+                at, _ = weaker._polish(scheme, weaker.descend(scheme, at, 15), max_steps=60, tol=1e-4)
+            best, residual = _better((best, residual), self._polish(scheme, self.descend(scheme, at, 15)))
+        if residual > SOLVED:
+            slow = self.descend(scheme, x, 150)
+            best, residual = _better((best, residual), (slow, self._residual(scheme, slow)))
+        return best, residual
+
+    def descend(self, scheme: Scheme, x: Tensor, steps: int) -> Tensor:
+        """Follow the flow of curve shortening for at most so many steps."""
+        eye = torch.eye(x.shape[0] - 2, dtype=x.dtype)
+        force, c, before = self._force(), FIRST_SCREEN, math.inf
+        for count in range(steps):
+            r, _, length = mismatch(force, self.space, scheme, x)
+            size = float(linalg.norm(r).max())
+            if not math.isfinite(size) or size <= SOLVED * length:
+                break
+            if count == 0:
+                c = min(max(c, self.alpha * length**2 * self.slope), MOST_SCREEN)
+            step = self.space.tangent(x[1:-1], torch.linalg.solve(eye - c * scheme.screen, r))
+            total = float(step.norm())
+            if total > 1.3 * before:
+                c = min(2 * c, MOST_SCREEN)
+            elif total < before:
+                c = max(0.85 * c, LEAST_SCREEN)
+            before = total
+            longest = float(linalg.norm(step).max())
+            step = step * min(1.0, FLOW_STEP * length / max(longest, 1e-300))
+            x = torch.cat([x[:1], self.space.project(x[1:-1] + step), x[-1:]])
+        return x
+
+    def log_length(self, scheme: Scheme, x: Tensor, nodes: int = 129) -> float:
+        """The logarithm of the length on the model, weight 1 at the start."""
+        u = torch.linspace(0, 1, nodes, dtype=x.dtype)
+        return float(self._metric.log_length(Curve(self.space.project(scheme.at(u) @ x), self.space)))
+
+    def pull(self, scheme: Scheme, x: Tensor) -> Tensor:
+        """alpha |P_v P_x s| of the model at the inner points of the path (n + 2, d), (n,)."""
+        inner, u = x[1:-1], scheme.u[1:-1]
+        v = scheme.derivative @ x
+        along = v[1:-1] if v.shape[0] == x.shape[0] else v
+        pull = linalg.reject(self.space.tangent(inner, self.score(inner, u)), along=self.space.tangent(inner, along))
+        return self.alpha * linalg.norm(pull).squeeze(-1)
+
+    def roughness(self, scheme: Numerov, x: Tensor) -> float:
+        """rms |second difference of the force| / 12 over rms |force|: what second order would do wrong here."""
+        v = self.space.tangent(x, scheme.derivative @ x)
+        pull = linalg.reject(self.space.tangent(x, self.score(x, scheme.u)), along=v)
+        size = float(pull.norm())
+        return float((pull[2:] - 2 * pull[1:-1] + pull[:-2]).norm()) / (12 * size) if size > 0 else 0.0
+
+    def steepest(self, x: Tensor, seed: int = 0) -> tuple[float, Tensor]:
+        """The lowest eigenvalue of the second variation, and its direction (n, d) with largest row of norm 1.
+
+        Args:
+            x: the points of a geodesic at equal steps, ends included, (n + 2, d).
+            seed: of the first vector of Lanczos' method.
+        """
+        n, d = x.shape[0] - 2, x.shape[1]
+        plain = second_difference(n)
+        inner, u = x[1:-1], plain.u[1:-1]
+        v = self.space.tangent(inner, plain.derivative @ x)
+
+        def across(rows: Tensor) -> Tensor:
+            return self.space.tangent(inner, linalg.reject(self.space.tangent(inner, rows), along=v))
+
+        def shortening(moved: Tensor) -> Tensor:
+            whole = torch.cat([x[:1], moved, x[-1:]])
+            along = self.space.tangent(moved, plain.derivative @ whole)
+            second = self.space.tangent(moved, (whole[2:] - 2 * moved + whole[:-2]) * float(n + 1) ** 2)
+            pull = self.space.tangent(moved, self.score(moved, u))
+            return -linalg.reject(second + self.alpha * linalg.dot(along, along) * pull, along=along)
+
+        log_density = self._metric.log_density(Curve(x, self.space))[1:-1]
+        root = torch.exp(-0.5 * self.alpha * (log_density - log_density.mean()))[:, None]
+        laplacian = torch.linalg.cholesky(-(plain.green + plain.green.T) / 2)
+        reach = 1e-5 * float(linalg.norm(v).mean())
+
+        def variation(rows: Tensor) -> Tensor:
+            move = across(laplacian @ rows / root)
+            size = float(move.norm())
+            if size == 0:
+                return torch.zeros_like(rows)
+            step = reach / size * move
+            forward, back = self.space.project(inner + step), self.space.project(inner - step)
+            change = (shortening(forward) - shortening(back)) * (size / (2 * reach))
+            return laplacian.T @ (root * across(change))
+
+        value, vector = _lowest(variation, torch.randn(n, d, generator=torch.Generator().manual_seed(seed)).double())
+        direction = across(laplacian @ vector / root)
+        return value, direction / linalg.norm(direction).max().clamp(min=1e-300)
+
+    def downhill(self, scheme: Scheme, x: Tensor, direction: Tensor, reach: float) -> Tensor:
+        """Leave a saddle along a direction (n, d), both ways, as far as `reach`: the shorter geodesic found."""
+        found = []
+        for sign in (1.0, -1.0):
+            inner = self.space.project(x[1:-1] + sign * reach * direction)
+            start = self.descend(scheme, torch.cat([x[:1], inner, x[-1:]]), 150)
+            there, residual = self._polish(scheme, start)
+            found.append((residual > SOLVED, self.log_length(scheme, there), there))
+        return min(found, key=lambda one: one[:2])[2]
+
+    def _force(self) -> Force:
+        def force(x: Tensor, v: Tensor, u: Tensor) -> Tensor:
+            # One speed for the whole curve: a geodesic has constant speed, and a local one would feed back its errors.
+            speed = float(linalg.norm(v).mean())
+            pull = linalg.reject(self.space.tangent(x, self.score(x, u)), along=v)
+            return -self.alpha * speed**2 * pull
+
+        return force
+
+    def _polish(self, scheme: Scheme, x: Tensor, max_steps: int = 200, tol: float = EXACT) -> tuple[Tensor, float]:
+        settled = settle(self._force(), self.space, scheme, x, tol=tol, max_steps=max_steps)
+        return settled.x, settled.residual
+
+    def _residual(self, scheme: Scheme, x: Tensor) -> float:
+        r, _, length = mismatch(self._force(), self.space, scheme, x)
+        return float(linalg.norm(r).max()) / length
+
+    @property
+    def _metric(self) -> DensityMetric:
+        return DensityMetric(self.score, self.alpha, self.space)
+
+
+def _better(one: tuple[Tensor, float], other: tuple[Tensor, float]) -> tuple[Tensor, float]:
+    return other if other[1] < one[1] else one
+
+
+def _lowest(apply: Callable[[Tensor], Tensor], start: Tensor) -> tuple[float, Tensor]:
+    """Lanczos' method with full reorthogonalisation: the lowest eigenvalue of a symmetric map and its vector."""
+    vector = apply(start)
+    basis = [vector / vector.norm().clamp(min=1e-300)]
+    steps = min(LANCZOS_STEPS, start.numel())
+    projected = torch.zeros(steps, steps, dtype=start.dtype)
+    for j in range(steps):
+        image = apply(basis[j])
+        for i in range(j + 1):
+            projected[i, j] = (image * basis[i]).sum()
+            image = image - projected[i, j] * basis[i]
+        for i in range(j + 1):
+            image = image - (image * basis[i]).sum() * basis[i]
+        size = image.norm()
+        if j + 1 == steps or size < 1e-8:
+            projected = projected[: j + 1, : j + 1]
+            break
+        basis.append(image / size)
+    symmetric = torch.triu(projected) + torch.triu(projected, 1).T
+    values, vectors = torch.linalg.eigh(symmetric)
+    return float(values[0]), sum(float(vectors[i, 0]) * basis[i] for i in range(symmetric.shape[0]))
+
+
+@cache
+def numerov(n: int) -> Numerov:
+    """One scheme of each size, so that its matrices are made once."""
+    return Numerov(n)
+
+
+@cache
+def second_difference(n: int) -> SecondDifference:
+    """One scheme of each size, so that its matrices are made once."""
+    return SecondDifference(n)
+
+
+def finer(scheme: Numerov) -> Numerov:
+    """The scheme with twice the points, or the same if that would be too many."""
+    return numerov(2 * scheme.n + 1) if 2 * scheme.n + 1 <= MOST_POINTS else scheme

@@ -1,0 +1,49 @@
+"""A score that is asked for once at each point: what was seen is answered from memory, bit for bit.
+
+A search, several solvers and the measurement of their paths meet at the same points: the ends, the nodes of a graph,
+those of a path before and after. Points count as the same if all their bits are.
+"""
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.geometry.density import Score
+from geodesic_cli.geometry.kernel.regression import Seen
+
+
+class Remembered:
+    """A score with a memory.
+
+    Args:
+        score: the score, a function of its input.
+        varying: whether it depends on the position u; if not, a point is known whatever its position.
+    """
+
+    def __init__(self, score: Score, *, varying: bool = True) -> None:
+        self.score = score
+        self.varying = varying
+        self.calls = 0
+        """Evaluations of the score at single points."""
+        self._known: dict[bytes, Tensor] = {}
+
+    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
+        """Evaluate at (n, d), (n,) -> (n, d), in one batch where a point is new, and otherwise for nothing."""
+        keys = self._keys(x, u)
+        new = {key: row for row, key in enumerate(keys) if key not in self._known}
+        if new:
+            rows = torch.tensor(list(new.values()), device=x.device)
+            self.calls += len(rows)
+            self.learn(x[rows], u[rows], self.score(x[rows], u[rows]))
+        return torch.stack([self._known[key] for key in keys]) if keys else torch.empty_like(x)
+
+    def learn(self, x: Tensor, u: Tensor, scores: Tensor) -> None:
+        """Take over scores (n, d) at (n, d), (n,) that are known from elsewhere."""
+        self._known.update(zip(self._keys(x, u), scores, strict=True))
+
+    def seen(self, x: Tensor, u: Tensor) -> Seen:
+        """The scores at points (n, d), (n,) as a kernel model takes them; new ones are asked for."""
+        return Seen(*(part.detach().to("cpu", torch.float64) for part in (x, u, self(x, u))))
+
+    def _keys(self, x: Tensor, u: Tensor) -> list[bytes]:
+        points = torch.cat([x, u[:, None].to(x.dtype)], dim=1) if self.varying else x
+        return [row.tobytes() for row in points.detach().cpu().contiguous().numpy()]

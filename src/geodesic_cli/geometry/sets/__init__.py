@@ -1,0 +1,1 @@
+"""Geometry of more than one path: exponential and logarithmic maps, distances, means."""

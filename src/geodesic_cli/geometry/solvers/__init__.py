@@ -1,0 +1,1 @@
+"""Solvers of the boundary-value and the initial-value problem on the true score."""

@@ -1,0 +1,131 @@
+"""The boundary-value problem: the geodesic between two fixed points.
+
+One loop for every path solver. It asks the solver for steps, each costing one batch of scores, until the relative
+residual of the curve itself is below the tolerance and the solver has made sure of it, or the solver gives up, or the
+steps or the evaluations are used up. It never stops on the length: near a geodesic the length is stationary, so it is
+right long before the path is.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.errors import GeometryError
+from geodesic_cli.geometry.curve import Curve
+from geodesic_cli.geometry.density import Portion
+from geodesic_cli.geometry.kernel.surrogate import Surrogate
+from geodesic_cli.geometry.metric import DensityMetric
+from geodesic_cli.geometry.solution import Chain, PathSolver, Solution, Status, Step
+
+
+def solve_bvp(
+    metric: DensityMetric,
+    guess: Curve,
+    *,
+    solver: PathSolver | None = None,
+    tol: float = 0.03,
+    max_steps: int = 60,
+    max_calls: int | None = None,
+    on_step: Callable[[Step], None] | None = None,
+    start: Step | None = None,
+) -> Solution:
+    """Relax a curve to a geodesic with its ends fixed bit for bit.
+
+    A geodesic is a stationary curve of the length, and the one found is near the guess: it need not be the shortest.
+    From a guess on an axis of symmetry the solver cannot leave that axis, be it a ridge or a valley.
+
+    Args:
+        metric: the density metric; its space must be the curve's.
+        guess: a curve of at least three nodes, for example `Curve.straight(a, b, 17, space)`.
+        solver: how to step; `Surrogate()` unless given.
+        tol: the relative residual (`Residual.relative`) below which the curve counts as a geodesic. A converged curve
+            is held to twice that wherever the solver had not looked before.
+        max_steps: steps after the guess, those before a resumption included.
+        max_calls: score evaluations that no step may go beyond, those before a resumption included. The guess is
+            evaluated, and a converged curve confirmed, whatever that costs.
+        on_step: called with every new `Step`, the guess included. It only watches.
+        start: a `Step` of an earlier call with the same metric and solver: go on from it, bit for bit as if never
+            stopped; then `guess` gives only the ends. Steps already seen are not reported again.
+
+    Returns:
+        The solver's answer with its status. Identical ends give a constant curve at no cost.
+
+    Raises:
+        GeometryError: fewer than three nodes, nodes that are not finite or not in the space, a space that differs, or
+            ends that differ from those of `start`.
+    """
+    _require_usable(metric, guess, start)
+    if torch.equal(guess.x[0], guess.x[-1]):
+        constant = Curve(guess.x[:1].repeat(guess.x.shape[0], 1), guess.space)
+        return Solution(constant, Status.CONVERGED, residual=0.0, steps=0, score_calls=0)
+    solver = Surrogate() if solver is None else solver
+    if start is None:
+        step = solver.init(metric, guess)
+        if on_step is not None:
+            on_step(step)
+    else:
+        step = start
+    while True:
+        status = step.status
+        if step.residual <= tol and status is not Status.NON_FINITE:
+            step = solver.finish(metric, replace(step, status=None), tol)
+            status = step.status or status
+        if status is None and step.index >= max_steps:
+            status = Status.MAX_STEPS
+        if status is None and max_calls is not None and step.score_calls + solver.cost(step) > max_calls:
+            status = Status.BUDGET
+        if status is not None:
+            return Solution(step.curve, status, step.residual, step.index, step.score_calls)
+        step = solver.step(metric, step)
+        if on_step is not None:
+            on_step(step)
+
+
+def solve_through(
+    metric: DensityMetric,
+    points: Tensor,
+    *,
+    nodes: int = 33,
+    solver: PathSolver | None = None,
+    tol: float = 0.03,
+    max_steps: int = 60,
+    max_calls: int | None = None,
+) -> Chain:
+    """The geodesic from the first of the points through the others, in their order, to the last.
+
+    Args:
+        metric: the density metric. Its score sees positions from 0 to 1 over the whole, in equal shares for each leg.
+        points: (m, d), m >= 2, in the space of the metric.
+        nodes: of the straight first path of each leg.
+        solver: how to step; `Surrogate()` unless given.
+        tol: the relative residual of each leg.
+        max_steps: for each leg.
+        max_calls: for each leg.
+
+    Raises:
+        GeometryError: as `solve_bvp` and `Curve.straight`.
+    """
+    count = points.shape[0] - 1
+    if points.ndim != 2 or count < 1:
+        raise GeometryError(f"A path needs at least two points as a tensor (m, d), got shape {tuple(points.shape)}.")
+    legs = []
+    for k in range(count):
+        part = DensityMetric(Portion(metric.score, k / count, (k + 1) / count), metric.alpha, metric.space)
+        guess = Curve.straight(points[k], points[k + 1], nodes, metric.space)
+        legs.append(solve_bvp(part, guess, solver=solver, tol=tol, max_steps=max_steps, max_calls=max_calls))
+    return Chain(tuple(legs))
+
+
+def _require_usable(metric: DensityMetric, guess: Curve, start: Step | None) -> None:
+    if guess.space != metric.space:
+        raise GeometryError(f"The curve and the metric need one space, got {guess.space} and {metric.space}.")
+    if guess.x.shape[0] < 3:
+        raise GeometryError(f"A path between fixed ends needs at least three nodes, got {guess.x.shape[0]}.")
+    if not bool(guess.x.isfinite().all()) or not bool(guess.space.contains(guess.x).all()):
+        raise GeometryError(f"The nodes of the initial path must be finite and lie in {guess.space}.")
+    if start is not None and not (
+        torch.equal(start.curve.x[0], guess.x[0]) and torch.equal(start.curve.x[-1], guess.x[-1])
+    ):
+        raise GeometryError("The step to go on from belongs to other endpoints.", "Start afresh.")

@@ -1,0 +1,229 @@
+"""Paths that compete for the shortest: how they are found from a first path, how long they are, what they cost.
+
+Next to slerp the surrogate finds the geodesic. From the way-points of a graph `Relaxation` shortens a polygon: of all
+the curves that it comes by, the shortest is kept, and it stops where it no longer gains. The residual says little in a
+valley a hundred units long and a few wide, seen by 25 nodes; it still falls while the length rises again.
+
+Lengths are by the trapezoid rule on all points and on every second one, extrapolated (Richardson): 33 points then tell
+the logarithm of a length to 0.02.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.score import guided_evaluations
+from geodesic_cli.frames.keyframes import Ends
+from geodesic_cli.geometry import (
+    Curve,
+    DensityMetric,
+    Euclidean,
+    Relaxation,
+    Seen,
+    Solution,
+    Status,
+    Step,
+    Surrogate,
+    linalg,
+    solve_bvp,
+)
+from geodesic_cli.geometry.seen import Remembered
+from geodesic_cli.geometry.solvers.relaxation import Relaxed
+
+KNOWN = 0.05
+"""To about this the logarithm of a length is known: solved with other nodes or to another residual, that of ten local
+paths moved by 0.01 and that of seven global ones by 0.02 (medians), one in five by more than 0.07."""
+
+SLERP_NODES = 17
+"""Points of slerp that are looked at: where the local solver starts, and to say how long it is."""
+
+LENGTH_POINTS = 33
+"""Points at which the length of the local path is measured; of a refined one, its nodes and half way between."""
+
+SETTLED = 0.03
+"""A refinement that shortens the path by less, as a share, in WAIT steps running is done: the rest is not seen."""
+
+WAIT = 3
+
+FIRST = 2
+"""Points of slerp that the surrogate asks for beside those it is given."""
+
+STIFF = 20.0
+"""The first shift of the refinement: a polygon has corners, from which softer steps are taken back."""
+
+SOFT = 0.25
+"""Its first damping."""
+
+DOUBTFUL = 30.0
+"""Nats. Where log p falls by more than this below its maxima on both sides, the path crosses an improbable region."""
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """What a search is about, and what it has cost so far.
+
+    Args:
+        model: the model.
+        ends: the two images.
+        score: at the noise level; it counts what it is asked for.
+        metric: the density metric of that score.
+        guidance: classifier-free scale.
+        spent: network evaluations by what they were spent on.
+    """
+
+    model: LatentDiffusion
+    ends: Ends
+    score: Remembered
+    metric: DensityMetric
+    guidance: float
+    spent: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """All network evaluations so far."""
+        return sum(self.spent.values())
+
+    def charge(self, what: str, evaluations: int) -> None:
+        """Put network evaluations down to something."""
+        self.spent[what] = self.spent.get(what, 0) + evaluations
+
+    @contextmanager
+    def paying(self, what: str) -> Iterator[None]:
+        """Whatever scores are asked for inside are charged to it."""
+        before = self.score.calls
+        yield
+        self.charge(what, guided_evaluations(self.guidance) * (self.score.calls - before))
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A path and its measures.
+
+    Args:
+        curve: the path, in flat space.
+        solution: how it was found.
+        log_length: under the metric, weight 1 at the first image.
+        log_density: relative to the first image at equal steps of u, nats, (m,).
+    """
+
+    curve: Curve
+    solution: Solution | None
+    log_length: float
+    log_density: Tensor
+
+    @property
+    def doubtful(self) -> Tensor:
+        """Where the path is improbable, at the same steps."""
+        return doubtful_at(self.log_density)
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What the shortest path has the least of; one without a length comes last."""
+        return not math.isfinite(self.log_length), self.log_length
+
+
+def preferred(found: Mapping[str, Candidate]) -> str:
+    """The name of the shortest path; between two that are equally long to what is known, `global`, which saw more.
+
+    Unless that one crosses an improbable region.
+    """
+    best = min(found, key=lambda name: found[name].rank)
+    other = found.get("global")
+    if other is None or not math.isfinite(other.log_length) or bool(other.doubtful.any()):
+        return best
+    return "global" if other.log_length < found[best].log_length + KNOWN else best
+
+
+def slerp_between(ends: Ends, nodes: int) -> Curve:
+    """The great circle of the directions with the norm going geometrically, as points of flat space."""
+    u = torch.linspace(0, 1, nodes, dtype=ends.x.dtype, device=ends.x.device)
+    profile = ends.profile
+    y = linalg.slerp(profile.radius * linalg.unit(ends.x[0]), profile.radius * linalg.unit(ends.x[1]), u)
+    inner = profile.lift(y, u)[1:-1]
+    return Curve(torch.cat([ends.x[:1], inner, ends.x[1:]]), Euclidean())
+
+
+def polygon(points: Tensor, nodes: int) -> Curve:
+    """Points at equal steps along the polygon through given ones. A spline would overshoot between uneven points."""
+    pieces = linalg.norm(points[1:] - points[:-1])[:, 0]
+    arc = torch.cat([torch.zeros_like(pieces[:1]), pieces.cumsum(0)])
+    wanted = torch.linspace(0, 1, nodes, dtype=points.dtype, device=points.device) * arc[-1]
+    after, part = linalg.locate(arc, wanted)
+    inner = torch.lerp(points[after - 1], points[after], part[:, None])[1:-1]
+    return Curve(torch.cat([points[:1], inner, points[-1:]]), Euclidean())
+
+
+def next_to(account: Account, slerp: Curve, seen: Seen, tol: float, max_steps: int) -> Candidate:
+    """The local path from slerp, by the surrogate, which knows the scores on slerp already."""
+    with account.paying("local"):
+        solver = Surrogate(first=FIRST, seen=seen)
+        solution = solve_bvp(account.metric, slerp, solver=solver, tol=tol, max_steps=max_steps)
+    with account.paying("measure"):
+        return replace(measured(account, solution.curve, LENGTH_POINTS), solution=solution)
+
+
+def refined(account: Account, way_points: Tensor, nodes: int, tol: float, max_steps: int) -> Candidate:
+    """The shortest path that relaxation of the way-points comes by, until WAIT steps running gain less than SETTLED."""
+    guess = polygon(way_points, nodes)
+    solver = Relaxation(damping=SOFT, shift=STIFF, between=False, continuation=False)
+    with account.paying("refine"):
+        step = solver.init(account.metric, guess)
+        best, lengths = step, [_length(step)]
+        while step.status is None and step.index < max_steps and step.residual > tol and not _settled(lengths):
+            step = solver.step(account.metric, step)
+            best = min(best, step, key=_length)
+            lengths.append(_length(best))
+    curve = _at(best).curve
+    status = step.status or (Status.CONVERGED if step.residual <= tol else Status.SETTLED)
+    if step.index >= max_steps:
+        status = Status.MAX_STEPS
+    solution = Solution(curve, status, _at(best).residual, step.index, step.score_calls)
+    with account.paying("measure"):
+        return replace(measured(account, curve, 2 * nodes - 1), solution=solution)
+
+
+def _at(step: Step) -> Relaxed:
+    assert isinstance(step.state, Relaxed)
+    return step.state
+
+
+def _length(step: Step) -> float:
+    return _at(step).log_length
+
+
+def _settled(lengths: list[float]) -> bool:
+    """Whether the best log length has hardly fallen in the last WAIT steps, and the first steps were not in vain."""
+    begun = lengths[-1] < lengths[0] - SETTLED or len(lengths) > 2 * WAIT + 1
+    return begun and len(lengths) > WAIT and lengths[-1 - WAIT] - lengths[-1] < SETTLED
+
+
+def dearest(account: Account, nodes: int, max_steps: int) -> int:
+    """Evaluations of a refinement at most."""
+    return guided_evaluations(account.guidance) * nodes * max_steps
+
+
+def measured(account: Account, curve: Curve, points: int) -> Candidate:
+    """The logarithm of the weighted length and log p at an odd number of equal steps of u."""
+    u = torch.linspace(0, 1, points, dtype=curve.x.dtype, device=curve.x.device)
+    fine = Curve(curve(u), curve.space)
+    scores = account.metric.scores_at(fine.x, u)
+    half = float(account.metric.log_length(Curve(fine.x[::2], curve.space), scores[::2]))
+    whole = float(account.metric.log_length(fine, scores))
+    return Candidate(curve, None, whole + (whole - half) / 3, account.metric.log_density(fine, scores))
+
+
+def at_frames(doubtful: Tensor, u: Tensor) -> Tensor:
+    """Of what was said at equal steps of u (m,), what holds for frames at positions u (k,), (k,)."""
+    return doubtful[(u * (len(doubtful) - 1)).round().long().to(doubtful.device)]
+
+
+def doubtful_at(log_density: Tensor) -> Tensor:
+    """Where log p (m,) lies more than DOUBTFUL below its maxima on both sides, (m,)."""
+    before = log_density.cummax(0).values
+    after = log_density.flip(0).cummax(0).values.flip(0)
+    return torch.minimum(before, after) - log_density > DOUBTFUL

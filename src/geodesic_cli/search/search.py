@@ -1,0 +1,247 @@
+"""The path that really moves: search for the global geodesic between two images over samples of the model.
+
+At low noise the straight line between two images crosses a valley hundreds of nats deep, and the shortest path of
+ds = p^(-alpha) |dx| is the long way round over plausible pictures. No local solver finds it from the straight line.
+
+    pool     samples of the model under both prompts and between, joined to neighbours            (`roadmap`)
+    search   shortest path over this graph, with scores asked for only where it runs              (`geometry.graph`)
+    refine   the polygon of way-points, shortened by `Relaxation` as long as it gains               (`candidates`)
+    grow     only where the refined path still crosses an improbable region: new points at the costliest edges of the
+             graph, search and refine again
+    judge    the same from slerp; the shorter of the two wins
+
+The graph has to find the valley, no more: a straight edge between two samples crosses its bends, and the refinement
+gains far more by rounding them than growth of the graph does. No score is asked for twice (`Remembered`): the search
+knows the ends, slerp is what the local solver starts from, and the length of a refined path needs only the points
+between its nodes. Lengths are taken on every second point, too, and extrapolated (Richardson).
+
+The refinement is by `Relaxation`. A kernel surrogate of the score does not know the walls of a valley that is a hundred
+units long and a few wide, and leaves it. The path next to slerp has no such valley to keep to, and is found by the
+surrogate at a fifth of the cost.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.score import guided_evaluations
+from geodesic_cli.frames.keyframes import Ends
+from geodesic_cli.frames.paths import Path
+from geodesic_cli.geometry import Curve, DensityMetric, Solution, bending
+from geodesic_cli.geometry.graph.graph import Graph, Route
+from geodesic_cli.geometry.graph.routing import shortest_path
+from geodesic_cli.geometry.seen import Remembered
+from geodesic_cli.search.candidates import (
+    LENGTH_POINTS,
+    SLERP_NODES,
+    Account,
+    Candidate,
+    at_frames,
+    dearest,
+    measured,
+    next_to,
+    polygon,
+    preferred,
+    refined,
+    slerp_between,
+)
+from geodesic_cli.search.roadmap import BACK, HALVED, NEIGHBOURS, grown, roadmap, samples
+
+GAIN = 0.02
+"""Growth that shortens the refined path by less has found nothing."""
+
+ROUNDS = 2
+"""Rounds of growth between two refinements."""
+
+UNCONNECTED = "The samples do not connect the two images; the path is the local one: use a larger pool."
+DOUBTFUL_PATH = (
+    "The path crosses a region of improbably low density, where its frames are marked: use a larger pool, or prompts "
+    "that say what the images show."
+)
+FOUND = "The path over samples of the model is the shorter one."
+EQUAL = "The path over samples of the model is as long as the one next to slerp, as far as is known, and is kept."
+LOCAL = "The path next to slerp is the shorter one: at this noise level and alpha the direct way costs less."
+
+
+@dataclass(frozen=True, eq=False)
+class GlobalPath:
+    """What a global search found.
+
+    Args:
+        path: the shorter of the refined global path and the local one, in flat space; see `candidates.preferred`.
+        curves: all paths by the names of `lengths`, in flat space.
+        solutions: how `local` and `global` were solved.
+        lengths: logarithms of weighted lengths, weight 1 at the first image, by `slerp`, `local`, `graph` (the polygon
+            of way-points, roughly) and `global` (refined); what was not found is missing.
+        way_points: (k, d), the nodes of the path over the graph, ends included.
+        way_positions: (k,), their positions u.
+        evaluations: network evaluations by what they were spent on: `pool`, `search`, `grow`, `refine`, `local`,
+            `measure`.
+        graph: numbers about it: `pool` (evaluations that it costs where nothing is on disk), `nodes`, `edges`, `hops`,
+            `mismatch` (nats), `rounds`, `deepest_dip` (nats).
+        history: logarithm of the length over the graph after every round.
+        log_density: along `path` at m equal steps of u, relative to the first image, nats, (m,).
+        doubtful: whether the path is improbable there, (m,).
+        status: a sentence.
+        points: the nodes of the graph, (n, d).
+        links: its edges, (m, 2).
+        densities: log p at its nodes relative to the first image, nats, (n,).
+    """
+
+    path: Path
+    curves: dict[str, Curve]
+    solutions: dict[str, Solution]
+    lengths: dict[str, float]
+    way_points: Tensor
+    way_positions: Tensor
+    evaluations: dict[str, int]
+    graph: dict[str, float]
+    history: tuple[float, ...]
+    log_density: Tensor
+    doubtful: Tensor
+    status: str
+    points: Tensor
+    links: Tensor
+    densities: Tensor
+
+    def marked(self, u: Tensor) -> Tensor:
+        """Whether frames at positions u (m,) lie where the path is improbable, (m,)."""
+        return at_frames(self.doubtful, u)
+
+
+def global_path(
+    model: LatentDiffusion,
+    ends: Ends,
+    *,
+    alpha: float = 0.02,
+    pool_size: int = 96,
+    budget: int | None = 3000,
+    seconds: float | None = None,
+    nodes: int = 25,
+    tol: float = 0.15,
+    max_steps: int = 30,
+    guidance: float = 1.0,
+    seed: int = 0,
+    cache: FilePath | None = None,
+    on_stage: Callable[[str, int], None] | None = None,
+) -> GlobalPath:
+    """Search for the geodesic between two images over samples of the model, and refine it.
+
+    Args:
+        model: the model.
+        ends: the two images at a low noise level; tau 0.1 with alpha 0.02 is where motion is by far the shortest path
+            of `clevr-mini`.
+        alpha: the density exponent.
+        pool_size: samples in all: half under each prompt where they differ, and as many between as under one of them.
+        budget: network evaluations after the pool; the graph grows only while another refinement fits in. None sets no
+            bound.
+        seconds: of growth, after which no new round begins; the result then depends on the machine. None sets no bound.
+        nodes: of the refined path.
+        tol: relative residual at which the refinement may stop.
+        max_steps: most steps of a refinement, `nodes` - 2 evaluations each.
+        guidance: classifier-free scale of the density.
+        seed: of the pool and of the noise of the growth.
+        cache: the folder of pools, for example `pool.cache_folder()`; None keeps nothing.
+        on_stage: told the stage and the evaluations so far; it only watches.
+
+    Raises:
+        GeodesicError: sizes that cannot be used.
+    """
+    varying = not ends.conditioning.start.equal(ends.conditioning.end)
+    score = Remembered(model.score(ends.shape, ends.tau, ends.conditioning, guidance), varying=varying)
+    account = Account(model, ends, score, DensityMetric(score, alpha), guidance)
+    tell = on_stage or (lambda stage, evaluations: None)
+    tell("pool", 0)
+    among = samples(model, ends, score, pool_size, guidance=guidance, seed=seed, folder=cache)
+    account.charge("pool", among.evaluations)
+    tell("search", account.total)
+    with account.paying("search"):
+        graph, route = _routed(account, roadmap(model, ends, score, among.graph))
+    history = [route.log_length]
+    slerp = slerp_between(ends, SLERP_NODES)
+    with account.paying("measure"):
+        seen = score.seen(slerp.x, slerp.u)
+        at_slerp = measured(account, slerp, SLERP_NODES)
+        bend = alpha * bending(score, slerp, score(slerp.x, slerp.u))
+    found = {"local": next_to(account, slerp, seen, tol, max_steps // 2)}
+    tell("local", account.total)
+    if route.connected:
+        found["global"] = refined(account, graph.x[route.nodes], nodes, tol, max_steps)
+        tell("refine", account.total)
+    generator = torch.Generator().manual_seed(seed)
+    limit = math.inf if budget is None else budget + among.evaluations - dearest(account, nodes, max_steps)
+    until = math.inf if seconds is None else time.monotonic() + seconds
+    while (
+        route.connected and bool(found["global"].doubtful.any()) and account.total < limit and time.monotonic() < until
+    ):
+        for _ in range(ROUNDS):
+            graph, route = _routed(account, _extended(account, graph, route, generator))
+            history.append(route.log_length)
+            tell("grow", account.total)
+        before, again = found["global"], refined(account, graph.x[route.nodes], nodes, tol, max_steps)
+        tell("refine", account.total)
+        found["global"] = min(before, again, key=lambda one: one.rank)
+        if not again.log_length < before.log_length - GAIN:
+            break
+    best = preferred(found)
+    lengths = {"slerp": at_slerp.log_length} | {name: one.log_length for name, one in found.items()}
+    curves = {"slerp": slerp} | {name: one.curve for name, one in found.items()}
+    if route.connected:
+        lengths["graph"], curves["graph"] = route.log_length, polygon(graph.x[route.nodes], LENGTH_POINTS)
+    return GlobalPath(
+        path=Path(best, curves[best], None, found[best].solution, alpha, bend),
+        curves=curves,
+        solutions={name: one.solution for name, one in found.items() if one.solution is not None},
+        lengths=lengths,
+        way_points=graph.x[route.nodes],
+        way_positions=graph.u[route.nodes],
+        evaluations=account.spent,
+        graph={
+            "pool": among.cold,
+            "nodes": len(graph.x),
+            "edges": len(graph.edges),
+            "hops": len(route.edges),
+            "mismatch": graph.mismatch,
+            "rounds": len(history) - 1,
+            "deepest_dip": float(route.dips.max()) if route.connected else math.inf,
+        },
+        history=tuple(history),
+        log_density=found[best].log_density,
+        doubtful=found[best].doubtful,
+        status=_status(found, best),
+        points=graph.x,
+        links=graph.edges,
+        densities=graph.log_densities - graph.log_densities[0],
+    )
+
+
+def _status(found: Mapping[str, Candidate], best: str) -> str:
+    if "global" not in found:
+        return UNCONNECTED
+    if best == "local":
+        return LOCAL
+    if bool(found["global"].doubtful.any()):
+        return DOUBTFUL_PATH
+    return EQUAL if found["local"].rank < found["global"].rank else FOUND
+
+
+def _routed(account: Account, graph: Graph) -> tuple[Graph, Route]:
+    """The shortest path, over edges halved as often as those between samples are."""
+    return shortest_path(graph, account.score, account.metric.alpha, 0, 1, levels=HALVED)
+
+
+def _extended(account: Account, graph: Graph, route: Route, generator: torch.Generator) -> Graph:
+    """The graph with new points at the costliest edges of the path, and with edges that skip one or two way-points."""
+    x, u = grown(account.model, account.ends, graph, route, generator, account.guidance)
+    account.charge("grow", guided_evaluations(account.guidance) * len(x) * (BACK + 1))
+    nodes = route.nodes
+    skips = [torch.stack([nodes[:-skip], nodes[skip:]], dim=1) for skip in (2, 3) if len(nodes) > skip]
+    with account.paying("grow"):
+        graph = graph.extended(account.score, x, u, neighbours=NEIGHBOURS)
+    return graph.linked(torch.cat(skips)) if skips else graph

@@ -1,1 +1,0 @@
-"""One file per verb: each composes images, model and geometry into a result. Nothing here prints."""

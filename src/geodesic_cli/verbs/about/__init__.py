@@ -1,0 +1,1 @@
+"""`geodesic models` and `geodesic check`: what models there are and what this machine has."""

@@ -1,0 +1,1 @@
+"""`geodesic extrapolate`: a sequence goes on where it ends."""

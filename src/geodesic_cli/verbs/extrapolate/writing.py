@@ -1,0 +1,185 @@
+"""One direction of an extrapolation, what is told of it, and what is written of a whole sequence."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geodesic_cli import media, plots
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.frames.clip import Known, Points, strip
+from geodesic_cli.geometry import Curve, DensityMetric, Euclidean, Status
+from geodesic_cli.geometry.clips.departure import Arrival, Departure, depart
+from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.observer import Observer
+from geodesic_cli.settings import ExtrapolateSettings
+
+LOOKED_AT = 8
+"""Places a frame at which the density along the known frames is looked at for the plot."""
+WORDS = {
+    Status.CONVERGED: "all of it",
+    Status.LEFT_SUPPORT: "the next one would be less likely than --max-drop allows",
+    Status.MAX_STEPS: "the ray bends too sharply for its steps: lower --guide, or pass --substeps 0",
+    Status.NON_FINITE: "the score is not finite there: pass --dtype fp32",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Continuation:
+    """One direction of an extrapolation.
+
+    Args:
+        name: `after` or `before`.
+        points: the known frames whose path gave the velocity, the one that the ray starts from last.
+        departure: their velocity.
+        alpha: the density exponent.
+        max_drop: nats by which log p may fall.
+        arrivals: one for each new frame, in the ray's order.
+        status: why the ray ended.
+        frames: the new frames in the ray's order, (m, 3, h, w) in [0, 1].
+        z: their encodings, (m, d).
+    """
+
+    name: str
+    points: Points
+    departure: Departure
+    alpha: float
+    max_drop: float
+    arrivals: tuple[Arrival, ...]
+    status: Status
+    frames: Tensor
+    z: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """What writing needs to know of a run."""
+
+    settings: ExtrapolateSettings
+    observer: Observer
+    model: LatentDiffusion
+    directory: RunDirectory
+
+
+def told(one: Continuation, asked: int) -> str:
+    """A sentence on how far the ray came."""
+    where = "after the last" if one.name == "after" else "before the first"
+    if one.status is Status.CONVERGED:
+        return f"All {asked} frames {where} one were made."
+    return f"{len(one.arrivals)} of {asked} frames {where} one were made: {WORDS[one.status]}."
+
+
+def numbers(one: Continuation, settings: ExtrapolateSettings) -> dict[str, Any]:
+    """The numbers of one direction for metrics.json; steps are distances of the frames' clean encodings."""
+    z = torch.cat([one.points.z, one.z.to(one.points.z)]).cpu()
+    steps = (z[1:] - z[:-1]).norm(dim=-1)
+    known = len(one.points.z) - 1
+    return {
+        "asked": settings.frames,
+        "made": len(one.arrivals),
+        "status": one.status.name,
+        "alpha": one.alpha,
+        "max_drop": one.max_drop,
+        "speed": float(one.departure.v.norm()),
+        "context": len(one.points.x),
+        "order": min(settings.order, len(one.points.x) - 1),
+        "misfit": one.departure.misfit,
+        "log_density": [arrival.log_density for arrival in one.arrivals],
+        "residual": one.arrivals[-1].residual if one.arrivals else None,
+        "known_steps": steps[:known].tolist(),
+        "steps": steps[known:].tolist(),
+    }
+
+
+def looks(one: Continuation) -> int:
+    """Score evaluations that the density along the known frames takes, for the plot."""
+    return LOOKED_AT * (len(one.points.x) - 1) + 1
+
+
+def write(
+    work: Written,
+    known: Known,
+    frames: Tensor,
+    begin: int,
+    rays: Sequence[Continuation],
+) -> None:
+    """The frames of the whole sequence, the sheet, the films, the plot and the path."""
+    s, directory, observer = work.settings, work.directory, work.observer
+    end = begin + len(known.frames)
+    observer.stage("Writing", len(frames) + 5, "files")
+    for k, frame in enumerate(frames):
+        if not directory.has(f"frames/{k:05d}.png"):
+            about = {"frame": k - begin, "known": begin <= k < end}
+            directory.write_png(f"frames/{k:05d}.png", frame, about)
+        observer.advance(1)
+    directory.write_png("sheet.png", _sheet(work, known, rays))
+    fps = s.fps or known.fps
+    media.write_gif(frames, directory.path("video.gif"), fps)
+    media.write_mp4(frames, directory.path("video.mp4"), fps)
+    _plot(work, known, rays)
+    tensors: dict[str, Tensor] = {}
+    for one in rays:
+        x = torch.stack([one.departure.x, *(arrival.x for arrival in one.arrivals)])
+        v = torch.stack([one.departure.v, *(arrival.v for arrival in one.arrivals)])
+        tensors |= {f"{one.name}_known": one.points.x, f"{one.name}_x": x, f"{one.name}_v": v}
+    shape = rays[0].points.shape
+    words = {"tau": str(s.tau), "embedding": s.embedding, "shape": json.dumps(list(shape)), "model": s.model}
+    directory.write_tensors("path.safetensors", tensors, words)
+    observer.advance(5)
+
+
+def _sheet(work: Written, known: Known, rays: Sequence[Continuation]) -> Tensor:
+    """The rays' row and, with --compare, those of the last step repeated in clean encodings and of the last frame."""
+    frames = {one.name: one.frames for one in rays}
+    none = known.frames[:0]
+    rows = {"ray": strip(frames.get("before", none).flip(0), known.frames, frames["after"])}
+    if work.settings.compare:
+        made: dict[str, dict[str, Tensor]] = {"straight": {}, "repeat": {}}
+        for one in rays:
+            start = depart(one.points.z[-2:], 1)
+            ahead = torch.arange(1, work.settings.frames + 1, device=start.x.device, dtype=start.x.dtype)[:, None]
+            line = work.model.decode(start.x + ahead * start.v, one.points.shape)
+            made["straight"][one.name] = known.canvas.crop(line).cpu()
+            seam = known.frames[-1] if one.name == "after" else known.frames[0]
+            made["repeat"][one.name] = seam.expand(work.settings.frames, -1, -1, -1)
+        for name, both in made.items():
+            rows[name] = strip(both.get("before", none).flip(0), known.frames, both["after"])
+    return media.sheet(list(rows.values()), list(rows) if len(rows) > 1 else None)
+
+
+def _plot(work: Written, known: Known, rays: Sequence[Continuation]) -> None:
+    s = work.settings
+    last = len(known.frames) - 1
+    lines: dict[str, tuple[list[float], list[float]]] = {}
+    steps: tuple[list[float], list[float]] = ([], [])
+    for one in rays:
+        way = 1 if one.name == "after" else -1
+        seam = last if one.name == "after" else 0
+        count = len(one.arrivals)
+        lines[one.name] = (
+            [float(seam + way * k) for k in range(count + 1)],
+            [0.0, *(arrival.log_density for arrival in one.arrivals)],
+        )
+        found = numbers(one, s)
+        both = found["known_steps"] + found["steps"]
+        first = 1 - len(found["known_steps"])
+        steps[0].extend(float(seam + way * (first + k) + (way < 0)) for k in range(len(both)))
+        steps[1].extend(both)
+    after = rays[0]
+    look = Curve(after.points.x, Euclidean())
+    u = torch.linspace(0, 1, looks(after), dtype=look.x.dtype, device=look.x.device)
+    conditioning = work.model.prompts.along(() if s.prompt is None else (s.prompt,))
+    score = work.model.score(after.points.shape, s.tau, conditioning, s.guidance)
+    density = DensityMetric(score, 0.0).log_density(Curve(look(u), Euclidean()))
+    where = (last + (u - 1) * (len(look.x) - 1)).tolist()
+    plots.continuation(
+        (where, (density - density[-1]).tolist()),
+        lines,
+        steps,
+        last,
+        -after.max_drop,
+        work.directory.path("density.png"),
+    )

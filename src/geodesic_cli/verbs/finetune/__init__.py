@@ -1,0 +1,1 @@
+"""`geodesic finetune`: a model is tuned, with or without the isometry loss."""

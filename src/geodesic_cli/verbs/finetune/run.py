@@ -1,0 +1,345 @@
+"""`geodesic finetune`: tune a denoiser, with a regulariser on its bottleneck if wanted, to a model like the one before.
+
+    open -> data -> steps (checkpoints, previews) -> averaged weights -> model folder or adapter, curves, numbers
+
+The folder of the run is the tuned model: every other verb takes it with --model or, for an adapter, with --lora. The
+training can be stopped at any moment and goes on from its last checkpoint to the same weights.
+"""
+
+import csv
+import io
+import math
+import shutil
+import time
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geodesic_cli import media, plots
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.tuning.trainee import Trainee, prepare
+from geodesic_cli.errors import GeodesicError, InputError
+from geodesic_cli.runs.folder import MANIFEST, RunDirectory, first_free
+from geodesic_cli.runs.observer import Observer, Silent
+from geodesic_cli.runs.opening import open_model
+from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
+from geodesic_cli.verbs.finetune import checkpoints as training_state
+from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, generator, left_out, read_folder
+from geodesic_cli.verbs.finetune.processes import Processes, start
+from geodesic_cli.verbs.finetune.training import HISTORY, Training, measure
+
+MEASURED = 64
+"""Examples on which the model is measured before and after."""
+PREVIEW_STEPS = 20
+PORTION = 50
+"""Steps over which the note of the progress is averaged."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finetuned:
+    """The result of a training.
+
+    Args:
+        model: with the averaged weights in it.
+        history: one row of `training.HISTORY` a step.
+        metrics: what metrics.json holds.
+        status: a sentence.
+        folder: the run directory, or None where nothing was written.
+        main: whether this is the process that reports.
+    """
+
+    model: LatentDiffusion
+    history: tuple[tuple[float, ...], ...]
+    metrics: dict[str, Any]
+    status: str
+    folder: Path | None
+    main: bool = True
+
+
+def finetune(
+    model: str | LatentDiffusion = "clevr-mini",
+    *,
+    data: str | Data = SCENES,
+    observer: Observer | None = None,
+    **options: Any,
+) -> Finetuned:
+    """Tune a model in memory; nothing is written.
+
+    Args:
+        model: a name, or a model in fp32 that is loaded already, which is left as it is.
+        data: `scenes`, a folder of images, or an object like `training_data.Data`.
+        observer: told of the progress.
+        options: any setting of `settings.FinetuneSettings` but out, resume and overwrite; `regulariser="iso"` tunes
+            towards an isometric bottleneck.
+
+    Raises:
+        GeodesicError: an input that cannot be used, with what to do about it.
+    """
+    fixed = {
+        "model": model if isinstance(model, str) else model.name,
+        "data": data if isinstance(data, str) else type(data).__name__,
+    }
+    settings = from_options(FinetuneSettings, "finetune", options, fixed)
+    processes = start(settings.device)
+    if isinstance(model, str):
+        loaded = _open(settings, processes, observer or Silent())
+    else:
+        network = deepcopy(model.predict.unet)
+        loaded = replace(model, predict=replace(model.predict, unet=network))
+    source = _data(settings, loaded) if isinstance(data, str) else data
+    work = _Work(settings, observer or Silent(), None, processes)
+    return work.run(_prepare(settings, loaded), source)
+
+
+def run(settings: FinetuneSettings, observer: Observer, command: str) -> Finetuned:
+    """Tune and write the run directory. See the module's text and `FinetuneSettings`."""
+    processes = start(settings.device)
+    folder = processes.agree(settings.out or free_folder(settings))
+    settings = replace(settings, out=folder)
+    model = _open(settings, processes, observer)
+    data = _data(settings, model)
+    trainee = _prepare(settings, model)  # all that may be refused comes before the folder is touched
+    _check_start(settings, trainee)
+    if not processes.main:
+        if processes.agree(""):  # process 0 may not use the folder, and has said so
+            raise SystemExit(1)
+        return _Work(settings, Silent(), None, processes).run(trainee, data)
+    going_on = _going_on(settings)
+    if going_on and not Path(folder, MANIFEST).is_file():
+        observer.warn(f"There is no run in {folder} to go on with: starting one.")
+    if settings.data != SCENES and trainee.reads_text and not any(data.prompts(64)):
+        observer.warn(f"{settings.data} has no captions: every image is trained with the empty prompt.")
+    if isinstance(data, ImageFolder) and (count := left_out(settings.data, data)):
+        observer.warn(f"{METADATA} names {len(data.paths)} images of {settings.data}; {count} more are left out.")
+    stored = asdict(settings)
+    if (
+        stored["resume_from_checkpoint"] == "latest"
+    ):  # another word for --resume, which says nothing of what is computed
+        stored["resume_from_checkpoint"] = None
+    try:
+        opened = RunDirectory.open(folder, stored, command=command, resume=going_on, overwrite=settings.overwrite)
+    except GeodesicError as error:
+        processes.agree(str(error))
+        raise
+    processes.agree("")
+    with opened as directory:
+        return _Work(settings, observer, directory, processes).run(trainee, data)
+
+
+def _going_on(settings: FinetuneSettings) -> bool:
+    return settings.resume or settings.resume_from_checkpoint == "latest"
+
+
+def _check_start(settings: FinetuneSettings, trainee: Trainee) -> None:
+    """Refuse a checkpoint to start from that cannot be one."""
+    place, steps = settings.resume_from_checkpoint, settings.max_train_steps
+    if place in (None, "latest") or (_going_on(settings) and training_state.saved(Path(settings.out or ""))):
+        return
+    found = training_state.shapes(Path(str(place)))
+    training_state.require_shapes(found, trainee.weights)
+    done = found["history"][0]
+    if done >= steps:
+        raise InputError(
+            f"{place} has done {done} steps, and --max-train-steps, which counts them, is {steps}.",
+            f"Pass --max-train-steps {2 * done}, for example.",
+        )
+
+
+def free_folder(settings: FinetuneSettings) -> str:
+    """The first of runs/finetune-MODEL, runs/finetune-MODEL-2, ... that does not exist."""
+    return first_free(f"runs/finetune-{Path(settings.model).stem}")
+
+
+def _open(settings: FinetuneSettings, processes: Processes, observer: Observer) -> LatentDiffusion:
+    device = settings.device if processes.device is None else str(processes.device)
+    # Memory and compilation are the training's own affair; the weights are trained in fp32.
+    return open_model(replace(settings, device=device, dtype="fp32", low_memory=False, compile=False), observer)
+
+
+def _prepare(settings: FinetuneSettings, model: LatentDiffusion) -> Trainee:
+    s = settings
+    if s.mixed_precision == "fp16" and model.device.type != "cuda":
+        raise InputError(
+            f"--mixed-precision fp16 needs a CUDA device; this one is {model.device.type}.",
+            "Pass bf16, or leave it out.",
+        )
+    with torch.random.fork_rng(devices=[]):  # a fresh adapter is random
+        torch.manual_seed(s.seed)
+        return prepare(
+            model,
+            rank=s.lora_rank,
+            alpha=s.lora_alpha,
+            checkpointing=s.gradient_checkpointing or s.low_memory,
+            compile=s.compile,
+        )
+
+
+def _data(settings: FinetuneSettings, model: LatentDiffusion) -> Data:
+    s = settings
+    size = s.resolution or model.image_size
+    model.latent_shape(size, size)  # refuses a size that the model cannot take
+    empty = s.proportion_empty_prompts
+    if s.data == SCENES:
+        return Scenes(size, s.seed, empty)
+    return read_folder(s.data, size, s.seed, column=s.caption_column, flip=s.random_flip, empty=empty)
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """One training: what was asked for, who watches, and where it is written, if anywhere."""
+
+    settings: FinetuneSettings
+    observer: Observer
+    directory: RunDirectory | None
+    processes: Processes
+
+    def run(self, trainee: Trainee, data: Data) -> Finetuned:
+        began = time.monotonic()
+        s = self.settings
+        training = Training.begin(trainee, data, s, self.processes)
+        before = self._measure(trainee, data)  # of the model as it came
+        self._preview(trainee, data, 0)
+        self._go_on(training)
+        self._steps(training, data)
+        with training.average.in_place_of(trainee.weights):
+            after = self._measure(trainee, data)
+        metrics = self._metrics(training, before, after) | {"seconds": round(time.monotonic() - began, 3)}
+        status = f"Trained {training.done} steps."
+        # From here on the model is the averaged one.
+        with torch.no_grad():
+            for name, weight in trainee.weights.items():
+                weight.copy_(training.average.weights[name])
+        trainee.model.predict.unet.requires_grad_(False)
+        folder = None
+        if self.directory is not None:
+            self._curves(self.directory, training)
+            self._sheet(self.directory)
+            self._export(self.directory, trainee)
+            self.directory.finish(status, metrics, evaluations=training.done * training.total)
+            folder = self.directory.folder
+        self.processes.wait()
+        return Finetuned(trainee.model, tuple(training.history), metrics, status, folder, self.processes.main)
+
+    def _steps(self, training: Training, data: Data) -> None:
+        s = self.settings
+        begun = training.done
+        name = f"Training from step {begun}" if begun else "Training"
+        self.observer.stage(name, s.max_train_steps - begun, "steps")  # the rate and the time left are of what is left
+        while training.done < s.max_train_steps:
+            training.step()
+            step = training.done
+            self.observer.advance(1, _note(training.history[-PORTION:]))
+            if step % s.checkpointing_steps == 0 or step == s.max_train_steps:
+                self._checkpoint(training)
+            if s.validation_steps and step % s.validation_steps == 0:
+                with training.average.in_place_of(training.trainee.weights):
+                    self._preview(training.trainee, data, step)
+
+    def _measure(self, trainee: Trainee, data: Data) -> dict[str, float]:
+        if not self.processes.main:
+            return {}
+        s = self.settings
+        return measure(trainee, data, s.seed, MEASURED, s.gamma, batch=s.train_batch_size)
+
+    def _metrics(self, training: Training, before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
+        s = self.settings
+        return {
+            "steps": training.done,
+            "examples": training.done * training.total,
+            "regulariser": s.regulariser,
+            "iso_lambda": s.iso_lambda,
+            "gamma": s.gamma,
+            "trained_parameters": sum(weight.numel() for weight in training.trainee.weights.values()),
+            "adapter": training.trainee.adapter,
+            "measured_examples": MEASURED,
+            "before": before,
+            "after": after,
+        }
+
+    # --- checkpoints
+
+    def _checkpoint(self, training: Training) -> None:
+        if self.directory is None:
+            return
+        training_state.write(self.directory.path(training_state.name(training.done)), *training.pack())
+        self.directory.log(f"Checkpoint at step {training.done}: {_note(training.history[-PORTION:])}")
+        # Only now that the new one is whole.
+        for step in training_state.saved(self.directory.folder)[: -self.settings.checkpoints_total_limit]:
+            training_state.remove(self.directory.folder, step)
+
+    def _go_on(self, training: Training) -> None:
+        s = self.settings
+        place = None if s.resume_from_checkpoint == "latest" else s.resume_from_checkpoint
+        if _going_on(s):
+            steps = self.processes.agree(" ".join(map(str, training_state.saved(Path(s.out or ""))))).split()
+            place = str(Path(s.out or "", f"checkpoint-{steps[-1]}")) if steps else place
+        if place is not None:
+            training.unpack(*training_state.read(Path(place)))
+
+    # --- what a person looks at
+
+    def _preview(self, trainee: Trainee, data: Data, step: int) -> None:
+        """Draw images with the present weights, from the same noise always."""
+        s = self.settings
+        if self.directory is None or not s.validation_steps:
+            return
+        name = f"previews/{step:06d}.png"
+        if self.directory.has(name):
+            return
+        prompts = [""] * s.num_validation_images
+        if trainee.reads_text:
+            given = s.validation_prompt or tuple(data.prompts(s.num_validation_images))
+            prompts = [given[k % len(given)] for k in range(s.num_validation_images)]
+        images = trainee.model.sample(
+            prompts,
+            generator(s.seed, "previews"),
+            steps=PREVIEW_STEPS,
+            guidance=2.0 if trainee.reads_text else 1.0,
+        )
+        self.directory.write_png(name, torch.cat(list(images), -1), {"step": step, "prompts": prompts})
+
+    def _sheet(self, directory: RunDirectory) -> None:
+        """All previews below one another."""
+        files = sorted((directory.folder / "previews").glob("[0-9]*.png"))
+        rows: list[Tensor] = []
+        for file in files:
+            strip = media.read_image(file)
+            rows.append(torch.stack(strip.split(strip.shape[2] // self.settings.num_validation_images, -1)))
+        if rows:
+            labels = [f"step {int(file.stem)}" if int(file.stem) else "before" for file in files]
+            directory.write_png("sheet.png", media.sheet(rows, labels))
+
+    def _curves(self, directory: RunDirectory, training: Training) -> None:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(HISTORY)
+        writer.writerows((int(row[0]), *(repr(value) for value in row[1:])) for row in training.history)
+        directory.write_text("loss.csv", text.getvalue())
+        columns = list(zip(*training.history, strict=True))
+        plots.loss_curves(dict(zip(HISTORY, columns, strict=True)), directory.path("loss.png"))
+
+    def _export(self, directory: RunDirectory, trainee: Trainee) -> None:
+        """The model, made beside the run's files and then moved to them one by one, its index last."""
+        aside = directory.folder / ".model.tmp"
+        shutil.rmtree(aside, ignore_errors=True)
+        try:
+            with training_state.telling(directory.folder):
+                aside.mkdir(parents=True)
+                trainee.save(aside)
+                files = sorted(path for path in aside.rglob("*") if path.is_file())
+                for path in sorted(files, key=lambda path: path.name == "model_index.json"):
+                    path.replace(directory.path(path.relative_to(aside).as_posix()))
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _note(rows: list[tuple[float, ...]]) -> str:
+    """How the last steps went."""
+    denoising = sum(row[1] for row in rows) / len(rows)
+    looked_at = [row[2] for row in rows if math.isfinite(row[2])]
+    note = f"loss {denoising:.4f}"
+    return f"{note}, regulariser {sum(looked_at) / len(looked_at):.4f}" if looked_at else note

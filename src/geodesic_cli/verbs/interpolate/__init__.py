@@ -1,0 +1,1 @@
+"""`geodesic interpolate`: the path between images."""

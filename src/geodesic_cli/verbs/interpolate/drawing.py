@@ -1,0 +1,173 @@
+"""Frames of an interpolation: where along the path they lie, how they are decoded, and what is written of them."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from geodesic_cli import media, plots
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.frames.canvas import Canvas
+from geodesic_cli.frames.keyframes import Ends, Keyframes
+from geodesic_cli.frames.pacing import Pacer, evaluations, spaced
+from geodesic_cli.frames.paths import Path, PathReport, clean, positions
+from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.observer import Observer
+from geodesic_cli.settings import InterpolateSettings
+from geodesic_cli.verbs.interpolate.legs import Leg
+
+DECODED_AT_ONCE = 8
+MOST_HISTORIES = 9
+"""Curves in the plot of convergence; of more legs none is drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The frames of one method.
+
+    Args:
+        frames: (n, 3, h, w) in [0, 1].
+        u: (n,), their positions over the whole path.
+        numbers: of the frames at which legs begin, and that at which the last one ends.
+        decoded: score evaluations of the decoding.
+        paced: score evaluations of the pacing.
+    """
+
+    frames: Tensor
+    u: Tensor
+    numbers: tuple[int, ...]
+    decoded: int
+    paced: int
+
+    def of_leg(self, k: int) -> list[int]:
+        """The numbers of the frames of leg k, its ends included as far as they are frames."""
+        return [number for number in range(self.numbers[k], self.numbers[k + 1] + 1) if number < len(self.u)]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawer:
+    """Draws the paths of one run.
+
+    Args:
+        model: the model.
+        settings: of the verb.
+        canvas: crops what the model draws.
+        observer: told of the progress.
+        directory: where frames are written as they come, or None.
+        name: the name of a checkpoint, from the number of a leg and a word.
+        pacer: how frames are spaced; None is at equal steps along the path.
+    """
+
+    model: LatentDiffusion
+    settings: InterpolateSettings
+    canvas: Canvas
+    observer: Observer
+    directory: RunDirectory | None
+    name: Callable[[int, str], str]
+    pacer: Pacer | None
+
+    def draw(self, legs: Sequence[Leg], method: str, numbers: tuple[int, ...]) -> Drawn:
+        """The frames of a method; those of the main one are written as they come, and kept if they are there already.
+
+        A keyframe between two legs is drawn once, as the first frame of the later one.
+        """
+        s, count = self.settings, len(legs)
+        total = numbers[-1] + (not s.loop)
+        own = [numbers[k + 1] - numbers[k] + 1 for k in range(count)]
+        inner = [self._positions(k, leg, method, own[k]) for k, leg in enumerate(legs)]
+        paced = sum(evaluations(self.pacer, frames, s.steps) for frames in own if frames > 2) if self.pacer else 0
+        frames: list[Tensor] = []
+        u: list[float] = []
+        self.observer.stage(f"Drawing {method}", total, "frames")
+        for k, leg in enumerate(legs):
+            here = inner[k] if k == count - 1 and not s.loop else inner[k][:-1]
+            u += [(k + position) / count for position in here.tolist()]
+            for first in range(0, len(here), DECODED_AT_ONCE):
+                part = here[first : first + DECODED_AT_ONCE]
+                number = numbers[k] + first
+                frames += self._part(leg.ends, leg.paths[method], part, number, k / count, count, method == s.method)
+                self.observer.advance(len(part))
+        decoded = sum(frames_in_leg - 2 for frames_in_leg in own) * (s.steps + 1)
+        return Drawn(torch.stack(frames), torch.tensor(u, dtype=torch.float64), numbers, decoded, paced)
+
+    def _part(
+        self, ends: Ends, path: Path, u: Tensor, number: int, begins: float, count: int, main: bool
+    ) -> list[Tensor]:
+        s = self.settings
+        names = [f"frames/{number + k:05d}.png" for k in range(len(u))]
+        if main and self.directory is not None and all(self.directory.has(name) for name in names):
+            return [media.read_image(self.directory.folder / name) for name in names]
+        clean_ones = clean(self.model, ends, path, u, s.steps, s.transport_guidance)
+        pictures = self.canvas.crop(self.model.decode(clean_ones, ends.shape)).cpu()
+        if main and self.directory is not None:
+            for name, picture, position in zip(names, pictures, u.tolist(), strict=True):
+                self.directory.write_png(name, picture, {"u": begins + position / count})
+        return list(pictures)
+
+    def _positions(self, k: int, leg: Leg, method: str, frames: int) -> Tensor:
+        """Positions of the frames of a leg, from the checkpoint where an earlier session has found them."""
+        s = self.settings
+        if self.pacer is None or frames < 3:
+            return positions(frames)
+        name = self.name(k, f"positions-{method}.safetensors")
+        if self.directory is not None and self.directory.has(name):
+            return self.directory.read_tensors(name)[0]["u"]
+        cost = evaluations(self.pacer, frames, s.steps)
+        self.observer.stage(f"Pacing {method}", cost)
+        u = spaced(self.model, leg.ends, leg.paths[method], frames, s.steps, s.transport_guidance, self.pacer)
+        self.observer.advance(cost)
+        if self.directory is not None:
+            self.directory.write_tensors(name, {"u": u})
+        return u
+
+    def write(
+        self,
+        legs: Sequence[Leg],
+        path: Sequence[Path],
+        keyframes: Keyframes,
+        reports: dict[str, PathReport],
+        drawn: dict[str, Drawn],
+    ) -> None:
+        """The contact sheet, the films, the plots and the path."""
+        s, directory = self.settings, self.directory
+        assert directory is not None
+        self.observer.stage("Writing", 5, "files")
+        main = drawn[s.method]
+        labels = list(drawn) if len(drawn) > 1 else None
+        directory.write_png("sheet.png", media.sheet([one.frames for one in drawn.values()], labels))
+        self.observer.advance(1)
+        media.write_gif(main.frames, directory.path("video.gif"), s.fps)
+        self.observer.advance(1)
+        media.write_mp4(main.frames, directory.path("video.mp4"), s.fps)
+        self.observer.advance(1)
+        plots.density_and_speed(
+            {name: asdict(report) for name, report in reports.items()}, directory.path("density.png")
+        )
+        histories = {
+            "geodesic" if len(legs) == 1 else f"leg {k + 1}": {
+                "score_calls": [float(calls) for calls, _, _ in leg.history],
+                "residual": [residual for _, residual, _ in leg.history],
+                "length": [math.exp(min(length, 700.0)) for _, _, length in leg.history],
+            }
+            for k, leg in enumerate(legs)
+            if leg.history
+        }
+        if histories and len(histories) <= MOST_HISTORIES:
+            plots.length_history(histories, directory.path("convergence.png"))
+        self.observer.advance(1)
+        nodes = [one.curve.u for one in path]
+        directory.write_tensors(
+            "path.safetensors",
+            {
+                "x": torch.cat([one(u)[1 if k else 0 :] for k, (one, u) in enumerate(zip(path, nodes, strict=True))]),
+                "u": torch.cat([(k + u)[1 if k else 0 :] / len(path) for k, u in enumerate(nodes)]),
+                "z_ends": keyframes.z,
+                "x_ends": keyframes.x,
+                "frame_u": main.u,
+            },
+            {"method": s.method, "tau": str(s.tau), "shape": json.dumps(list(keyframes.shape)), "model": s.model},
+        )
+        self.observer.advance(1)

@@ -1,0 +1,240 @@
+"""What an interpolation will cost, before it is run: network evaluations of each stage, time and memory.
+
+Evaluations are counted from the settings, each stage by the formula of the room that does it; where a solver may stop
+early the count is what it takes at most. The time is that of one timed call of the score at the batch that the solver
+will use, times the evaluations; an evaluation with a gradient counts as three. Memory is the weights and the larger of
+what the network takes for a chunk and what the autoencoder takes for the pixels that go through it at once.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.batching import free_memory, item_cost
+from geodesic_cli.diffusion.score import guided_evaluations
+from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
+from geodesic_cli.frames.pacing import Pacer, evaluations
+from geodesic_cli.frames.paths import MEASURED, most_evaluations
+from geodesic_cli.geometry import Surrogate
+from geodesic_cli.search.pool import evaluations_to_fill
+from geodesic_cli.settings import STEPS, InterpolateSettings, parse_budget
+from geodesic_cli.verbs.interpolate.legs import score_of
+
+GRADIENT = 3.0
+"""An evaluation with its gradient, in evaluations without."""
+PICTURE_MAPS = 6
+"""Bytes of the autoencoder for an image pixel, in units of its widest map at full size."""
+HEADS = ("stage", "evaluations", "about")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run.
+
+    Args:
+        name: what the progress display calls it.
+        evaluations: of the network; None where the stage is given in seconds.
+        seconds: about.
+        most: whether this is what it takes at most.
+    """
+
+    name: str
+    evaluations: int | None
+    seconds: float
+    most: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will cost.
+
+    Args:
+        stages: in their order; those that cost nothing are left out.
+        per_evaluation: seconds, as timed.
+        device: of the network.
+        dtype: of the network.
+        chunk: latents that go through the network at once.
+        weights: bytes of all parts.
+        working: bytes beside the weights, about.
+        free: bytes that are free on the device now, the weights being there.
+    """
+
+    stages: tuple[Stage, ...]
+    per_evaluation: float
+    device: str
+    dtype: str
+    chunk: int
+    weights: int
+    working: int
+    free: int
+
+    @property
+    def evaluations(self) -> int:
+        """Of the network, in all."""
+        return sum(stage.evaluations or 0 for stage in self.stages)
+
+    @property
+    def seconds(self) -> float:
+        """In all, about."""
+        return sum(stage.seconds for stage in self.stages)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            "stages": [vars(stage) for stage in self.stages],
+            "evaluations": self.evaluations,
+            "seconds": self.seconds,
+            "seconds_per_evaluation": self.per_evaluation,
+            "device": self.device,
+            "dtype": self.dtype,
+            "chunk": self.chunk,
+            "memory": {"weights": self.weights, "working": self.working, "free": self.free},
+        }
+
+    @property
+    def rows(self) -> tuple[tuple[str, ...], ...]:
+        """The stages and their sum as texts, in the order of `HEADS`."""
+        lines = [
+            (
+                stage.name,
+                "-" if stage.evaluations is None else f"{'up to ' if stage.most else ''}{stage.evaluations}",
+                in_words(stage.seconds),
+            )
+            for stage in self.stages
+        ]
+        most = "up to " if any(stage.most for stage in self.stages) else ""
+        return (*lines, ("in all", f"{most}{self.evaluations}", in_words(self.seconds)))
+
+    @property
+    def legend(self) -> str:
+        """A sentence on device, speed and memory."""
+        return (
+            f"On {self.device} in {self.dtype}, {self.chunk} latents at once, {1e3 * self.per_evaluation:.1f} ms an "
+            f"evaluation. Memory: weights {_size(self.weights)}, beside them about {_size(self.working)}; "
+            f"{_size(self.free)} free."
+        )
+
+    @property
+    def text(self) -> str:
+        """The table and the sentence."""
+        lines = [HEADS, *self.rows]
+        widths = [max(len(line[k]) for line in lines) for k in range(len(HEADS))]
+        table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+        return "\n".join([*(line.rstrip() for line in table), self.legend])
+
+
+def plan(settings: InterpolateSettings, model: LatentDiffusion, images: int, height: int, width: int) -> Plan:
+    """What an interpolation of so many images will cost; makes one timed call of the score, after one to warm up.
+
+    Args:
+        settings: of the verb.
+        model: the model, loaded.
+        images: how many keyframes there are.
+        height: of the pictures that the model sees, in pixels.
+        width: of the same.
+
+    Raises:
+        InputError: a size that the model cannot take.
+    """
+    s = settings
+    shape = model.latent_shape(height, width)
+    device, dtype = model.predict.place
+    cost = item_cost(model.predict.unet, shape, dtype)
+    chunk = model.predict.chunks.size(cost, device)
+    score = score_of(s, model, shape, model.prompts.along(s.prompt[:2]))
+    batch = s.nodes if s.solver == "relaxation" else Surrogate().batch
+    x = torch.randn(batch, torch.Size(shape).numel(), generator=torch.Generator().manual_seed(0)).to(device)
+    u = torch.linspace(0, 1, batch, device=device)
+    seconds = 0.0
+    for _ in range(2):  # the first one warms up
+        began = time.perf_counter()
+        score(x, u).sum().item()  # waits for the device
+        seconds = time.perf_counter() - began
+    each = seconds / (batch * score.evaluations)
+    pixels = min(model.codec.pixels, 64 * height * width)
+    vae = model.codec.vae
+    picture = max(pixels, height * width) * int(vae.config.block_out_channels[0]) * PICTURE_MAPS * vae.dtype.itemsize
+    most = max(s.nodes, MEASURED) * score.evaluations
+    return Plan(
+        stages=tuple(stages(s, images, score.evaluations, each)),
+        per_evaluation=each,
+        device=str(device),
+        dtype=str(dtype).removeprefix("torch."),
+        chunk=min(chunk, most),
+        weights=_weights((model.predict.unet, vae, *model.prompts.encoders)),
+        working=max(cost * min(chunk, most), picture),
+        free=free_memory(device),
+    )
+
+
+def stages(settings: InterpolateSettings, images: int, score: int, each: float) -> list[Stage]:
+    """The stages of an interpolation of so many images.
+
+    Args:
+        settings: of the verb.
+        images: keyframes.
+        score: network evaluations for one of the score.
+        each: seconds for a network evaluation.
+    """
+    s = settings
+    legs, methods = s.legs(images), s.methods
+    transport = guided_evaluations(s.transport_guidance)
+    made: list[Stage] = []
+
+    def add(name: str, count: int, most: bool = False, weight: float = 1.0) -> None:
+        if count:
+            made.append(Stage(name, count, count * each * weight, most))
+
+    if s.invert_text != "none":
+        descent = DESCENTS[s.invert_text]
+        add("Inverting text", images * descent.evaluations, most=True, weight=GRADIENT)  # less where it is kept
+    add("Encoding", images * s.steps * transport)
+    add("Looking at the first path", legs * s.nodes * score)
+    if "geodesic" in methods:
+        add("Solving", legs * most_evaluations(s.solver, s.nodes, s.max_steps) * score, most=True)
+    if "global" in methods:
+        allowed, seconds = parse_budget(s.budget)
+        add("Drawing the pool", evaluations_to_fill(s.pool_size, s.guidance) * min(legs, images), most=True)
+        if allowed is None:
+            made.append(Stage("Searching", None, legs * (seconds or 0.0), True))
+        else:
+            add("Searching", legs * allowed, most=True)
+    add("Measuring", legs * MEASURED * len(methods) * score)
+    steps = frame_steps(s, legs)
+    if s.pacing != "path":
+        look = Pacer(s.pacing, "", torch.diff, 1 if s.pacing in ("features", "perceptual") else 0)
+        paced = sum(evaluations(look, one + 1, s.steps) for one in steps if one > 1)
+        add("Pacing", paced * len(methods) * transport)
+    add("Drawing", sum(one - 1 for one in steps) * (s.steps + 1) * len(methods) * transport)
+    return made
+
+
+def frame_steps(settings: InterpolateSettings, legs: int) -> Sequence[int]:
+    """Steps from frame to frame on each leg, shared evenly; with another timing their sum is the same."""
+    s = settings
+    if s.frames is None:
+        return [STEPS if s.between is None else s.between + 1] * legs
+    total = max(legs, s.frames - (not s.loop))
+    return [total * (k + 1) // legs - total * k // legs for k in range(legs)]
+
+
+def _weights(parts: Sequence[Any]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for part in parts for tensor in part.state_dict().values())
+
+
+def in_words(seconds: float) -> str:
+    """A time that a person reads: 0.3 s, 42 s, 5 min, 3.1 h."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

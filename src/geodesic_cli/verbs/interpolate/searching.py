@@ -1,0 +1,152 @@
+"""`geodesic interpolate --method global`: the search, what is kept of it for a resumed run, and what is told of it.
+
+The search itself is `global_path`; its samples are in the cache, and its result is in the checkpoint of the run.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geodesic_cli import plots
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.frames.paths import Path, Problem
+from geodesic_cli.geometry import Curve, Euclidean
+from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.observer import Observer
+from geodesic_cli.search.candidates import at_frames
+from geodesic_cli.search.pool import cache_folder, evaluations_to_fill
+from geodesic_cli.search.search import GlobalPath, global_path
+from geodesic_cli.settings import InterpolateSettings, parse_budget
+
+CHECKPOINT = "checkpoint/global.safetensors"
+UNTIMED = 600
+"""About how many evaluations a search takes; for the progress bar where the budget is in seconds."""
+SAME = "The two images are the same: there is nothing to search for."
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search found.
+
+    Args:
+        path: the path, in flat space.
+        doubtful: whether it is improbable at each of equal steps of u, (m,).
+        metrics: its part of metrics.json, as JSON holds it.
+    """
+
+    path: Path
+    doubtful: Tensor
+    metrics: dict[str, Any]
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations that the search made."""
+        return sum(self.metrics["evaluations"].values())
+
+    @property
+    def status(self) -> str:
+        """A sentence on which path won."""
+        return self.metrics["status"]
+
+    @property
+    def certain(self) -> bool:
+        """Whether the path keeps to probable regions."""
+        return not bool(self.doubtful.any())
+
+    def marked(self, u: Tensor) -> list[int]:
+        """Which of the frames at positions u (m,) lie where the path is improbable."""
+        return at_frames(self.doubtful, u).nonzero()[:, 0].tolist()
+
+
+def search(
+    model: LatentDiffusion,
+    problem: Problem,
+    settings: InterpolateSettings,
+    observer: Observer,
+    directory: RunDirectory | None,
+    checkpoint: str = CHECKPOINT,
+    draws: bool = True,
+) -> Found:
+    """Search between two images, or take up what an earlier session of the run has found.
+
+    Args:
+        model: the model.
+        problem: the images and the metric.
+        settings: of the verb.
+        observer: told of the progress.
+        directory: where the result is kept, or None.
+        checkpoint: its name there.
+        draws: whether graph.png is written.
+    """
+    s, ends, alpha, bend = settings, problem.ends, problem.metric.alpha, problem.bend
+    evaluations, seconds = parse_budget(s.budget)
+    if directory is not None and directory.has(checkpoint):
+        tensors, about = directory.read_tensors(checkpoint)
+        curve = Curve(tensors["x"].to(ends.x.device), Euclidean())
+        metrics = json.loads(about["metrics"])
+        return Found(Path("global", curve, None, None, alpha, bend), tensors["doubtful"].bool(), metrics)
+    if torch.equal(ends.x[0], ends.x[1]):
+        nothing = {"evaluations": {}, "log_lengths": {}, "graph": {}, "history": [], "way_positions": [0.0, 1.0]}
+        here = Path("global", Curve(ends.x, Euclidean()), None, None, alpha, 0.0)
+        return Found(here, torch.zeros(2, dtype=torch.bool), nothing | {"winner": "none", "status": SAME, "bend": 0.0})
+    observer.stage("Searching", evaluations_to_fill(s.pool_size, s.guidance) + (evaluations or UNTIMED))
+    told = 0
+
+    def tell(stage: str, spent: int) -> None:
+        nonlocal told
+        observer.advance(spent - told, stage)
+        told = spent
+
+    found = global_path(
+        model,
+        ends,
+        alpha=alpha,
+        pool_size=s.pool_size,
+        budget=evaluations,
+        seconds=seconds,
+        guidance=s.guidance,
+        seed=s.seed,
+        cache=cache_folder(),
+        on_stage=tell,
+    )
+    metrics = {
+        "winner": found.path.method,
+        "status": found.status,
+        "log_lengths": found.lengths,
+        "evaluations": found.evaluations,
+        "graph": found.graph,
+        "history": list(found.history),
+        "way_positions": found.way_positions.tolist(),
+        "bend": bend,
+    }
+    metrics = json.loads(json.dumps(metrics))  # as a resumed run will read them
+    if directory is not None:
+        if draws:
+            draw(found, directory)
+        kept = {"x": found.path.curve.x, "doubtful": found.doubtful.to(torch.uint8), "way_points": found.way_points}
+        directory.write_tensors(checkpoint, kept, {"metrics": json.dumps(metrics)})
+    return Found(Path("global", found.path.curve, None, None, alpha, bend), found.doubtful.cpu(), metrics)
+
+
+def draw(found: GlobalPath, directory: RunDirectory) -> None:
+    """The graph and the paths over it in the plane of the largest variance of the points, as graph.png."""
+    centre = found.points.mean(dim=0)
+    axes = torch.linalg.svd(found.points - centre, full_matrices=False)[2][:2]
+    # The sign of a singular vector is arbitrary: let the last image lie to the right and above.
+    axes = axes * torch.sign(axes @ (found.points[1] - found.points[0]))[:, None]
+
+    def flat(x: Tensor) -> list[list[float]]:
+        return ((x - centre) @ axes.T).cpu().tolist()
+
+    paths = {name: flat(curve.x) for name, curve in found.curves.items() if name != "graph"}
+    plots.graph_in_plane(
+        flat(found.points),
+        found.links.cpu().tolist(),
+        found.densities.cpu().tolist(),
+        flat(found.way_points),
+        paths,
+        directory.path("graph.png"),
+    )

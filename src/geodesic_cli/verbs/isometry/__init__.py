@@ -1,0 +1,1 @@
+"""`geodesic isometry`: how far the encoder of a model is from a scaled isometry."""

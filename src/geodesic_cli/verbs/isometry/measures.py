@@ -1,0 +1,274 @@
+"""What `geodesic isometry` measures of one model: at each noise level how its encoder x -> h distorts, and beyond that
+how evenly images change along noise (PPL) and what a hyperplane in noise can tell (LS).
+
+Points at noise level tau are x = a z + sigma eps, with clean z and noise eps that are the same for every model of a
+run. The encoder is told the caption of its point; along a trajectory and in a pair of images the caption is that of the
+first end, so that nothing but x changes.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.diffusion.tuning.features import Bottleneck
+from geodesic_cli.diffusion.tuning.trainee import Trainee
+from geodesic_cli.distortion import loss as isometry
+from geodesic_cli.distortion import measures as distortion
+from geodesic_cli.errors import ModelError
+from geodesic_cli.evaluation import Distance, linear_separability
+from geodesic_cli.evaluation.path_length import stylegan_ppl_of
+from geodesic_cli.geometry.linalg import slerp
+from geodesic_cli.runs.observer import Observer
+from geodesic_cli.scenes import Scene, render
+from geodesic_cli.settings import IsometrySettings
+from geodesic_cli.verbs.latent.labels import MIDDLE
+
+EXACT_EVALUATIONS = 100_000
+"""Of the encoder; beyond that `auto` projects."""
+EXACT_NUMBERS = 2**27
+"""In float64, that the metrics of all points, or one Jacobian, may hold: one gigabyte."""
+CHANNELS = 256
+"""Of h. Where there are more and the Jacobian is projected, as many combinations of them stand for all of them."""
+TOP = 32
+"""Singular values of the plot where the spectrum is not complete."""
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Where the encoder is looked at.
+
+    Args:
+        z: (N, d), clean points.
+        condition: N rows.
+        source: in words.
+    """
+
+    z: Tensor
+    condition: Embedding
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """An encoder at one noise level.
+
+    Args:
+        numbers: for metrics.json.
+        spectrum: (N, k), singular values at each point, descending; (1, TOP) of the first point where it is projected.
+    """
+
+    numbers: dict[str, Any]
+    spectrum: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A model with its encoder in double precision.
+
+    Args:
+        model: in fp32.
+        settings: of the verb.
+        observer: told of the progress.
+    """
+
+    model: LatentDiffusion
+    settings: IsometrySettings
+    observer: Observer
+
+    def __post_init__(self) -> None:
+        unet = self.model.predict.unet
+        if getattr(unet, "mid_block", None) is None:
+            raise ModelError(
+                f"A UNet with a mid block is needed, whose output is h; {self.model.name} has none.",
+                "Pass a model of the kind of Stable Diffusion 1, 2 or XL, a pixel DDPM or a latent diffusion model.",
+            )
+
+    @cached_property
+    def _double(self) -> Trainee:
+        """The model with its network in float64; MPS has no such numbers and stays in float32."""
+        unet = self.model.predict.unet
+        twin = unet if self.device.type == "mps" else copy.deepcopy(unet).double()
+        predict = replace(self.model.predict, unet=twin)
+        return Trainee(replace(self.model, predict=predict), {}, False, twin)
+
+    @property
+    def device(self) -> torch.device:
+        """Of the networks."""
+        return self.model.device
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of a latent."""
+        return self.model.latent_shape(self.model.image_size, self.model.image_size)
+
+    def encoder(self, timestep: float, condition: Embedding) -> Bottleneck:
+        """The bottleneck map for as many points as the condition has rows."""
+        times = torch.full((len(condition),), timestep, dtype=torch.float32)
+        return self._double.bottleneck(torch.empty(0, *self.shape), times, condition)
+
+    @property
+    def at_once(self) -> int:
+        """Rows that go through the encoder together: few enough for the cache of a CPU, or to fill a GPU."""
+        n = torch.Size(self.shape).numel()
+        return max(2, min(64, 2**17 // n) if self.device.type == "cpu" else min(256, 2**19 // n))
+
+    def is_exact(self, features: int) -> bool:
+        """Whether whole Jacobians are computed."""
+        s, n = self.settings, torch.Size(self.shape).numel()
+        evaluations = 2 * n * s.points * len(s.levels)
+        fits = max(n * features, s.points * n * n) <= EXACT_NUMBERS
+        return s.jacobian == "exact" or (s.jacobian == "auto" and evaluations <= EXACT_EVALUATIONS and fits)
+
+    # --- the encoder
+
+    def level(self, tau: float, points: Points) -> Level:
+        """Measure the encoder at one noise level."""
+        s = self.settings
+        a, sigma, timestep = self.model.predict.schedule.level(tau)
+        eps = torch.randn(points.z.shape, generator=self._chance(1), dtype=torch.float32)
+        dtype = torch.float32 if self.device.type == "mps" else torch.float64
+        x = (a * points.z.cpu() + sigma * eps).to(self.device, dtype).reshape(-1, *self.shape)
+        f = self.encoder(timestep, points.condition[0])
+        with torch.no_grad():
+            features = f(x[:1])[0].shape
+        n, m = x[0].numel(), features.numel()
+        exact = self.is_exact(m)
+        basis = distortion.random_basis(min(s.directions, n - 1), n - 1, self._chance(2)).to(x)
+        mix = None
+        if not exact and features[0] > CHANNELS:
+            mix = distortion.random_basis(min(s.directions, features[0]), features[0], self._chance(6))
+        chance = self._chance(3)
+        metrics, totals, pooled, spectrum = [], [], [], []
+        for k in range(len(x)):
+            here, f = x[k : k + 1], self.encoder(timestep, points.condition[k])
+            if exact:
+                full = distortion.jacobian(f, here, self.at_once)
+                metrics.append(distortion.tangent_metric(full, here))
+                totals.append(distortion.moments(metrics[-1]))
+                pooled.append(torch.linalg.svdvals(distortion.pooled(full, features)))
+                spectrum.append(torch.linalg.eigvalsh(metrics[-1]).clamp(min=0).sqrt().flip(0))
+            else:
+                metrics.append(distortion.projected_metric(f, here, basis, self.at_once))
+                totals.append(isometry.linearise(f, here, isometry.gaussian(chance), probes=s.probes).totals)
+                pooled.append(torch.linalg.svdvals(distortion.pooled_jacobian(f, here, self.at_once, mix)))
+            self.observer.advance(1, f"tau {tau:g}")
+        error = 0.0
+        if not exact:
+            f = self.encoder(timestep, points.condition[0])
+            values, errors = distortion.top_singular_values(f, x[:1], min(TOP, n - 1), chance, at_once=self.at_once)
+            spectrum, error = [values], float((errors / values).max())
+        loss, loss_error = distortion.loss_and_error(totals)
+        lengths = self.relative_lengths(x, timestep, points.condition)
+        numbers = {
+            "tau": tau,
+            "timestep": timestep,
+            "dimension": n,
+            "features": m,
+            "possible": distortion.is_possible(n, m),
+            "jacobian": "exact" if exact else "projected",
+            "loss": loss,
+            "loss_error": loss_error,
+            "participation": 1 / loss,
+            "riemannian": _told(distortion.riemannian(torch.stack(metrics))),
+            "singular": _told(distortion.singular(torch.stack(pooled)))
+            | {"pooling": "mean over the pixels of h", "mixed": mix is not None},
+            "mrtl": float(lengths.mean()),
+            "mrtl_std": float(lengths.std()) if len(lengths) > 1 else 0.0,
+            "spectrum_error": error,
+        }
+        return Level(numbers, torch.stack(spectrum).cpu())
+
+    @torch.no_grad()
+    def relative_lengths(self, x: Tensor, timestep: float, condition: Embedding) -> Tensor:
+        """Relative trajectory lengths of great circles between points at one noise level, (pairs,)."""
+        lengths = []
+        u = torch.linspace(0, 1, self.settings.segments + 1, dtype=x.dtype, device=x.device)
+        first, second = _some_pairs(self.settings.pairs, len(x), self._chance(4))
+        for a, b in zip(first, second, strict=True):
+            f = self.encoder(timestep, condition[a])
+            path = slerp(x[a].flatten(), x[b].flatten(), u).reshape(-1, *x.shape[1:])
+            h = torch.cat([f(part) for part in path.split(self.at_once)])
+            lengths.append(distortion.relative_length(h[None]).cpu())
+        return torch.cat(lengths)
+
+    # --- images
+
+    def path_length(self, points: Points, distance: Distance) -> dict[str, Any]:
+        """Perceptual path length of the sampler, from noise at tau = 1 to images (`evaluation.path_length`)."""
+        s, chance = self.settings, self._chance(5)
+        a, b = (torch.randn(s.ppl_pairs, points.z.shape[1], generator=chance) for _ in range(2))
+        u = torch.rand(s.ppl_pairs, generator=chance, dtype=torch.float64) * (1 - s.ppl_eps)
+        distances = []
+        for k in range(0, s.ppl_pairs, 25):
+            rows = range(k, min(k + 25, s.ppl_pairs))
+            ends = [slerp(a[i].double(), b[i].double(), torch.stack([u[i], u[i] + s.ppl_eps])) for i in rows]
+            noise = torch.stack(ends, 1).flatten(0, 1).float()  # all the first ones, then all the second ones
+            which = torch.tensor([i % len(points.z) for i in rows] * 2)
+            clean = self.model.drop(noise, self.shape, points.condition[which], 1.0, s.steps)
+            one, two = self.model.decode(clean, self.shape).double().chunk(2)
+            distances.append(distance(one, two).double().cpu())
+            self.observer.advance(len(rows))
+        found = stylegan_ppl_of(torch.cat(distances), s.ppl_eps)
+        name = getattr(distance, "name", "LPIPS")
+        return {
+            "value": found.value,
+            "error": found.error,
+            "pairs": found.pairs,
+            "kept": found.kept,
+            "eps": s.ppl_eps,
+            "distance": name,
+        }
+
+    def separability(self, scenes: list[Scene], embed: Callable[[list[Scene]], Embedding]) -> dict[str, Any]:
+        """Linear separability of what is known of scenes, from the noise that their images are inverted to."""
+        noise = []
+        for k in range(0, len(scenes), 50):
+            some = scenes[k : k + 50]
+            z = self.model.encode(render(some, self.model.image_size))
+            noise.append(self.model.lift(z, self.shape, embed(some), 1.0, self.settings.steps).cpu())
+            self.observer.advance(len(some))
+        found = linear_separability(torch.cat(noise), labels(scenes), seed=self.settings.seed)
+        return {
+            "value": found.value,
+            "guessing": found.guessing,
+            "accuracies": found.accuracies,
+            "points": found.points,
+            "folds": found.folds,
+        }
+
+    def _chance(self, purpose: int) -> torch.Generator:
+        """The same numbers for every model and noise level, others for each purpose."""
+        return torch.Generator().manual_seed((self.settings.seed * 16 + purpose) % 2**63)
+
+
+def labels(scenes: list[Scene]) -> dict[str, Tensor]:
+    """What a hyperplane is asked of scenes: right or left, far or near, large or small, and what it is."""
+    solids = [scene.solids[0] for scene in scenes]
+    found = {name: [int(getattr(solid, name) > MIDDLE[name]) for solid in solids] for name in ("x", "y", "size")}
+    found["metal"] = [int(solid.material == "metal") for solid in solids]
+    for shape in ("sphere", "cube"):
+        found[shape] = [int(solid.shape == shape) for solid in solids]
+    return {name: torch.tensor(values) for name, values in found.items()}
+
+
+def _some_pairs(count: int, points: int, chance: torch.Generator) -> tuple[list[int], list[int]]:
+    """Pairs of two different points each."""
+    first = torch.randint(points, (count,), generator=chance)
+    second = (first + 1 + torch.randint(points - 1, (count,), generator=chance)) % points
+    return first.tolist(), second.tolist()
+
+
+def _told(found: distortion.Distortion) -> dict[str, Any]:
+    return {
+        "mcn": found.mcn,
+        "mcn_std": found.mcn_std,
+        "vor": found.vor,
+        "directions": found.directions,
+        "points": found.points,
+    }

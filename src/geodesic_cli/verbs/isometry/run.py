@@ -1,0 +1,240 @@
+"""`geodesic isometry`: how far a model's encoder is from an isometry, alone or beside a second model.
+
+    points (scenes, own samples or images) -> noise levels -> Jacobians -> L, MCN, VoR, mRTL -> PPL, LS -> table, plot
+
+Both models of a run see the same clean images, noise, directions and pairs. The clean points of a latent model are its
+own autoencoder's, so that two models with one autoencoder, as before and after fine-tuning, see the very same points.
+"""
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geodesic_cli import media
+from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.errors import InputError
+from geodesic_cli.frames.journey import perceptual
+from geodesic_cli.plots.spectrum import Spectra, spectra
+from geodesic_cli.runs.folder import RunDirectory, first_free
+from geodesic_cli.runs.observer import Observer, Silent
+from geodesic_cli.runs.opening import open_model
+from geodesic_cli.scenes import Scene, render, sample
+from geodesic_cli.settings import IsometrySettings, from_options
+from geodesic_cli.settings.finetune import EMBEDDED
+from geodesic_cli.settings.isometry import OWN_SAMPLES, SCENES_DATA
+from geodesic_cli.verbs.isometry.measures import Level, Look, Points
+from geodesic_cli.verbs.isometry.table import impossible, markdown
+
+
+@dataclass(frozen=True, eq=False)
+class Isometry:
+    """The result.
+
+    Args:
+        metrics: what metrics.json holds: `models`, a list of one or two, and how they were measured.
+        levels: for each model its noise levels, with their spectra.
+        status: a sentence.
+        folder: the run directory, or None where nothing was written.
+    """
+
+    metrics: dict[str, Any]
+    levels: tuple[tuple[Level, ...], ...]
+    status: str
+    folder: Path | None
+
+    def draw(self, path: str | Path) -> None:
+        """The singular values at each noise level, of each model."""
+        panels: dict[str, Spectra] = {}
+        for k, level in enumerate(self.levels[0]):
+            title = f"tau {level.numbers['tau']:g}"
+            panels[title] = {
+                about["name"]: _band(own[k].spectrum)
+                for about, own in zip(self.metrics["models"], self.levels, strict=True)
+            }
+        whole = all(level.numbers["jacobian"] == "exact" for own in self.levels for level in own)
+        spectra(panels, path, whole)
+
+
+def isometry(
+    model: str | LatentDiffusion = "clevr-mini",
+    *,
+    against: str | LatentDiffusion | None = None,
+    observer: Observer | None = None,
+    **options: Any,
+) -> Isometry:
+    """Measure a model, or two, in memory; nothing is written.
+
+    Args:
+        model: a name, or a model in fp32 that is loaded already.
+        against: the second model.
+        observer: told of the progress.
+        options: any setting of `settings.IsometrySettings` but model, against, out and overwrite.
+
+    Raises:
+        GeodesicError: an input that cannot be used, with what to do about it.
+    """
+    names = {
+        "model": model if isinstance(model, str) else model.name,
+        "against": against if against is None or isinstance(against, str) else against.name,
+    }
+    settings = from_options(IsometrySettings, "isometry", options, names)
+    given = [model] if against is None else [model, against]
+    watch = observer or Silent()
+    loaded = tuple(
+        open_model(choice, watch) if isinstance(one, str) else one
+        for one, choice in zip(given, _choices(settings), strict=True)
+    )
+    return measure(loaded, settings, watch)
+
+
+def run(settings: IsometrySettings, observer: Observer, command: str) -> Isometry:
+    """Measure and write the run directory: metrics.json, table.md, spectrum.png and what every run has."""
+    models = tuple(open_model(choice, observer) for choice in _choices(settings))
+    folder = settings.out or free_folder(settings.model)
+    stored = asdict(settings) | {"out": folder}
+    with RunDirectory.open(folder, stored, command=command, overwrite=settings.overwrite) as directory:
+        result = replace(measure(models, settings, observer), folder=directory.folder)
+        result.draw(directory.path("spectrum.png"))
+        directory.write_text("table.md", markdown(result.metrics))
+        directory.finish(result.status, result.metrics)
+        return result
+
+
+def free_folder(model: str) -> str:
+    """The first of runs/isometry-NAME, runs/isometry-NAME-2, ... that does not exist."""
+    return first_free(f"runs/isometry-{Path(model).name}")
+
+
+def measure(models: tuple[LatentDiffusion, ...], settings: IsometrySettings, observer: Observer) -> Isometry:
+    """Measure models that are loaded, in fp32, one after the other at the same points."""
+    images, scenes, source = _images(models[0], settings, observer)
+    told, levels = [], []
+    for number, model in enumerate(models, 1):
+        began = time.monotonic()
+        which = f" of model {number}" if len(models) > 1 else ""
+        look = Look(model, settings, observer)
+        points = _points(model, images, scenes, settings, source)
+        observer.stage(f"Looking at the encoder{which}", len(settings.levels) * settings.points, "points")
+        own = tuple(look.level(tau, points) for tau in settings.levels)
+        told.append(
+            {
+                "name": model.name,
+                "levels": [level.numbers for level in own],
+                "mrtl": sum(level.numbers["mrtl"] for level in own) / len(own),
+                **_of_images(look, points, scenes, which),
+                "seconds": round(time.monotonic() - began, 3),
+            }
+        )
+        levels.append(own)
+        if not own[0].numbers["possible"]:
+            observer.warn(impossible(model.name, own[0].numbers))
+    for about, name in zip(told, _names([str(about["name"]) for about in told]), strict=True):
+        about["name"] = name
+    metrics = {
+        "models": told,
+        "points": settings.points,
+        "data": source,
+        "segments": settings.segments,
+        "pairs": settings.pairs,
+        "directions": settings.directions,
+        "seed": settings.seed,
+    }
+    best = min(told[0]["levels"], key=lambda level: level["loss"])
+    status = (
+        f"{told[0]['name']} uses {best['participation']:.0f} of {best['dimension'] - 1} directions at tau "
+        f"{best['tau']:g}, where it is nearest to an isometry."
+    )
+    return Isometry(metrics, tuple(levels), status, None)
+
+
+# --- the points ------------------------------------------------------------------------------------------------------
+
+
+def _choices(settings: IsometrySettings) -> list[IsometrySettings]:
+    if settings.against is None:
+        return [settings]
+    # The second model is a plain one: revision and variant belong to the first.
+    other = replace(
+        settings,
+        model=settings.against,
+        lora=settings.against_lora,
+        against=None,
+        against_lora=(),
+        revision=None,
+        variant=None,
+    )
+    return [settings, other]
+
+
+def _images(
+    model: LatentDiffusion, settings: IsometrySettings, observer: Observer
+) -> tuple[Tensor | None, list[Scene], str]:
+    """Images (N, 3, h, w), the scenes that they show if any, and in words where they are from."""
+    embedded = model.name in EMBEDDED or settings.against in EMBEDDED
+    data = settings.data or (SCENES_DATA if embedded else OWN_SAMPLES)
+    n, chance = settings.points, torch.Generator().manual_seed(settings.seed)
+    if data == SCENES_DATA:
+        scenes = sample(n + settings.labelled, chance)
+        return render(scenes[:n], model.image_size), scenes, "rendered scenes"
+    if data == OWN_SAMPLES:
+        observer.stage("Drawing points", n, "samples")
+        prompts = [(settings.prompt or ("",))[k % max(1, len(settings.prompt))] for k in range(n)]
+        images = model.sample(prompts, chance, steps=max(30, settings.steps), guidance=1.0).cpu()
+        observer.advance(n)
+        return images, [], f"samples of {model.name}"
+    files = sorted(path for path in Path(data).glob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
+    if len(files) < n:
+        raise InputError(
+            f"--data takes {SCENES_DATA}, {OWN_SAMPLES} or a folder with at least {n} images; {data} has {len(files)}.",
+            f"Pass --points {len(files)}, or another folder." if len(files) > 1 else "Pass another folder.",
+        )
+    side = model.image_size
+    read = [media.resize(media.read_image(path), side, side) for path in files[:n]]
+    return torch.stack(read), [], f"images of {data}"
+
+
+def _points(
+    model: LatentDiffusion, images: Tensor | None, scenes: list[Scene], settings: IsometrySettings, source: str
+) -> Points:
+    assert images is not None
+    side = model.image_size
+    fitted = torch.stack([media.resize(image, side, side) for image in images])
+    n = settings.points
+    if scenes:
+        condition = _embed(model, scenes[:n])
+    else:
+        prompts = settings.prompt or ("",)
+        condition = Embedding.cat([model.prompts.embed(prompts[k % len(prompts)]) for k in range(n)])
+    return Points(model.encode(fitted).float().cpu(), condition, source)
+
+
+def _embed(model: LatentDiffusion, scenes: list[Scene]) -> Embedding:
+    """Captions; a model without text is told nothing."""
+    speaks = bool(model.prompts.encoders)
+    return Embedding.cat([model.prompts.embed(scene.caption if speaks else "") for scene in scenes])
+
+
+def _of_images(look: Look, points: Points, scenes: list[Scene], which: str) -> dict[str, Any]:
+    s, found = look.settings, {}
+    if s.ppl_pairs:
+        look.observer.stage(f"Perceptual path length{which}", s.ppl_pairs, "pairs")
+        _, distance = perceptual(s.lpips, s.metric_weights, str(look.device))
+        found["ppl"] = look.path_length(points, distance)
+    if s.labelled and scenes:
+        look.observer.stage(f"Linear separability{which}", s.labelled, "scenes")
+        found["ls"] = look.separability(scenes[s.points :], lambda some: _embed(look.model, some))
+    return found
+
+
+def _band(values: Tensor) -> tuple[list[float], list[float], list[float]]:
+    return values.mean(0).tolist(), values.min(0).values.tolist(), values.max(0).values.tolist()
+
+
+def _names(names: list[str]) -> list[str]:
+    """Names for the columns: the last part of a folder, and told apart where they are the same."""
+    short = [Path(name).name or name for name in names]
+    return short if len(set(short)) == len(short) else [f"{name} ({k})" for k, name in enumerate(short, 1)]

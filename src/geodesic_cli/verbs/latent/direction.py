@@ -1,0 +1,297 @@
+"""`geodesic latent direction`: a direction in noise that turns one label into another, and how well it does so.
+
+    labelled images --up--> x at tau --> direction d --> x' = |x| (x + s d) / |x + s d| --down--> images
+
+d is the difference of the two labels' means, or the normal of a support vector machine made as long as the means are
+apart along it; so the strength s = 1 is the step from the one label's mean to the other's. The norm of x is kept, as
+noise lives near a sphere.
+
+The direction is tried on images it was not found with. For rendered scenes every result is judged by the scene that
+explains it best: did the label flip, and is everything else as it was (`labels.Attribute.kept`)? The same steps along
+random directions, one an image, tell what is due to the direction and what to the mere step. How well a hyperplane
+tells the labels is linear separability, on folds that keep a pair together.
+"""
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geodesic_cli import media
+from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.errors import InputError
+from geodesic_cli.evaluation import Pyramid, hyperplane, linear_separability
+from geodesic_cli.evaluation.path_length import between
+from geodesic_cli.frames.journey import Journey, fitted
+from geodesic_cli.runs.folder import RunDirectory, first_free, require_same
+from geodesic_cli.runs.observer import Observer, Silent
+from geodesic_cli.runs.opening import open_model, open_run
+from geodesic_cli.scenes import Fit, fit_all
+from geodesic_cli.settings import DirectionSettings, from_options, parse_strengths
+from geodesic_cli.verbs.latent.labels import Attribute, Labelled, attribute, of_files, of_scenes, shares
+
+SHOWN = 8
+"""Held-out images on the sheet: the first ones."""
+FOLDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class LatentDirection:
+    """A direction in noise and what it does.
+
+    Args:
+        direction: (d,), one unit of strength.
+        held_out: (k, 3, h, w), the images it was tried on.
+        before: (k, 3, h, w), what they are at strength 0, inverted and back.
+        edited: (strengths, k, 3, h, w).
+        strengths: how far each went.
+        metrics: what metrics.json holds.
+        status: a sentence on how well it works.
+        folder: the run directory, or None where nothing was written.
+    """
+
+    direction: Tensor
+    held_out: Tensor
+    before: Tensor
+    edited: Tensor
+    strengths: tuple[float, ...]
+    metrics: dict[str, Any]
+    status: str
+    folder: Path | None
+
+
+def latent_direction(
+    source: str,
+    target: str,
+    *,
+    model: str | LatentDiffusion = "clevr-mini",
+    observer: Observer | None = None,
+    **options: Any,
+) -> LatentDirection:
+    """Find a direction from one label to another and try it, in memory; nothing is written.
+
+    Args:
+        source: the label to start from, such as `red`.
+        target: the label to go to, such as `blue`.
+        model: a name, or a model that is loaded already.
+        observer: told of the progress.
+        options: any setting of `settings.DirectionSettings` but source, target, out, resume and overwrite.
+
+    Raises:
+        GeodesicError: an input that cannot be used, with what to do about it.
+    """
+    named = model if isinstance(model, str) else model.name
+    fixed = {"source": source, "target": target, "model": named}
+    settings = from_options(DirectionSettings, "latent_direction", options, fixed)
+    watch = observer or Silent()
+    loaded = open_model(settings, watch) if isinstance(model, str) else model
+    return _Work(settings, watch, None).run(
+        loaded, _labelled(settings, loaded, watch), loaded.prompts.embed(settings.prompt)
+    )
+
+
+def run(settings: DirectionSettings, observer: Observer, command: str) -> LatentDirection:
+    """Find, try, judge and write the run directory. See the module's text and `DirectionSettings`."""
+    if settings.labels is None:
+        attribute(settings.source, settings.target)  # a misspelt label is told before a model is loaded
+    model = open_model(settings, observer)
+    # All that may be refused comes before the folder is touched.
+    data, condition = _labelled(settings, model, observer), model.prompts.embed(settings.prompt)
+    folder = settings.out or free_folder(settings)
+    with open_run(settings, folder, observer, command) as directory:
+        return _Work(settings, observer, directory).run(model, data, condition)
+
+
+def free_folder(settings: DirectionSettings) -> str:
+    """The first of runs/SOURCE-to-TARGET, runs/SOURCE-to-TARGET-2, ... that does not exist."""
+    words = (Path(word).name or "label" for word in (settings.source, settings.target))
+    return first_free("runs/" + "-to-".join(words))
+
+
+def find(source: Tensor, target: Tensor, estimate: str, seed: int = 0) -> Tensor:
+    """The direction (d,) from points with the one label (n, d) to points with the other (m, d)."""
+    apart = target.mean(0) - source.mean(0)
+    if estimate == "mean":
+        return apart
+    labels = torch.cat([torch.zeros(len(source)), torch.ones(len(target))])
+    normal = hyperplane(torch.cat([source, target]), labels, seed=seed)
+    return normal * (apart @ normal)
+
+
+def move(x: Tensor, direction: Tensor, strength: float) -> Tensor:
+    """Points (n, d) moved along a direction (d,) or one for each (n, d), at their own norm."""
+    moved = x + strength * direction
+    return moved * (x.norm(dim=1, keepdim=True) / moved.norm(dim=1, keepdim=True))
+
+
+def _labelled(s: DirectionSettings, model: LatentDiffusion, observer: Observer) -> Labelled:
+    if s.labels is None:
+        return of_scenes(attribute(s.source, s.target), s.pairs, s.held_out, model.image_size, s.seed)
+
+    def fit_in(images: list[Tensor], names: list[str]) -> Tensor:
+        return fitted(images, tuple(names), model, None, observer)
+
+    return of_files(s.labels, s.source, s.target, s.held_out, s.seed, fit_in)
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    settings: DirectionSettings
+    observer: Observer
+    directory: RunDirectory | None
+
+    def run(self, model: LatentDiffusion, data: Labelled, condition: Embedding) -> LatentDirection:
+        began = time.monotonic()
+        s = self.settings
+        what = attribute(s.source, s.target) if s.labels is None else None
+        shape = model.latent_shape(*data.source.shape[2:])
+        journey = Journey(model, shape, s.tau, s.steps, s.guidance, s.scheme)
+        points = self._points(journey, data, condition)
+        direction = find(points["source"], points["target"], s.estimate, s.seed)
+        x = points["held_out"]
+        random = torch.randn(x.shape, generator=torch.Generator().manual_seed(s.seed))
+        random = random * (direction.norm() / random.norm(dim=1, keepdim=True))
+        strengths = parse_strengths(s.strengths)
+        tried = {"direction": direction, "random": random}
+        self.observer.stage("Drawing", (1 + len(tried) * len(strengths)) * len(x), "images")
+        before = journey.draw(x, condition)
+        self.observer.advance(len(x))
+        judge = None if what is None else (what, fit_all(before))
+        tables: dict[str, list[dict[str, float]]] = {}
+        edited = []
+        for name, vector in tried.items():
+            tables[name] = []
+            for strength in strengths:
+                images = journey.draw(move(x, vector, strength), condition)
+                tables[name].append({"strength": strength} | _judged(judge, before, images))
+                edited += [images] if name == "direction" else []
+                self.observer.advance(len(x), f"{name} {strength:g}")
+        up, down = journey.evaluations
+        evaluations = up * sum(len(part) for part in points.values()) + down * len(x) * (1 + 2 * len(strengths))
+        metrics = {
+            "source": s.source,
+            "target": s.target,
+            "attribute": None if what is None else what.name,
+            "estimate": s.estimate,
+            "trained_on": [len(points["source"]), len(points["target"])],
+            "held_out": len(x),
+            "tau": s.tau,
+            "steps": s.steps,
+            "scheme": s.scheme,
+            "guidance": s.guidance,
+            "seed": s.seed,
+            "length": float(direction.norm() / x.norm(dim=1).mean()),
+            "agreement": _agreement(points, direction, data.paired),
+            "separability": self._separability(points, data.paired),
+            "fit_error_before": None if judge is None else _median(judge[1]),
+            "strengths": tables,
+            "perceptual": Pyramid().name,
+            "evaluations": evaluations,
+            "seconds": round(time.monotonic() - began, 3),
+        }
+        status = _sentence(tables, s.source, s.target, len(x))
+        result = LatentDirection(
+            direction, data.held_out, before, torch.stack(edited), strengths, metrics, status, None
+        )
+        if self.directory is None:
+            return result
+        self._write(self.directory, result, points)
+        self.directory.finish(status, metrics, evaluations=evaluations)
+        return replace(result, folder=self.directory.folder)
+
+    def _points(self, journey: Journey, data: Labelled, condition: Embedding) -> dict[str, Tensor]:
+        """All images at noise level tau; from disk where an earlier session has carried these very ones there."""
+        batches = {"source": data.source, "target": data.target, "held_out": data.held_out}
+        each = journey.evaluations[0]
+        self.observer.stage("Inverting", each * sum(len(images) for images in batches.values()))
+        points = {}
+        for name, images in batches.items():
+            points[name] = self._carried(f"checkpoint/{name}.safetensors", journey, images, condition)
+            self.observer.advance(each * len(images))
+        return points
+
+    def _carried(self, name: str, journey: Journey, images: Tensor, condition: Embedding) -> Tensor:
+        if self.directory is None:
+            return journey.up(journey.model.encode(images), condition).cpu()
+        digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
+        about = {"images": digest, "model": journey.model.fingerprint}
+        if self.directory.has(name):
+            tensors, saved = self.directory.read_tensors(name)
+            require_same(saved, about)
+            return tensors["x"]
+        x = journey.up(journey.model.encode(images), condition).cpu()
+        self.directory.write_tensors(name, {"x": x}, about)
+        return x
+
+    def _separability(self, points: dict[str, Tensor], paired: bool) -> dict[str, Any] | None:
+        source, target = points["source"], points["target"]
+        if min(len(source), len(target)) < FOLDS:
+            self.observer.warn(f"Linear separability is left out: it needs {FOLDS} images with each label.")
+            return None
+        labels = torch.cat([torch.zeros(len(source)), torch.ones(len(target))])
+        groups = torch.arange(len(source)).repeat(2) if paired else None
+        try:
+            found = linear_separability(
+                torch.cat([source, target]), {"label": labels}, FOLDS, seed=self.settings.seed, groups=groups
+            )
+        except InputError as error:  # scikit-learn is an extra
+            self.observer.warn(f"Linear separability is left out. {error}")
+            return None
+        return {"ls": found.value, "guessing": found.guessing, "accuracy": found.accuracies["label"], "folds": FOLDS}
+
+    def _write(self, directory: RunDirectory, result: LatentDirection, points: dict[str, Tensor]) -> None:
+        s = self.settings
+        self.observer.stage("Writing", 2, "files")
+        rows = [result.held_out[:SHOWN], result.before[:SHOWN], *result.edited[:, :SHOWN]]
+        labels = ["image", "inverted\nand back", *(f"{strength:+g}" for strength in result.strengths)]
+        directory.write_png("sheet.png", media.sheet(rows, labels))
+        self.observer.advance(1)
+        about = {"source": s.source, "target": s.target, "tau": str(s.tau), "model": s.model}
+        about["strengths"] = json.dumps(list(result.strengths))
+        tensors = {"direction": result.direction, "held_out": points["held_out"]}
+        directory.write_tensors("direction.safetensors", tensors, about)
+        self.observer.advance(1)
+
+
+# --- judging ---------------------------------------------------------------------------------------------------------
+
+
+def _judged(judge: tuple[Attribute, list[Fit]] | None, before: Tensor, images: Tensor) -> dict[str, float]:
+    """What became of the held-out images: shares of flipped and kept ones, validity, and how far they look."""
+    found = {"distance": float(between(before, images, Pyramid()).mean())}
+    if judge is None:
+        return found
+    what, fits = judge
+    after = fit_all(images)
+    table = shares(what, fits, after)
+    return found | {name: sum(values) / len(values) for name, values in table.items()} | {"fit_error": _median(after)}
+
+
+def _median(fits: list[Fit]) -> float:
+    return float(torch.tensor([one.error for one in fits]).median())
+
+
+def _agreement(points: dict[str, Tensor], direction: Tensor, paired: bool) -> float | None:
+    """The mean cosine of the pairs' own differences with the direction; None where there are no pairs."""
+    if not paired:
+        return None
+    own = points["target"] - points["source"]
+    return float(torch.nn.functional.cosine_similarity(own, direction[None], dim=1).mean())
+
+
+def _sentence(tables: dict[str, list[dict[str, float]]], source: str, target: str, count: int) -> str:
+    rows = tables["direction"]
+    if "both" not in rows[0]:
+        return f"The direction from {source} to {target} was applied to {count} images."
+    best = max(range(len(rows)), key=lambda k: rows[k]["both"])
+    row, chance = rows[best], tables["random"][best]
+    return (
+        f"At strength {row['strength']:g}, {row['flipped']:.0%} of {count} held-out images turned from {source} to "
+        f"{target}, {row['both']:.0%} with all else kept; along random directions {chance['flipped']:.0%} and "
+        f"{chance['both']:.0%}."
+    )

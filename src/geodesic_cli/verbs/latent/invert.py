@@ -1,0 +1,254 @@
+"""`geodesic invert`: images to noise and back, and how much of them and of the noise survives.
+
+    read -> encode -> up to tau -> down -> decode -> sheet and numbers
+
+Images go in groups, and each group is on disk as soon as it is done, so that a stopped run can be resumed.
+"""
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from geodesic_cli import media
+from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.evaluation import Distance, Normality, normality
+from geodesic_cli.frames.journey import (
+    Journey,
+    Reconstruction,
+    conditions,
+    fitted,
+    likeness,
+    perceptual,
+    reconstruct,
+    summary,
+)
+from geodesic_cli.frames.pictures import image_names, read_images
+from geodesic_cli.runs.folder import RunDirectory, first_free, require_same
+from geodesic_cli.runs.observer import Observer, Silent
+from geodesic_cli.runs.opening import open_model, open_run
+from geodesic_cli.settings import InvertSettings, from_options
+
+GROUP = 16
+"""Images that are carried together, and lost at most when a run is stopped."""
+SHOWN = 12
+"""Images on the sheet: the first ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inversion:
+    """The result of an inversion.
+
+    Args:
+        images: (n, 3, h, w), what was inverted, at the size of the run.
+        shape: (C, H, W) of a latent.
+        made: the noise, the reconstructions and what the autoencoder alone makes of the images.
+        metrics: what metrics.json holds.
+        status: a sentence on how it went.
+        folder: the run directory, or None where nothing was written.
+    """
+
+    images: Tensor
+    shape: tuple[int, int, int]
+    made: Reconstruction
+    metrics: dict[str, Any]
+    status: str
+    folder: Path | None
+
+    @property
+    def noise(self) -> Tensor:
+        """(n, d), the images at noise level tau."""
+        return self.made.x
+
+
+def invert(
+    *images: str | Path | Tensor,
+    model: str | LatentDiffusion = "clevr-mini",
+    observer: Observer | None = None,
+    **options: Any,
+) -> Inversion:
+    """Invert images in memory; nothing is written.
+
+    Args:
+        images: files, or tensors (3, h, w) in [0, 1].
+        model: a name, or a model that is loaded already.
+        observer: told of the progress.
+        options: any setting of `settings.InvertSettings` but images, out, resume and overwrite.
+
+    Raises:
+        GeodesicError: an input that cannot be used, with what to do about it.
+    """
+    names = image_names(images)
+    named = model if isinstance(model, str) else model.name
+    settings = from_options(InvertSettings, "invert", options, {"images": names, "model": named})
+    read = read_images(images)
+    watch = observer or Silent()
+    loaded = open_model(settings, watch) if isinstance(model, str) else model
+    return _Work(settings, watch, None).run(*_ready(settings, loaded, read, watch))
+
+
+def run(settings: InvertSettings, observer: Observer, command: str) -> Inversion:
+    """Invert and write the run directory. See the module's text and `InvertSettings`."""
+    read = read_images(settings.images)
+    model = open_model(settings, observer)
+    ready = _ready(settings, model, read, observer)  # all that may be refused comes before the folder is touched
+    folder = settings.out or free_folder(settings.images)
+    with open_run(settings, folder, observer, command) as directory:
+        return _Work(settings, observer, directory).run(*ready)
+
+
+def free_folder(images: tuple[str, ...]) -> str:
+    """The first of runs/invert-NAME, runs/invert-NAME-2, ... that does not exist."""
+    return first_free(f"runs/invert-{Path(images[0]).stem}" if images else "runs/invert")
+
+
+_Ready = tuple[LatentDiffusion, Tensor, Embedding, dict[str, Distance]]
+"""The model, images of one size, their conditions, and the perceptual distance by its name."""
+
+
+def _ready(s: InvertSettings, model: LatentDiffusion, read: list[Tensor], observer: Observer) -> _Ready:
+    images = fitted(read, s.images, model, s.size, observer)
+    key, distance = perceptual(s.lpips, s.metric_weights, str(model.device))
+    return model, images, conditions(model, s.prompt, len(images)), {key: distance}
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """One inversion: what was asked for, who watches, and where it is written, if anywhere."""
+
+    settings: InvertSettings
+    observer: Observer
+    directory: RunDirectory | None
+
+    def run(
+        self, model: LatentDiffusion, images: Tensor, condition: Embedding, distances: dict[str, Distance]
+    ) -> Inversion:
+        began = time.monotonic()
+        s = self.settings
+        shape = model.latent_shape(*images.shape[2:])
+        journey = Journey(model, shape, s.tau, s.steps, s.guidance, s.scheme)
+        made, evaluations = self._reconstructed(journey, images, condition)
+        metrics = {
+            "images": list(s.images),
+            "tau": s.tau,
+            "steps": s.steps,
+            "scheme": s.scheme,
+            "guidance": s.guidance,
+            "size": f"{images.shape[3]}x{images.shape[2]}",
+            "dimension": made.x.shape[1],
+            "perceptual": {key: getattr(distance, "name", key) for key, distance in distances.items()},
+            **measured(images, made, shape, distances),
+            "evaluations": evaluations,
+            "seconds": round(time.monotonic() - began, 3),
+        }
+        psnr = metrics["transport"]["psnr"]["mean"]
+        status = f"{len(images)} images went to tau {s.tau:g} and came back, {psnr:.1f} dB from what was encoded."
+        if len(images) == 1:
+            status = status.replace("1 images went", "The image went")
+        result = Inversion(images, shape, made, metrics, status, None)
+        if self.directory is None:
+            return result
+        self._write(self.directory, result)
+        self.directory.finish(status, metrics, evaluations=evaluations)
+        return replace(result, folder=self.directory.folder)
+
+    def _reconstructed(self, journey: Journey, images: Tensor, condition: Embedding) -> tuple[Reconstruction, int]:
+        each = sum(journey.evaluations)
+        self.observer.stage("Inverting", each * len(images))
+        parts = []
+        for first in range(0, len(images), GROUP):
+            rows = slice(first, first + GROUP)
+            parts.append(self._group(journey, images[rows], condition[rows], f"checkpoint/{first:05d}.safetensors"))
+            self.observer.advance(each * len(images[rows]))
+        names = ("z", "x", "autoencoded", "back", "latent_error")
+        whole = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+        return Reconstruction(**whole), each * len(images)
+
+    def _group(self, journey: Journey, images: Tensor, condition: Embedding, name: str) -> Reconstruction:
+        """One group of images, from disk where an earlier session has done these very ones."""
+        if self.directory is None:
+            return reconstruct(journey, images, condition)
+        about = {
+            "images": hashlib.sha256(images.numpy().tobytes()).hexdigest(),
+            "model": journey.model.fingerprint,
+        }
+        if self.directory.has(name):
+            tensors, saved = self.directory.read_tensors(name)
+            require_same(saved, about)
+            return Reconstruction(**tensors)
+        made = reconstruct(journey, images, condition)
+        self.directory.write_tensors(name, vars(made), about)
+        return made
+
+    def _write(self, directory: RunDirectory, result: Inversion) -> None:
+        s = self.settings
+        self.observer.stage("Writing", 2 + len(result.images), "files")
+        for index, picture in enumerate(result.made.back):
+            directory.write_png(f"reconstructions/{index:05d}.png", picture, {"image": s.images[index]})
+            self.observer.advance(1)
+        directory.write_png("sheet.png", sheet(result, s.amplify))
+        self.observer.advance(1)
+        about = {"tau": str(s.tau), "shape": json.dumps(list(result.shape)), "model": s.model}
+        directory.write_tensors("noise.safetensors", {"x": result.made.x, "z": result.made.z}, about)
+        self.observer.advance(1)
+
+
+def measured(
+    images: Tensor, made: Reconstruction, shape: tuple[int, int, int], distances: dict[str, Distance]
+) -> dict[str, Any]:
+    """All numbers of an inversion: likeness three ways, each image by itself and on average, and the noise.
+
+    `autoencoder` compares images with what the autoencoder alone makes of them, `reconstruction` with what came back,
+    and `transport` what came back with what the autoencoder alone makes.
+    """
+    pairs = {
+        "autoencoder": (images, made.autoencoded),
+        "reconstruction": (images, made.back),
+        "transport": (made.autoencoded, made.back),
+    }
+    each = {name: likeness(a, b, distances) for name, (a, b) in pairs.items()}
+    noise = normality(made.x, shape)
+    fields = ("norm", "mean", "kurtosis", "neighbours")
+    values = {name: [float(getattr(one, name)) for one in noise] for name in fields}
+    return {
+        **{name: summary(found) for name, found in each.items()},
+        "latent_mse": summary({"latent_mse": made.latent_error.tolist()})["latent_mse"],
+        "noise": summary(values) | {"chance": dict(zip(fields, noise[0].chance, strict=True))},
+        "each": [_of_one(each, made, noise, index) for index in range(len(images))],
+    }
+
+
+def _of_one(
+    each: dict[str, dict[str, list[float]]], made: Reconstruction, noise: list[Normality], index: int
+) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        name: {measure: values[index] for measure, values in table.items()} for name, table in each.items()
+    }
+    found["latent_mse"] = float(made.latent_error[index])
+    found["noise"] = {key: value for key, value in asdict(noise[index]).items() if key != "chance"}
+    return found
+
+
+def sheet(result: Inversion, amplify: float) -> Tensor:
+    """One column an image: the image, what the autoencoder makes of it, its noise, what came back, the difference."""
+    images, made = result.images[:SHOWN], result.made
+    back = made.back[:SHOWN]
+    difference = (0.5 + amplify * (back - images) / 2).clamp(0, 1)
+    height, width = images.shape[2:]
+    rows = [images, made.autoencoded[:SHOWN], noise_pictures(made.x[:SHOWN], result.shape, height, width), back]
+    labels = ["image", "autoencoder", "noise", "inverted\nand back", f"difference\nx {amplify:g}, gray\nis none"]
+    return media.sheet([*rows, difference], labels)
+
+
+def noise_pictures(x: Tensor, shape: tuple[int, int, int], height: int, width: int) -> Tensor:
+    """Noise (n, d) as images: its first three channels as red, green and blue, -3 to 3 as black to full."""
+    maps = x.reshape(-1, *shape)[:, :3].float()
+    if maps.shape[1] < 3:
+        maps = maps[:, :1].expand(-1, 3, -1, -1)
+    return interpolate((maps / 6 + 0.5).clamp(0, 1), size=(height, width), mode="nearest")

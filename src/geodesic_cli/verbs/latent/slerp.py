@@ -1,0 +1,230 @@
+"""`geodesic latent slerp`: from one noise to another along the great circle, and how the images change on the way.
+
+Noise in d dimensions lies close to a sphere of radius sqrt(d), so the way from one noise to another that stays where
+noise is follows the great circle of the directions, with the norm going geometrically from one end's to the other's.
+The straight line dips to a norm of sqrt(1/2) in the middle, where the model has never been; --compare shows what it
+makes of that.
+
+What is measured: the perceptual length of the frames and its evenness (`evaluation.path_length`); the relative length
+of the path in clean latents, Σ |z_k+1 - z_k| / |z_K - z_0|, 1 where it is straight; and for models of rendered scenes
+the error of the scene that explains a frame best, an independent judge of whether a frame shows anything valid.
+"""
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geodesic_cli import media
+from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.distortion.measures import relative_length
+from geodesic_cli.errors import InputError
+from geodesic_cli.evaluation import Distance, path_perception
+from geodesic_cli.frames.journey import Journey, fitted, perceptual, summary
+from geodesic_cli.frames.pictures import image_names, read_images
+from geodesic_cli.geometry import RadialProfile, linalg
+from geodesic_cli.runs.folder import RunDirectory, first_free
+from geodesic_cli.runs.observer import Observer, Silent
+from geodesic_cli.runs.opening import open_model
+from geodesic_cli.scenes import fit_all
+from geodesic_cli.settings import JOINS, SlerpSettings, from_options
+
+SHOWN = 8
+"""Paths on the sheet: the first ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class LatentPaths:
+    """Paths in noise and their frames.
+
+    Args:
+        ends: (pairs, 2, d), the noises that are joined.
+        frames: by method, (pairs, frames, 3, h, w).
+        u: positions of the frames, (frames,).
+        metrics: what metrics.json holds.
+        status: a sentence on what was made.
+        folder: the run directory, or None where nothing was written.
+    """
+
+    ends: Tensor
+    frames: dict[str, Tensor]
+    u: Tensor
+    metrics: dict[str, Any]
+    status: str
+    folder: Path | None
+
+
+def latent_slerp(
+    *images: str | Path | Tensor,
+    model: str | LatentDiffusion = "clevr-mini",
+    observer: Observer | None = None,
+    **options: Any,
+) -> LatentPaths:
+    """Join two images in noise, or random noises where no image is given; in memory, nothing is written.
+
+    Args:
+        images: none, or two files or tensors (3, h, w) in [0, 1].
+        model: a name, or a model that is loaded already.
+        observer: told of the progress.
+        options: any setting of `settings.SlerpSettings` but images, out and overwrite.
+
+    Raises:
+        GeodesicError: an input that cannot be used, with what to do about it.
+    """
+    names = image_names(images)
+    named = model if isinstance(model, str) else model.name
+    settings = from_options(SlerpSettings, "latent_slerp", options, {"images": names, "model": named})
+    watch = observer or Silent()
+    read = read_images(images)
+    loaded = open_model(settings, watch) if isinstance(model, str) else model
+    return _paths(settings, loaded, _ready(settings, loaded, read, watch), watch)
+
+
+def run(settings: SlerpSettings, observer: Observer, command: str) -> LatentPaths:
+    """Join, draw, measure and write the run directory. See the module's text and `SlerpSettings`."""
+    read = read_images(settings.images)
+    model = open_model(settings, observer)
+    ready = _ready(settings, model, read, observer)  # all that may be refused comes before the folder is touched
+    folder = settings.out or free_folder(settings.images)
+    stored = asdict(settings) | {"out": folder}
+    with RunDirectory.open(folder, stored, command=command, overwrite=settings.overwrite) as directory:
+        result = _paths(settings, model, ready, observer)
+        _write(directory, settings, result, observer)
+        directory.finish(result.status, result.metrics, evaluations=result.metrics["evaluations"])
+        return replace(result, folder=directory.folder)
+
+
+def free_folder(images: tuple[str, ...]) -> str:
+    """The first of runs/slerp-A-to-B or runs/slerp, and then -2, -3, ... that does not exist."""
+    ends = "".join(f"-{word}" for word in ("-to-".join(Path(image).stem for image in images),) if word)
+    return first_free(f"runs/slerp{ends}")
+
+
+def join(a: Tensor, b: Tensor, u: Tensor, method: str) -> Tensor:
+    """Points (m, d) at positions u (m,) between noises a and b (d,), along the great circle or the straight line."""
+    if method == "lerp":
+        return torch.lerp(a.expand(len(u), -1), b.expand(len(u), -1), u[:, None].to(a))
+    profile = RadialProfile(float(a.norm()), float(b.norm()))
+    on_sphere = linalg.slerp(a * (profile.radius / a.norm()), b * (profile.radius / b.norm()), u.to(a))
+    return profile.lift(on_sphere, u.to(a))
+
+
+_Ready = tuple[Tensor | None, Embedding, str, Distance]
+"""Both images at the size of the run or None, the embedding of one prompt or two, a perceptual distance and its key."""
+
+
+def _ready(s: SlerpSettings, model: LatentDiffusion, read: list[Tensor], observer: Observer) -> _Ready:
+    condition = Embedding.cat([model.prompts.embed(prompt) for prompt in s.prompt or ("",)])
+    key, distance = perceptual(s.lpips, s.metric_weights, str(model.device))
+    if not read:
+        model.latent_shape(*_size(s, model))
+        return None, condition, key, distance
+    images = fitted(read, s.images, model, s.size, observer)
+    if torch.equal(images[0], images[1]):
+        raise InputError("The two images are the same; there is no path between them.", "Pass two different images.")
+    return images, condition, key, distance
+
+
+def _size(s: SlerpSettings, model: LatentDiffusion) -> tuple[int, int]:
+    return (model.image_size, model.image_size) if s.size is None else media.parse_size(s.size)
+
+
+def _paths(settings: SlerpSettings, model: LatentDiffusion, ready: _Ready, observer: Observer) -> LatentPaths:
+    began = time.monotonic()
+    s = settings
+    images, condition, key, distance = ready
+    shape, ends, spent = _ends(s, model, images, condition, observer)
+    journey = Journey(model, shape, s.tau, s.steps, s.guidance, s.scheme)
+    u = torch.linspace(0, 1, s.frames, dtype=torch.float64)
+    wanted = [method for method in JOINS if s.compare or method == s.method]
+    frames: dict[str, Tensor] = {}
+    measures: dict[str, Any] = {}
+    observer.stage("Drawing", len(wanted) * len(ends) * s.frames, "frames")
+    for method in wanted:
+        rows, lengths = [], []
+        for a, b in ends:
+            x = join(a, b, u.to(torch.float32), method)
+            z = journey.down(x, _along(condition, u))
+            rows.append(model.decode(z, shape).cpu())
+            lengths.append(float(relative_length(z.cpu()[None])[0]))
+            observer.advance(s.frames)
+        frames[method] = torch.stack(rows)
+        measures[method] = _measured(frames[method], distance, s.fit) | {"relative_length": lengths}
+    drawn = len(wanted) * len(ends) * s.frames * journey.evaluations[1]
+    metrics = {
+        "pairs": len(ends),
+        "images": list(s.images),
+        "method": s.method,
+        "frames": s.frames,
+        "tau": s.tau,
+        "steps": s.steps,
+        "scheme": s.scheme,
+        "guidance": s.guidance,
+        "seed": s.seed,
+        "perceptual": getattr(distance, "name", key),
+        "norms": (ends.norm(dim=2) / ends.shape[2] ** 0.5).tolist(),
+        "paths": {method: found | {"summary": summary(found)} for method, found in measures.items()},
+        "evaluations": spent + drawn,
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    status = f"{len(ends)} path{'s' if len(ends) > 1 else ''} of {s.frames} frames at tau {s.tau:g}."
+    return LatentPaths(ends, frames, u, metrics, status, None)
+
+
+def _ends(
+    s: SlerpSettings, model: LatentDiffusion, images: Tensor | None, condition: Embedding, observer: Observer
+) -> tuple[tuple[int, int, int], Tensor, int]:
+    """Shape, ends (pairs, 2, d), and the network evaluations spent on them."""
+    if images is None:
+        shape = model.latent_shape(*_size(s, model))
+        noise = torch.randn(s.pairs, 2, *shape, generator=torch.Generator().manual_seed(s.seed))
+        return shape, noise.flatten(2), 0
+    shape = model.latent_shape(*images.shape[2:])
+    journey = Journey(model, shape, s.tau, s.steps, s.guidance, s.scheme)
+    spent = 2 * journey.evaluations[0]
+    observer.stage("Inverting", spent)
+    both = condition if len(condition) == 2 else condition.expand(2)
+    x = journey.up(model.encode(images), both).cpu()
+    observer.advance(spent)
+    return shape, x[None], spent
+
+
+def _along(condition: Embedding, u: Tensor) -> Embedding:
+    """One embedding for every position, or two joined linearly."""
+    return condition[0].lerp(condition[len(condition) - 1], u)
+
+
+def _measured(frames: Tensor, distance: Distance, fit: bool) -> dict[str, list[float]]:
+    """Measures of each path, by name; frames (pairs, m, 3, h, w)."""
+    found = [path_perception(path, distance) for path in frames]
+    lists = {name: [float(getattr(one, name)) for one in found] for name in ("path_ppl", "pdv", "std", "largest_share")}
+    if fit:
+        errors = torch.tensor([one.error for one in fit_all(frames.flatten(0, 1))]).reshape(frames.shape[:2])
+        lists["fit_error_mean"] = errors.mean(1).tolist()
+        lists["fit_error_worst"] = errors.amax(1).tolist()
+    return lists
+
+
+def _write(directory: RunDirectory, s: SlerpSettings, result: LatentPaths, observer: Observer) -> None:
+    main = result.frames[s.method]
+    observer.stage("Writing", main.shape[0] * main.shape[1] + 3, "files")
+    for pair, path in enumerate(main):
+        for index, frame in enumerate(path):
+            directory.write_png(f"frames/{pair:03d}/{index:05d}.png", frame, {"u": float(result.u[index])})
+            observer.advance(1)
+    rows, labels = [], []
+    for pair in range(min(SHOWN, len(main))):
+        for method, frames in result.frames.items():
+            rows.append(frames[pair])
+            labels.append(method if len(main) == 1 else f"{pair} {method}")
+    directory.write_png("sheet.png", media.sheet(rows, labels))
+    observer.advance(1)
+    media.write_gif(main.flatten(0, 1), directory.path("video.gif"), s.fps)
+    observer.advance(1)
+    about = {"tau": str(s.tau), "model": s.model, "method": s.method, "seed": json.dumps(s.seed)}
+    directory.write_tensors("path.safetensors", {"ends": result.ends, "u": result.u}, about)
+    observer.advance(1)

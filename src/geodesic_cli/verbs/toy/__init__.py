@@ -1,0 +1,1 @@
+"""`geodesic toy`: the method in the plane, where it can be seen."""

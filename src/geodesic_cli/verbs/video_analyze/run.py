@@ -1,0 +1,331 @@
+"""`geodesic video-analyze`: is a clip a geodesic of the model's density, and where does it depart from one?
+
+    frames, one after the other -> encodings z -> points x at noise level tau -> windows -> report -> files
+
+Two embeddings. `ridge` takes x = a z, where the noise level tau has a clean z without its noise (a = sqrt(alpha_bar)
+for the usual schedules): a path along a ridge of the density. `flow` takes the probability flow's x, a typical noisy
+point, far from the ridge: all typical points lie on a shell, on which every path bends towards higher density, so that
+no clip is a geodesic there (`geometry.significance`).
+
+Pictures are not kept: of each frame there remain its encoding and a thumbnail. A run can be stopped between two windows
+and resumed.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path as FilePath
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geodesic_cli import media, plots
+from geodesic_cli.diffusion import Conditioning, LatentDiffusion
+from geodesic_cli.diffusion.score import guided_evaluations
+from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.frames.keyframes import widest
+from geodesic_cli.frames.pictures import frames_in_memory
+from geodesic_cli.geometry import Euclidean, Score
+from geodesic_cli.geometry.clips.rivals import RivalChoice, compare
+from geodesic_cli.geometry.clips.sequence import measure_sequence, moving, roughness
+from geodesic_cli.geometry.perturbation import moving_mean
+from geodesic_cli.runs.folder import RunDirectory, first_free
+from geodesic_cli.runs.observer import Observer, Silent
+from geodesic_cli.runs.opening import open_model, open_run
+from geodesic_cli.settings import VideoAnalyzeSettings, from_options
+from geodesic_cli.verbs.video_analyze.report import ClipReport, csv, plain, report_on
+from geodesic_cli.verbs.video_analyze.sheet import Strip
+from geodesic_cli.verbs.video_analyze.windows import Window, cut
+
+LEAST = 3
+AT_ONCE = 32
+"""Frames that are encoded, and carried up, at a time."""
+STILL = "All {} frames show the same picture: the clip is a point, and every path is straight there."
+SHORT = (
+    "Only two of the {} frames differ: between two pictures nothing can bend. Pass more frames, or a lower --stride."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class VideoAnalysis:
+    """The result of an analysis.
+
+    Args:
+        verdict: one sentence with the numbers behind it.
+        report: the report; None where too few frames differ to make a path.
+        metrics: what metrics.json holds.
+        folder: the run directory, or None where nothing was written.
+    """
+
+    verdict: str
+    report: ClipReport | None
+    metrics: dict[str, Any]
+    folder: FilePath | None
+
+
+def video_analyze(
+    clip: str | FilePath | Sequence[str | FilePath] | Tensor,
+    *,
+    model: str | LatentDiffusion = "clevr-mini",
+    observer: Observer | None = None,
+    **options: Any,
+) -> VideoAnalysis:
+    """Analyse a clip in memory; nothing is written.
+
+    Args:
+        clip: a video, an animation, a folder of frames, several images, or a tensor (n, 3, h, w) in [0, 1].
+        model: a name, or a model that is loaded already.
+        observer: told of the progress.
+        options: any setting of `settings.VideoAnalyzeSettings` but clip, out, resume and overwrite.
+
+    Raises:
+        GeodesicError: an input that cannot be used, with what to do about it.
+    """
+    if isinstance(clip, Tensor):
+        names: tuple[str, ...] = ("clip",)
+    else:
+        names = (str(clip),) if isinstance(clip, str | FilePath) else tuple(str(one) for one in clip)
+    named = model if isinstance(model, str) else model.name
+    settings = from_options(VideoAnalyzeSettings, "video_analyze", options, {"clip": names, "model": named})
+    loaded = open_model(settings) if isinstance(model, str) else model
+    frames = frames_in_memory(clip, settings) if isinstance(clip, Tensor) else None
+    return _Work(settings, observer or Silent(), loaded, None).run(frames)
+
+
+def run(settings: VideoAnalyzeSettings, observer: Observer, command: str) -> VideoAnalysis:
+    """Analyse a clip and write the run directory. See the module's text and `VideoAnalyzeSettings`."""
+    # A clip that cannot be used is refused before the folder is touched; its warnings come when all of it is read.
+    _require_enough(sum(1 for _ in islice(_stream(settings, lambda _: None), LEAST)), settings)
+    model = open_model(settings)
+    folder = settings.out or free_folder(settings.clip)
+    with open_run(settings, folder, observer, command) as directory:
+        return _Work(settings, observer, model, directory).run(None)
+
+
+def free_folder(clip: tuple[str, ...]) -> str:
+    """The first of runs/analysis-of-CLIP, runs/analysis-of-CLIP-2, ... that does not exist."""
+    return first_free(f"runs/analysis-of-{FilePath(clip[0]).resolve().stem}")
+
+
+def _stream(settings: VideoAnalyzeSettings, warn: Callable[[str], None]) -> Iterator[media.Frame]:
+    source = settings.clip[0] if len(settings.clip) == 1 else settings.clip
+    size = None if settings.size is None else media.parse_size(settings.size)
+    return media.stream_sequence(
+        source,
+        start=settings.start,
+        stop=settings.stop,
+        stride=settings.stride,
+        max_frames=settings.max_frames,
+        size=size,
+        warn=warn,
+    )
+
+
+def _require_enough(count: int, settings: VideoAnalyzeSettings) -> None:
+    clip = settings.clip
+    name = clip[0] if len(clip) == 1 else f"{clip[0]} and {len(clip) - 1} others"
+    if count < LEAST:
+        raise InputError(
+            f"A clip of at least {LEAST} frames is needed, and {name} gives {count}.",
+            "Pass more frames, a lower --stride, or an earlier --start: two points make no path that could bend.",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is kept of the frames: encodings (n, d), times in seconds, thumbnails, and a digest of the pictures."""
+
+    z: Tensor
+    times: list[float]
+    strip: Strip
+    digest: str
+    shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """One analysis: what was asked for, who watches, the model, and where it is written, if anywhere."""
+
+    settings: VideoAnalyzeSettings
+    observer: Observer
+    model: LatentDiffusion
+    directory: RunDirectory | None
+
+    def run(self, frames: Tensor | None) -> VideoAnalysis:
+        began = time.monotonic()
+        s = self.settings
+        seen = self._read(frames)
+        conditioning = self.model.prompts.along(s.prompt)
+        x = self._embed(seen, conditioning)
+        score = self.model.score(seen.shape, s.tau, conditioning, s.guidance)
+        u = torch.linspace(0, 1, len(x), dtype=x.dtype, device=x.device)
+        kept = moving(x, Euclidean()).to(x.device)
+        common = {
+            "frames": len(x),
+            "frames_that_move": len(kept),
+            "tau": s.tau,
+            "embedding": s.embedding,
+            "dimension": x.shape[1],
+            "seconds": 0.0,
+        }
+        if len(kept) < 3:
+            verdict = (STILL if len(kept) == 1 else SHORT).format(len(x))
+            return self._finish(verdict, None, common | {"verdict": verdict, "grade": "no path"}, seen, 0, began)
+        x = x.index_copy(0, kept, moving_mean(x[kept], s.denoise))
+        pieces = [kept[list(window)] for window in cut(len(kept), s.window, s.overlap)]
+        alpha, spent = self._alpha(score, x, u, pieces)
+        windows = self._windows(score, x, u, pieces, alpha, seen.digest)
+        report = report_on(windows, alpha, len(x), seen.times, roughness(x[kept]))
+        spent += sum(window.score_calls for window in windows)
+        metrics = common | plain(report) | {"score_evaluations": spent}
+        return self._finish(report.verdict, report, metrics, seen, spent, began)
+
+    # --- frames to points
+
+    def _read(self, given: Tensor | None) -> _Seen:
+        """Encode the frames as they come; no more than AT_ONCE pictures are held."""
+        s = self.settings
+        side = self.model.image_size
+        height, width = (side, side) if s.size is None else media.parse_size(s.size)
+        shape = self.model.latent_shape(height, width)
+        digest = hashlib.sha256(self.model.fingerprint.encode())
+        strip = Strip()
+        z: list[Tensor] = []
+        times: list[float] = []
+        held: list[Tensor] = []
+
+        def flush() -> None:
+            pictures = torch.stack(held)
+            digest.update(pictures.numpy().tobytes())
+            strip.add(pictures)
+            encoded = self.model.encode(pictures).cpu()
+            if not bool(torch.isfinite(encoded).all()):
+                raise ModelError(f"The autoencoder of {self.model.name} gives NaN or infinity.", "Pass --dtype fp32.")
+            z.append(encoded)
+            self.observer.advance(len(held), f"{len(times)} frames")
+            held.clear()
+
+        self.observer.stage("Encoding", s.max_frames or 0, "frames")
+        stream = (
+            ((frame, float(k)) for k, frame in enumerate(given))
+            if given is not None
+            else ((frame.image, frame.time) for frame in _stream(s, self.observer.warn))
+        )
+        for image, at in stream:
+            h, w = image.shape[1:]
+            if not times and abs(h / w - height / width) > 0.01:
+                hint = " Pass --size WIDTHxHEIGHT for another shape." if s.size is None else ""
+                self.observer.warn(f"The frames are {w}x{h}; their middle is used at {width}x{height}.{hint}")
+            held.append(media.resize(image, height, width))
+            times.append(at)
+            if len(held) == AT_ONCE:
+                flush()
+        if held:
+            flush()
+        _require_enough(len(times), s)
+        return _Seen(torch.cat(z), times, strip, digest.hexdigest(), shape)
+
+    def _embed(self, seen: _Seen, conditioning: Conditioning) -> Tensor:
+        """Points x (n, d) at noise level tau on the model's device, in float64 where there is one."""
+        s = self.settings
+        if s.embedding == "ridge":
+            signal = self.model.predict.schedule.level(s.tau)[0]
+            x = signal * seen.z.to(self.model.device)
+        else:
+            branches = guided_evaluations(s.guidance)
+            self.observer.stage("Inverting", len(seen.z) * s.steps * branches)
+            u = torch.linspace(0, 1, len(seen.z), dtype=torch.float64)
+            carried = []
+            for rows in torch.arange(len(seen.z)).split(AT_ONCE):
+                z = seen.z[rows].to(self.model.device)
+                carried.append(self.model.lift(z, seen.shape, conditioning(u[rows]), s.tau, s.steps, s.guidance))
+                self.observer.advance(len(rows) * s.steps * branches)
+            x = torch.cat(carried)
+        return widest(x)
+
+    # --- points to numbers
+
+    def _alpha(self, score: Score, x: Tensor, u: Tensor, pieces: list[Tensor]) -> tuple[float, int]:
+        """Alpha, and the score evaluations it took."""
+        if self.settings.alpha is not None:
+            return self.settings.alpha, 0
+        bends, pulls, spent = [], [], 0
+        for rows in pieces:
+            found = measure_sequence(x[rows], score(x[rows], u[rows]), 1.0, Euclidean())
+            bends.append(found.curvature_term)
+            pulls.append(found.score_term)
+            spent += len(rows)
+        pull = float(torch.cat(pulls).median())
+        return (float(torch.cat(bends).median()) / pull if pull > 0 else 0.0), spent
+
+    def _windows(
+        self, score: Score, x: Tensor, u: Tensor, pieces: list[Tensor], alpha: float, digest: str
+    ) -> list[Window]:
+        s = self.settings
+        choice = RivalChoice(
+            alpha=alpha,
+            noise=s.noise,
+            waves=s.waves,
+            draws=s.draws,
+            smoothing=s.smoothing,
+            seed=s.seed,
+            tol=s.tol,
+            max_steps=s.max_steps,
+        )
+        self.observer.stage("Comparing", len(pieces), "windows")
+        windows = []
+        for k, rows in enumerate(pieces):
+            window = self._saved(k, digest)
+            if window is None:
+                window = Window.of(rows.tolist(), compare(score, x[rows], u[rows], choice))
+                if self.directory is not None:
+                    self.directory.write_json(_checkpoint(k), {"digest": digest, "window": asdict(window)})
+            windows.append(window)
+            self.observer.advance(1, f"frames {window.frames[0]} to {window.frames[-1]}")
+        return windows
+
+    def _saved(self, k: int, digest: str) -> Window | None:
+        """A window that an earlier session finished, if it was of these very pictures and this model."""
+        if self.directory is None or not self.directory.has(_checkpoint(k)):
+            return None
+        saved = json.loads((self.directory.folder / _checkpoint(k)).read_text("utf-8"))
+        if saved["digest"] != digest:
+            raise InputError(
+                "The frames or the model's weights are not those that this run was begun with.",
+                "Pass another --out, or --overwrite.",
+            )
+        return Window.from_plain(saved["window"])
+
+    # --- numbers to files
+
+    def _finish(
+        self,
+        verdict: str,
+        report: ClipReport | None,
+        metrics: dict[str, Any],
+        seen: _Seen,
+        spent: int,
+        began: float,
+    ) -> VideoAnalysis:
+        metrics = metrics | {"seconds": round(time.monotonic() - began, 3)}
+        result = VideoAnalysis(verdict, report, metrics, None)
+        if self.directory is None:
+            return result
+        event = None if report is None else report.event
+        self.directory.write_png("sheet.png", seen.strip.sheet(event))
+        if report is not None:
+            self.directory.write_text("clip.csv", csv(report))
+            rows = [row for row in report.rows if row["moves"]]
+            mark = (event.first, event.last, report.place.removeprefix("and ")) if event else None
+            plots.clip_analysis(rows, mark, self.directory.path("analysis.png"))
+        encoded = len(seen.times) * self.settings.steps if self.settings.embedding == "flow" else 0
+        self.directory.finish(verdict, metrics, evaluations=spent + encoded)
+        return replace(result, folder=self.directory.folder)
+
+
+def _checkpoint(k: int) -> str:
+    return f"checkpoint/window-{k:05d}.json"

@@ -1,0 +1,106 @@
+"""Inverted embeddings are kept by what decides them, and a stopped descent is resumed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.tuning.textual_inversion import QUICK
+from geodesic_cli.errors import InputError
+from geodesic_cli.frames.text_inversion import EVERY, inverted_conditioning, text_folder
+
+SHORT = replace(QUICK, steps=2 * EVERY + 3)
+
+
+class Watch:
+    """Counts, and pulls the plug after so many evaluations."""
+
+    def __init__(self, until: float = float("inf")) -> None:
+        self.until, self.done, self.total, self.calls = until, 0, 0, 0
+
+    def stage(self, name: str, total: int, unit: str = "evaluations") -> None:
+        self.total = total
+
+    def advance(self, amount: int, note: str = "") -> None:
+        self.done += amount
+        self.calls += 1
+        if self.done >= self.until:
+            raise KeyboardInterrupt
+
+    def warn(self, message: str) -> None:
+        raise AssertionError(message)
+
+
+def inverted(model: LatentDiffusion, images: Tensor, folder: Path | None, watch: Watch | None = None, **options):
+    prompts = options.pop("prompts", ("a blue cube",))
+    return inverted_conditioning(
+        model, images, prompts, descent=options.pop("descent", SHORT), folder=folder, observer=watch, **options
+    )
+
+
+def test_killing_it_and_running_again_resumes_to_the_same_bits(model, pair, tmp_path) -> None:
+    whole = inverted(model, pair[:1], None)[0]
+    with pytest.raises(KeyboardInterrupt):
+        inverted(model, pair[:1], tmp_path, Watch(until=(EVERY + 4) * SHORT.batch))
+    assert len(list(tmp_path.iterdir())) == 1
+    second = Watch()
+    again = inverted(model, pair[:1], tmp_path, second)[0]
+    assert torch.equal(whole.tokens, again.tokens)
+    assert second.calls == 1 + SHORT.steps - EVERY, "the steps on disk were not made again"
+    assert second.done == second.total == SHORT.evaluations
+
+
+def test_what_is_kept_is_read_and_costs_no_step(model, pair, tmp_path) -> None:
+    first = inverted(model, pair, tmp_path, prompts=("a blue cube", "a yellow cylinder"))
+    watch = Watch()
+    again = inverted(model, pair, tmp_path, watch, prompts=("a blue cube", "a yellow cylinder"))
+    assert watch.calls == 2 and watch.done == watch.total
+    assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0].tokens, first[1].tokens)
+
+
+def test_another_image_prompt_seed_or_descent_is_another_embedding(model, pair, tmp_path) -> None:
+    few = replace(SHORT, steps=2)
+    base = inverted(model, pair[:1], tmp_path, descent=few)[0]
+    changed = pair[:1].clone()
+    changed[0, 0, 0, 0] += 1 / 255
+    others = [
+        inverted(model, changed, tmp_path, descent=few)[0],
+        inverted(model, pair[:1], tmp_path, descent=few, prompts=("a green cube",))[0],
+        inverted(model, pair[:1], tmp_path, descent=few, seed=1)[0],
+        inverted(model, pair[:1], tmp_path, descent=replace(few, rate=0.01))[0],
+    ]
+    assert len(list(tmp_path.iterdir())) == 5
+    assert all(not torch.equal(base.tokens, other.tokens) for other in others)
+    assert torch.equal(base.tokens, inverted(model, pair[:1], tmp_path, descent=few)[0].tokens)
+
+
+def test_a_file_that_was_cut_short_is_made_anew(model, pair, tmp_path) -> None:
+    few = replace(SHORT, steps=2)
+    whole = inverted(model, pair[:1], tmp_path, descent=few)[0]
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert torch.equal(whole.tokens, inverted(model, pair[:1], tmp_path, descent=few)[0].tokens)
+
+
+def test_equal_images_are_inverted_once_and_a_folder_that_cannot_be_written_does_no_harm(model, pair, tmp_path) -> None:
+    few = replace(SHORT, steps=2)
+    (tmp_path / "file").write_text("in the way")
+    watch = Watch()
+    a, b = inverted(model, pair[[0, 0]], tmp_path / "file", watch, descent=few)
+    assert a is b and watch.done == watch.total
+
+
+def test_prompts_are_none_one_or_one_for_each(model, pair) -> None:
+    few = replace(SHORT, steps=1)
+    assert len(inverted(model, pair, None, descent=few, prompts=())) == 2
+    with pytest.raises(InputError, match="2 images take no prompt, one, or 2; got 3"):
+        inverted(model, pair, None, prompts=("a", "b", "c"))
+
+
+def test_the_folder_is_in_the_users_cache(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert text_folder() == tmp_path / "geodesic" / "text"

@@ -1,0 +1,143 @@
+"""The global search: it finds the motion that slerp misses, pays what it says, and gives the same bits again."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.frames.keyframes import Ends, embed
+from geodesic_cli.frames.pacing import even_positions
+from geodesic_cli.frames.paths import clean
+from geodesic_cli.geometry import Curve, DensityMetric, Euclidean
+from geodesic_cli.scenes import Scene, Solid, fit_all, render
+from geodesic_cli.search.candidates import DOUBTFUL, KNOWN, Candidate, doubtful_at, polygon, preferred
+from geodesic_cli.search.search import DOUBTFUL_PATH, GlobalPath, global_path
+from helpers import vector
+
+PROMPT = ("a red rubber sphere",)
+SMALL = {"pool_size": 64, "nodes": 17, "max_steps": 15}
+
+
+def sphere(x: float, y: float) -> Scene:
+    return Scene((Solid("sphere", "red", x=x, y=y, size=0.65),))
+
+
+@pytest.fixture(scope="module")
+def ends(model: LatentDiffusion) -> Ends:
+    return embed(model, render([sphere(-0.9, -0.2), sphere(0.9, 0.2)]), PROMPT, 0.1, 12)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("pools")
+
+
+@pytest.fixture(scope="module")
+def found(model: LatentDiffusion, ends: Ends, cache: Path) -> GlobalPath:
+    return global_path(model, ends, cache=cache, **SMALL)
+
+
+def test_the_global_path_is_far_shorter_than_slerp(found):
+    assert found.path.method == "global"
+    assert found.lengths["global"] < found.lengths["slerp"] - math.log(4)
+    assert found.lengths["global"] <= min(found.lengths.values())
+
+
+def test_on_the_global_path_the_object_moves(model, ends, found):
+    u = even_positions(model, ends, found.path, 9, 6, 1.0)
+    assert not bool(found.marked(u).any())
+    fits = fit_all(model.decode(clean(model, ends, found.path, u, 6, 1.0), ends.shape))
+    assert max(f.error for f in fits) < 0.2
+    x = torch.tensor([f.scene.solids[0].x for f in fits])
+    assert float((x[1:] - x[:-1]).min()) > -0.05
+    assert float((x[1:] - x[:-1]).max()) < 0.6
+
+
+def test_the_ends_are_kept_bit_for_bit(ends, found):
+    for curve in found.curves.values():
+        assert torch.equal(curve.x[0], ends.x[0]) and torch.equal(curve.x[-1], ends.x[1])
+    assert torch.equal(found.way_points[[0, -1]], ends.x)
+    assert found.way_positions[[0, -1]].tolist() == [0.0, 1.0]
+
+
+def test_the_same_search_gives_the_same_bits_and_counts_every_evaluation(model, ends, found, cache):
+    asked: list[int] = []
+    told: list[tuple[str, int]] = []
+    hook = model.predict.unet.register_forward_pre_hook(lambda module, inputs: asked.append(len(inputs[0])))
+    again = global_path(model, ends, cache=cache, on_stage=lambda name, spent: told.append((name, spent)), **SMALL)
+    hook.remove()
+    assert torch.equal(again.path.curve.x, found.path.curve.x)
+    assert again.lengths == found.lengths and again.history == found.history
+    assert again.evaluations["pool"] == 0 < found.evaluations["pool"]
+    assert sum(asked) == sum(again.evaluations.values())
+    stages, spent = zip(*told, strict=True)
+    assert stages == ("pool", "search", "local", "refine")  # and no growth: the refined path is nowhere improbable
+    assert list(spent) == sorted(spent)
+    assert sum(again.evaluations.values()) < 700
+
+
+def test_without_density_there_is_nothing_to_gain(model, ends, cache):
+    flat = global_path(model, ends, cache=cache, alpha=0.0, **SMALL)
+    chord = float((ends.x[1] - ends.x[0]).norm())
+    assert math.exp(min(flat.lengths.values())) == pytest.approx(chord, rel=0.02)
+
+
+def test_a_path_across_an_improbable_region_lets_the_graph_grow_while_the_budget_lasts(model, ends, cache, monkeypatch):
+    monkeypatch.setattr("geodesic_cli.search.candidates.DOUBTFUL", 0.01)  # every path crosses one
+    monkeypatch.setattr("geodesic_cli.search.search.GAIN", -1.0)
+    poor = global_path(model, ends, cache=cache, budget=0, **SMALL)
+    assert poor.graph["rounds"] == 0 and "grow" not in poor.evaluations
+    rich = global_path(model, ends, cache=cache, budget=1500, **SMALL)
+    assert rich.graph["rounds"] >= 2 and rich.evaluations["grow"] > 0
+    assert rich.graph["nodes"] > poor.graph["nodes"]
+    assert sum(rich.evaluations.values()) <= 1500
+    assert rich.lengths["global"] <= poor.lengths["global"]
+    assert rich.path.method == poor.path.method == "global"
+    assert rich.status == DOUBTFUL_PATH
+
+
+def test_a_refined_path_is_shorter_than_the_polygon_that_it_began_with(model, ends, found):
+    assert len(found.way_points) >= 3
+    straight = polygon(found.way_points, 257)
+    metric = DensityMetric(model.score(ends.shape, ends.tau, ends.conditioning), 0.02)
+    assert found.lengths["global"] < float(metric.log_length(straight)) - 0.05
+
+
+def test_lengths_are_those_of_a_far_finer_measure(model, ends, found):
+    metric = DensityMetric(model.score(ends.shape, ends.tau, ends.conditioning), 0.02)
+    u = torch.linspace(0, 1, 257, dtype=torch.float64)
+    for name in ("slerp", "local", "global"):
+        curve = found.curves[name]
+        exact = float(metric.log_length(Curve(curve(u), curve.space)))
+        assert found.lengths[name] == pytest.approx(exact, abs=0.05)
+
+
+def test_a_valley_on_the_way_is_marked_and_a_slope_is_not():
+    flat = vector(0.0, 5.0, 5.0 - 2 * DOUBTFUL, 3.0, 4.0)
+    assert doubtful_at(flat).tolist() == [False, False, True, False, False]
+    assert not bool(doubtful_at(vector(0.0, -100.0, -200.0)).any())
+
+
+def test_between_paths_that_are_equally_long_the_one_over_samples_is_kept() -> None:
+    def candidate(log_length: float, dip: float = 0.0) -> Candidate:
+        curve = Curve(torch.zeros(2, 2), Euclidean())
+        return Candidate(curve, None, log_length, torch.tensor([0.0, -dip, 0.0, 0.0]))
+
+    local = candidate(1.0)
+    assert preferred({"local": local}) == "local"
+    assert preferred({"local": local, "global": candidate(0.9)}) == "global"
+    assert preferred({"local": local, "global": candidate(1.0 + 0.9 * KNOWN)}) == "global"
+    assert preferred({"local": local, "global": candidate(1.0 + 1.1 * KNOWN)}) == "local"
+    assert preferred({"local": local, "global": candidate(1.0 + 0.9 * KNOWN, dip=2 * DOUBTFUL)}) == "local"
+    assert preferred({"local": local, "global": candidate(0.9, dip=2 * DOUBTFUL)}) == "global"
+    assert preferred({"local": local, "global": candidate(math.nan)}) == "local"
+
+
+def test_points_along_a_polygon_are_evenly_spaced():
+    corners: Tensor = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 3.0]], dtype=torch.float64)
+    curve = polygon(corners, 5)
+    torch.testing.assert_close(curve.segments, torch.ones(4, dtype=torch.float64))
+    assert torch.equal(curve.x[[0, -1]], corners[[0, -1]])

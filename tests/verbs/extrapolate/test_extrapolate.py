@@ -1,0 +1,211 @@
+"""A sequence goes on: at its own speed, towards high density, until it may not; resumable to the byte."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import geodesic_cli
+from geodesic_cli import media
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.errors import InputError
+from geodesic_cli.geometry import Status
+from geodesic_cli.runs.observer import Silent
+from geodesic_cli.scenes import Scene, Solid, fit, motion, render
+from geodesic_cli.settings import ExtrapolateSettings
+from geodesic_cli.verbs.extrapolate.run import extrapolate, run
+
+GIVEN, MADE = 6, 2
+
+
+@pytest.fixture(scope="module")
+def ball() -> Tensor:
+    """A ball that rolls to the right by 0.1 a frame, from x = -0.8, (8, 3, 64, 64)."""
+    start = Scene((Solid("sphere", "red", x=-0.8, y=0.1, size=0.7),))
+    return render(list(motion("translation", start, GIVEN + MADE, 0.1 * (GIVEN + MADE - 1))))
+
+
+@pytest.fixture
+def folder(ball: Tensor, tmp_path: Path) -> str:
+    """The first frames as files."""
+    place = tmp_path / "clip"
+    place.mkdir()
+    for k, frame in enumerate(ball[:GIVEN]):
+        media.write_png(frame, place / f"{k}.png")
+    return str(place)
+
+
+def settings(source: str, out: Path, **more: object) -> ExtrapolateSettings:
+    return ExtrapolateSettings((source,), **({"frames": MADE, "out": str(out)} | more))  # type: ignore[arg-type]
+
+
+class Recorder(Silent):
+    """Remembers warnings, and interrupts a stage after so many units."""
+
+    def __init__(self, stage: str = "", after: int = 0) -> None:
+        self.warnings: list[str] = []
+        self.wanted, self.left, self.now = stage, after, ""
+
+    def stage(self, name: str, total: int, unit: str = "evaluations") -> None:
+        self.now = name
+
+    def advance(self, amount: int, note: str = "") -> None:
+        if self.wanted and self.now.startswith(self.wanted) and amount:
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    """Everything but what holds the time, the place or the command."""
+    free = {"manifest.json", "config.toml", "log.txt", "metrics.json"}
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name not in free
+    }
+
+
+def test_a_rolling_ball_rolls_on(model: LatentDiffusion, ball: Tensor) -> None:
+    result = extrapolate(ball[:GIVEN], model=model, frames=MADE)
+    assert result.complete and result.known == (0, GIVEN) and len(result.frames) == GIVEN + MADE
+    assert torch.equal(result.frames[:GIVEN], ball[:GIVEN])
+    for k in range(GIVEN, GIVEN + MADE):
+        found = fit(result.frames[k]).scene.solids[0]
+        assert (found.shape, found.colour) == ("sphere", "red")
+        assert abs(found.x - (-0.8 + 0.1 * k)) < 0.5 * 0.1 * (k - GIVEN + 1), "nearer than the repeated last frame"
+
+
+def test_backward_is_forward_of_the_reversed_sequence(model: LatentDiffusion, ball: Tensor) -> None:
+    both = extrapolate(ball[:GIVEN], model=model, frames=MADE, backward=True)
+    other = extrapolate(ball[:GIVEN].flip(0), model=model, frames=MADE)
+    assert both.known == (MADE, MADE + GIVEN) and len(both.frames) == GIVEN + 2 * MADE
+    assert torch.equal(both.frames[:MADE].flip(0), other.frames[GIVEN:])
+    assert list(both.metrics["rays"]) == ["after", "before"]
+
+
+def test_the_guide_keeps_the_ray_where_the_model_finds_pictures_likely(model: LatentDiffusion, ball: Tensor) -> None:
+    def last(**more: object) -> float:
+        found = extrapolate(ball[:GIVEN], model=model, frames=3, max_drop=1e9, **more)
+        return found.metrics["rays"]["after"]["log_density"][-1]
+
+    away, straight, guided = last(guide=-10.0), last(guide=0.0), last()
+    assert away < straight < guided
+    assert guided > -20 > straight
+
+
+def test_the_ray_ends_where_the_density_has_fallen_too_far(model: LatentDiffusion, ball: Tensor) -> None:
+    result = extrapolate(ball[:GIVEN], model=model, frames=8, guide=0.0, max_drop=30.0)
+    ray = result.continuations[0]
+    assert ray.status is Status.LEFT_SUPPORT and not result.complete
+    assert 0 < len(ray.arrivals) < 8 and ray.arrivals[-1].log_density >= -30
+    assert "--max-drop" in result.status and len(result.frames) == GIVEN + len(ray.arrivals)
+
+
+def test_a_ray_that_may_not_even_begin_leaves_the_sequence_as_it_is(model: LatentDiffusion, ball: Tensor) -> None:
+    result = extrapolate(ball[:GIVEN], model=model, frames=2, alpha=0.05, max_drop=1e-3)
+    assert torch.equal(result.frames, ball[:GIVEN])
+    assert result.status.startswith("0 of 2")
+
+
+@pytest.mark.parametrize("stepper", ["rk4", "adams-bashforth", "dormand-prince"])
+def test_every_method_finds_the_same_ray(model: LatentDiffusion, ball: Tensor, stepper: str) -> None:
+    def end(**more: object) -> Tensor:
+        return extrapolate(ball[:GIVEN], model=model, frames=1, **more).continuations[0].arrivals[-1].x
+
+    fine = end(substeps=32)
+    start = extrapolate(ball[:GIVEN], model=model, frames=1).continuations[0].departure.x
+    substeps = 0 if stepper == "dormand-prince" else 16
+    assert (end(stepper=stepper, substeps=substeps) - fine).norm() < 0.03 * (fine - start).norm()
+
+
+def test_the_flow_embedding_comes_back_to_the_last_frame(model: LatentDiffusion, ball: Tensor) -> None:
+    still = ball[:1].expand(2, -1, -1, -1)
+    recorder = Recorder()
+    result = extrapolate(still, model=model, frames=1, embedding="flow", tau=0.4, observer=recorder)
+    assert any("Nothing moves" in warning for warning in recorder.warnings)
+    assert any("all 2 frames" in warning for warning in recorder.warnings)
+    back = model.decode(model.encode(ball[:1]), model.latent_shape(64, 64))[0].cpu()
+    assert media.psnr(result.frames[-1], back) > 40
+    assert result.metrics["evaluations"]["flow"] == 2 * 12 and result.metrics["evaluations"]["frames"] == 13
+
+
+def test_a_prompt_keeps_a_fast_thing_what_it_is(model: LatentDiffusion) -> None:
+    start = Scene((Solid("sphere", "red", x=-1.0, y=0.2, size=0.65),))
+    fast = render(list(motion("translation", start, 11, 2.0)))
+    told = extrapolate(fast[:8], model=model, frames=3, prompt="a red rubber sphere").frames
+    untold = extrapolate(fast[:8], model=model, frames=3, max_drop=1e9).frames
+    assert fit(told[-1]).scene.solids[0].colour == "red"
+    assert media.psnr(told[-1], fast[-1]) > media.psnr(untold[-1], fast[-1]) + 2
+
+
+def test_a_target_prompt_changes_where_the_ray_goes(model: LatentDiffusion, ball: Tensor) -> None:
+    held = extrapolate(ball[:GIVEN], model=model, frames=2, prompt="a red rubber sphere")
+    moved = extrapolate(
+        ball[:GIVEN], model=model, frames=2, prompt="a red rubber sphere", target_prompt="a blue metal cube"
+    )
+    assert not torch.equal(held.frames[-1], moved.frames[-1])
+
+
+def test_a_run_writes_what_it_promises(folder: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = run(settings(folder, out, backward=True, compare=True), Silent(), "geodesic extrapolate")
+    for name in ("sheet.png", "video.mp4", "video.gif", "density.png", "metrics.json", "path.safetensors"):
+        assert (out / name).stat().st_size > 500, name
+    frames = media.read_sequence(out / "frames")
+    assert len(frames.frames) == GIVEN + 2 * MADE
+    assert torch.equal(frames.frames[MADE : MADE + GIVEN], result.frames[MADE : MADE + GIVEN])
+    assert media.read_metadata(out / "frames" / "00000.png")["known"] is False
+    assert len(media.read_sequence(out / "video.mp4").frames) == GIVEN + 2 * MADE
+
+
+@pytest.mark.parametrize(("stage", "after"), [("Following", 1), ("Drawing", 0), ("Writing", 3)])
+def test_a_run_that_was_stopped_goes_on_with_the_same_bytes(
+    folder: str, tmp_path: Path, stage: str, after: int
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    run(settings(folder, whole), Silent(), "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(settings(folder, broken), Recorder(stage, after), "broken")
+    run(settings(folder, broken, resume=True), Silent(), "resumed")
+    assert contents(broken) == contents(whole)
+
+
+def test_other_frames_are_not_mixed_into_a_run(folder: str, tmp_path: Path, pair: Tensor) -> None:
+    run(settings(folder, tmp_path / "run"), Silent(), "first")
+    media.write_png(pair[0], Path(folder) / f"{GIVEN - 1}.png")
+    with pytest.raises(InputError, match="not those that this run was begun with"):
+        run(settings(folder, tmp_path / "run", resume=True), Silent(), "second")
+
+
+def test_a_film_keeps_its_own_rate(ball: Tensor, tmp_path: Path) -> None:
+    media.write_mp4(ball[:GIVEN], tmp_path / "a.mp4", 12)
+    run(settings(str(tmp_path / "a.mp4"), tmp_path / "run", frames=1), Silent(), "first")
+    assert media.read_sequence(tmp_path / "run" / "video.mp4").fps == pytest.approx(12)
+
+
+@pytest.mark.parametrize(
+    ("frames", "options", "message"),
+    [
+        (torch.zeros(1, 3, 64, 64), {}, "at least 2 frames"),
+        (torch.zeros(4, 64, 64), {}, r"\(n, 3, h, w\)"),
+        (torch.full((4, 3, 64, 64), 2.0), {}, r"\[0, 1\]"),
+        (torch.zeros(4, 3, 64, 64), {"start": "1"}, "slice"),
+        (torch.zeros(4, 3, 64, 64), {"order": 4}, "--context 5"),
+        (torch.zeros(4, 3, 64, 64), {"speed": 4}, "no option 'speed'"),
+        (torch.zeros(4, 3, 64, 64), {"target_prompt": "a cube"}, "--prompt"),
+    ],
+)
+def test_what_cannot_be_continued_gives_one_sentence(
+    model: LatentDiffusion, frames: Tensor, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        extrapolate(frames, model=model, **options)
+
+
+def test_the_function_is_the_packages() -> None:
+    assert geodesic_cli.extrapolate is extrapolate

@@ -1,0 +1,181 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+from networks import pixel_network
+
+import geodesic_cli
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.loading.unconditional import load_unconditional
+from geodesic_cli.errors import InputError
+from geodesic_cli.media import write_png
+from geodesic_cli.runs.observer import Silent
+from geodesic_cli.settings import IsometrySettings
+from geodesic_cli.verbs.isometry.run import Isometry, isometry, run
+from geodesic_cli.verbs.isometry.table import markdown, rows
+
+QUICK = {"taus": "0.5,1", "points": 3, "pairs": 2, "segments": 4, "ppl_pairs": 0, "labelled": 0, "steps": 4}
+
+
+@pytest.fixture(scope="module")
+def pixels(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A pixel model of 8 x 8 with random weights."""
+    folder = tmp_path_factory.mktemp("ddpm")
+    pixel_network().float().save_pretrained(folder / "unet")
+    DDPMScheduler().save_pretrained(folder / "scheduler")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def measured(model: LatentDiffusion) -> Isometry:
+    """clevr-mini at one noise level."""
+    return isometry(model, taus="1", points=2, pairs=2, segments=4, ppl_pairs=4, labelled=60, steps=4)
+
+
+def test_every_measure_is_there_and_in_its_range(measured: Isometry) -> None:
+    about = measured.metrics["models"][0]
+    level = about["levels"][0]
+    assert level["jacobian"] == "exact"
+    assert level["dimension"] == 256 and level["features"] == 2048 and level["possible"]
+    assert 1 / 255 < level["loss"] < 1
+    assert level["participation"] == pytest.approx(1 / level["loss"])
+    for kind in ("riemannian", "singular"):
+        assert 1 < level[kind]["mcn"] < 1e6
+        assert level[kind]["vor"] > 0
+    assert (level["riemannian"]["directions"], level["singular"]["directions"]) == (255, 128)
+    assert level["mrtl"] >= 1
+    assert about["ppl"]["value"] > 0 and about["ppl"]["distance"].startswith("pyramid")
+    assert about["ls"]["value"] >= 1 and set(about["ls"]["accuracies"]) == {
+        "x",
+        "y",
+        "size",
+        "metal",
+        "sphere",
+        "cube",
+    }
+    assert measured.levels[0][0].spectrum.shape == (2, 255)
+
+
+def test_the_exact_loss_is_near_what_probes_estimate(model: LatentDiffusion, measured: Isometry) -> None:
+    chance = isometry(
+        model, taus="1", points=2, pairs=1, segments=2, ppl_pairs=0, labelled=0, jacobian="projected", probes=150
+    )
+    level, exact = chance.metrics["models"][0]["levels"][0], measured.metrics["models"][0]["levels"][0]
+    assert level["jacobian"] == "projected"
+    assert level["loss"] == pytest.approx(exact["loss"], rel=0.15)
+    assert level["riemannian"]["mcn"] < exact["riemannian"]["mcn"]  # eigenvalues interlace
+    assert level["singular"]["mcn"] == pytest.approx(exact["singular"]["mcn"], rel=1e-6)
+    assert 0 < level["spectrum_error"] < 0.15
+    top = chance.levels[0][0].spectrum[0]
+    assert torch.allclose(top[:5], measured.levels[0][0].spectrum[0, :5], rtol=1e-2)
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(pixels: str) -> None:
+    first, again = (isometry(pixels, data="scenes", **QUICK).metrics["models"][0]["levels"] for _ in range(2))
+    assert first == again
+    assert isometry(pixels, data="scenes", seed=1, **QUICK).metrics["models"][0]["levels"] != first
+
+
+def test_a_model_beside_itself_has_ratios_of_one(pixels: str) -> None:
+    found = isometry(pixels, against=pixels, data="scenes", **QUICK).metrics
+    heads, lines = rows(found)
+    assert heads[2] != heads[3]
+    assert {line[-1] for line in lines} <= {"1.000", ""}
+    assert sum(line[-1] == "1.000" for line in lines) >= 10
+
+
+@pytest.mark.parametrize(("error", "ratio"), [(0.1, "2.000"), (0.8, "")])
+def test_a_path_length_has_its_error_and_a_ratio_only_beyond_it(pixels: str, error: float, ratio: str) -> None:
+    found = isometry(pixels, data="scenes", **QUICK).metrics
+    told = {"error": error, "distance": "d", "kept": 4, "pairs": 4, "eps": 0.1}
+    models = [{**found["models"][0], "name": str(value), "ppl": {"value": value, **told}} for value in (1.0, 2.0)]
+    line = next(line for line in rows({**found, "models": models})[1] if line[0] == "PPL")
+    assert line[2:] == (f"1 +- {error}", f"2 +- {error}", ratio)
+
+
+def test_a_rescaled_encoder_measures_the_same(pixels: str) -> None:
+    """All measures of the encoder are free of scale."""
+    one, two = (load_unconditional(pixels, "cpu") for _ in range(2))
+    hook = two.predict.unet.mid_block.register_forward_hook(lambda module, inputs, output: 5 * output)
+    try:
+        found = isometry(one, against=two, data="scenes", **QUICK).metrics["models"]
+    finally:
+        hook.remove()
+    for a, b in zip(found[0]["levels"], found[1]["levels"], strict=True):
+        for name in ("loss", "mrtl"):
+            assert b[name] == pytest.approx(a[name], rel=1e-6)
+        for kind in ("riemannian", "singular"):
+            assert b[kind]["mcn"] == pytest.approx(a[kind]["mcn"], rel=1e-4)
+            assert b[kind]["vor"] == pytest.approx(a[kind]["vor"], rel=1e-4)
+
+
+def test_too_few_features_are_said_to_make_an_isometry_impossible(pixels: str) -> None:
+    said: list[str] = []
+
+    class Listening(Silent):
+        def warn(self, message: str) -> None:
+            said.append(message)
+
+    narrow = load_unconditional(pixels, "cpu")  # h has 16 x 4 x 4 = 256 dimensions for a sphere of 191
+    hook = narrow.predict.unet.mid_block.register_forward_hook(lambda module, inputs, output: output[:, :4])
+    try:
+        found = isometry(narrow, data="scenes", observer=Listening(), **QUICK)
+    finally:
+        hook.remove()
+    level = found.metrics["models"][0]["levels"][0]
+    assert not level["possible"]
+    assert math.isinf(level["riemannian"]["mcn"]) and math.isinf(level["riemannian"]["vor"])
+    assert level["loss"] > 1 / 64 - 1e-9
+    assert any("64 dimensions" in text and "191" in text for text in said)
+    assert "infinite" in markdown(found.metrics)
+
+
+def test_a_run_writes_the_table_the_plot_and_the_numbers(pixels: str, tmp_path: Path) -> None:
+    settings = IsometrySettings(model=pixels, against=pixels, data="samples", out=str(tmp_path / "run"), **QUICK)
+    result = run(settings, Silent(), "geodesic isometry")
+    assert result.folder == tmp_path / "run"
+    for name in ("table.md", "spectrum.png", "metrics.json", "config.toml", "manifest.json"):
+        assert (result.folder / name).stat().st_size > 100
+    stored = json.loads((result.folder / "metrics.json").read_text())
+    assert stored["models"][0]["levels"][1]["tau"] == 1
+    assert stored["data"].startswith("samples")
+    assert "| mRTL" in (result.folder / "table.md").read_text()
+
+
+def test_points_can_be_images_of_a_folder(pixels: str, tmp_path: Path) -> None:
+    for k in range(3):
+        write_png(torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(k)), tmp_path / f"{k}.png")
+    found = isometry(pixels, data=str(tmp_path), **QUICK)
+    assert str(tmp_path) in found.metrics["data"]
+    with pytest.raises(InputError, match="at least 4 images"):
+        isometry(pixels, data=str(tmp_path), **QUICK | {"points": 4})
+
+
+def test_the_function_is_one_of_the_package() -> None:
+    assert geodesic_cli.isometry is isometry
+    with pytest.raises(InputError, match="no option 'pionts'"):
+        isometry(pionts=3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"taus": "0.5,x"}, "noise levels separated"),
+        ({"taus": ""}, "noise levels separated"),
+        ({"taus": "0"}, "above 0"),
+        ({"points": 1}, "at least 2"),
+        ({"jacobian": "exat"}, "Did you mean 'exact'"),
+        ({"directions": 1}, "at least 2"),
+        ({"segments": 1}, "at least 2"),
+        ({"ppl_eps": 0.0}, "above 0"),
+        ({"metric_weights": "x"}, "--lpips"),
+        ({"against_lora": ("x",)}, "--against"),
+        ({"seed": -1}, "--seed"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        IsometrySettings(**wrong)
