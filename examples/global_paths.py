@@ -32,8 +32,8 @@ from geodesic_cli.frames import paths
 from geodesic_cli.frames.keyframes import Ends, embed
 from geodesic_cli.frames.pacing import Features, at_equal_parts, even_positions
 from geodesic_cli.media import read_image, sheet, write_png
+from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.scenes import Scene, fit_all, render
-from geodesic_cli.search.pool import cache_folder
 from geodesic_cli.search.search import global_path
 
 SLACK = 0.05
@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=3000)
     parser.add_argument("--frames", type=int, default=17)
     parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--cache", type=Path, default=cache_folder())
+    parser.add_argument("--cache", type=Path, default=cache_folder("pools"))
     parser.add_argument("--out", type=Path, default=Path("global"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -19,8 +19,8 @@ from global_paths import even_latents, judge
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.frames.keyframes import embed
+from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.scenes import Scene, render
-from geodesic_cli.search.pool import cache_folder
 from geodesic_cli.search.search import global_path
 
 HEADS = ("pool", "cold", "warm", "seconds", "slerp / winner", "slerp / global", "global won", "fit error")
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--moved", type=int, default=6)
     parser.add_argument("--different", type=int, default=4)
     parser.add_argument("--fitted", type=int, default=2)
-    parser.add_argument("--cache", type=Path, default=cache_folder())
+    parser.add_argument("--cache", type=Path, default=cache_folder("pools"))
     parser.add_argument("--out", type=Path, default=Path("pools"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -21,8 +21,8 @@ from global_paths import even_latents, judge
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.media import read_image, sheet, write_png
+from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.scenes import Scene, fit_all, render
-from geodesic_cli.search.pool import cache_folder
 from geodesic_cli.search.search import global_path
 
 FAR = 0.3
@@ -31,7 +31,7 @@ FAR = 0.3
 def study(model: LatentDiffusion, pair: tuple[Scene, Scene], tau: float, alpha: float, picture: Path) -> dict:
     """One search."""
     ends = embed(model, render(list(pair)), tuple(scene.caption for scene in pair), tau, 12)
-    found = global_path(model, ends, alpha=alpha, cache=cache_folder())
+    found = global_path(model, ends, alpha=alpha, cache=cache_folder("pools"))
     frames = model.decode(even_latents(model, ends, found.path), ends.shape).cpu()
     write_png(torch.cat(list(frames), dim=2), picture)
     return {

@@ -10,7 +10,8 @@ from torch import Tensor
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.tuning.textual_inversion import QUICK
 from geodesic_cli.errors import InputError
-from geodesic_cli.frames.text_inversion import EVERY, inverted_conditioning, text_folder
+from geodesic_cli.frames.text_inversion import EVERY, TEXTS, inverted_conditioning
+from geodesic_cli.runs.cache import cache_folder
 
 SHORT = replace(QUICK, steps=2 * EVERY + 3)
 
@@ -103,4 +104,4 @@ def test_prompts_are_none_one_or_one_for_each(model, pair) -> None:
 
 def test_the_folder_is_in_the_users_cache(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert text_folder() == tmp_path / "geodesic" / "text"
+    assert cache_folder(TEXTS) == tmp_path / "geodesic" / "text"

@@ -147,7 +147,7 @@ def global_path(
         max_steps: most steps of a refinement, `nodes` - 2 evaluations each.
         guidance: classifier-free scale of the density.
         seed: of the pool and of the noise of the growth.
-        cache: the folder of pools, for example `pool.cache_folder()`; None keeps nothing.
+        cache: the folder of pools, for example `cache_folder(POOLS)`; None keeps nothing.
         on_stage: told the stage and the evaluations so far; it only watches.
 
     Raises:

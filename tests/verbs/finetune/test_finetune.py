@@ -139,9 +139,9 @@ def test_a_run_leaves_curves_numbers_previews_and_the_checkpoints_it_may_keep(ti
 def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(
     tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import safetensors.torch
+    from geodesic_cli.runs import tensors as files_of_tensors
 
-    save, calls = safetensors.torch.save_file, []
+    save, calls = files_of_tensors.save_file, []
 
     def filling(tensors: dict[str, torch.Tensor], path: Path, about: dict[str, str]) -> None:
         calls.append(path)
@@ -150,7 +150,7 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(
             raise OSError(errno.ENOSPC, "No space left on device")
         save(tensors, path, about)
 
-    monkeypatch.setattr(safetensors.torch, "save_file", filling)
+    monkeypatch.setattr(files_of_tensors, "save_file", filling)
     with pytest.raises(OutputError, match="no space left") as caught:
         run(settings(tiny, tmp_path / "out"), Silent(), "")
     assert "--resume" in caught.value.hint

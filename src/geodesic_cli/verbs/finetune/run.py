@@ -26,6 +26,7 @@ from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.runs.folder import MANIFEST, RunDirectory, first_free
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import open_model
+from geodesic_cli.runs.tensors import telling
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
 from geodesic_cli.verbs.finetune import checkpoints as training_state
 from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, generator, left_out, read_folder
@@ -265,7 +266,7 @@ class _Work:
     def _checkpoint(self, training: Training) -> None:
         if self.directory is None:
             return
-        training_state.write(self.directory.path(training_state.name(training.done)), *training.pack())
+        self.directory.write_tensors(training_state.name(training.done), *training.pack())
         self.directory.log(f"Checkpoint at step {training.done}: {_note(training.history[-PORTION:])}")
         # Only now that the new one is whole.
         for step in training_state.saved(self.directory.folder)[: -self.settings.checkpoints_total_limit]:
@@ -327,7 +328,7 @@ class _Work:
         aside = directory.folder / ".model.tmp"
         shutil.rmtree(aside, ignore_errors=True)
         try:
-            with training_state.telling(directory.folder):
+            with telling(directory.folder):
                 aside.mkdir(parents=True)
                 trainee.save(aside)
                 files = sorted(path for path in aside.rglob("*") if path.is_file())

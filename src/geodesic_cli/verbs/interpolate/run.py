@@ -27,8 +27,9 @@ from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all, 
 from geodesic_cli.frames.pacing import pacer
 from geodesic_cli.frames.paths import Path, PathReport, joined
 from geodesic_cli.frames.pictures import image_names, read_images
-from geodesic_cli.frames.text_inversion import inverted_conditioning, text_folder
+from geodesic_cli.frames.text_inversion import TEXTS, inverted_conditioning
 from geodesic_cli.frames.timing import frame_numbers
+from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.runs.folder import RunDirectory, first_free, require_same
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import open_model, open_run
@@ -319,7 +320,7 @@ class _Work:
             s.prompt,
             descent=DESCENTS[s.invert_text],
             seed=s.seed,
-            folder=text_folder(),
+            folder=cache_folder(TEXTS),
             observer=self.observer,
         )
 

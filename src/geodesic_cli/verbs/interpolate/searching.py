@@ -14,10 +14,11 @@ from geodesic_cli import plots
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.frames.paths import Path, Problem
 from geodesic_cli.geometry import Curve, Euclidean
+from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.search.candidates import at_frames
-from geodesic_cli.search.pool import cache_folder, evaluations_to_fill
+from geodesic_cli.search.pool import POOLS, evaluations_to_fill
 from geodesic_cli.search.search import GlobalPath, global_path
 from geodesic_cli.settings import InterpolateSettings, parse_budget
 
@@ -109,7 +110,7 @@ def search(
         seconds=seconds,
         guidance=s.guidance,
         seed=s.seed,
-        cache=cache_folder(),
+        cache=cache_folder(POOLS),
         on_stage=tell,
     )
     metrics = {
