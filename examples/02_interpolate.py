@@ -10,7 +10,7 @@ import torch
 
 from geodesic_cli.diffusion import load
 from geodesic_cli.frames.keyframes import embed
-from geodesic_cli.frames.paths import Problem, clean, positions
+from geodesic_cli.frames.paths import Problem, clean_latents, positions
 from geodesic_cli.media import read_image, sheet, write_png
 from geodesic_cli.verbs.interpolate.run import interpolate
 
@@ -36,7 +36,7 @@ def main() -> None:
         density = problem.measure(path).mean_log_density
         assert path.solution is not None  # a geodesic was solved for
         print(f"bend {bend}: alpha {path.alpha:.4g}, mean log p {density:+.1f} nats: {path.solution.status.value}")
-        rows.append(model.decode(clean(model, ends, path, positions(9), 12, 1.0), ends.shape))
+        rows.append(model.decode(clean_latents(model, ends, path, positions(9), 12, 1.0), ends.shape))
     target = sys.argv[1] if len(sys.argv) > 1 else "bends.png"
     write_png(sheet(rows, ["bend 0", "bend 1", "bend 4"]), target)
 

@@ -10,6 +10,7 @@ import torch
 
 from geodesic_cli import invert, latent_direction
 from geodesic_cli.diffusion import load
+from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.journey import Journey, conditions
 from geodesic_cli.media import sheet, write_png
 from geodesic_cli.verbs.latent.direction import move
@@ -31,8 +32,7 @@ def main() -> None:
     print(found.status)
 
     # The same direction by hand. It also moves what was never red, and past blue there is cyan.
-    shape = model.latent_shape(64, 64)
-    journey, condition = Journey(model, shape), conditions(model, (), 1)
+    journey, condition = Journey(model, Canvas.of(model, None)), conditions(model, (), 1)
     rows = []
     for name in ("blue-cube.png", "yellow-cylinder.png"):
         noise = invert(IMAGES / name, model=model).noise

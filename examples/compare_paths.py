@@ -21,7 +21,7 @@ import torch
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.frames.pacing import even_positions
-from geodesic_cli.frames.paths import Problem, clean, positions
+from geodesic_cli.frames.paths import Problem, clean_latents, positions
 from geodesic_cli.media import sheet, write_png
 from geodesic_cli.scenes import Scene, fit_all, render, sample
 
@@ -94,7 +94,7 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.N
             u = positions(options.frames)
             if pacing == "even":
                 u = even_positions(model, ends, path, options.frames, options.steps, 1.0)
-            entry[pacing], frames = judge(clean(model, ends, path, u, options.steps, 1.0))
+            entry[pacing], frames = judge(clean_latents(model, ends, path, u, options.steps, 1.0))
         rows.append(frames)
         result["methods"][name] = entry
     write_png(sheet(rows, list(result["methods"])), picture)

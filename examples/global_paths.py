@@ -48,11 +48,11 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def even_latents(
-    model: LatentDiffusion, ends: Ends, path: paths.Path, frames: int = 17, steps: int = 12
+    model: LatentDiffusion, ends: Ends, path: paths.ImagePath, frames: int = 17, steps: int = 12
 ) -> torch.Tensor:
     """Clean latents (frames, d) along a path, evenly spaced in the latents."""
     u = even_positions(model, ends, path, frames, steps, 1.0)
-    return paths.clean(model, ends, path, u, steps, 1.0)
+    return paths.clean_latents(model, ends, path, u, steps, 1.0)
 
 
 def jumps(model: LatentDiffusion, shape: tuple[int, int, int], z: torch.Tensor, frames: torch.Tensor) -> dict:
@@ -110,13 +110,13 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.N
         model, ends, alpha=options.alpha, pool_size=options.pool_size, budget=options.budget, cache=options.cache
     )
     seconds = time.monotonic() - began
-    rows: dict[str, tuple[Ends, paths.Path]] = {}
+    rows: dict[str, tuple[Ends, paths.ImagePath]] = {}
     for name, tau in ((PUBLISHED, 0.6), (USUAL, 0.4)):
         there = embed(model, images, prompts, tau, options.steps)
         problem = paths.Problem.between(model, there, bend=0, alpha=None, nodes=17, guidance=1.0, seed=0)
         rows[name] = (there, problem.slerp())
     rows |= {
-        name: (ends, paths.Path(name, curve, None, None, 0, 0))
+        name: (ends, paths.ImagePath(name, curve, None, None, 0, 0))
         for name, curve in found.curves.items()
         if name != "graph"
     }

@@ -21,6 +21,7 @@ from torch.nn.functional import avg_pool2d
 
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.evaluation import frechet
+from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.journey import Journey, conditions, likeness, reconstruct
 from geodesic_cli.media import sheet, write_png
 from geodesic_cli.runs.observer import Silent
@@ -68,8 +69,7 @@ def judge(model: LatentDiffusion, options: argparse.Namespace, picture: Path) ->
     drawn = draw(model, scenes, options.judge_seed, options.draw_steps)
     write_png(sheet(list(drawn[:32].split(16))), picture)
     some = images[: options.inverted]
-    shape = model.latent_shape(model.image_size, model.image_size)
-    journey = Journey(model, shape, tau=1.0, steps=options.invert_steps, scheme="ddim")
+    journey = Journey(model, Canvas.of(model, None), tau=1.0, steps=options.invert_steps, scheme="ddim")
     back = reconstruct(journey, some, conditions(model, captions(model, scenes[: len(some)]), len(some)))
     found = isometry(
         model,

@@ -10,7 +10,7 @@ from torch import Tensor
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.frames.keyframes import Ends, embed
 from geodesic_cli.frames.pacing import even_positions
-from geodesic_cli.frames.paths import clean
+from geodesic_cli.frames.paths import clean_latents
 from geodesic_cli.geometry import Curve, DensityMetric, Euclidean
 from geodesic_cli.scenes import Scene, Solid, fit_all, render
 from geodesic_cli.search.candidates import DOUBTFUL, KNOWN, Candidate, doubtful_at, polygon, preferred
@@ -49,7 +49,7 @@ def test_the_global_path_is_far_shorter_than_slerp(found):
 def test_on_the_global_path_the_object_moves(model, ends, found):
     u = even_positions(model, ends, found.path, 9, 6, 1.0)
     assert not bool(found.marked(u).any())
-    fits = fit_all(model.decode(clean(model, ends, found.path, u, 6, 1.0), ends.shape))
+    fits = fit_all(model.decode(clean_latents(model, ends, found.path, u, 6, 1.0), ends.shape))
     assert max(f.error for f in fits) < 0.2
     x = torch.tensor([f.scene.solids[0].x for f in fits])
     assert float((x[1:] - x[:-1]).min()) > -0.05

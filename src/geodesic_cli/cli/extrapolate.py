@@ -122,10 +122,10 @@ def extrapolate(
     can also be set by a variable such as GEODESIC_EXTRAPOLATE_TAU.
     """
     settings = from_command_line(ExtrapolateSettings, locals())
-    from geodesic_cli.runs.folder import to_json
-    from geodesic_cli.verbs.extrapolate.run import free_folder, run
+    from geodesic_cli.runs.folder import first_free, to_json
+    from geodesic_cli.verbs.extrapolate.run import run, stem
 
-    folder = out or free_folder(settings.source)
+    folder = out or first_free(f"runs/{stem(settings)}")
     result = watched(run, replace(settings, out=folder), folder)
     typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result))
     if not result.complete:

@@ -151,12 +151,12 @@ def finetune(
     )
     if settings.out is None and (resume or resume_from_checkpoint == "latest"):
         raise InputError("Going on with a run needs its folder; got no --out.", "Pass --out runs/NAME.")
-    from geodesic_cli.runs.folder import to_json
+    from geodesic_cli.runs.folder import first_free, to_json
     from geodesic_cli.verbs.finetune.processes import launched, speaks
-    from geodesic_cli.verbs.finetune.run import free_folder, run
+    from geodesic_cli.verbs.finetune.run import run, stem
 
     if speaks():  # the others are told of the folder in the task
-        settings = replace(settings, out=settings.out or free_folder(settings))
+        settings = replace(settings, out=settings.out or first_free(f"runs/{stem(settings)}"))
     result = watched(run, settings, settings.out, launched(), speaks())
     if result.main:
         typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result))

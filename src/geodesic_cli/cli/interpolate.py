@@ -171,14 +171,14 @@ def interpolate(
     if globally and method not in (None, "global"):
         raise InputError(f"--global means --method global; got --method {method} too.", "Leave one of them out.")
     settings = from_command_line(InterpolateSettings, locals(), method="global" if globally else method)
-    from geodesic_cli.runs.folder import to_json
-    from geodesic_cli.verbs.interpolate.run import dry_run, free_folder, run
+    from geodesic_cli.runs.folder import first_free, to_json
+    from geodesic_cli.verbs.interpolate.run import dry_run, run, stem
 
     if dry:
         planned = watched(lambda chosen, display, command: dry_run(chosen, display), settings)
         typer.echo(to_json(planned.metrics).rstrip() if as_json else planned.text)
         return
-    folder = out or free_folder(settings.images)
+    folder = out or first_free(f"runs/{stem(settings)}")
     result = watched(run, replace(settings, out=folder), folder)
     typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result))
     if not result.converged:

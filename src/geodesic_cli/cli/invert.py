@@ -83,10 +83,10 @@ def invert(
     option but --prompt can also be set by a variable such as GEODESIC_INVERT_STEPS.
     """
     settings = from_command_line(InvertSettings, locals())
-    from geodesic_cli.runs.folder import to_json
-    from geodesic_cli.verbs.latent.invert import free_folder, run
+    from geodesic_cli.runs.folder import first_free, to_json
+    from geodesic_cli.verbs.latent.invert import run, stem
 
-    folder = out or free_folder(settings.images)
+    folder = out or first_free(f"runs/{stem(settings)}")
     result = watched(run, replace(settings, out=folder), folder)
     typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result))
 

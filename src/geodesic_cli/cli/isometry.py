@@ -85,10 +85,10 @@ def isometry(
     --lora can also be set by a variable such as GEODESIC_ISOMETRY_POINTS.
     """
     settings = from_command_line(IsometrySettings, locals())
-    from geodesic_cli.runs.folder import to_json
-    from geodesic_cli.verbs.isometry.run import free_folder, run
+    from geodesic_cli.runs.folder import first_free, to_json
+    from geodesic_cli.verbs.isometry.run import run, stem
 
-    folder = out or free_folder(model)
+    folder = out or first_free(f"runs/{stem(settings)}")
     result = watched(run, replace(settings, out=folder))
     typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result))
 

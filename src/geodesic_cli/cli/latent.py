@@ -103,10 +103,10 @@ def slerp(
     option but --prompt can also be set by a variable such as GEODESIC_LATENT_SLERP_PAIRS.
     """
     settings = from_command_line(SlerpSettings, locals(), fit=SLERP["fit"] if fit is None else fit)
-    from geodesic_cli.runs.folder import to_json
-    from geodesic_cli.verbs.latent.slerp import free_folder, run
+    from geodesic_cli.runs.folder import first_free, to_json
+    from geodesic_cli.verbs.latent.slerp import run, stem
 
-    result = watched(run, replace(settings, out=out or free_folder(settings.images)))
+    result = watched(run, replace(settings, out=out or first_free(f"runs/{stem(settings)}")))
     metrics = result.metrics | {"folder": str(result.folder)}
     typer.echo(to_json(metrics).rstrip() if as_json else _paths_table(result))
 
@@ -162,10 +162,10 @@ def direction(
     be set by a variable such as GEODESIC_LATENT_DIRECTION_TAU.
     """
     settings = from_command_line(DirectionSettings, locals())
-    from geodesic_cli.runs.folder import to_json
-    from geodesic_cli.verbs.latent.direction import free_folder, run
+    from geodesic_cli.runs.folder import first_free, to_json
+    from geodesic_cli.verbs.latent.direction import run, stem
 
-    folder = out or free_folder(settings)
+    folder = out or first_free(f"runs/{stem(settings)}")
     result = watched(run, replace(settings, out=folder), folder)
     metrics = result.metrics | {"folder": str(result.folder)}
     typer.echo(to_json(metrics).rstrip() if as_json else _direction_table(result))

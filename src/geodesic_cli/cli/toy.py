@@ -79,10 +79,10 @@ def toy(
     pip install 'geodesic-cli[toy]'
     """
     settings = from_command_line(ToySettings, locals())
-    from geodesic_cli.runs.folder import to_json
-    from geodesic_cli.verbs.toy.run import free_folder, run
+    from geodesic_cli.runs.folder import first_free, to_json
+    from geodesic_cli.verbs.toy.run import run, stem
 
-    settings = replace(settings, out=out or free_folder(settings))
+    settings = replace(settings, out=out or first_free(f"runs/{stem(settings)}"))
     result = watched(run, settings)
     typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result, gif))
     if not result.converged:

@@ -104,10 +104,10 @@ def video_analyze(
     Every option but --prompt can also be set by a variable such as GEODESIC_VIDEO_ANALYZE_TAU.
     """
     settings = from_command_line(VideoAnalyzeSettings, locals())
-    from geodesic_cli.runs.folder import to_json
-    from geodesic_cli.verbs.video_analyze.run import free_folder, run
+    from geodesic_cli.runs.folder import first_free, to_json
+    from geodesic_cli.verbs.video_analyze.run import run, stem
 
-    folder = out or free_folder(settings.clip)
+    folder = out or first_free(f"runs/{stem(settings)}")
     result = watched(run, replace(settings, out=folder), folder)
     typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result))
 

@@ -63,8 +63,15 @@ class LatentDiffusion:
         return self.codec.latent_shape(height, width)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images (n, 3, h, w) in [0, 1] to clean points (n, d)."""
-        return self.codec.encode(images).flatten(1)
+        """Images (n, 3, h, w) in [0, 1] to clean points (n, d).
+
+        Raises:
+            ModelError: the autoencoder gives NaN or infinity.
+        """
+        z = self.codec.encode(images).flatten(1)
+        if not bool(torch.isfinite(z).all()):
+            raise ModelError(f"The autoencoder of {self.name} gives NaN or infinity.", "Pass --dtype fp32.")
+        return z
 
     def decode(self, z: Tensor, shape: tuple[int, int, int]) -> Tensor:
         """Clean points (n, d) to images."""

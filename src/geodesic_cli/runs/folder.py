@@ -29,16 +29,22 @@ from torch import Tensor
 
 from geodesic_cli import __version__, media
 from geodesic_cli.errors import InputError, OutputError
+from geodesic_cli.runs.manifest import (
+    MANIFEST,
+    count_of_files,
+    deciding,
+    read_manifest,
+    require_same_settings,
+    settings_hash,
+    versions_here,
+)
 from geodesic_cli.runs.plain import plain, to_json, to_toml
 from geodesic_cli.runs.tensors import DAMAGED, read_tensors, write_tensors
 
-MANIFEST = "manifest.json"
 CONFIG = "config.toml"
 LOG = "log.txt"
 METRICS = "metrics.json"
-OPEN_SETTINGS = frozenset({"out", "resume", "overwrite"})
 RUNNING = "running"
-MANY = 1000  # files are counted up to here
 
 
 class RunDirectory:
@@ -83,7 +89,7 @@ class RunDirectory:
             "settings": values,
             "settings_hash": settings_hash(settings),
             "seed": values.get("seed"),
-            "versions": _versions(),
+            "versions": versions_here(),
             "status": RUNNING,
             "evaluations": None,
             "wall_seconds": earlier.get("wall_seconds", 0.0),
@@ -145,7 +151,7 @@ class RunDirectory:
 
         Neither the time nor the place of the run is in it, so the same run gives the same bytes anywhere.
         """
-        about = {"settings": _what(self._manifest["settings"]), "version": __version__, **plain(metadata or {})}
+        about = {"settings": deciding(self._manifest["settings"]), "version": __version__, **plain(metadata or {})}
         media.write_png(image, self.path(name), about)
 
     def write_tensors(
@@ -207,6 +213,7 @@ class RunDirectory:
 BEGUN_WITH = {
     "images": "images are",
     "digest": "frames are",
+    "data": "training images or their captions are",
     "model": "model's weights, dtype or kind of device are",
 }
 """What a checkpoint knows about the run that wrote it, in words."""
@@ -219,7 +226,7 @@ def require_same(saved: Mapping[str, str], about: Mapping[str, str]) -> None:
         InputError: it is one.
     """
     for key, now in about.items():
-        if saved[key] != now:
+        if saved.get(key, now) != now:
             raise InputError(
                 f"The {BEGUN_WITH[key]} not those that this run was begun with.", "Pass another --out, or --overwrite."
             )
@@ -233,9 +240,6 @@ def first_free(name: str) -> str:
     return name if count == 1 else f"{name}-{count}"
 
 
-# --- opening ---------------------------------------------------------------------------------------------------------
-
-
 def _prepare(folder: Path, values: dict[str, Any], *, resume: bool, overwrite: bool) -> dict[str, Any]:
     """Make the folder ready or refuse it. Returns the manifest of the run to go on with, or nothing."""
     try:
@@ -246,13 +250,13 @@ def _prepare(folder: Path, values: dict[str, Any], *, resume: bool, overwrite: b
             return {}
         if not (resume or overwrite):
             raise OutputError(
-                f"{folder} is not empty ({_count(folder)}).",
+                f"{folder} is not empty ({count_of_files(folder)}).",
                 "Pass --overwrite to replace the files of the earlier run, --resume to go on with it, "
                 "or another --out.",
             )
-        earlier = _read_manifest(folder)
+        earlier = read_manifest(folder)
         if resume:
-            _same_settings(folder, earlier, values)
+            require_same_settings(folder, earlier, values)
             return earlier
         for name in earlier["files"]:
             target = folder / name
@@ -263,59 +267,3 @@ def _prepare(folder: Path, values: dict[str, Any], *, resume: bool, overwrite: b
     except OSError as error:
         raise media.cannot_write(folder, error) from error
     return {}
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    with suppress(FileNotFoundError, ValueError):  # ValueError: not JSON, or not even text
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-        kinds = {"files": list, "settings": dict, "settings_hash": str, "wall_seconds": int | float}
-        if isinstance(manifest, dict) and all(isinstance(manifest.get(key), kind) for key, kind in kinds.items()):
-            return {**manifest, "files": [str(name) for name in manifest["files"]]}
-    raise OutputError(
-        f"{folder} is not empty ({_count(folder)}) and holds no readable {MANIFEST} of an earlier run.",
-        "Pass another --out.",
-    )
-
-
-def _same_settings(folder: Path, earlier: dict[str, Any], values: dict[str, Any]) -> None:
-    if _hash(_what(values)) == earlier["settings_hash"]:
-        return
-    old, new = ({name: json.dumps(value) for name, value in _what(a).items()} for a in (earlier["settings"], values))
-    names = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-    changes = ", ".join(f"{name} {old.get(name, 'absent')} -> {new.get(name, 'absent')}" for name in names)
-    raise OutputError(
-        f"To go on with a run its settings must be the same, and those in {folder} differ: {changes or 'their hash'}.",
-        "Pass the earlier settings, --overwrite to replace the files of the earlier run, or another --out.",
-    )
-
-
-def _count(folder: Path) -> str:
-    count = 0
-    for count, _ in enumerate((path for path in folder.rglob("*") if not path.is_dir()), 1):
-        if count > MANY:
-            return f"more than {MANY} files"
-    return f"{count} file{'' if count == 1 else 's'}"
-
-
-# --- settings --------------------------------------------------------------------------------------------------------
-
-
-def settings_hash(settings: Mapping[str, object]) -> str:
-    """SHA-256 of the settings that decide what is computed, in canonical JSON."""
-    return _hash(_what(plain(settings)))
-
-
-def _what(values: Mapping[str, object]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in OPEN_SETTINGS}
-
-
-def _hash(values: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    versions = {"geodesic-cli": __version__, "python": platform.python_version(), "platform": platform.platform()}
-    for package in ("torch", "diffusers"):
-        with suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return versions

@@ -24,7 +24,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ from torch import Tensor
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.frames.keyframes import Ends
-from geodesic_cli.frames.paths import Path
+from geodesic_cli.frames.paths import ImagePath
 from geodesic_cli.geometry import Curve, DensityMetric, Solution, bending
 from geodesic_cli.geometry.graph.graph import Graph, Route
 from geodesic_cli.geometry.graph.routing import shortest_path
@@ -94,7 +94,7 @@ class GlobalPath:
         densities: log p at its nodes relative to the first image, nats, (n,).
     """
 
-    path: Path
+    path: ImagePath
     curves: dict[str, Curve]
     solutions: dict[str, Solution]
     lengths: dict[str, float]
@@ -128,7 +128,7 @@ def global_path(
     max_steps: int = 30,
     guidance: float = 1.0,
     seed: int = 0,
-    cache: FilePath | None = None,
+    cache: Path | None = None,
     on_stage: Callable[[str, int], None] | None = None,
 ) -> GlobalPath:
     """Search for the geodesic between two images over samples of the model, and refine it.
@@ -195,7 +195,7 @@ def global_path(
     if route.connected:
         lengths["graph"], curves["graph"] = route.log_length, polygon(graph.x[route.nodes], LENGTH_POINTS)
     return GlobalPath(
-        path=Path(best, curves[best], None, found[best].solution, alpha, bend),
+        path=ImagePath(best, curves[best], None, found[best].solution, alpha, bend),
         curves=curves,
         solutions={name: one.solution for name, one in found.items() if one.solution is not None},
         lengths=lengths,

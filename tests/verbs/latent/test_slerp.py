@@ -9,9 +9,10 @@ from torch import Tensor
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.media import psnr, read_image
+from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import SlerpSettings
-from geodesic_cli.verbs.latent.slerp import free_folder, join, latent_slerp, run
+from geodesic_cli.verbs.latent.slerp import join, latent_slerp, run, stem
 from helpers import normal
 
 QUICK = {"frames": 4, "steps": 4, "fit": False}
@@ -92,5 +93,5 @@ def test_frames_are_judged_by_default_only_where_scenes_are_drawn() -> None:
 
 def test_folders_are_called_after_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert free_folder(("a.png", "b.png")) == "runs/slerp-a-to-b"
-    assert free_folder(()) == "runs/slerp"
+    assert first_free("runs/" + stem(SlerpSettings(images=("a.png", "b.png")))) == "runs/slerp-a-to-b"
+    assert first_free("runs/" + stem(SlerpSettings(images=()))) == "runs/slerp"

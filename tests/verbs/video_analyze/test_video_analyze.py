@@ -11,10 +11,11 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
+from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, motion, render
 from geodesic_cli.settings import VideoAnalyzeSettings
-from geodesic_cli.verbs.video_analyze.run import VideoAnalysis, free_folder, run, video_analyze
+from geodesic_cli.verbs.video_analyze.run import VideoAnalysis, run, stem, video_analyze
 
 QUICK = {"draws": 2, "max_steps": 3, "device": "cpu"}
 BALL = Scene((Solid("sphere", "red", x=-0.9, size=0.65),))
@@ -171,9 +172,9 @@ def test_a_refused_clip_leaves_no_folder(tmp_path: Path) -> None:
 
 def test_the_folder_is_named_after_the_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert free_folder(("a/clip.mp4",)) == "runs/analysis-of-clip"
+    assert first_free("runs/" + stem(VideoAnalyzeSettings(clip=("a/clip.mp4",)))) == "runs/analysis-of-clip"
     Path("runs/analysis-of-clip").mkdir(parents=True)
-    assert free_folder(("a/clip.mp4",)) == "runs/analysis-of-clip-2"
+    assert first_free("runs/" + stem(VideoAnalyzeSettings(clip=("a/clip.mp4",)))) == "runs/analysis-of-clip-2"
 
 
 def test_settings_refuse_what_cannot_be() -> None:

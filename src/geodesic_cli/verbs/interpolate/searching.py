@@ -12,7 +12,7 @@ from torch import Tensor
 
 from geodesic_cli import plots
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.frames.paths import Path, Problem
+from geodesic_cli.frames.paths import ImagePath, Problem
 from geodesic_cli.geometry import Curve, Euclidean
 from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.runs.folder import RunDirectory
@@ -38,7 +38,7 @@ class Found:
         metrics: its part of metrics.json, as JSON holds it.
     """
 
-    path: Path
+    path: ImagePath
     doubtful: Tensor
     metrics: dict[str, Any]
 
@@ -88,10 +88,10 @@ def search(
         tensors, about = directory.read_tensors(checkpoint)
         curve = Curve(tensors["x"].to(ends.x.device), Euclidean())
         metrics = json.loads(about["metrics"])
-        return Found(Path("global", curve, None, None, alpha, bend), tensors["doubtful"].bool(), metrics)
+        return Found(ImagePath("global", curve, None, None, alpha, bend), tensors["doubtful"].bool(), metrics)
     if torch.equal(ends.x[0], ends.x[1]):
         nothing = {"evaluations": {}, "log_lengths": {}, "graph": {}, "history": [], "way_positions": [0.0, 1.0]}
-        here = Path("global", Curve(ends.x, Euclidean()), None, None, alpha, 0.0)
+        here = ImagePath("global", Curve(ends.x, Euclidean()), None, None, alpha, 0.0)
         return Found(here, torch.zeros(2, dtype=torch.bool), nothing | {"winner": "none", "status": SAME, "bend": 0.0})
     observer.stage("Searching", evaluations_to_fill(s.pool_size, s.guidance) + (evaluations or UNTIMED))
     told = 0
@@ -129,7 +129,7 @@ def search(
             draw(found, directory)
         kept = {"x": found.path.curve.x, "doubtful": found.doubtful.to(torch.uint8), "way_points": found.way_points}
         directory.write_tensors(checkpoint, kept, {"metrics": json.dumps(metrics)})
-    return Found(Path("global", found.path.curve, None, None, alpha, bend), found.doubtful.cpu(), metrics)
+    return Found(ImagePath("global", found.path.curve, None, None, alpha, bend), found.doubtful.cpu(), metrics)
 
 
 def draw(found: GlobalPath, directory: RunDirectory) -> None:
