@@ -9,7 +9,7 @@ from torch import Tensor
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.cache import cache_folder
-from geodesic_cli.search.pool import BLOCK, POOLS, Pool, pool
+from geodesic_cli.search.pool import BLOCK, POOLS, Pool, Sampling, pool
 
 SHAPE = (4, 8, 8)
 TAU = 0.1
@@ -22,7 +22,7 @@ def condition(model: LatentDiffusion) -> Tensor:
 
 
 def drawn(model: LatentDiffusion, condition: Tensor, folder: Path | None, size: int = 4, **options) -> Pool:
-    return pool(model, SHAPE, condition, options.pop("tau", TAU), size, steps=STEPS, folder=folder, **options)
+    return pool(model, SHAPE, condition, options.pop("tau", TAU), size, Sampling(steps=STEPS, **options), folder)
 
 
 def test_a_pool_is_paid_for_once(model, condition, tmp_path):

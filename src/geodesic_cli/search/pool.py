@@ -7,7 +7,7 @@ weights, the conditioning, guidance, steps, seed, and for scores tau. They are w
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -47,6 +47,21 @@ class Pool:
     digest: str
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How samples are drawn.
+
+    Args:
+        steps: of the probability flow to a clean latent; a sample costs `steps` + 1 evaluations, and 1 for its score.
+        guidance: classifier-free scale of the samples and of the score; another value than 1 doubles the cost.
+        seed: of the noise.
+    """
+
+    steps: int = 12
+    guidance: float = 1.0
+    seed: int = 0
+
+
 def evaluations_to_fill(size: int, guidance: float, steps: int = 12) -> int:
     """About how many network evaluations a pool of `size` samples and its edges cost where nothing is on disk."""
     return guided_evaluations(guidance) * (-(-size // BLOCK) * BLOCK * (steps + 2) + EDGES * size)
@@ -58,10 +73,7 @@ def pool(
     condition: Embedding,
     tau: float,
     size: int,
-    *,
-    steps: int = 12,
-    guidance: float = 1.0,
-    seed: int = 0,
+    how: Sampling | None = None,
     folder: Path | None = None,
 ) -> Pool:
     """The first `size` samples, read from the folder as far as they are there, drawn and written otherwise.
@@ -72,9 +84,7 @@ def pool(
         condition: one conditioning, one row.
         tau: the noise level of the scores.
         size: how many, at least 1.
-        steps: of the probability flow to a clean latent; a sample costs `steps` + 1 evaluations, and 1 for its score.
-        guidance: classifier-free scale of the samples and of the score; another value than 1 doubles the cost.
-        seed: of the noise.
+        how: they are drawn; None takes the defaults.
         folder: where pools are kept, for example `cache_folder(POOLS)`; None keeps nothing.
 
     Raises:
@@ -82,6 +92,7 @@ def pool(
     """
     if size < 1:
         raise InputError(f"A pool needs at least one sample; got {size}.", "100 is a good start.")
+    steps, guidance, seed = astuple(how or Sampling())
     blocks = -(-size // BLOCK)
     branches = guided_evaluations(guidance)
     about = f"1 {model.fingerprint} {shape} {steps} {guidance} {seed} ".encode()
