@@ -1,4 +1,4 @@
-"""The embedded model does what it was trained for. The full figures come from examples/evaluate_clevr_mini.py."""
+"""The embedded model does what it was trained for. The full figures come from examples/training/evaluate.py."""
 
 import pytest
 import torch

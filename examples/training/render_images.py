@@ -1,4 +1,4 @@
-"""Render the sample images of this folder: python examples/render_samples.py"""
+"""Render the sample images, `examples/images`: python examples/training/render_images.py"""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SAMPLES = {
 
 def main() -> None:
     """Write one 64 x 64 PNG for each sample, and the scene as its metadata."""
-    folder = Path(__file__).parent / "images"
+    folder = Path(__file__).parents[1] / "images"
     folder.mkdir(exist_ok=True)
     for name, solid in SAMPLES.items():
         scene = Scene((solid,))

@@ -1,6 +1,6 @@
 """Under which conditions does a rendered clip bend like a geodesic? Embedding, noise level, frame spacing, smoothing.
 
-python examples/figure3_conditions.py [--clips 8]
+python examples/studies/clips/conditions.py [--clips 8]
 
 For each condition, the means over the clips of figure3.py: length over chord, roughness H, the mean cosine between the
 curvature and minus the tangential score, the share of clips whose best alpha is positive by two standard errors, and

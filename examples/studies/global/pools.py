@@ -1,8 +1,8 @@
 """How large a pool a global geodesic needs: cost and quality against the number of samples.
 
-    python examples/global_pools.py [--sizes 50 100 200 400 800 1600] [--moved 6] [--different 4] [--out pools]
+    python examples/studies/global/pools.py [--sizes 50 100 200 400 800 1600] [--moved 6] [--different 4] [--out pools]
 
-The pairs are the first of `global_paths.py`, moved and different objects apart. For each size: evaluations with a cold
+The pairs are the first of `paths.py`, moved and different objects apart. For each size: evaluations with a cold
 and with a warm pool, seconds of a search with a warm one, the median logarithm of slerp's length over the winner's and
 over the global path's, how often that is the shorter one; and on `--fitted` pairs of each kind the mean scene-fit error
 of the winner's inner frames. Every search is on disk when it is done.
@@ -10,18 +10,21 @@ of the winner's inner frames. Every search is on disk when it is done.
 
 import argparse
 import statistics
+import sys
 import time
 from functools import partial
 from pathlib import Path
 
-from compare_paths import kept, make_pairs
-from global_paths import even_latents, judge
+from paths import even_latents, judge
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.scenes import Scene, render
-from geodesic_cli.search.search import global_path
+from geodesic_cli.search.search import SearchChoice, global_path
+
+sys.path.append(str(Path(__file__).parents[1]))  # where shared.py is
+from shared import kept, make_pairs
 
 HEADS = ("pool", "cold", "warm", "seconds", "slerp / winner", "slerp / global", "global won", "fit error")
 
@@ -36,7 +39,7 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], size: int, fits: bo
         if stage == "search":
             drawn = time.monotonic()
 
-    found = global_path(model, ends, pool_size=size, cache=cache, on_stage=tell)
+    found = global_path(model, ends, SearchChoice(pool_size=size), cache=cache, on_stage=tell)
     result = {
         "warm": sum(cost for what, cost in found.evaluations.items() if what != "pool"),
         "cold": found.graph["pool"],

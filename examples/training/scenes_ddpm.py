@@ -1,6 +1,6 @@
 """Train `scenes-ddpm`: a small unconditional diffusion model of pixels, on rendered scenes of 32 x 32.
 
-    python examples/train_pixel_ddpm.py --work .work/pixel --out .work/scenes-ddpm
+    python examples/training/scenes_ddpm.py --work .work/pixel --out .work/scenes-ddpm
 
 The counterpart of the CIFAR model of the isometry paper (Hahm et al., ICML 2024): noise levels of Ho et al. (DDPM,
 NeurIPS 2020), the noise predicted, and a bottleneck of 64 x 8 x 8 = 4096 numbers for images of 3072. The bottleneck
@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 
 import torch
+from clevr_mini import Keeper, autocast, rate, update
 from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler, UNet2DModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import mse_loss
-from train_clevr_mini import Keeper, autocast, rate, update
 
 from geodesic_cli.media import sheet, write_png
 from geodesic_cli.scenes import render, sample

@@ -1,6 +1,6 @@
 """What a training step costs with the isometry loss: the surrogate and the exact route against plain denoising.
 
-python examples/isometry_cost.py [--device cuda] [--repeats 7] [--full]
+python examples/studies/isometry/cost.py [--device cuda] [--repeats 7] [--full]
 
 One step is forward and backward for a batch, without the optimiser. The exact route is two backward passes that are
 differentiated once more, with attention and LayerNorm made twice differentiable; both give the same gradient (the

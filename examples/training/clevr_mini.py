@@ -1,6 +1,6 @@
 """Train the embedded model `clevr-mini`: a Stable-Diffusion-type pipeline on rendered scenes, in four stages.
 
-    python examples/train_clevr_mini.py data vae unet export --work .work
+    python examples/training/clevr_mini.py data vae unet export --work .work
 
 Each stage reads what the one before it left in the work folder, saves its weights (safetensors) once a minute and
 starts there again after an interruption. Without a GPU the whole takes about an hour and a half on two cores.

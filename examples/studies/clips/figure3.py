@@ -1,16 +1,19 @@
 """Fig. 3 on clevr-mini: is smooth motion a geodesic, and are a jump and a turn back told from it?
 
-python examples/figure3.py [--clips 32] [--out figure3] [--settings clean inverted ...]
+python examples/studies/clips/figure3.py [--clips 32] [--out figure3] [--settings ridge flow ...]
 
 Every clip is rendered three times: moving smoothly, with a jump (the same ends and number of frames, the middle left
-out), and there and back. A line of JSON a clip is written as it is done; --table reads them and prints the tables.
+out), and there and back. Each clip is on disk when it is done, and is not computed again; --table prints the tables of
+what is there.
 """
 
 import argparse
 import json
 import math
+import sys
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -18,9 +21,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geodesic_cli.diffusion import load
+from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.scenes import SHAPES, Scene, motion, render, sample
 from geodesic_cli.verbs.video_analyze.run import video_analyze
+
+sys.path.append(str(Path(__file__).parents[1]))  # where shared.py is
+from shared import kept
 
 KINDS = ("roll", "turn", "grow", "colour")
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -75,31 +81,37 @@ def clips(index: int, frames: int = 17) -> tuple[str, dict[str, Tensor], int]:
     return kind, {name: pictures(kind, start, where) for name, where in made.items()}, before - 1
 
 
+def folder(name: str, out: Path) -> Path:
+    """Where the records of a setting are."""
+    return out / name.replace(", ", "-").replace(" ", "_")
+
+
+def record(model: LatentDiffusion, name: str, index: int) -> dict[str, Any]:
+    """The smooth clip, the jump and the way there and back of one number, analysed under a setting."""
+    kind, films, jump = clips(index)
+    line: dict[str, Any] = {"index": index, "kind": kind, "jump after": jump}
+    for which, film in films.items():
+        # Of the other two only the clip's own path is looked at: their rivals are not worth the time.
+        quick: dict[str, Any] = {} if which == "smooth" else {"max_steps": 1, "draws": 1}
+        found = video_analyze(film, model=model, device="cpu", **SETTINGS[name], **quick)
+        line[which] = {key: value for key, value in found.metrics.items() if key != "windows"}
+    return line
+
+
 def measure(count: int, names: list[str], out: Path) -> None:
-    """Analyse all clips under the settings of these names; what is in the file already is not done again."""
+    """Analyse all clips under the settings of these names; what is on disk already is not done again."""
     model = load("clevr-mini", device="cpu")
-    out.mkdir(parents=True, exist_ok=True)
     for name in names:
-        path = out / f"{name.replace(', ', '-').replace(' ', '_')}.jsonl"
-        done = len(path.read_text().splitlines()) if path.exists() else 0
-        for index in range(done, count):
-            kind, films, jump = clips(index)
-            line: dict[str, Any] = {"index": index, "kind": kind, "jump after": jump}
-            for which, film in films.items():
-                # Of the other two only the clip's own path is looked at: their rivals are not worth the time.
-                quick: dict[str, Any] = {} if which == "smooth" else {"max_steps": 1, "draws": 1}
-                found = video_analyze(film, model=model, device="cpu", **SETTINGS[name], **quick)
-                line[which] = {key: value for key, value in found.metrics.items() if key != "windows"}
-            with path.open("a") as file:
-                file.write(json.dumps(line) + "\n")
-            print(name, index, kind, line["smooth"]["grade"], flush=True)
+        folder(name, out).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            line = kept(folder(name, out) / f"{index:03d}.json", partial(record, model, name, index))
+            print(name, index, line["kind"], line["smooth"]["grade"], flush=True)
 
 
 def table(names: list[str], out: Path) -> None:
-    """Print what the files hold."""
+    """Print what the records hold."""
     for name in names:
-        path = out / f"{name.replace(', ', '-').replace(' ', '_')}.jsonl"
-        lines = [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
+        lines = [json.loads(file.read_text()) for file in sorted(folder(name, out).glob("*.json"))]
         if not lines:
             continue
         smooth = [line["smooth"] for line in lines]

@@ -1,4 +1,4 @@
-"""Render the sample clips of this folder: python examples/render_clips.py"""
+"""Render the sample clips, `examples/clips`: python examples/training/render_clips.py"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +41,7 @@ def clips() -> dict[str, Tensor]:
 def main() -> None:
     """Write each clip as a folder of PNGs, which no encoder blurs."""
     for name, frames in clips().items():
-        folder = Path(__file__).parent / "clips" / name
+        folder = Path(__file__).parents[1] / "clips" / name
         folder.mkdir(parents=True, exist_ok=True)
         for k, frame in enumerate(frames):
             write_png(frame, folder / f"{k:02d}.png")

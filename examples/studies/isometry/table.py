@@ -1,7 +1,7 @@
 """Five rows from one start with equal steps: no tuning, tuning without a regulariser, and with each of the three.
 
-    python examples/isometry_table.py --model clevr-mini --seeds 0 1 --out table
-    python examples/isometry_table.py --model scenes-ddpm --jacobian projected --steps 60 --out table
+    python examples/studies/isometry/table.py --model clevr-mini --seeds 0 1 --out table
+    python examples/studies/isometry/table.py --model scenes-ddpm --jacobian projected --steps 60 --out table
 
 The shape of the tables of Hahm et al. (ICML 2024), with the row that they lack: `none`, the same steps without a
 regulariser. Everything is measured on scenes that no training saw, with the same noise for each row; the regularisers
@@ -9,9 +9,10 @@ may have weights of their own. Each row is written as soon as it is known, and k
 """
 
 import argparse
-import json
 import math
+import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,13 @@ from geodesic_cli.runs.observer import Silent
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.scenes import render, sample
 from geodesic_cli.settings import FinetuneSettings
-from geodesic_cli.verbs.finetune.data import HELD_OUT, generator
+from geodesic_cli.verbs.finetune.data import HELD_OUT as APART
+from geodesic_cli.verbs.finetune.data import generator
 from geodesic_cli.verbs.finetune.run import finetune
 from geodesic_cli.verbs.isometry.run import isometry
+
+sys.path.append(str(Path(__file__).parents[1]))  # where shared.py is
+from shared import HELD_OUT, kept
 
 ROWS = ("pretrained", "none", "path-length", "iso-euclidean", "iso")
 COLUMNS = ("denoising", "FD", "PPL", "mRTL", "MCN", "VoR", "MCN s", "VoR s", "LS", "MSE", "PSNR", "SSIM", "L")
@@ -57,14 +62,14 @@ def features(model: LatentDiffusion, images: Tensor) -> Tensor:
 def draw(model: LatentDiffusion, scenes: Sequence[Any], seed: int, steps: int) -> Tensor:
     """One sample for each scene's caption, without guidance."""
     shape = model.latent_shape(model.image_size, model.image_size)
-    noise = torch.randn(len(scenes), math.prod(shape), generator=generator(seed, HELD_OUT, "noise"))
+    noise = torch.randn(len(scenes), math.prod(shape), generator=generator(seed, APART, "noise"))
     condition = conditions(model, captions(model, scenes), len(scenes))
     return model.decode(model.drop(noise, shape, condition, 1.0, steps), shape).cpu()
 
 
 def judge(model: LatentDiffusion, options: argparse.Namespace, picture: Path) -> dict[str, Any]:
     """All columns but the denoising loss."""
-    scenes = sample(options.samples, generator(options.judge_seed, HELD_OUT))
+    scenes = sample(options.samples, generator(options.judge_seed, APART))
     images = render(scenes, model.image_size)
     drawn = draw(model, scenes, options.judge_seed, options.draw_steps)
     write_png(sheet(list(drawn[:32].split(16))), picture)
@@ -194,25 +199,23 @@ def main() -> None:
     parser.add_argument("--ppl-pairs", type=int, default=200)
     parser.add_argument("--ppl-eps", type=float, default=1e-2)
     parser.add_argument("--labelled", type=int, default=200)
-    parser.add_argument("--judge-seed", type=int, default=90_001)
+    parser.add_argument("--judge-seed", type=int, default=HELD_OUT)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=Path("table"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    file = options.out / f"{Path(options.model).name}.jsonl"
-    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    name = Path(options.model).name
+    rows = []
     for seed in options.seeds:
-        for name in options.rows:
-            if name == "pretrained" and seed != options.seeds[0]:
+        for which in options.rows:
+            if which == "pretrained" and seed != options.seeds[0]:
                 continue
-            if not any(one["row"] == name and one["seed"] == seed for one in rows):
-                rows.append(row(name, seed, options, options.out))
-                with file.open("a") as text:
-                    text.write(json.dumps(rows[-1]) + "\n")
-                print({key: rows[-1][key] for key in ("row", "seed", *COLUMNS)}, flush=True)
-    text_table = table(rows, options)
-    (options.out / f"{Path(options.model).name}.md").write_text(text_table + "\n")
-    print(text_table)
+            file = options.out / f"{name}-{which}-{seed}.json"
+            rows.append(kept(file, partial(row, which, seed, options, options.out)))
+            print({key: rows[-1][key] for key in ("row", "seed", *COLUMNS)}, flush=True)
+    text = table(rows, options)
+    (options.out / f"{name}.md").write_text(text + "\n")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Global geodesics over pairs of rendered scenes: does the object move, and what does it cost.
 
-    python examples/global_paths.py [--pairs 50] [--tau 0.1] [--alpha 0.02] [--pool-size 96] [--out global]
+    python examples/studies/global/paths.py [--pairs 50] [--tau 0.1] [--alpha 0.02] [--pool-size 96] [--out global]
 
-The pairs are those of `compare_paths.py`. Rows of a sheet: slerp at the published noise level 0.6 and at the usual 0.4;
+The pairs are those of `shared.py`. Rows of a sheet: slerp at the published noise level 0.6 and at the usual 0.4;
 at the low noise level slerp, the local geodesic from slerp, and the path over samples, refined; and, where one object
 moved, the motion itself: rendered, encoded and decoded, which is what no path can better.
 
@@ -15,6 +15,7 @@ is on disk when it is done.
 import argparse
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -23,7 +24,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from compare_paths import kept, make_pairs
 from torch.nn.functional import pad
 
 from geodesic_cli.diffusion import LatentDiffusion, load
@@ -34,7 +34,10 @@ from geodesic_cli.frames.pacing import Features, at_equal_parts, even_positions
 from geodesic_cli.media import read_image, sheet, write_png
 from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.scenes import Scene, fit_all, render
-from geodesic_cli.search.search import global_path
+from geodesic_cli.search.search import SearchChoice, global_path
+
+sys.path.append(str(Path(__file__).parents[1]))  # where shared.py is
+from shared import kept, make_pairs
 
 SLACK = 0.05
 PUBLISHED, USUAL = "slerp 0.6", "slerp 0.4"
@@ -106,9 +109,8 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.N
     images, prompts = render(list(pair)), tuple(scene.caption for scene in pair)
     ends = embed(model, images, prompts, options.tau, options.steps)
     began = time.monotonic()
-    found = global_path(
-        model, ends, alpha=options.alpha, pool_size=options.pool_size, budget=options.budget, cache=options.cache
-    )
+    choice = SearchChoice(alpha=options.alpha, pool_size=options.pool_size, budget=options.budget)
+    found = global_path(model, ends, choice, cache=options.cache)
     seconds = time.monotonic() - began
     rows: dict[str, tuple[Ends, paths.ImagePath]] = {}
     for name, tau in ((PUBLISHED, 0.6), (USUAL, 0.4)):

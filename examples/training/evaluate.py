@@ -1,10 +1,11 @@
 """How good the embedded model is, on scenes it has never seen; no network judges it, `scenes.fit` does.
 
-python examples/evaluate_clevr_mini.py [--model FOLDER] [--samples 200] [--out evaluation]
+python examples/training/evaluate.py [--model FOLDER] [--samples 200] [--out evaluation]
 """
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from statistics import fmean
 
@@ -14,7 +15,8 @@ from geodesic_cli.diffusion import Embedding, load
 from geodesic_cli.media import psnr, sheet, write_png
 from geodesic_cli.scenes import fit_all, render, sample
 
-HELD_OUT = 90_001  # the training scenes come from the seed 0
+sys.path.append(str(Path(__file__).parents[1] / "studies"))  # where shared.py is
+from shared import HELD_OUT
 
 
 def main() -> None:

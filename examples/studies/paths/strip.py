@@ -1,6 +1,6 @@
 """The strip of the README: a straight line between two clean latents above, the geodesic below.
 
-python examples/make_strip.py [examples/images/strip.png]
+python examples/studies/paths/strip.py [examples/images/strip.png]
 """
 
 import sys
@@ -13,7 +13,7 @@ from geodesic_cli.diffusion import load
 from geodesic_cli.frames.paths import positions
 from geodesic_cli.media import read_image, sheet, write_png
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).parents[2] / "images"
 FRAMES = 9
 
 

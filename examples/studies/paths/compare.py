@@ -1,6 +1,6 @@
-"""Lerp, slerp and the geodesic over many pairs of rendered scenes: the table of the README.
+"""Lerp, slerp and the geodesic over many pairs of rendered scenes: the table of this folder's README.
 
-    python examples/compare_paths.py [--pairs 50] [--tau 0.4] [--bends 1 2 4] [--out comparison]
+    python examples/studies/paths/compare.py [--pairs 50] [--tau 0.4] [--bends 1 2 4] [--out comparison]
 
 Half of the pairs are one object moved, half are different objects. All methods share one inversion and one decoder.
 `scenes.fit` judges the inner frames; jumps are steps between frames in the autoencoder's latents, as a share of the
@@ -10,8 +10,7 @@ distance between the ends. Every pair is on disk when it is done, and a run that
 import argparse
 import json
 import statistics
-from collections.abc import Callable
-from dataclasses import replace
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,30 +22,10 @@ from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.frames.pacing import even_positions
 from geodesic_cli.frames.paths import Problem, clean_latents, positions
 from geodesic_cli.media import sheet, write_png
-from geodesic_cli.scenes import Scene, fit_all, render, sample
+from geodesic_cli.scenes import Scene, fit_all, render
 
-HELD_OUT = 70_001
-
-
-def make_pairs(count: int) -> list[tuple[Scene, Scene]]:
-    """Even numbers: one object that has moved, turned and kept its size. Odd numbers: two different objects."""
-    drawn = sample(2 * count, torch.Generator().manual_seed(HELD_OUT))
-    pairs = []
-    for k, (a, b) in enumerate(zip(drawn[::2], drawn[1::2], strict=True)):
-        there = b.solids[0]
-        moved = replace(a.solids[0], x=there.x, y=there.y, rotation=there.rotation)
-        pairs.append((a, Scene((moved,)) if k % 2 == 0 else b))
-    return pairs
-
-
-def kept(file: Path, make: Callable[[], dict]) -> dict:
-    """The record in a file, made first where it is not on disk; a run that is stopped leaves whole records only."""
-    if not file.exists():
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(make()) + "\n")
-        part.replace(file)
-    record: dict = json.loads(file.read_text())
-    return record
+sys.path.append(str(Path(__file__).parents[1]))  # where shared.py is
+from shared import kept, make_pairs
 
 
 def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.Namespace, picture: Path) -> dict:

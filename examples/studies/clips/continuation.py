@@ -1,17 +1,18 @@
 """How well a sequence is continued, on rendered motions whose true next frames are known.
 
-python examples/extrapolate_clips.py [--clips 30] [--out extrapolation] [--only "ray;linear"]
+python examples/studies/clips/continuation.py [--clips 30] [--out extrapolation] [--only "ray;linear"]
 
 Of each clip of uniform motion (three in five move, one changes its size, one its colour) 8 frames are given and 4 are
-made. No network judges them: `scenes.fit` finds the scene in each picture. Written to OUT after every method, so a run
-may be stopped and repeated.
+made. No network judges them: `scenes.fit` finds the scene in each picture. Each method is on disk when it is done, so
+a run may be stopped and repeated.
 """
 
 import argparse
-import json
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -23,6 +24,9 @@ from geodesic_cli import extrapolate
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.media import sheet, write_png
 from geodesic_cli.scenes import COLOURS, Scene, fit_all, render, sample
+
+sys.path.append(str(Path(__file__).parents[1]))  # where shared.py is
+from shared import kept
 
 GIVEN, MADE = 8, 4
 
@@ -172,28 +176,20 @@ def main() -> None:
     true = torch.stack([clip.pictures[GIVEN:] for clip in clips])
     shape = model.latent_shape(64, 64)
     back = model.decode(model.encode(true.flatten(0, 1)), shape).cpu().reshape(true.shape)
-    store = options.out / "results.json"
-    results = json.loads(store.read_text()) if store.is_file() else {}
-    if "reconstruction" not in results:
-        results["reconstruction"] = judge(clips, back)
-    reference = results["reconstruction"]["errors"]
+    reference = kept(options.out / "reconstruction.json", partial(judge, clips, back))["errors"]
     rows = {"truth": true, "reconstruction": back}
     for name in options.only.split(";"):
         made = [METHODS[name](model, clip) for clip in clips]
         rows[name] = torch.stack([frames for frames, _ in made])
-        if name not in results:
-            results[name] = judge(clips, rows[name]) | {"made": _mean([float(count) for _, count in made])}
-            store.write_text(json.dumps(results, indent=1) + "\n")
-        one = results[name]
+        file = options.out / f"{name.replace(', ', '-').replace(' ', '_')}.json"
+        one = kept(file, partial(judge, clips, rows[name]))
         cells = [
             " ".join(f"{mean:.3f}±{error:.3f}" for mean, error in one[key]) for key in ("position", "fit_error", "psnr")
         ]
-        kept = [" ".join(f"{mean:.2f}" for mean, _ in one[key]) for key in ("shape_kept", "colour_kept")]
+        same = [" ".join(f"{mean:.2f}" for mean, _ in one[key]) for key in ("shape_kept", "colour_kept")]
         good = valid(one["errors"], reference)
-        print(
-            f"{name} | {' | '.join(cells + kept)} | valid {good[0]:.2f}±{good[1]:.2f} of {one['made'][0]:.2f}",
-            flush=True,
-        )
+        new = fmean(count for _, count in made)
+        print(f"{name} | {' | '.join(cells + same)} | valid {good[0]:.2f}±{good[1]:.2f} of {new:.2f}", flush=True)
     for k in range(min(5, len(clips))):
         known = clips[k].pictures[GIVEN - 4 : GIVEN]
         strips = [torch.cat([known, frames[k]]) for frames in rows.values()]

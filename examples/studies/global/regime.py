@@ -1,8 +1,8 @@
 """Where motion beats jumping: global geodesics over a grid of noise levels and exponents.
 
-    python examples/global_regime.py [--moved 8] [--different 4] [--taus 0.05 0.1 0.2 0.4] [--alphas 0.005 0.02 0.05]
+    python examples/studies/global/regime.py [--moved 8] [--different 4] [--taus 0.05 0.1 0.2] [--alphas 0.005 0.02]
 
-The pairs are the first of `global_paths.py`. A path *moves* where no step between 17 even frames takes the fitted
+The pairs are the first of `paths.py`. A path *moves* where no step between 17 even frames takes the fitted
 object more than 0.3 of its way. Each cell, of an object that moved: of how many pairs the winner moves / the global
 path is the shorter one / it is monotone; the mean scene-fit error of its inner frames over that of reconstructions; the
 mean logarithm of slerp's length over its. Then the same, of different objects. regime.png shows the winners of the pair
@@ -11,19 +11,22 @@ mean logarithm of slerp's length over its. Then the same, of different objects. 
 
 import argparse
 import statistics
+import sys
 from functools import partial
 from pathlib import Path
 
 import torch
-from compare_paths import kept, make_pairs
-from global_paths import even_latents, judge
+from paths import even_latents, judge
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.media import read_image, sheet, write_png
 from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.scenes import Scene, fit_all, render
-from geodesic_cli.search.search import global_path
+from geodesic_cli.search.search import SearchChoice, global_path
+
+sys.path.append(str(Path(__file__).parents[1]))  # where shared.py is
+from shared import kept, make_pairs
 
 FAR = 0.3
 
@@ -31,7 +34,7 @@ FAR = 0.3
 def study(model: LatentDiffusion, pair: tuple[Scene, Scene], tau: float, alpha: float, picture: Path) -> dict:
     """One search."""
     ends = embed(model, render(list(pair)), tuple(scene.caption for scene in pair), tau, 12)
-    found = global_path(model, ends, alpha=alpha, cache=cache_folder("pools"))
+    found = global_path(model, ends, SearchChoice(alpha=alpha), cache=cache_folder("pools"))
     frames = model.decode(even_latents(model, ends, found.path), ends.shape).cpu()
     write_png(torch.cat(list(frames), dim=2), picture)
     return {
