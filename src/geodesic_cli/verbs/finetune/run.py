@@ -24,14 +24,13 @@ from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
 from geodesic_cli.verbs.finetune import checkpoints
-from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, generator, left_out, read_folder
+from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out, read_folder
 from geodesic_cli.verbs.finetune.processes import Processes, start
 from geodesic_cli.verbs.finetune.training import Training, measure
-from geodesic_cli.verbs.finetune.writing import write_curves, write_model, write_sheet
+from geodesic_cli.verbs.finetune.writing import write_curves, write_model, write_preview, write_sheet
 
 MEASURED = 64
 """Examples on which the model is measured before and after."""
-PREVIEW_STEPS = 20
 PORTION = 50
 """Steps over which the note of the progress is averaged."""
 
@@ -277,27 +276,9 @@ class _Work:
                 require_same(about, training.about)
             training.unpack(tensors, about)
 
-    # --- what a person looks at
-
     def _preview(self, trainee: Trainee, data: Data, step: int) -> None:
-        """Draw images with the present weights, from the same noise always."""
-        s = self.settings
-        if self.directory is None or not s.validation_steps:
-            return
-        name = f"previews/{step:06d}.png"
-        if self.directory.has(name):
-            return
-        prompts = [""] * s.num_validation_images
-        if trainee.reads_text:
-            given = s.validation_prompt or tuple(data.prompts(s.num_validation_images))
-            prompts = [given[k % len(given)] for k in range(s.num_validation_images)]
-        images = trainee.model.sample(
-            prompts,
-            generator(s.seed, "previews"),
-            steps=PREVIEW_STEPS,
-            guidance=2.0 if trainee.reads_text else 1.0,
-        )
-        self.directory.write_png(name, torch.cat(list(images), -1), {"step": step, "prompts": prompts})
+        if self.directory is not None:
+            write_preview(self.directory, self.settings, trainee, data, step)
 
 
 def _note(rows: list[tuple[float, ...]]) -> str:

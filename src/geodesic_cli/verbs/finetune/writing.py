@@ -12,7 +12,30 @@ from geodesic_cli import media, plots
 from geodesic_cli.diffusion.tuning.trainee import Trainee
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.tensors import telling
+from geodesic_cli.settings import FinetuneSettings
+from geodesic_cli.verbs.finetune.data import Data, generator
 from geodesic_cli.verbs.finetune.training import HISTORY
+
+PREVIEW_STEPS = 20
+"""Network evaluations from noise to a preview."""
+
+
+def write_preview(directory: RunDirectory, settings: FinetuneSettings, trainee: Trainee, data: Data, step: int) -> None:
+    """Images drawn with the present weights, from the same noise always; nothing where they are there already."""
+    s, name = settings, f"previews/{step:06d}.png"
+    if not s.validation_steps or directory.has(name):
+        return
+    prompts = [""] * s.num_validation_images
+    if trainee.reads_text:
+        given = s.validation_prompt or tuple(data.prompts(s.num_validation_images))
+        prompts = [given[k % len(given)] for k in range(s.num_validation_images)]
+    images = trainee.model.sample(
+        prompts,
+        generator(s.seed, "previews"),
+        steps=PREVIEW_STEPS,
+        guidance=2.0 if trainee.reads_text else 1.0,
+    )
+    directory.write_png(name, torch.cat(list(images), -1), {"step": step, "prompts": prompts})
 
 
 def write_sheet(directory: RunDirectory, images: int) -> None:
