@@ -57,4 +57,4 @@ if __name__ == "__main__":
         panel.plot(*drawn[0].unbind(-1), color="#BBBBBB", linewidth=0.6)  # meridians
         panel.plot(*drawn[0].transpose(0, 1).unbind(-1), color="#0072B2", linewidth=1.4)  # rings
         panel.set(title=f"{title} the isometry loss: varies by {uneven.mean():.0%}", aspect="equal")
-    figure.savefig(sys.argv[1] if len(sys.argv) > 1 else "isometry-toy.png", dpi=150)
+    figure.savefig(sys.argv[1] if len(sys.argv) > 1 else "isometry-toy.png", dpi=100)

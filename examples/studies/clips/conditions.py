@@ -94,7 +94,7 @@ def main(count: int) -> None:
         name = f"{embedding} tau {tau:g}, {frames} frames, denoise {width:g}"
         print(line(name + (f", {steps} steps" if embedding == "flow" else ""), films, score, width), flush=True)
         if (embedding, tau, frames) == ("ridge", 0.1, 17):
-            for index, kind in enumerate(KINDS):
+            for index, kind in enumerate(KINDS[: len(films)]):
                 print(line(f"    {kind}", films[index::4], score, width), flush=True)
 
 
