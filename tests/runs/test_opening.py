@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import BenchModelSettings, ExtrapolateSettings, InterpolateSettings
@@ -55,6 +55,15 @@ def test_what_only_means_something_to_a_model_with_text_is_refused_at_once(
     settings = InterpolateSettings(images=("a.png", "b.png"), model="scenes-ddpm", **given)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=words):
         open_model(settings)
+
+
+def test_adapters_for_a_model_without_text_are_refused_with_one_sentence_at_both_doors() -> None:
+    with pytest.raises(InputError, match="Adapters are for models with text; scenes-ddpm has none") as by_name:
+        load("scenes-ddpm", device="cpu", lora=("a.safetensors",))
+    settings = ExtrapolateSettings(source=("clip",), model="scenes-ddpm", device="cpu", lora=("a.safetensors",))
+    with pytest.raises(InputError) as by_verb:
+        open_model(settings)
+    assert str(by_name.value) == str(by_verb.value)
 
 
 def test_a_model_without_text_is_one_for_every_verb() -> None:

@@ -10,11 +10,11 @@ the same bits. Should memory run out all the same, the chunk is halved until it 
 not interact, so that the chunk never changes a result beyond rounding.
 """
 
-import os
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -26,8 +26,6 @@ SHARE = 0.5
 """The part of the free memory that a call may plan with. The rest is for what an estimate does not know."""
 MAPS = 80
 """Bytes for an item in units of the network's widest feature map, as the estimate of `item_cost` counts."""
-UNKNOWN = 2**33
-"""Bytes taken to be free where the system does not say."""
 
 
 class SmallerBatch(UserWarning):
@@ -45,24 +43,7 @@ def free_memory(device: torch.device) -> int:
         return int(left + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
-    return _free_on_cpu()
-
-
-def _free_on_cpu() -> int:
-    try:
-        with open("/proc/meminfo", encoding="ascii") as table:  # noqa: PTH123  # not a file on a disk
-            lines = dict(line.split(":", 1) for line in table)
-        return int(lines["MemAvailable"].split()[0]) * 1024  # counts what the disk cache would give back
-    except (OSError, KeyError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2  # macOS tells only how much there is
-    except (AttributeError, OSError, ValueError):
-        return UNKNOWN
+    return int(psutil.virtual_memory().available)
 
 
 def item_cost(network: Any, shape: tuple[int, ...], dtype: torch.dtype) -> int:

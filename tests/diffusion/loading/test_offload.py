@@ -7,7 +7,7 @@ import torch
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.diffusion.latents import LOW_TILE, TILE, tile_above
-from geodesic_cli.diffusion.loading.load import compiled, why_not_compile
+from geodesic_cli.diffusion.loading.devices import compiled, why_not_compile
 from geodesic_cli.diffusion.loading.offload import Offloaded, Seat
 from geodesic_cli.errors import ModelError
 

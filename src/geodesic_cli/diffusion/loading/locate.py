@@ -156,6 +156,21 @@ def cached(source: str, revision: str | None) -> Path | None:
         return None
 
 
+def described(source: str) -> Path | None:
+    """A folder with the index of a Hub id: its copy in the cache, or the index alone, fetched; None without either."""
+    from huggingface_hub import HfApi, hf_hub_download
+
+    folder = cached(source, None)
+    if folder is not None or offline():
+        return folder
+    try:
+        listed = {file.rfilename for file in HfApi().model_info(source, timeout=PATIENCE).siblings or []}
+        index = "model_index.json" if "model_index.json" in listed else "config.json"
+        return Path(hf_hub_download(source, index, etag_timeout=PATIENCE)).parent
+    except Exception:  # whatever a network may throw, through any HTTP library; `locate` will say what
+        return None
+
+
 def cache_folder() -> Path:
     """The cache of the Hub on this machine, which may not exist."""
     from huggingface_hub import constants

@@ -21,7 +21,7 @@ from torch import Tensor
 from geodesic_cli.diffusion import network
 from geodesic_cli.diffusion.conditioning import Embedding
 from geodesic_cli.diffusion.loading import lora
-from geodesic_cli.diffusion.loading.load import ALIASES
+from geodesic_cli.diffusion.loading.aliases import ALIASES
 from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.diffusion.schedule import NoiseSchedule
 from geodesic_cli.diffusion.tuning.features import Bottleneck, watched
