@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from geodesic_cli.evaluation import psnr
 from geodesic_cli.geometry.density import Score
 
 
@@ -53,6 +54,11 @@ class LargestTensor(TorchDispatchMode):
             if isinstance(value, Tensor):
                 self.elements = max(self.elements, value.numel())
         return result
+
+
+def decibels(image: Tensor, other: Tensor) -> float:
+    """Peak signal-to-noise ratio of two images (3, h, w), or of two batches as one."""
+    return float(psnr(image.reshape(1, 1, 1, -1).double(), other.reshape(1, 1, 1, -1).double()))
 
 
 def vector(*values: float) -> Tensor:

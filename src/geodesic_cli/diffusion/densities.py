@@ -44,8 +44,8 @@ DENSITIES = ("conditional", "unconditional", "guided", "negative", "paper")
 DEFECTS = "two pictures laid over each other, double contours, ghostly remains, hard seams, smeared, little detail"
 """The negative prompt where none is given: what a bad morph looks like, in our own words."""
 
-PAPER_ALPHA, PAPER_BAND = 0.002, 0.1
-"""The authors' exponent on their direction d, and the half-width of their band of noise levels."""
+PAPER_ALPHA = 0.002
+"""The authors' exponent on their direction d."""
 
 NOTHING = ""
 """Stands for no prompt among the branches: the embedding that the network was trained with for none."""

@@ -70,6 +70,14 @@ class LatentDiffusion:
         """Clean points (n, d) to images."""
         return self.codec.decode(z.reshape(-1, *shape))
 
+    def ridge(self, z: Tensor, tau: float) -> Tensor:
+        """Clean points z (n, d) where the density at noise level tau puts them without noise: x = a z, (n, d)."""
+        return z * self.predict.schedule.level(tau)[0]
+
+    def from_ridge(self, x: Tensor, tau: float) -> Tensor:
+        """Points x (n, d) on the ridge of noise level tau back to clean points: z = x / a, (n, d)."""
+        return x / self.predict.schedule.level(tau)[0]
+
     def lift(
         self,
         z: Tensor,

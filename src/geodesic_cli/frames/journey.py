@@ -15,8 +15,8 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
-from geodesic_cli.diffusion.ddim import ddim
 from geodesic_cli.diffusion.score import guided, guided_evaluations
+from geodesic_cli.diffusion.transport import ddim
 from geodesic_cli.errors import ModelError
 from geodesic_cli.evaluation import Distance, Pyramid, lpips, mse, psnr, ssim
 from geodesic_cli.frames.keyframes import conditions_for

@@ -15,6 +15,7 @@ from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, fit, motion, render
 from geodesic_cli.settings import ExtrapolateSettings
 from geodesic_cli.verbs.extrapolate.run import extrapolate, run
+from helpers import decibels
 
 GIVEN, MADE = 6, 2
 
@@ -130,7 +131,7 @@ def test_the_flow_embedding_comes_back_to_the_last_frame(model: LatentDiffusion,
     assert any("Nothing moves" in warning for warning in recorder.warnings)
     assert any("all 2 frames" in warning for warning in recorder.warnings)
     back = model.decode(model.encode(ball[:1]), model.latent_shape(64, 64))[0].cpu()
-    assert media.psnr(result.frames[-1], back) > 40
+    assert decibels(result.frames[-1], back) > 40
     assert result.metrics["evaluations"]["flow"] == 2 * 12 and result.metrics["evaluations"]["frames"] == 13
 
 
@@ -140,7 +141,7 @@ def test_a_prompt_keeps_a_fast_thing_what_it_is(model: LatentDiffusion) -> None:
     told = extrapolate(fast[:8], model=model, frames=3, prompt="a red rubber sphere").frames
     untold = extrapolate(fast[:8], model=model, frames=3, max_drop=1e9).frames
     assert fit(told[-1]).scene.solids[0].colour == "red"
-    assert media.psnr(told[-1], fast[-1]) > media.psnr(untold[-1], fast[-1]) + 2
+    assert decibels(told[-1], fast[-1]) > decibels(untold[-1], fast[-1]) + 2
 
 
 def test_a_target_prompt_changes_where_the_ray_goes(model: LatentDiffusion, ball: Tensor) -> None:

@@ -18,6 +18,7 @@ from geodesic_cli.frames.paths import Problem, clean, positions
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.run import Interpolation, free_folder, interpolate, run
+from helpers import decibels
 
 QUICK = {"frames": 5, "nodes": 9, "steps": 6, "tau": 0.6, "bend": 1.0, "pacing": "path"}
 PROMPTS = ("a blue rubber cube", "a yellow rubber cylinder")
@@ -120,7 +121,7 @@ def test_identical_images_stay_as_they_are(model: LatentDiffusion, pair: Tensor)
     made = interpolate(pair[0], pair[0], model=model, **{**QUICK, "steps": 20})
     assert made.converged
     # Up to tau and down again is what separates the inner frames from the ends.
-    assert media.psnr(made.frames[0], made.frames[2]) > 50
+    assert decibels(made.frames[0], made.frames[2]) > 50
 
 
 def test_every_network_evaluation_is_counted(model: LatentDiffusion, pair: Tensor) -> None:

@@ -14,7 +14,7 @@ from geodesic_cli.scenes import Scene, Solid, render
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.run import run
 from geodesic_cli.verbs.interpolate.searching import Found
-from helpers import vector
+from helpers import decibels, vector
 
 TOLD = {"manifest.json", "metrics.json", "log.txt", "config.toml", "global.safetensors"}
 """Files that hold the time, or what the search has cost: nothing for a pool that is in the cache."""
@@ -127,4 +127,4 @@ def test_identical_images_need_no_search(files, tmp_path):
     assert made.converged
     assert made.status == "The two images are the same: there is nothing to search for."
     assert made.metrics["score_evaluations"] == 0
-    assert media.psnr(made.frames[0], made.frames[2]) > 40
+    assert decibels(made.frames[0], made.frames[2]) > 40

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
-from geodesic_cli.diffusion.ddim import ddim
 from geodesic_cli.diffusion.loading.unconditional import load_unconditional
+from geodesic_cli.diffusion.transport import ddim
 from geodesic_cli.errors import InputError, OutputError
 from geodesic_cli.frames.journey import Journey, conditions, reconstruct
 from geodesic_cli.runs.observer import Silent

@@ -18,7 +18,6 @@ HUB_ID = r"[\w-][\w.-]*/[\w.-]+"
 PATIENCE = 5.0
 """Seconds after which the Hub counts as out of reach."""
 
-NETWORKS = ("unet", "transformer")
 FAMILIES: dict[str, tuple[str, ...]] = {
     "sd": ("vae", "text_encoder", "tokenizer", "unet", "scheduler"),
     "sdxl": ("vae", "text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2", "unet", "scheduler"),

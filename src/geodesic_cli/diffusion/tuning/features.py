@@ -115,17 +115,6 @@ def _tile(value: Any, times: int, like: Tensor) -> Any:
     return value.repeat(times, *(1 for _ in value.shape[1:]))
 
 
-def encoder_parameters(unet: Any) -> list[torch.nn.Parameter]:
-    """The parameters that the bottleneck depends on: all but those of the up blocks and of the way out."""
-    outside = {
-        id(parameter)
-        for name in ("up_blocks", "conv_norm_out", "conv_out")
-        if getattr(unet, name, None) is not None
-        for parameter in getattr(unet, name).parameters()
-    }
-    return [parameter for parameter in unet.parameters() if id(parameter) not in outside]
-
-
 @contextmanager
 def twice_differentiable(unet: Any) -> Iterator[None]:
     """Inside, the network has second derivatives: attention in plain mathematics, LayerNorm from elementary operations.

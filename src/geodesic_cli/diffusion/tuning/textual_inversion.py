@@ -187,23 +187,6 @@ def _errors(predict: NoisePredictor, z: Tensor, c: Embedding, taus: Tensor, nois
     return (eps - drawn).square().flatten(1).sum(1)
 
 
-@torch.no_grad()
-def reconstruction_loss(
-    predict: NoisePredictor, z: Tensor, condition: Embedding, *, samples: int = 64, seed: int = 1, at_once: int = 16
-) -> float:
-    """L(c) on noise levels at the middles of equal parts of [0, 1] and noise that no descent has seen.
-
-    The same for every embedding, so that two of them are compared without the noise of the estimate.
-    """
-    taus = (torch.arange(samples, dtype=torch.float64) + 0.5) / samples
-    noise = torch.randn(samples, *z.shape, generator=_generator(seed, -2))
-    parts = [
-        _errors(predict, z, condition, taus[k : k + at_once], noise[k : k + at_once]).double().cpu()
-        for k in range(0, samples, at_once)
-    ]
-    return float(torch.cat(parts).mean()) / z.numel()
-
-
 def _generator(seed: int, step: int) -> torch.Generator:
     mixed = hashlib.sha256(f"textual inversion {seed} {step}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(mixed[:7], "big"))

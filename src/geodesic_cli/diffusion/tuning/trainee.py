@@ -172,8 +172,10 @@ class Trainee:
         (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
 
     def _levels(self, timestep: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """(a, sigma) at timesteps (n,), each (n, 1, 1, 1)."""
         alpha_bar = self._schedule.alpha_bar.double()[timestep.cpu()].reshape(-1, 1, 1, 1)
-        return (level.sqrt().to(like.device, like.dtype) for level in (alpha_bar, 1 - alpha_bar))  # type: ignore[return-value]
+        a, sigma = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+        return a.to(like.device, like.dtype), sigma.to(like.device, like.dtype)
 
 
 def prepare(
