@@ -292,7 +292,6 @@ def test_more_frames_than_memory_should_hold_are_refused(tmp_path, monkeypatch):
 MEASURE = """
 import resource, sys
 from geodesic_cli import media
-from helpers import decibels
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 count = sum(1 for _ in media.stream_sequence(sys.argv[1]))
 clip = media.read_sequence(sys.argv[1], size=(64, 64))

@@ -9,22 +9,11 @@ from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import BenchModelSettings, ExtrapolateSettings, InterpolateSettings
-
-
-class Ears:
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def stage(self, name: str, total: int, unit: str = "evaluations") -> None: ...
-
-    def advance(self, amount: int, note: str = "") -> None: ...
-
-    def warn(self, message: str) -> None:
-        self.heard.append(message)
+from helpers import Recorder
 
 
 def test_memory_that_runs_out_is_told_to_the_observer_and_the_result_is_the_same(model: LatentDiffusion) -> None:
-    ears = Ears()
+    ears = Recorder()
     opened = open_model(BenchModelSettings(device="cpu"), ears)
 
     def narrow(network, z, times, condition):
@@ -37,7 +26,7 @@ def test_memory_that_runs_out_is_told_to_the_observer_and_the_result_is_the_same
     condition = model.prompts.null().expand(9)
     for _ in range(2):
         torch.testing.assert_close(predict(z, 400.0, condition), model.predict(z, 400.0, condition))
-    assert len(ears.heard) == 1 and "going on with 2" in ears.heard[0]
+    assert len(ears.warnings) == 1 and "going on with 2" in ears.warnings[0]
 
 
 @pytest.mark.parametrize(

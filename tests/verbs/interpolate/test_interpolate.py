@@ -18,30 +18,10 @@ from geodesic_cli.frames.paths import Problem, clean, positions
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.run import Interpolation, free_folder, interpolate, run
-from helpers import decibels
+from helpers import Recorder, decibels
 
 QUICK = {"frames": 5, "nodes": 9, "steps": 6, "tau": 0.6, "bend": 1.0, "pacing": "path"}
 PROMPTS = ("a blue rubber cube", "a yellow rubber cylinder")
-
-
-class Recorder(Silent):
-    """Remembers warnings; raises where it is told to, like a user who presses Ctrl-C."""
-
-    def __init__(self, stop_in: str = "", after: int = 0) -> None:
-        self.warnings: list[str] = []
-        self.stop_in, self.after, self.now = stop_in, after, ""
-
-    def stage(self, name: str, total: int, unit: str = "evaluations") -> None:
-        self.now = name
-
-    def advance(self, amount: int, note: str = "") -> None:
-        if self.now.startswith(self.stop_in or "nothing"):
-            self.after -= 1
-            if self.after <= 0:
-                raise KeyboardInterrupt
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 def settings(files: tuple[str, str], out: Path, **changes) -> InterpolateSettings:

@@ -20,22 +20,7 @@ from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import render, sample
 from geodesic_cli.settings import InvertSettings
 from geodesic_cli.verbs.latent.invert import GROUP, Inversion, free_folder, invert, noise_pictures, run
-
-
-class Recorder(Silent):
-    """Remembers warnings, and stops like a user who presses Ctrl-C when so many steps were told."""
-
-    def __init__(self, after: int = 10**6) -> None:
-        self.warnings: list[str] = []
-        self.after = after
-
-    def advance(self, amount: int, note: str = "") -> None:
-        self.after -= 1
-        if self.after <= 0:
-            raise KeyboardInterrupt
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
+from helpers import Recorder
 
 
 @pytest.fixture(scope="module")
