@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from geodesic_cli.distortion.loss import gaussian, linearise, surrogate
-from geodesic_cli.plots.figure import COLOURS, drawing
+from geodesic_cli.plots.figure import LINE_COLOURS, drawing
 
 RINGS = torch.linspace(math.radians(5), math.radians(105), 11)
 MERIDIANS = torch.linspace(0, 2 * math.pi, 73)
@@ -80,7 +80,7 @@ def main() -> None:
     with drawing(sys.argv[1] if len(sys.argv) > 1 else "isometry-toy.png", [4.2, 4.2], 4.4) as panels:
         for panel, (title, one) in zip(panels, drawings.items(), strict=True):
             for k, ring in enumerate(one):
-                panel.plot(ring[:, 0], ring[:, 1], color=COLOURS[0 if k % 3 else 1], linewidth=1.4)
+                panel.plot(ring[:, 0], ring[:, 1], color=LINE_COLOURS[0 if k % 3 else 1], linewidth=1.4)
             for meridian in one.unbind(1)[::6]:
                 panel.plot(meridian[:, 0], meridian[:, 1], color="#BBBBBB", linewidth=0.6, zorder=0)
             panel.set_title(title, fontsize=11, loc="left")

@@ -283,7 +283,7 @@ def test_bad_numbers_are_refused(tmp_path, more):
 
 
 def test_more_frames_than_memory_should_hold_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("geodesic_cli.media.sequences.MOST", 100_000)
+    monkeypatch.setattr("geodesic_cli.media.sequences.MOST_BYTES", 100_000)
     path = film(tmp_path / "a.mp4", moving(20))
     assert "--stride" in refused(path)
     assert len(media.read_sequence(path, size=(16, 16)).frames) == 20

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from geodesic_cli.errors import ModelError
 
-MOST = 64
+MOST_LATENTS = 64
 """Items at once at most. More bring nothing: a batch of 64 latents fills any device that is in use."""
 SHARE = 0.5
 """The part of the free memory that a call may plan with. The rest is for what an estimate does not know."""
@@ -60,7 +60,7 @@ def item_cost(network: Any, shape: tuple[int, ...], dtype: torch.dtype) -> int:
     return MAPS * numbers * dtype.itemsize
 
 
-def fitting(cost: int, free: int, most: int = MOST, share: float = SHARE) -> int:
+def fitting(cost: int, free: int, most: int = MOST_LATENTS, share: float = SHARE) -> int:
     """How many items of a cost fit into the share of free memory: a power of two up to `most`, and at least 1."""
     room = int(share * max(0, free)) // max(1, cost)
     return max(1, min(most, 1 << (room.bit_length() - 1) if room else 1))
@@ -81,7 +81,7 @@ class Chunks:
 
     def __init__(
         self,
-        most: int = MOST,
+        most: int = MOST_LATENTS,
         *,
         free: Callable[[torch.device], int] = free_memory,
         notify: Callable[[str], None] | None = None,

@@ -29,12 +29,12 @@ Predict = Callable[[Tensor, float], Tensor]
 """eps(x, timestep): the predicted noise of latents (n, C, H, W) at one noise level."""
 
 
-def invert(predict: Predict, z: Tensor, tau: float, schedule: Schedule, steps: int) -> Tensor:
+def to_noise(predict: Predict, z: Tensor, tau: float, schedule: Schedule, steps: int) -> Tensor:
     """Carry clean latents z (n, C, H, W) up to noise level tau; exactly ``steps`` network evaluations."""
     return _integrate(predict, z, 0.0, tau, schedule, steps)
 
 
-def denoise(predict: Predict, x: Tensor, tau: float, schedule: Schedule, steps: int) -> Tensor:
+def to_clean(predict: Predict, x: Tensor, tau: float, schedule: Schedule, steps: int) -> Tensor:
     """Carry latents x (n, C, H, W) at noise level tau down to clean ones; ``steps`` + 1 network evaluations."""
     return _integrate(predict, x, tau, 0.0, schedule, steps)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
-from geodesic_cli.diffusion.tuning.textual_inversion import QUICK, Descent, Inverted, invert_text
+from geodesic_cli.diffusion.tuning.textual_inversion import QUICK, Inverted, TextDescent, invert_text
 from geodesic_cli.errors import OutputError
 from geodesic_cli.frames.keyframes import prompt_of_each
 from geodesic_cli.runs.observer import Observer, Silent
@@ -37,7 +37,7 @@ def inverted_conditioning(
     images: Tensor,
     prompts: tuple[str, ...] = (),
     *,
-    descent: Descent = QUICK,
+    descent: TextDescent = QUICK,
     seed: int = 0,
     folder: Path | None = None,
     observer: Observer | None = None,
@@ -76,7 +76,7 @@ def inverted_conditioning(
     return tuple(found)
 
 
-def _key(image: Tensor, start: Embedding, fingerprint: str, descent: Descent, seed: int) -> str:
+def _key(image: Tensor, start: Embedding, fingerprint: str, descent: TextDescent, seed: int) -> str:
     about = f"1 {fingerprint} {tuple(image.shape)} {astuple(descent)} {seed} ".encode()
     pixels = image.detach().to("cpu", torch.float32).contiguous().numpy().tobytes()
     return hashlib.sha256(about + pixels + start.content).hexdigest()
@@ -86,7 +86,7 @@ def _inverted(
     model: LatentDiffusion,
     z: Tensor,
     start: Embedding,
-    descent: Descent,
+    descent: TextDescent,
     seed: int,
     folder: Path | None,
     key: str,

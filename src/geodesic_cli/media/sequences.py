@@ -4,8 +4,8 @@ Times are seconds from the beginning of the file, those that the file itself giv
 rate, and a varying one); stills have none, so the k-th one is at k / fps. A position in a sequence is the number of a
 frame, counted from 0, or a time. Of the frames from `start` up to but not including `stop` every `stride`-th is read.
 
-One frame is in memory at a time (`stream_sequence`), or all of them (`read_sequence`), which is refused above MOST
-bytes: with a `size` each frame is brought to it as it is read.
+One frame is in memory at a time (`stream_sequence`), or all of them (`read_sequence`), which is refused above
+MOST_BYTES: with a `size` each frame is brought to it as it is read.
 """
 
 import re
@@ -25,8 +25,8 @@ from geodesic_cli.media.clips import film_frames
 from geodesic_cli.media.images import read_image
 from geodesic_cli.media.sizes import resize
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")  # of the files of a folder that are frames
-MOST = 2 * 2**30  # bytes of frames in memory
+FRAME_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")  # of the files of a folder that are frames
+MOST_BYTES = 2 * 2**30  # bytes of frames in memory
 
 TOGETHER = 32
 """So many pictures are moved together at a time."""
@@ -111,9 +111,9 @@ def read_sequence(
     held = 0
     for frame in stream_sequence(source, warn=note, **choice):
         held += frame.image.numel() * frame.image.element_size()
-        if held > MOST:
+        if held > MOST_BYTES:
             raise InputError(
-                f"At most {MOST // 2**30} GB of frames fit in memory, and {_called(source)} has more from frame "
+                f"At most {MOST_BYTES // 2**30} GB of frames fit in memory, and {_called(source)} has more from frame "
                 f"{len(images)} on at {frame.image.shape[-1]}x{frame.image.shape[-2]}.",
                 "Take fewer (--max-frames, --stride, --stop) or smaller ones (--size).",
             )
@@ -228,11 +228,12 @@ def _images_of(folder: Path) -> list[Path]:
         raise InputError(
             f"The folder {folder} cannot be read ({error.strerror or error}).", "Choose another."
         ) from error
-    images = [path for path in names if path.suffix.lower() in SUFFIXES]
+    images = [path for path in names if path.suffix.lower() in FRAME_SUFFIXES]
     if not images:
         others = f" ({len(names)} other file{'' if len(names) == 1 else 's'})" if names else ""
         raise InputError(
-            f"A folder of images is needed, and {folder} holds none{others}.", f"Frames end in {', '.join(SUFFIXES)}."
+            f"A folder of images is needed, and {folder} holds none{others}.",
+            f"Frames end in {', '.join(FRAME_SUFFIXES)}.",
         )
     return sorted(images, key=lambda path: (natural_key(path.name), path.name))
 
@@ -243,7 +244,7 @@ def _is_image(path: Path) -> bool:
         with Image.open(path):
             return True
     except UnidentifiedImageError:
-        return path.suffix.lower() in SUFFIXES
+        return path.suffix.lower() in FRAME_SUFFIXES
     except Image.DecompressionBombError:
         return True
     except OSError:

@@ -9,15 +9,15 @@ from typing import Any
 
 import torch
 
-from geodesic_cli.diffusion import network as networks
+from geodesic_cli.diffusion import families
 from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.diffusion.latents import LOW_TILE, TILE, LatentCodec, tile_above
 from geodesic_cli.diffusion.loading import lora as adapters
 from geodesic_cli.diffusion.loading.devices import compiled, pick_device, pick_dtype
-from geodesic_cli.diffusion.loading.locate import family, locate
+from geodesic_cli.diffusion.loading.locate import family, find_model
 from geodesic_cli.diffusion.loading.offload import Offloaded, Seat
-from geodesic_cli.diffusion.loading.parts import Parts, read_folder, require_supported
-from geodesic_cli.diffusion.loading.single_file import read_file
+from geodesic_cli.diffusion.loading.parts import Parts, read_parts, require_supported
+from geodesic_cli.diffusion.loading.single_file import read_single_file
 from geodesic_cli.diffusion.loading.unconditional import kind_of, load_unconditional
 from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.diffusion.prompts import (
@@ -42,10 +42,10 @@ TEXT_ONLY = {
 }
 """Options that mean nothing to a model without text -> what is said of one that is set, and what to do."""
 ASK = {
-    "sd": networks.unet,
-    "sdxl": networks.unet_with_size,
-    "sd3": networks.transformer,
-    "flux": networks.packed_transformer,
+    "sd": families.unet,
+    "sdxl": families.unet_with_size,
+    "sd3": families.transformer,
+    "flux": families.packed_transformer,
 }
 
 
@@ -82,13 +82,15 @@ def load(
         return load_unconditional(name, device, dtype)
     where = pick_device(device)
     chosen = [adapters.parse(text) for text in lora]
-    place = locate(name, revision, variant)
+    place = find_model(name, revision, variant)
     single = place.path.is_file()
     precision = pick_dtype(dtype, where, "" if single else family(place.path))
-    parts = read_file(place.path, name, precision) if single else read_folder(place.path, name, precision, variant)
+    parts = (
+        read_single_file(place.path, name, precision) if single else read_parts(place.path, name, precision, variant)
+    )
     require_supported(parts, name)
     for path, weight in chosen:
-        adapters.load(parts.network, path, weight, parts.encoders)
+        adapters.apply(parts.network, path, weight, parts.encoders)
         adapters.merge(parts.network, parts.encoders.values())
     return wire(parts, name, where, precision, low_memory=low_memory, compile=compile, folder=place.path)
 

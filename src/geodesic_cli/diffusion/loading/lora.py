@@ -73,7 +73,7 @@ def save(network: Any, folder: str | Path) -> Path:
     return path
 
 
-def load(network: Any, path: str | Path, weight: float = 1.0, encoders: Mapping[str, Any] | None = None) -> None:
+def apply(network: Any, path: str | Path, weight: float = 1.0, encoders: Mapping[str, Any] | None = None) -> None:
     """Put an adapter from a file on a network, and its parts for text encoders on these, in place.
 
     Args:
@@ -87,7 +87,7 @@ def load(network: Any, path: str | Path, weight: float = 1.0, encoders: Mapping[
     """
     from safetensors import SafetensorError
 
-    file = find(path)
+    file = adapter_file(path)
     name = f"adapter_{len(getattr(network, 'peft_config', {}))}"
     try:
         with warnings.catch_warnings():
@@ -132,7 +132,7 @@ def parse(text: str) -> tuple[str, float]:
     return path, weight
 
 
-def find(path: str | Path) -> Path:
+def adapter_file(path: str | Path) -> Path:
     """The adapter's file: the path itself, or in a folder `FILE` or else the only .safetensors file.
 
     Raises:

@@ -59,7 +59,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def read_folder(folder: Path, name: str, precision: torch.dtype, variant: str | None = None) -> Parts:
+def read_parts(folder: Path, name: str, precision: torch.dtype, variant: str | None = None) -> Parts:
     """Read a folder in diffusers' layout.
 
     Args:

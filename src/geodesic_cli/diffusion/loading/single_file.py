@@ -32,7 +32,7 @@ TOKENIZERS = (
 )
 """Hub ids that hold CLIP's tokenizer, at their root or in a folder `tokenizer`."""
 
-FIRST = "model.diffusion_model.input_blocks.0.0.weight"
+FIRST_WEIGHT = "model.diffusion_model.input_blocks.0.0.weight"
 SIGNS = {
     "sdxl": "conditioner.embedders.1.model.ln_final.weight",
     "sd21": "cond_stage_model.model.ln_final.weight",
@@ -41,7 +41,9 @@ SIGNS = {
 """A weight that only this kind of file has."""
 
 
-def read_file(path: Path, name: str, precision: torch.dtype, published: dict[str, Shapes] | None = None) -> Parts:
+def read_single_file(
+    path: Path, name: str, precision: torch.dtype, published: dict[str, Shapes] | None = None
+) -> Parts:
     """Read a single file.
 
     Args:
@@ -76,7 +78,7 @@ def recognise(path: Path, name: str, published: dict[str, Shapes]) -> Shapes:
     with safe_open(path, "pt") as file:
         names = set(file.keys())
         header = file.metadata() or {}
-        channels = file.get_slice(FIRST).get_shape()[1] if FIRST in names else 0
+        channels = file.get_slice(FIRST_WEIGHT).get_shape()[1] if FIRST_WEIGHT in names else 0
     kind = next((kind for kind, sign in SIGNS.items() if sign in names), None)
     if kind is None or not channels:
         raise ModelError(

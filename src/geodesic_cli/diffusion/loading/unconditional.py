@@ -34,7 +34,7 @@ AUTOENCODERS = ("vqvae", "vae")
 
 
 def without_text(network: Any, z: Tensor, times: Tensor, condition: Embedding) -> Tensor:
-    """How a network without conditions is called; a `network.Ask`."""
+    """How a network without conditions is called; a `families.Ask`."""
     output: Tensor = network(z, times).sample
     return output
 

@@ -82,7 +82,7 @@ class Bottleneck:
 
 
 @contextmanager
-def watched(unet: Any) -> Iterator[list[Tensor]]:
+def tapped(unet: Any) -> Iterator[list[Tensor]]:
     """Inside, each forward pass of the network appends its h to the list, with its graph, and goes on."""
     seen: list[Tensor] = []
 

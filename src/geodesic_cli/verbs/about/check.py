@@ -17,7 +17,7 @@ from geodesic_cli.diffusion.loading import locate
 from geodesic_cli.diffusion.loading.devices import DTYPES, pick_device, pick_dtype, why_not_compile
 from geodesic_cli.errors import GeodesicError
 from geodesic_cli.media.films import video_encoder
-from geodesic_cli.verbs.about.models import EMBEDDED, Listed, models
+from geodesic_cli.verbs.about.models import IN_PACKAGE, Listed, models
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "av", "scipy")
 EXTRAS = {"scikit-learn": "toy densities of points", "torchvision": "metrics", "lpips": "metrics", "pyiqa": "metrics"}
@@ -27,7 +27,7 @@ SECRET = ("HF_TOKEN",)
 
 
 @dataclass(frozen=True)
-class Report:
+class Findings:
     """What was found.
 
     Args:
@@ -39,7 +39,7 @@ class Report:
     advice: tuple[str, ...]
 
 
-def check(device: str = "auto") -> Report:
+def check(device: str = "auto") -> Findings:
     """Look at this machine. It never fails: what cannot be found out is said to be so.
 
     Args:
@@ -60,13 +60,13 @@ def check(device: str = "auto") -> Report:
         "disk_free": _gigabytes(lambda: shutil.disk_usage(Path.cwd()).free),
         "video_encoder": _tried(video_encoder),
         "compile": _compile(device),
-        "cache": str(locate.cache_folder()),
-        "cache_exists": locate.cache_folder().is_dir(),
+        "cache": str(locate.hub_cache()),
+        "cache_exists": locate.hub_cache().is_dir(),
         "offline": locate.offline(),
         "variables": {name: _shown(name) for name in VARIABLES if name in os.environ},
         "models": {model.name: model.folder for model in listed},
     }
-    return Report(facts, (*advice, *_missing(facts, listed)))
+    return Findings(facts, (*advice, *_missing(facts, listed)))
 
 
 def _device(asked: str, advice: list[str]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _compile(asked: str) -> str:
 
 def _missing(facts: dict[str, Any], listed: tuple[Listed, ...]) -> list[str]:
     advice = []
-    if all(model.sources == (EMBEDDED,) for model in listed if model.folder is not None):
+    if all(model.sources == (IN_PACKAGE,) for model in listed if model.folder is not None):
         how = (
             "HF_HUB_OFFLINE is set, so nothing will be downloaded: unset it, or copy a model here and pass its folder"
             if facts["offline"]
