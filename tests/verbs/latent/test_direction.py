@@ -10,10 +10,10 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.media import read_image, write_png
 from geodesic_cli.runs.observer import Silent
-from geodesic_cli.scenes import Fit, Scene, Solid, render, sample
+from geodesic_cli.scenes import MIDDLE, Fit, Scene, Solid, render, sample
 from geodesic_cli.settings import DirectionSettings, parse_strengths
 from geodesic_cli.verbs.latent.direction import find, latent_direction, move, run
-from geodesic_cli.verbs.latent.labels import MIDDLE, Attribute, attribute, of_files, of_scenes, shares
+from geodesic_cli.verbs.latent.labels import Attribute, attribute, of_files, of_scenes, shares
 from helpers import Recorder, normal
 
 QUICK = {"pairs": 6, "held_out": 2, "steps": 4, "strengths": "1"}

@@ -19,15 +19,13 @@ from torch.nn.functional import interpolate
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.evaluation import Distance, Normality, normality
+from geodesic_cli.evaluation.likeness import likeness, perceptual_distance, summary
 from geodesic_cli.frames.journey import (
     Journey,
     Reconstruction,
     conditions,
     fitted,
-    likeness,
-    perceptual,
     reconstruct,
-    summary,
 )
 from geodesic_cli.frames.pictures import image_names, read_images
 from geodesic_cli.runs.folder import RunDirectory, first_free, require_same
@@ -114,7 +112,7 @@ _Ready = tuple[LatentDiffusion, Tensor, Embedding, dict[str, Distance]]
 
 def _ready(s: InvertSettings, model: LatentDiffusion, read: list[Tensor], observer: Observer) -> _Ready:
     images = fitted(read, s.images, model, s.size, observer)
-    key, distance = perceptual(s.lpips, s.metric_weights, str(model.device))
+    key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device))
     return model, images, conditions(model, s.prompt, len(images)), {key: distance}
 
 

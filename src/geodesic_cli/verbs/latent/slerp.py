@@ -24,7 +24,8 @@ from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.distortion.measures import relative_length
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Distance, path_perception
-from geodesic_cli.frames.journey import Journey, fitted, perceptual, summary
+from geodesic_cli.evaluation.likeness import perceptual_distance, summary
+from geodesic_cli.frames.journey import Journey, fitted
 from geodesic_cli.frames.pictures import image_names, read_images
 from geodesic_cli.geometry import RadialProfile, linalg
 from geodesic_cli.runs.folder import RunDirectory, first_free
@@ -119,7 +120,7 @@ _Ready = tuple[Tensor | None, Embedding, str, Distance]
 
 def _ready(s: SlerpSettings, model: LatentDiffusion, read: list[Tensor], observer: Observer) -> _Ready:
     condition = Embedding.cat([model.prompts.embed(prompt) for prompt in s.prompt or ("",)])
-    key, distance = perceptual(s.lpips, s.metric_weights, str(model.device))
+    key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device))
     if not read:
         model.latent_shape(*_size(s, model))
         return None, condition, key, distance
