@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from geodesic_cli.diffusion.loading.aliases import ALIASES, sources
-from geodesic_cli.errors import ModelError
+from geodesic_cli.errors import ModelError, first_line
 
 HUB_ID = r"[\w-][\w.-]*/[\w.-]+"
 HUB_PATIENCE = 5.0
@@ -240,8 +240,7 @@ def _download(source: str, revision: str | None, variant: str | None) -> Path:
     except RevisionNotFoundError as reason:
         raise ModelError(f"{source} has no revision {revision}") from reason
     except Exception as reason:  # whatever a network may throw, through any HTTP library
-        first = (str(reason).strip().splitlines() or [type(reason).__name__])[0].rstrip(".")
-        raise ModelError(f"{source} cannot be reached ({first[:200]})") from reason
+        raise ModelError(f"{source} cannot be reached ({first_line(reason)[:200]})") from reason
 
 
 def _not_here(name: str, looked: str) -> ModelError:

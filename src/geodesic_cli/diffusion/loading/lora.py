@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import InputError, ModelError, first_line
 
 FILE = "pytorch_lora_weights.safetensors"
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -94,9 +94,8 @@ def apply(network: Any, path: str | Path, weight: float = 1.0, encoders: Mapping
             warnings.simplefilter("ignore")  # what these libraries have to say to each other
             found = _load(network, file, name, weight, dict(encoders or {}))
     except (ValueError, RuntimeError, KeyError, OSError, SafetensorError) as reason:
-        first = str(reason).strip().splitlines()[0].rstrip(".") if str(reason).strip() else type(reason).__name__
         raise ModelError(
-            f"The adapter {file} does not fit this model ({first}).",
+            f"The adapter {file} does not fit this model ({first_line(reason)}).",
             "Pass one that was trained on a model of its kind.",
         ) from reason
     if not found:

@@ -7,7 +7,6 @@ quantisation and quantises when it decodes. An embedding has n rows and no numbe
 
 import json
 import re
-import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +19,12 @@ from geodesic_cli.diffusion.latents import LatentCodec
 from geodesic_cli.diffusion.loading.aliases import ALIASES
 from geodesic_cli.diffusion.loading.devices import pick_device, pick_dtype
 from geodesic_cli.diffusion.loading.locate import HUB_ID, described
+from geodesic_cli.diffusion.loading.parts import quiet
 from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.diffusion.prompts import PromptEncoder, TextReader
 from geodesic_cli.diffusion.schedule import NoiseSchedule
 from geodesic_cli.diffusion.score import NoisePredictor
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import InputError, ModelError, first_line
 
 ModelKind = Literal["text", "pixels", "latents"]
 """What a model makes images from: a prompt, or nothing, in pixels or in latents."""
@@ -79,13 +79,11 @@ def load_unconditional(name: str, device: str = "auto", dtype: str = "auto") -> 
             "Pass a folder in the layout of diffusers' DDPMPipeline or LDMPipeline.",
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the library has to say to itself
+        with quiet():
             unet, autoencoder, scheduler = _read(ALIASES.get(name, name), kind, precision)
     except (OSError, ValueError) as reason:
-        first = str(reason).strip().splitlines()[0].rstrip(".")
         raise ModelError(
-            f"The model {name!r} could not be read ({first}).",
+            f"The model {name!r} could not be read ({first_line(reason)}).",
             "Pass a folder in diffusers' layout with safetensors; this command fetches Hub ids only where the Hub is "
             "reachable.",
         ) from reason
@@ -130,10 +128,7 @@ def _index(name: str) -> dict[str, Any]:
 
 def _read(name: str, kind: ModelKind, precision: torch.dtype) -> tuple[Any, Any, Any]:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DModel, VQModel
-    from diffusers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     how: dict[str, Any] = {"use_safetensors": True, "torch_dtype": precision, "low_cpu_mem_usage": False}
     local = Path(name).is_dir()
     flat = local and not (Path(name) / "unet").is_dir()

@@ -120,7 +120,7 @@ class Trainee:
             conditions["added_cond_kwargs"] = {"text_embeds": condition.pooled, "time_ids": time_ids}
         return Bottleneck(self.model.predict.unet, timestep, conditions)
 
-    def save(self, folder: Path, revision: str | None = None) -> None:
+    def save(self, folder: Path) -> None:
         """Write the model with its present weights: `pytorch_lora_weights.safetensors`, or a folder of diffusers.
 
         A model that came from a folder keeps the layout and all other files of that folder.

@@ -83,12 +83,13 @@ def _device(asked: str, advice: list[str]) -> dict[str, Any]:
     elif device.type == "mps":
         found |= {"device_name": "Apple", "device_memory": round(torch.mps.recommended_max_memory() / 2**30, 1)}
     else:
-        found["device_name"] = _processor() or found["device_name"]
+        found["device_name"] = _of_processor("model name") or found["device_name"]
         built = "has no CUDA" if torch.version.cuda is None else f"has CUDA {torch.version.cuda}, which finds no device"
         advice.append(
             f"There is no GPU for PyTorch (this build {built}): clevr-mini needs none, larger models are slow without."
         )
-        if "amx_bf16" in _processor_flags() or "avx512_bf16" in _processor_flags():
+        flags = _of_processor("flags")
+        if "amx_bf16" in flags or "avx512_bf16" in flags:
             advice.append("This processor has instructions for bf16: large models are faster with --dtype bf16.")
     chosen = pick_dtype("auto", device)
     return found | {"dtype": next(name for name, dtype in DTYPES.items() if dtype == chosen)}
@@ -140,16 +141,10 @@ def _shown(name: str) -> str:
     return "set" if name in SECRET else os.environ[name]
 
 
-def _processor() -> str:
-    return next((line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), "")
-
-
-def _processor_flags() -> str:
-    return next((line for line in _cpuinfo() if line.startswith("flags")), "")
-
-
-def _cpuinfo() -> list[str]:
+def _of_processor(key: str) -> str:
+    """What Linux says of the first processor under a key; empty elsewhere."""
     try:
-        return Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:  # not Linux
-        return []
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
