@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from geodesic_cli.evaluation import psnr
 from geodesic_cli.geometry.density import Score
 
 
@@ -40,6 +41,38 @@ class FailingScore:
         return good if self.asked <= self.from_batch else torch.full_like(good, float("nan"))
 
 
+class Recorder:
+    """An observer that remembers what it is told, and stops a run like a user who presses Ctrl-C.
+
+    Args:
+        stop_in: the beginning of the name of the stage in which it stops; "" is any.
+        after: how many advances of that stage it lets happen, the last one included, which it interrupts.
+    """
+
+    def __init__(self, stop_in: str = "", after: float = float("inf")) -> None:
+        self.stop_in, self.left = stop_in, after
+        self.stages: list[tuple[str, int]] = []
+        self.amounts: list[int] = []
+        self.warnings: list[str] = []
+
+    @property
+    def done(self) -> int:
+        return sum(self.amounts)
+
+    def stage(self, name: str, total: int, unit: str = "evaluations") -> None:
+        self.stages.append((name, total))
+
+    def advance(self, amount: int, note: str = "") -> None:
+        self.amounts.append(amount)
+        if amount and (self.stages[-1][0] if self.stages else "").startswith(self.stop_in):
+            self.left -= 1
+            if self.left <= 0:
+                raise KeyboardInterrupt
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
 class LargestTensor(TorchDispatchMode):
     """Records the number of elements of the largest tensor that any operation returns."""
 
@@ -53,6 +86,11 @@ class LargestTensor(TorchDispatchMode):
             if isinstance(value, Tensor):
                 self.elements = max(self.elements, value.numel())
         return result
+
+
+def decibels(image: Tensor, other: Tensor) -> float:
+    """Peak signal-to-noise ratio of two images (3, h, w), or of two batches as one."""
+    return float(psnr(image.reshape(1, 1, 1, -1).double(), other.reshape(1, 1, 1, -1).double()))
 
 
 def vector(*values: float) -> Tensor:

@@ -7,12 +7,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from statistics import fmean
 
 import torch
 
 from geodesic_cli.diffusion import Embedding, load
-from geodesic_cli.media import psnr, sheet, write_png
+from geodesic_cli.evaluation import psnr
+from geodesic_cli.media import sheet, write_png
 from geodesic_cli.scenes import fit_all, render, sample
 
 sys.path.append(str(Path(__file__).parents[1] / "studies"))  # where shared.py is
@@ -47,9 +47,9 @@ def main() -> None:
     }
     result = {
         "scenes": len(scenes),
-        "reconstruction_psnr": fmean([psnr(a, b) for a, b in zip(images, back, strict=True)]),
-        "round_trip_psnr_to_reconstruction": fmean([psnr(a, b) for a, b in zip(back, tripped, strict=True)]),
-        "round_trip_psnr_to_image": fmean([psnr(a, b) for a, b in zip(images, tripped, strict=True)]),
+        "reconstruction_psnr": float(psnr(images, back).mean()),
+        "round_trip_psnr_to_reconstruction": float(psnr(back, tripped).mean()),
+        "round_trip_psnr_to_image": float(psnr(images, tripped).mean()),
         "samples_with_the_prompted": share,
         "fit_error_median": {name: float(torch.tensor(values).median()) for name, values in errors.items()},
         "fit_error_worst": {name: max(values) for name, values in errors.items()},

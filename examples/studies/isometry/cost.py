@@ -21,7 +21,7 @@ from diffusers import UNet2DConditionModel, UNet2DModel
 from torch import Tensor, nn
 
 from geodesic_cli.diffusion import load
-from geodesic_cli.diffusion.tuning.features import Bottleneck, twice_differentiable, watched
+from geodesic_cli.diffusion.tuning.features import Bottleneck, tapped, twice_differentiable
 from geodesic_cli.distortion.loss import Visit, exact_loss, gaussian, linearise, surrogate
 
 
@@ -92,7 +92,7 @@ def ways_of(unet: nn.Module, shape: tuple[int, ...], width: int) -> tuple[Ways, 
 
     def forward(rows: int) -> None:
         leaf = x.clone().requires_grad_(True)
-        with watched(unet) as seen:
+        with tapped(unet) as seen:
             loss = (unet(leaf, timestep, **words).sample - noise).square().mean()
         some = torch.arange(rows, device=x.device)
         on_the_way(encoder(x[:rows]), x[:rows], Visit(leaf, seen[0][some], some), loss).backward()

@@ -22,8 +22,9 @@ from torch.nn.functional import avg_pool2d
 
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.evaluation import frechet
+from geodesic_cli.evaluation.likeness import likeness
 from geodesic_cli.frames.canvas import Canvas
-from geodesic_cli.frames.journey import Journey, conditions, likeness, reconstruct
+from geodesic_cli.frames.journey import Journey, conditions, reconstruct
 from geodesic_cli.media import sheet, write_png
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.runs.opening import open_model

@@ -9,7 +9,7 @@ from geodesic_cli.cli.common import aligned
 from geodesic_cli.cli.options import AsJson, Device
 
 if TYPE_CHECKING:
-    from geodesic_cli.verbs.about.check import Report
+    from geodesic_cli.verbs.about.check import Findings
 
 
 def check(device: Device = "auto", as_json: AsJson = False) -> None:
@@ -32,7 +32,7 @@ def check(device: Device = "auto", as_json: AsJson = False) -> None:
     typer.echo("\n".join(_lines(report)))
 
 
-def _lines(report: "Report") -> list[str]:
+def _lines(report: "Findings") -> list[str]:
     f = report.facts
     memory = "" if "device_memory" not in f else f", {f['device_memory']} GB"
     if "device_memory_free" in f:

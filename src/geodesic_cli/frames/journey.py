@@ -6,19 +6,16 @@ The way back is judged twice: against the images, and against what the autoencod
 The second is the transport's own error; the first also has the autoencoder's, which no transport can mend.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
-from geodesic_cli.diffusion.ddim import ddim
 from geodesic_cli.diffusion.score import guided, guided_evaluations
+from geodesic_cli.diffusion.transport import ddim
 from geodesic_cli.errors import ModelError
-from geodesic_cli.evaluation import Distance, Pyramid, lpips, mse, psnr, ssim
 from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.keyframes import conditions_for
 
@@ -138,23 +135,3 @@ def conditions(model: LatentDiffusion, prompts: tuple[str, ...], n: int) -> Embe
         InputError: another number of prompts.
     """
     return Embedding.cat(conditions_for(model, prompts, n))
-
-
-def perceptual(use_lpips: bool, weights: str | None, device: str) -> tuple[str, Distance]:
-    """LPIPS, or the substitute that needs no download; with the key of its numbers: `lpips` or `pyramid`."""
-    return ("lpips", lpips("alex", weights, device)) if use_lpips else ("pyramid", Pyramid())
-
-
-def likeness(images: Tensor, others: Tensor, distances: Mapping[str, Distance] | None = None) -> dict[str, list[float]]:
-    """MSE, PSNR and SSIM of each pair of images, and each perceptual distance by its name."""
-    measures: dict[str, Distance] = {"mse": mse, "psnr": psnr, "ssim": ssim, **(distances or {})}
-    return {name: measure(images, others).tolist() for name, measure in measures.items()}
-
-
-def summary(values: Mapping[str, list[float]]) -> dict[str, dict[str, Any]]:
-    """Mean and standard deviation (n - 1) of each list; the deviation of a single value is None."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, numbers in values.items():
-        some = torch.tensor(numbers, dtype=torch.float64)
-        found[name] = {"mean": float(some.mean()), "std": float(some.std()) if len(some) > 1 else None}
-    return found

@@ -5,10 +5,11 @@ The ends keep their own norms: see `paths`.
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from geodesic_cli import media
 from geodesic_cli.diffusion import Conditioning, Embedding, LatentDiffusion
+from geodesic_cli.evaluation import psnr
 from geodesic_cli.geometry import RadialProfile
 from geodesic_cli.settings.checks import prompts_for
 
@@ -63,8 +64,8 @@ class Keyframes:
         """The images k and k + 1; the last is followed by the first."""
         pair = [k, (k + 1) % len(self.x)]
         conditioning = Conditioning(self.conditions[pair[0]], self.conditions[pair[1]])
-        psnr = self.psnr[pair[0]], self.psnr[pair[1]]
-        return Ends(self.z[pair], self.x[pair], self.shape, conditioning, self.tau, psnr)
+        quality = self.psnr[pair[0]], self.psnr[pair[1]]
+        return Ends(self.z[pair], self.x[pair], self.shape, conditioning, self.tau, quality)
 
 
 def embed(
@@ -106,8 +107,8 @@ def embed_all(
     z = model.encode(images)
     back = [model.decode(z[k : k + 1], shape)[0].to(images.device) for k in range(len(z))]
     x = model.lift(z, shape, Embedding.cat(conditions), tau, steps, guidance)
-    psnr = tuple(media.psnr(image, again) for image, again in zip(images, back, strict=True))
-    return Keyframes(z.to(x.device), widest(x), shape, conditions, tau, psnr)
+    quality = tuple(psnr(images.double(), torch.stack(back).double()).tolist())
+    return Keyframes(z.to(x.device), widest(x), shape, conditions, tau, quality)
 
 
 def widest(x: Tensor) -> Tensor:

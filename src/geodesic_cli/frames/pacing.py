@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.diffusion.tuning.features import watched
+from geodesic_cli.diffusion.tuning.features import tapped
 from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.evaluation import Distance, lpips
 from geodesic_cli.frames.keyframes import Ends
@@ -139,7 +139,10 @@ class Features:
         # A compiled network would not hear of a hook that comes later.
         compiled = hasattr(predict.unet, "_orig_mod")
         parts = []
-        with watched(predict.unet) as seen, torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+        with (
+            tapped(predict.unet) as seen,
+            torch.compiler.set_stance("force_eager") if compiled else nullcontext(),
+        ):
             for part in noisy.split(AT_ONCE):
                 seen.clear()
                 predict(part, timestep, null.expand(len(part)))

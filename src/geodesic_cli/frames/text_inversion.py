@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
-from geodesic_cli.diffusion.tuning.textual_inversion import QUICK, Descent, Inverted, invert_text
+from geodesic_cli.diffusion.tuning.textual_inversion import QUICK, Inverted, TextDescent, invert_text
 from geodesic_cli.frames.keyframes import prompt_of_each
 from geodesic_cli.runs.cache import remember_tensors, remembered_tensors
 from geodesic_cli.runs.observer import Observer, Silent
@@ -30,7 +30,7 @@ def inverted_conditioning(
     images: Tensor,
     prompts: tuple[str, ...] = (),
     *,
-    descent: Descent = QUICK,
+    descent: TextDescent = QUICK,
     seed: int = 0,
     folder: Path | None = None,
     observer: Observer | None = None,
@@ -69,7 +69,7 @@ def inverted_conditioning(
     return tuple(found)
 
 
-def _key(image: Tensor, start: Embedding, fingerprint: str, descent: Descent, seed: int) -> str:
+def _key(image: Tensor, start: Embedding, fingerprint: str, descent: TextDescent, seed: int) -> str:
     about = f"1 {fingerprint} {tuple(image.shape)} {astuple(descent)} {seed} ".encode()
     pixels = image.detach().to("cpu", torch.float32).contiguous().numpy().tobytes()
     return hashlib.sha256(about + pixels + start.content).hexdigest()
@@ -79,7 +79,7 @@ def _inverted(
     model: LatentDiffusion,
     z: Tensor,
     start: Embedding,
-    descent: Descent,
+    descent: TextDescent,
     seed: int,
     folder: Path | None,
     key: str,

@@ -13,14 +13,10 @@ A run goes on (`resume`) only where the settings are the same, which is judged b
 settings that say where and how the files are written, and not what they hold, do not count: OPEN_SETTINGS.
 """
 
-import hashlib
-import json
-import platform
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, Self

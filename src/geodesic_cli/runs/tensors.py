@@ -50,7 +50,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of the tensors of a file by name; quick whatever their size. One of `DAMAGED` where that cannot be had."""
+    """The shapes of the tensors of a file by name; quick whatever their size. It raises what `read_tensors` raises."""
     with safe_open(path, framework="pt") as file:
         return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
 

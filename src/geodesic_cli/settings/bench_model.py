@@ -1,6 +1,7 @@
 """The settings of `geodesic bench model`."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.checks import at_least, between
@@ -39,6 +40,7 @@ class BenchModelSettings:
     seconds: float = 5.0
     out: str | None = None
     overwrite: bool = False
+    text_option: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         if not self.batches:

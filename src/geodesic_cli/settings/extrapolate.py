@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.checks import at_least, between, one_of, position, resume_of_a_folder
+from geodesic_cli.settings.model import prompt_option
 
 STEPPERS = ("leapfrog", "rk4", "adams-bashforth", "dormand-prince")
 PLACES = ("ridge", "flow")
@@ -93,6 +94,11 @@ class ExtrapolateSettings:
     out: str | None = None
     resume: bool = False
     overwrite: bool = False
+
+    @property
+    def text_option(self) -> tuple[str, str] | None:
+        """See `ModelChoice`."""
+        return prompt_option(self.prompt)
 
     def __post_init__(self) -> None:
         if not self.source:

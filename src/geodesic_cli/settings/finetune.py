@@ -1,6 +1,7 @@
 """The settings of `geodesic finetune`, under the names that the training scripts of diffusers use."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.checks import at_least, between, one_of, seed_in_range
@@ -108,6 +109,7 @@ class FinetuneSettings:
     out: str | None = None
     resume: bool = False
     overwrite: bool = False
+    text_option: ClassVar[None] = None  # captions are those of the data
 
     def __post_init__(self) -> None:
         small = self.model in EMBEDDED

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.checks import at_least, between, one_of, resume_of_a_folder, seed_in_range
+from geodesic_cli.settings.model import prompt_option
 
 METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
@@ -120,6 +121,14 @@ class InterpolateSettings:
     out: str | None = None
     resume: bool = False
     overwrite: bool = False
+
+    @property
+    def text_option(self) -> tuple[str, str] | None:
+        """See `ModelChoice`."""
+        if self.invert_text != "none":
+            return prompt_option(*self.prompt) or ("invert-text", self.invert_text)
+        two = self.density in ("guided", "negative", "paper")
+        return prompt_option(*self.prompt) or (("density", self.density) if two else None)
 
     def __post_init__(self) -> None:
         if not self.images:

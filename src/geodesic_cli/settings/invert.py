@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.checks import at_least, between, one_of, prompts_for, resume_of_a_folder
+from geodesic_cli.settings.model import prompt_option
 
 SCHEMES = ("adams", "ddim")
 
@@ -57,6 +58,11 @@ class InvertSettings:
     out: str | None = None
     resume: bool = False
     overwrite: bool = False
+
+    @property
+    def text_option(self) -> tuple[str, str] | None:
+        """See `ModelChoice`."""
+        return prompt_option(*self.prompt)
 
     def __post_init__(self) -> None:
         if not self.images:

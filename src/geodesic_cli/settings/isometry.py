@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.checks import at_least, between, one_of, seed_in_range
+from geodesic_cli.settings.model import prompt_option
 
 JACOBIANS = ("auto", "exact", "projected")
 OWN_SAMPLES, SCENES_DATA = "samples", "scenes"
@@ -70,6 +71,11 @@ class IsometrySettings:
     seed: int = 0
     out: str | None = None
     overwrite: bool = False
+
+    @property
+    def text_option(self) -> tuple[str, str] | None:
+        """See `ModelChoice`."""
+        return prompt_option(*self.prompt)
 
     def __post_init__(self) -> None:
         for tau in self.levels:

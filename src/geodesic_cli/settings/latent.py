@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.checks import at_least, between, one_of, resume_of_a_folder, seed_in_range
 from geodesic_cli.settings.invert import SCHEMES
+from geodesic_cli.settings.model import prompt_option
 
 JOINS = ("slerp", "lerp")
 ESTIMATES = ("mean", "svm")
@@ -70,6 +71,11 @@ class SlerpSettings:
     fps: float = 8.0
     out: str | None = None
     overwrite: bool = False
+
+    @property
+    def text_option(self) -> tuple[str, str] | None:
+        """See `ModelChoice`."""
+        return prompt_option(*self.prompt)
 
     def __post_init__(self) -> None:
         if self.fit is None:
@@ -152,6 +158,11 @@ class DirectionSettings:
     out: str | None = None
     resume: bool = False
     overwrite: bool = False
+
+    @property
+    def text_option(self) -> tuple[str, str] | None:
+        """See `ModelChoice`."""
+        return prompt_option(self.prompt)
 
     def __post_init__(self) -> None:
         if self.source == self.target:

@@ -18,6 +18,7 @@ class ModelChoice(Protocol):
         dtype: of the networks: `auto`, `fp32`, `fp16` or `bf16`.
         low_memory: offload to the CPU and tile the autoencoder.
         compile: compile the network.
+        text_option: name and value of the first option that is set and means nothing to a model without text.
     """
 
     @property
@@ -36,3 +37,10 @@ class ModelChoice(Protocol):
     def low_memory(self) -> bool: ...  # noqa: D102
     @property
     def compile(self) -> bool: ...  # noqa: D102
+    @property
+    def text_option(self) -> tuple[str, str] | None: ...  # noqa: D102
+
+
+def prompt_option(*prompts: str | None) -> tuple[str, str] | None:
+    """`ModelChoice.text_option` of some prompts: the first that says something."""
+    return next((("prompt", text) for text in prompts if text), None)

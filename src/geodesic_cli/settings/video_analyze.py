@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.checks import at_least, between, one_of, position, resume_of_a_folder, seed_in_range
+from geodesic_cli.settings.model import prompt_option
 
 EMBEDDINGS = ("ridge", "flow")
 CLIP_TAU = 0.1
@@ -84,6 +85,11 @@ class VideoAnalyzeSettings:
     out: str | None = None
     resume: bool = False
     overwrite: bool = False
+
+    @property
+    def text_option(self) -> tuple[str, str] | None:
+        """See `ModelChoice`."""
+        return prompt_option(*self.prompt)
 
     def __post_init__(self) -> None:
         if not self.clip:

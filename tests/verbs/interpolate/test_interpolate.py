@@ -19,29 +19,10 @@ from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.run import Interpolation, interpolate, run, stem
+from helpers import Recorder, decibels
 
 QUICK = {"frames": 5, "nodes": 9, "steps": 6, "tau": 0.6, "bend": 1.0, "pacing": "path"}
 PROMPTS = ("a blue rubber cube", "a yellow rubber cylinder")
-
-
-class Recorder(Silent):
-    """Remembers warnings; raises where it is told to, like a user who presses Ctrl-C."""
-
-    def __init__(self, stop_in: str = "", after: int = 0) -> None:
-        self.warnings: list[str] = []
-        self.stop_in, self.after, self.now = stop_in, after, ""
-
-    def stage(self, name: str, total: int, unit: str = "evaluations") -> None:
-        self.now = name
-
-    def advance(self, amount: int, note: str = "") -> None:
-        if self.now.startswith(self.stop_in or "nothing"):
-            self.after -= 1
-            if self.after <= 0:
-                raise KeyboardInterrupt
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 def settings(files: tuple[str, str], out: Path, **changes) -> InterpolateSettings:
@@ -121,7 +102,7 @@ def test_identical_images_stay_as_they_are(model: LatentDiffusion, pair: Tensor)
     made = interpolate(pair[0], pair[0], model=model, **{**QUICK, "steps": 20})
     assert made.converged
     # Up to tau and down again is what separates the inner frames from the ends.
-    assert media.psnr(made.frames[0], made.frames[2]) > 50
+    assert decibels(made.frames[0], made.frames[2]) > 50
 
 
 def test_every_network_evaluation_is_counted(model: LatentDiffusion, pair: Tensor) -> None:

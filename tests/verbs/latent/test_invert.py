@@ -12,8 +12,8 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
-from geodesic_cli.diffusion.ddim import ddim
 from geodesic_cli.diffusion.loading.unconditional import load_unconditional
+from geodesic_cli.diffusion.transport import ddim
 from geodesic_cli.errors import InputError, OutputError
 from geodesic_cli.frames.journey import Journey, conditions, reconstruct
 from geodesic_cli.runs.folder import first_free
@@ -21,22 +21,7 @@ from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import render, sample
 from geodesic_cli.settings import InvertSettings
 from geodesic_cli.verbs.latent.invert import GROUP, Inversion, invert, noise_pictures, run, stem
-
-
-class Recorder(Silent):
-    """Remembers warnings, and stops like a user who presses Ctrl-C when so many steps were told."""
-
-    def __init__(self, after: int = 10**6) -> None:
-        self.warnings: list[str] = []
-        self.after = after
-
-    def advance(self, amount: int, note: str = "") -> None:
-        self.after -= 1
-        if self.after <= 0:
-            raise KeyboardInterrupt
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
+from helpers import Recorder
 
 
 @pytest.fixture(scope="module")

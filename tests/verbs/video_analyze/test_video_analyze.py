@@ -16,6 +16,7 @@ from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, motion, render
 from geodesic_cli.settings import VideoAnalyzeSettings
 from geodesic_cli.verbs.video_analyze.run import VideoAnalysis, run, stem, video_analyze
+from helpers import Recorder
 
 QUICK = {"draws": 2, "max_steps": 3, "device": "cpu"}
 BALL = Scene((Solid("sphere", "red", x=-0.9, size=0.65),))
@@ -34,22 +35,6 @@ def written(frames: Tensor, folder: Path) -> str:
     for k, frame in enumerate(frames):
         media.write_png(frame, folder / f"{k:03d}.png")
     return str(folder)
-
-
-class StopAfter(Silent):
-    """Interrupts in the given stage after so many advances."""
-
-    def __init__(self, stage: str, after: int) -> None:
-        self.wanted, self.left, self.now = stage, after, ""
-
-    def stage(self, name: str, total: int, unit: str = "evaluations") -> None:
-        self.now = name
-
-    def advance(self, amount: int, note: str = "") -> None:
-        if self.now == self.wanted:
-            self.left -= 1
-            if self.left < 0:
-                raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +119,7 @@ def test_a_run_that_is_stopped_between_windows_goes_on_to_the_same_bytes(tmp_pat
     whole = run(VideoAnalyzeSettings((folder,), out=str(tmp_path / "whole"), **options), Silent(), "test")
     settings = VideoAnalyzeSettings((folder,), out=str(tmp_path / "parts"), **options)
     with pytest.raises(KeyboardInterrupt):
-        run(settings, StopAfter("Comparing", 2), "test")
+        run(settings, Recorder("Comparing", 3), "test")
     kept = sorted((tmp_path / "parts" / "checkpoint").iterdir())
     assert kept
     before = [path.stat().st_mtime_ns for path in kept]

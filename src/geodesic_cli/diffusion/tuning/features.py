@@ -82,7 +82,7 @@ class Bottleneck:
 
 
 @contextmanager
-def watched(unet: Any) -> Iterator[list[Tensor]]:
+def tapped(unet: Any) -> Iterator[list[Tensor]]:
     """Inside, each forward pass of the network appends its h to the list, with its graph, and goes on."""
     seen: list[Tensor] = []
 
@@ -113,17 +113,6 @@ def _tile(value: Any, times: int, like: Tensor) -> Any:
         return value
     value = value.to(like.device, like.dtype if value.is_floating_point() else value.dtype)
     return value.repeat(times, *(1 for _ in value.shape[1:]))
-
-
-def encoder_parameters(unet: Any) -> list[torch.nn.Parameter]:
-    """The parameters that the bottleneck depends on: all but those of the up blocks and of the way out."""
-    outside = {
-        id(parameter)
-        for name in ("up_blocks", "conv_norm_out", "conv_out")
-        if getattr(unet, name, None) is not None
-        for parameter in getattr(unet, name).parameters()
-    }
-    return [parameter for parameter in unet.parameters() if id(parameter) not in outside]
 
 
 @contextmanager

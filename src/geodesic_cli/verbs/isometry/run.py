@@ -17,7 +17,7 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.errors import InputError
-from geodesic_cli.frames.journey import perceptual
+from geodesic_cli.evaluation.likeness import perceptual_distance
 from geodesic_cli.plots.spectrum import Spectra, spectra
 from geodesic_cli.runs.job import Job, in_memory, into_folder
 from geodesic_cli.runs.observer import Observer
@@ -213,7 +213,7 @@ def _of_images(look: Look, points: Points, scenes: list[Scene], which: str) -> d
     s, found = look.settings, {}
     if s.ppl_pairs:
         look.observer.stage(f"Perceptual path length{which}", s.ppl_pairs, "pairs")
-        _, distance = perceptual(s.lpips, s.metric_weights, str(look.device))
+        _, distance = perceptual_distance(s.lpips, s.metric_weights, str(look.device))
         found["ppl"] = look.path_length(points, distance)
     if s.labelled and scenes:
         look.observer.stage(f"Linear separability{which}", s.labelled, "scenes")

@@ -26,7 +26,7 @@ from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Pyramid, hyperplane, linear_separability
-from geodesic_cli.evaluation.path_length import between
+from geodesic_cli.evaluation.path_length import pair_distances
 from geodesic_cli.frames.canvas import Canvas, fit
 from geodesic_cli.frames.journey import Journey
 from geodesic_cli.runs.folder import RunDirectory, require_same
@@ -264,7 +264,7 @@ class _Work:
 
 def _judged(judge: tuple[Attribute, list[Fit]] | None, before: Tensor, images: Tensor) -> dict[str, float]:
     """What became of the held-out images: shares of flipped and kept ones, validity, and how far they look."""
-    found = {"distance": float(between(before, images, Pyramid()).mean())}
+    found = {"distance": float(pair_distances(before, images, Pyramid()).mean())}
     if judge is None:
         return found
     what, fits = judge

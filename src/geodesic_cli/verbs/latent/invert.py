@@ -20,15 +20,13 @@ from torch.nn.functional import interpolate
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.evaluation import Distance, Normality, normality
+from geodesic_cli.evaluation.likeness import likeness, perceptual_distance, summary
 from geodesic_cli.frames.canvas import fit, image_names, read_images
 from geodesic_cli.frames.journey import (
     Journey,
     Reconstruction,
     conditions,
-    likeness,
-    perceptual,
     reconstruct,
-    summary,
 )
 from geodesic_cli.runs.folder import RunDirectory, require_same
 from geodesic_cli.runs.job import Job, in_memory, into_folder
@@ -100,7 +98,7 @@ def _inverted(job: Job[InvertSettings], given: Sequence[str | Path | Tensor]) ->
     # All that may be refused comes before the folder is touched.
     images, canvas = fit(read, s.images, s.size, model, job.observer)
     condition = conditions(model, s.prompt, len(images))
-    key, distance = perceptual(s.lpips, s.metric_weights, str(model.device))
+    key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device))
     journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
     with job.folder(stem(s)) as directory:
         return _Work(s, job.observer, directory, journey).run(images, condition, {key: distance})

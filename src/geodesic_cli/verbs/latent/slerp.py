@@ -25,8 +25,9 @@ from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.distortion.measures import relative_length
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Distance, path_perception
+from geodesic_cli.evaluation.likeness import perceptual_distance, summary
 from geodesic_cli.frames.canvas import Canvas, fit, image_names, read_images
-from geodesic_cli.frames.journey import Journey, perceptual, summary
+from geodesic_cli.frames.journey import Journey
 from geodesic_cli.geometry import RadialProfile, linalg
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, in_memory, into_folder
@@ -127,7 +128,7 @@ class _Ready:
 
 def _ready(s: SlerpSettings, model: LatentDiffusion, read: list[Tensor], observer: Observer) -> _Ready:
     condition = Embedding.cat([model.prompts.embed(prompt) for prompt in s.prompt or ("",)])
-    key, distance = perceptual(s.lpips, s.metric_weights, str(model.device))
+    key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device))
     images, canvas = fit(read, s.images, s.size, model, observer) if read else (None, Canvas.of(model, s.size))
     if images is not None and torch.equal(images[0], images[1]):
         raise InputError("The two images are the same; there is no path between them.", "Pass two different images.")

@@ -11,7 +11,7 @@ import torch
 
 from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.evaluation import inception, lpips, topiq
-from geodesic_cli.evaluation.extra import needed, weights_of
+from geodesic_cli.evaluation.extras import needed, weights_of
 
 URL = "nowhere:/weights/some-net-0123.pth"
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from geodesic_cli.errors import InputError, ModelError
-from geodesic_cli.evaluation.extra import needed, weights_of
+from geodesic_cli.evaluation.extras import needed, weights_of
 
 BACKBONES = ("alex", "vgg")
 TOPIQ_FILE = "cfanet_nr_koniq_res50-9a73138b.pth"
