@@ -15,11 +15,10 @@ from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Blend, Portion, RadialProfile, Scaled, Score, Sum
 from geodesic_cli.geometry.graph.graph import Graph, Route, connect
 from geodesic_cli.geometry.graph.routing import shortest_path
-from geodesic_cli.geometry.kernel.regression import Seen
 from geodesic_cli.geometry.kernel.surrogate import Surrogate
 from geodesic_cli.geometry.metric import DensityMetric, Residual, bending
 from geodesic_cli.geometry.perturbation import perturb
-from geodesic_cli.geometry.seen import Remembered
+from geodesic_cli.geometry.seen import Remembered, Seen
 from geodesic_cli.geometry.sets.maps import Connection, Search, exp_map, log_map
 from geodesic_cli.geometry.sets.pointset import (
     DistanceMatrix,

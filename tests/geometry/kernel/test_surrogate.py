@@ -21,9 +21,9 @@ from geodesic_cli.geometry import (
     solve_bvp,
     solve_through,
 )
-from geodesic_cli.geometry.kernel.collocation import Numerov
 from geodesic_cli.geometry.kernel.on_model import UNSTABLE, OnModel
-from geodesic_cli.geometry.kernel.surrogate import PATIENCE
+from geodesic_cli.geometry.kernel.schemes import numerov
+from geodesic_cli.geometry.kernel.tuning import Tuning
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial, SphereChart
 from helpers import CountingScore, FailingScore, LargestTensor, normal, rotation, vector
 
@@ -220,7 +220,7 @@ def test_where_there_is_no_geodesic_the_solver_gives_up_soon():
     counting = CountingScore(Exponential(vector(0, 4.0)))
     solution = solve_bvp(DensityMetric(counting, 2.0), Curve.straight(vector(-2, 0), vector(2, 0), 17), max_steps=100)
     assert solution.status is Status.STALLED
-    assert solution.steps <= 2 * PATIENCE
+    assert solution.steps <= 2 * Tuning().patience
 
 
 def ridge(x, u):
@@ -242,7 +242,7 @@ def test_a_path_along_the_bottom_of_a_valley_is_left_for_a_ridge():
 
 
 def test_the_second_variation_tells_a_saddle_from_a_minimum():
-    scheme = Numerov(31)
+    scheme = numerov(31)
     u = scheme.u[:, None]
     line = torch.cat([0 * u, 6 * u - 3], dim=1)
     free = OnModel(lambda x, u: torch.zeros_like(x), 0.8, DensityMetric(ridge, 0.8).space, 0.0)
