@@ -14,7 +14,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-from geodesic_cli.distortion.loss import gaussian, linearise, surrogate
+from geodesic_cli.distortion.loss import gaussian, gradient_scalar, linearise
 from geodesic_cli.plots.figure import COLOURS, drawing
 
 RINGS = torch.linspace(math.radians(5), math.radians(105), 11)
@@ -45,7 +45,7 @@ def train(weight: float, seed: int, steps: int = 1200) -> tuple[nn.Sequential, f
         loss = error
         if weight:
             probe = linearise(encoder, x, gaussian(chance), keep_graph=True)
-            loss = error + weight * surrogate(encoder, probe, probe.totals)
+            loss = error + weight * gradient_scalar(encoder, probe, probe.totals)
         for group in optimiser.param_groups:
             group["lr"] = 3e-3 * (1 - step / steps)
         optimiser.zero_grad()

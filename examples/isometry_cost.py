@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from geodesic_cli.diffusion import load
 from geodesic_cli.diffusion.tuning.features import Bottleneck, twice_differentiable, watched
-from geodesic_cli.distortion.loss import Visit, exact_loss, gaussian, linearise, surrogate
+from geodesic_cli.distortion.exact import exact_loss
+from geodesic_cli.distortion.loss import Visit, gaussian, gradient_scalar, linearise
 
 
 def networks(full: bool) -> dict[str, tuple[nn.Module, tuple[int, ...], int]]:
@@ -121,13 +122,13 @@ def seeded() -> Callable[[Tensor], Tensor]:
 def by_surrogate(f: Bottleneck, x: Tensor) -> None:
     """One micro-batch: the graph of the first phase is kept."""
     probe = linearise(f, x, seeded(), keep_graph=True)
-    surrogate(f, probe, probe.totals).backward()
+    gradient_scalar(f, probe, probe.totals).backward()
 
 
 def on_the_way(f: Bottleneck, x: Tensor, visit: Visit, loss: Tensor | float = 0.0) -> Tensor:
     """A training's step: differences begin at the bottleneck that the denoising pass has computed."""
     probe = linearise(f, x, seeded(), keep_graph=True, differences="forward", visit=visit)
-    return loss + surrogate(f, probe, probe.totals)
+    return loss + gradient_scalar(f, probe, probe.totals)
 
 
 def gradient(unet: nn.Module) -> Tensor:

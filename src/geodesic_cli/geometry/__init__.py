@@ -28,8 +28,8 @@ from geodesic_cli.geometry.sets.pointset import (
     frechet_mean,
     nearest_neighbours,
 )
-from geodesic_cli.geometry.solution import Chain, PathSolver, Solution, Status, Step
-from geodesic_cli.geometry.solvers.bvp import solve_bvp, solve_through
+from geodesic_cli.geometry.solution import PathSolver, Solution, Status, Step
+from geodesic_cli.geometry.solvers.bvp import solve_bvp
 from geodesic_cli.geometry.solvers.gradient_flow import GradientFlow
 from geodesic_cli.geometry.solvers.ivp import Motion, solve_ivp
 from geodesic_cli.geometry.solvers.relaxation import Relaxation
@@ -48,7 +48,6 @@ __all__ = [
     "RK4",
     "AdamsBashforth4",
     "Blend",
-    "Chain",
     "Connection",
     "Curve",
     "CurveReport",
@@ -95,5 +94,4 @@ __all__ = [
     "shortest_path",
     "solve_bvp",
     "solve_ivp",
-    "solve_through",
 ]

@@ -156,41 +156,6 @@ class DensityMetric:
         """∫ (p / p_start)^(-alpha) |dx|, (); infinite where `log_length` is too large for the dtype."""
         return self.log_length(curve, scores).exp()
 
-    def at_weighted_speed(self, curve: Curve, nodes: int | None = None, scores: Tensor | None = None) -> Curve:
-        """The same curve with nodes at equal lengths under the metric; the ends stay bit for bit.
-
-        `Curve.at_constant_speed` spaces them evenly in space; here they gather where the density is low. Between two
-        nodes of the old curve log p is taken as linear, which is of second order.
-
-        Args:
-            curve: k nodes.
-            nodes: as many as before unless given.
-            scores: at the old nodes, (k, d), where they are known.
-
-        Raises:
-            GeometryError: fewer than two nodes.
-        """
-        nodes = curve.x.shape[0] if nodes is None else nodes
-        if nodes < 2:
-            raise GeometryError(f"A curve needs at least two nodes, got {nodes}.")
-        weight = -self.alpha * self.log_density(curve, scores)
-        rise = weight[1:] - weight[:-1]
-        # The mean of exp(rise w) over a segment is (e^rise - 1) / rise, here without overflow.
-        steep = rise.abs().clamp(min=1e-12)
-        pieces = curve.segments.log() + weight[:-1] + rise.clamp(min=0) + (-torch.expm1(-steep) / steep).log()
-        whole = torch.logsumexp(pieces, dim=0)
-        wanted = torch.linspace(0, 1, nodes, dtype=weight.dtype, device=weight.device)
-        if not bool(whole.isfinite()):
-            return Curve(curve(wanted), curve.space)
-        gone = torch.cat([torch.zeros_like(pieces[:1]), (torch.logcumsumexp(pieces, dim=0) - whole).exp()])
-        after, part = linalg.locate(gone, wanted)
-        slope = rise[after - 1]
-        up = 1 + (part + (1 - part) * torch.exp(-slope.clamp(min=0))).log() / slope.clamp(min=1e-9)
-        down = torch.log1p(part * torch.expm1(slope.clamp(max=0))) / slope.clamp(max=-1e-9)
-        within = torch.where(slope > 1e-9, up, torch.where(slope < -1e-9, down, part))
-        u = ((after - 1 + within) / (len(gone) - 1)).clamp(0, 1)
-        return Curve(torch.cat([curve.x[:1], curve(u[1:-1]), curve.x[-1:]]), curve.space)
-
 
 def bending(score: Score, curve: Curve, scores: Tensor | None = None) -> float:
     """Euclidean length times the median of |P_v P_x s| over the nodes, in nats: the bending number per unit of alpha.

@@ -93,7 +93,7 @@ def solve_ivp(
 
     Returns:
         The curve: all of it, or up to the node where it had to end, its u then running over that part only (two equal
-            nodes if it ended at once). Costs 1 + stepper.extra_scores scores for each step, those taken back included,
+            nodes if it ended at once). Costs the scores of each step, those taken back included,
             and one more for the start.
 
     Raises:
