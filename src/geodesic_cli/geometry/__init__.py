@@ -13,7 +13,8 @@ says what of it could be chance, and `rivals` compares them with other paths. `t
 from geodesic_cli.geometry.analysis import CurveReport, analyse
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Blend, Portion, RadialProfile, Scaled, Score, Sum
-from geodesic_cli.geometry.graph.graph import Graph, Route, connect
+from geodesic_cli.geometry.graph.connecting import connect
+from geodesic_cli.geometry.graph.graph import Graph, Route
 from geodesic_cli.geometry.graph.routing import shortest_path
 from geodesic_cli.geometry.kernel.surrogate import Surrogate
 from geodesic_cli.geometry.metric import DensityMetric, Residual, bending
