@@ -101,60 +101,99 @@ def solve_ivp(
             a bend that is not positive.
     """
     _require_startable(metric, x0, v0)
-    if min(1 if steps is None else steps, max_steps) < 1 or not bend > 0:
-        raise GeometryError(
-            f"A ray needs at least one step and a positive bend, got {steps} steps, at most {max_steps}, "
-            f"and a bend of {bend}."
-        )
-    stepper = RK4() if stepper is None else stepper
-    allowed = stepper.tol if steps is None else None
-    x, v = x0[None], metric.space.tangent(x0[None], v0[None])
-    path = [State(0.0, x, v, metric.scores_at(x, torch.zeros_like(x[:, 0])))]
-    calls, drop = 1, 0.0
-    status = None if _is_finite(path[0]) else Status.NON_FINITE
-    h = LONGEST_STEP
-    if status is None:
-        h = 1 / steps if steps is not None else _by_bending(metric, path[0], LONGEST_STEP, bend)
-        # Where the error decides, the bending is no more than a first guess.
-        h = h if allowed is None else max(h, 1 / max_steps)
-    while status is None and path[-1].u < 1:
-        if steps is None and h * max_steps < 1:
-            status = Status.MAX_STEPS
-            break
-        now = path[-1]
-        left = (1 - now.u) / h - 1e-9
-        u = len(path) / steps if steps is not None else 1.0 if left <= 1 else now.u + (1 - now.u) / math.ceil(left)
-        trial = stepper.step(metric, now, u)
-        calls += trial.calls
-        finite = _is_finite(trial)
-        if allowed is not None:
-            # A stage beyond the support of the density is a step too long, not yet the end.
-            error = trial.error if finite and trial.error is not None else math.inf
-            change = SAFETY * (allowed / error) ** (1 / stepper.order) if error > 0 else GROW
-            h = (u - now.u) * min(GROW if error <= allowed else 1.0, max(SHRINK, change))
-            h = min(h, LONGEST_STEP)
-            if not error <= allowed and (finite or h * max_steps >= 1):
-                continue
-        if not finite:
-            status = Status.NON_FINITE
-            break
-        pair, scores = torch.cat([now.x, trial.x]), torch.cat([now.score, trial.score])
-        drop -= float(metric.log_density_steps(pair, scores))
-        if drop > max_drop:
-            status = Status.LEFT_SUPPORT
-            break
-        path.append(trial)
-        if steps is None and allowed is None:
-            h = _by_bending(metric, trial, h, bend)
-        if on_step is not None:
-            on_step(_observed(metric, stepper, path, calls))
+    pace = _Pace(metric, RK4() if stepper is None else stepper, steps, bend, max_steps)
+    path, calls, status = _walked(pace, x0, v0, max_drop, on_step)
     if len(path) == 1:
         residual = math.inf if status is Status.NON_FINITE else 0.0
-        return Solution(Curve(torch.cat([x, x]), metric.space), status or Status.MAX_STEPS, residual, 0, calls)
-    last = _observed(metric, stepper, path, calls)
+        nowhere = Curve(torch.cat([path[0].x, path[0].x]), metric.space)
+        return Solution(nowhere, status or Status.MAX_STEPS, residual, 0, calls)
+    last = _observed(pace, path, calls)
     if status is None:
         status = Status.CONVERGED if last.residual <= tol and _is_smooth(path) else Status.MAX_STEPS
     return Solution(last.curve, status, last.residual, last.index, calls)
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """How long the steps are; see the module's text."""
+
+    metric: DensityMetric
+    stepper: Stepper
+    steps: int | None
+    bend: float
+    max_steps: int
+
+    def __post_init__(self) -> None:
+        if min(1 if self.steps is None else self.steps, self.max_steps) < 1 or not self.bend > 0:
+            raise GeometryError(
+                f"A ray needs at least one step and a positive bend, got {self.steps} steps, at most {self.max_steps}, "
+                f"and a bend of {self.bend}."
+            )
+
+    @property
+    def allowed(self) -> float | None:
+        """The error of a step that is allowed, where the error decides."""
+        return self.stepper.tol if self.steps is None else None
+
+    def first(self, start: State) -> float:
+        if self.steps is not None:
+            return 1 / self.steps
+        h = _by_bending(self.metric, start, LONGEST_STEP, self.bend)
+        # Where the error decides, the bending is no more than a first guess.
+        return h if self.allowed is None else max(h, 1 / self.max_steps)
+
+    def target(self, path: list[State], h: float) -> float:
+        """The position to step to: what is left is shared out evenly."""
+        if self.steps is not None:
+            return len(path) / self.steps
+        u = path[-1].u
+        left = (1 - u) / h - 1e-9
+        return 1.0 if left <= 1 else u + (1 - u) / math.ceil(left)
+
+    def after(self, now: State, trial: State, h: float) -> tuple[float, bool]:
+        """The length of the next step, and whether the one that was tried is kept."""
+        finite = _is_finite(trial)
+        if self.allowed is None:
+            free = self.steps is None and finite
+            return _by_bending(self.metric, trial, h, self.bend) if free else h, True
+        # A stage beyond the support of the density is a step too long, not yet the end.
+        error = trial.error if finite and trial.error is not None else math.inf
+        change = SAFETY * (self.allowed / error) ** (1 / self.stepper.order) if error > 0 else GROW
+        h = (trial.u - now.u) * min(GROW if error <= self.allowed else 1.0, max(SHRINK, change))
+        h = min(h, LONGEST_STEP)
+        return h, error <= self.allowed or not (finite or h * self.max_steps >= 1)
+
+
+def _walked(
+    pace: _Pace, x0: Tensor, v0: Tensor, max_drop: float, on_step: Callable[[Step], None] | None
+) -> tuple[list[State], int, Status | None]:
+    """The states of the ray, the scores it took, and why it ended early, if it did."""
+    metric = pace.metric
+    x, v = x0[None], metric.space.tangent(x0[None], v0[None])
+    path = [State(0.0, x, v, metric.scores_at(x, torch.zeros_like(x[:, 0])))]
+    calls, drop = 1, 0.0
+    if not _is_finite(path[0]):
+        return path, calls, Status.NON_FINITE
+    h = pace.first(path[0])
+    while path[-1].u < 1:
+        if pace.steps is None and h * pace.max_steps < 1:
+            return path, calls, Status.MAX_STEPS
+        now = path[-1]
+        trial = pace.stepper.step(metric, now, pace.target(path, h))
+        calls += trial.calls
+        h, kept = pace.after(now, trial, h)
+        if not kept:
+            continue
+        if not _is_finite(trial):
+            return path, calls, Status.NON_FINITE
+        pair, scores = torch.cat([now.x, trial.x]), torch.cat([now.score, trial.score])
+        drop -= float(metric.log_density_steps(pair, scores))
+        if drop > max_drop:
+            return path, calls, Status.LEFT_SUPPORT
+        path.append(trial)
+        if on_step is not None:
+            on_step(_observed(pace, path, calls))
+    return path, calls, None
 
 
 def _require_startable(metric: DensityMetric, x0: Tensor, v0: Tensor) -> None:
@@ -197,14 +236,15 @@ def _by_bending(metric: DensityMetric, now: State, h: float, bend: float) -> flo
     return longer if rate * longer <= bend and math.fmod(now.u, longer) == 0 else h
 
 
-def _observed(metric: DensityMetric, stepper: Stepper, path: list[State], calls: int) -> Step:
+def _observed(pace: _Pace, path: list[State], calls: int) -> Step:
+    metric = pace.metric
     x, v, scores = (torch.cat(rows) for rows in zip(*((s.x, s.v, s.score) for s in path), strict=True))
     u = torch.tensor([state.u for state in path], dtype=x.dtype, device=x.device)
     polygon = Curve(x, metric.space)
     curve = polygon
     h = u[1:] - u[:-1]
     if float(h.max()) > (1 + 1e-6) * float(h.min()):
-        pulls = acceleration(metric, x, v, scores, stepper.weighted)
+        pulls = acceleration(metric, x, v, scores, pace.stepper.weighted)
         curve = Curve(_between(metric, u, x, v, pulls), metric.space)
     residual = _residual(metric, u, x, v, scores, polygon.length).relative
     log_length = float(metric.log_length(polygon, scores))
