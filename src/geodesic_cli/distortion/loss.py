@@ -123,10 +123,7 @@ def linearise(
         GeometryError: x is half precision, or f is not finite.
     """
     require_known(regulariser)
-    if differences not in DIFFERENCES or (visit is not None and (probes != 1 or differences != "forward")):
-        raise ValueError("differences are central or forward; a visit goes with forward ones and a single probe")
-    if x.dtype not in (torch.float32, torch.float64):
-        raise GeometryError(f"The isometry loss needs points in float32 or float64; got {x.dtype}.", "Call x.float().")
+    _require_differences(x, differences, probes, visit)
     step = default_step(x.dtype, differences)
     x = x.detach().repeat(probes, *(1 for _ in x.shape[1:]))
     forward = differences == "forward"
@@ -208,3 +205,10 @@ def require_known(regulariser: str) -> None:
     """Raise ValueError for a name that is not one of `LOSSES`."""
     if regulariser not in LOSSES:
         raise ValueError(f"a regulariser is one of {', '.join(LOSSES)}, not {regulariser!r}")
+
+
+def _require_differences(x: Tensor, differences: str, probes: int, visit: Visit | None) -> None:
+    if differences not in DIFFERENCES or (visit is not None and (probes != 1 or differences != "forward")):
+        raise ValueError("differences are central or forward; a visit goes with forward ones and a single probe")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise GeometryError(f"The isometry loss needs points in float32 or float64; got {x.dtype}.", "Call x.float().")

@@ -33,7 +33,7 @@ from geodesic_cli.distortion.loss import ratio
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import linalg
 
-AT_ONCE = 128
+ENCODED_AT_ONCE = 128
 """Rows that go through the encoder at once; it bounds memory."""
 
 
@@ -65,7 +65,7 @@ def is_possible(points_dimension: int, features_dimension: int) -> bool:
 
 
 @torch.no_grad()
-def jacobian(f: Encoder, x: Tensor, at_once: int = AT_ONCE) -> Tensor:
+def jacobian(f: Encoder, x: Tensor, at_once: int = ENCODED_AT_ONCE) -> Tensor:
     """All of J at one point x (1, ...), flattened, (dim h, n), by central differences: 2 n evaluations of the encoder.
 
     In float64 it is exact to about 1e-9; in float32 to about 1e-4 of its largest singular value.
@@ -85,7 +85,7 @@ def tangent_metric(full: Tensor, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def projected_metric(f: Encoder, x: Tensor, basis: Tensor, at_once: int = AT_ONCE) -> Tensor:
+def projected_metric(f: Encoder, x: Tensor, basis: Tensor, at_once: int = ENCODED_AT_ONCE) -> Tensor:
     """G restricted to the directions whose coordinates are the orthonormal rows of ``basis`` (k, n - 1), (k, k).
 
     2 k evaluations of the encoder at x (1, ...).
@@ -105,7 +105,7 @@ def pooled(full: Tensor, shape: torch.Size) -> Tensor:
     return full.reshape(shape[0], -1, full.shape[1]).mean(1)
 
 
-def pooled_jacobian(f: Encoder, x: Tensor, at_once: int = AT_ONCE, mix: Tensor | None = None) -> Tensor:
+def pooled_jacobian(f: Encoder, x: Tensor, at_once: int = ENCODED_AT_ONCE, mix: Tensor | None = None) -> Tensor:
     """The same at one point x (1, ...) from C' backward passes, (C', n), without all of J.
 
     With ``mix`` (k, C'), orthonormal combinations of the channels, k rows from k passes: a part of the whole.
@@ -122,7 +122,7 @@ def pooled_jacobian(f: Encoder, x: Tensor, at_once: int = AT_ONCE, mix: Tensor |
 
 
 def top_singular_values(
-    f: Encoder, x: Tensor, k: int, generator: torch.Generator, *, rounds: int = 6, at_once: int = AT_ONCE
+    f: Encoder, x: Tensor, k: int, generator: torch.Generator, *, rounds: int = 6, at_once: int = ENCODED_AT_ONCE
 ) -> tuple[Tensor, Tensor]:
     """The k largest singular values of J P at x (1, ...), descending, and the error bound of each; both (k,).
 

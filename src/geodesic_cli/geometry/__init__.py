@@ -32,7 +32,8 @@ from geodesic_cli.geometry.sets.pointset import (
 from geodesic_cli.geometry.solution import PathSolver, Solution, Status, Step
 from geodesic_cli.geometry.solvers.bvp import solve_bvp
 from geodesic_cli.geometry.solvers.gradient_flow import GradientFlow
-from geodesic_cli.geometry.solvers.ivp import Motion, solve_ivp
+from geodesic_cli.geometry.solvers.ivp import solve_ivp
+from geodesic_cli.geometry.solvers.rays import Motion
 from geodesic_cli.geometry.solvers.relaxation import Relaxation
 from geodesic_cli.geometry.solvers.steppers import (
     RK4,

@@ -28,7 +28,7 @@ from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.space import Euclidean, Space
 
-STRAIGHT = 0.1
+LEAST_TURN = 0.1
 """Radians. A geodesic that turns by less than this over its whole length is measured as if it turned by this much, so
 that a residual is also defined for alpha = 0 and where the score vanishes."""
 
@@ -54,14 +54,14 @@ class Residual:
 
     @property
     def relative(self) -> float:
-        """rms |kappa + alpha P_v P_x s| / max(rms |alpha P_v P_x s|, STRAIGHT / length) over the interior nodes.
+        """rms |kappa + alpha P_v P_x s| / max(rms |alpha P_v P_x s|, LEAST_TURN / length) over the interior nodes.
 
         About 1 on a straight line, 0 on a geodesic, where it is scale-free; 0 for a curve without interior nodes or of
-        length zero. With alpha = 0 it is the curvature in units of STRAIGHT / length.
+        length zero. With alpha = 0 it is the curvature in units of LEAST_TURN / length.
         """
         if self.curvature.shape[0] < 3 or float(self.length) == 0:
             return 0.0
-        scale = torch.maximum(_rms(self.density[1:-1]), STRAIGHT / self.length)
+        scale = torch.maximum(_rms(self.density[1:-1]), LEAST_TURN / self.length)
         return float(_rms(self.vectors[1:-1]) / scale)
 
 
@@ -127,6 +127,19 @@ class DensityMetric:
         per_length = linalg.reciprocal(linalg.norm(v))
         pull = linalg.reject(self.space.tangent(x, scores), along=v)
         return Residual(turning * per_length * per_length, self.alpha * pull, curve.length)
+
+    def defect(self, curve: Curve, scores: Tensor, order: int = 2) -> Tensor:
+        """The strong form P_v P_x (x'' - acceleration) at the interior nodes, (k - 2, d), in units of x."""
+        x, v = curve.x[1:-1], curve.velocity(order)[1:-1]
+        wanted = self.acceleration_given(x, v, scores[1:-1])
+        return linalg.reject(self.space.tangent(x, curve.acceleration(order)[1:-1] - wanted), along=v)
+
+    def refined(self, curve: Curve, scores: Tensor) -> tuple[Curve, Tensor]:
+        """A curve of k nodes with one more between every two, and the scores at all of them: k - 1 evaluations."""
+        fine = curve.refine()
+        merged = torch.empty_like(fine.x)
+        merged[::2], merged[1::2] = scores, self.scores_at(fine.x[1::2], fine.u[1::2])
+        return fine, merged
 
     def log_density(self, curve: Curve, scores: Tensor | None = None) -> Tensor:
         """log p at the nodes relative to the first node, in nats, (k,): the trapezoid rule for ∫ s.dx, second order."""

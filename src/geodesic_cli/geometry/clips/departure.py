@@ -31,7 +31,8 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.density import Portion, Scaled, Score
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.solution import Status, Step
-from geodesic_cli.geometry.solvers.ivp import BEND, Motion, solve_ivp
+from geodesic_cli.geometry.solvers.ivp import TURN_PER_STEP, solve_ivp
+from geodesic_cli.geometry.solvers.rays import Motion
 from geodesic_cli.geometry.solvers.steppers import Stepper
 
 
@@ -88,7 +89,7 @@ class Ray:
     frames: int
     stepper: Stepper
     steps: int | None = None
-    bend: float = BEND
+    bend: float = TURN_PER_STEP
     max_drop: float = math.inf
 
     def next(self, now: Arrival, k: int) -> Arrival | Status:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry.density import Score
-from geodesic_cli.geometry.graph.edges import FINEST, GRID
+from geodesic_cli.geometry.graph.edges import FINEST, GRID_POINTS
 from geodesic_cli.geometry.graph.graph import Graph
 from geodesic_cli.geometry.space import Euclidean, Space
 
@@ -47,7 +47,7 @@ def connect(
         scores=nothing,
         space=space,
         edges=torch.zeros(0, 2, dtype=torch.long, device=x.device),
-        slopes=x.new_zeros(0, GRID),
+        slopes=x.new_zeros(0, GRID_POINTS),
         levels=torch.zeros(0, dtype=torch.long, device=x.device),
         log_densities=u[:0],
         score_calls=0,

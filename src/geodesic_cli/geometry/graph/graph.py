@@ -45,7 +45,7 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.graph import edges as quadrature
 from geodesic_cli.geometry.graph import sparse
-from geodesic_cli.geometry.graph.edges import FINEST, GRID
+from geodesic_cli.geometry.graph.edges import FINEST, GRID_POINTS
 from geodesic_cli.geometry.graph.sparse import keys, nearest, unique_pairs
 from geodesic_cli.geometry.space import Space
 
@@ -138,7 +138,7 @@ class Graph:
     def profile(self, edges: Tensor) -> Tensor:
         """log p along given edges (k,) at w = 0, 1/16, ..., 1, relative like `log_densities`, (k, 17)."""
         change = quadrature.profile(self.slopes[edges], self.levels[edges])
-        w = torch.linspace(0, 1, GRID, dtype=change.dtype, device=change.device)
+        w = torch.linspace(0, 1, GRID_POINTS, dtype=change.dtype, device=change.device)
         off = self._differences()[edges] - change[:, -1]
         return self.log_densities[self.edges[edges, 0]][:, None] + change + w * off[:, None]
 
@@ -198,8 +198,8 @@ class Graph:
                 break
             for level in depth[open_edges].unique().tolist():
                 which = open_edges[depth[open_edges] == level]
-                stride = GRID // 2 ** (level + 1)
-                columns = torch.arange(stride, GRID, 2 * stride, device=slopes.device)
+                stride = GRID_POINTS // 2 ** (level + 1)
+                columns = torch.arange(stride, GRID_POINTS, 2 * stride, device=slopes.device)
                 slopes[which[:, None], columns] = self._slopes_at(score, which, columns)
                 calls += len(which) * len(columns)
                 depth[which] += 1
@@ -235,12 +235,12 @@ class Graph:
         linked = replace(
             self,
             edges=torch.cat([self.edges, edges]),
-            slopes=torch.cat([self.slopes, self.slopes.new_full((len(edges), GRID), math.nan)]),
+            slopes=torch.cat([self.slopes, self.slopes.new_full((len(edges), GRID_POINTS), math.nan)]),
             levels=torch.cat([self.levels, self.levels.new_zeros(len(edges))]),
         )
         rows = torch.arange(len(self.edges), len(linked.edges), device=edges.device)
         ends = torch.stack([_along(linked, rows, end)[2] for end in (0.0, 1.0)])
-        columns = torch.tensor([0, GRID - 1], device=edges.device)
+        columns = torch.tensor([0, GRID_POINTS - 1], device=edges.device)
         linked.slopes[rows[:, None], columns] = linalg.dot(ends, self.scores[edges.T])[..., 0].T
         return linked._levelled()
 
@@ -258,7 +258,7 @@ class Graph:
 
     def _slopes_at(self, score: Score, edges: Tensor, columns: Tensor) -> Tensor:
         """s . x' on edges (k,) at columns (c,) of the grid, in one batch, (k, c)."""
-        parts = [_along(self, edges, int(column) / (GRID - 1)) for column in columns]
+        parts = [_along(self, edges, int(column) / (GRID_POINTS - 1)) for column in columns]
         x, u, v = (torch.cat(part) for part in zip(*parts, strict=True))
         return linalg.dot(score(x, u), v)[:, 0].reshape(len(columns), len(edges)).T
 

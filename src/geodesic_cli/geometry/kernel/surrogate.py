@@ -26,8 +26,8 @@ from torch import Tensor
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
-from geodesic_cli.geometry.kernel.looking import Look, polygon_length, rms, true_scores
 from geodesic_cli.geometry.kernel.on_model import SOLVED, UNSTABLE, OnModel
+from geodesic_cli.geometry.kernel.path_sample import PathSample, polygon_length, rms, true_scores
 from geodesic_cli.geometry.kernel.regression import KernelScore, fit_scores, orthonormal
 from geodesic_cli.geometry.kernel.schemes import Scheme, gauss_legendre, numerov
 from geodesic_cli.geometry.kernel.tuning import Tuning
@@ -107,8 +107,8 @@ class Surrogate:
         x, scheme = _on(metric.space, curve.x), numerov(self.nodes - 2)
         # A guess that is no straight line means something: look at it more closely, and do not leap away from it.
         detour = max(1.0, polygon_length(x) / float(metric.space.distance(x[:1], x[-1:])))
-        look = Look(metric, scheme, x, gauss_legendre(min(math.ceil(self.first * detour), 4 * self.first)))
-        points, u = torch.cat([x[[0, -1, 0]], look.x]), torch.cat([torch.tensor([0.0, 1.0, 1.0]).to(x), look.u])
+        sample = PathSample(metric, scheme, x, gauss_legendre(min(math.ceil(self.first * detour), 4 * self.first)))
+        points, u = torch.cat([x[[0, -1, 0]], sample.x]), torch.cat([torch.tensor([0.0, 1.0, 1.0]).to(x), sample.u])
         scores = true_scores(metric, guess, points, u)
         varying = bool((scores[2] - scores[0]).norm() > self.tuning.varies * scores[0].norm())
         rows = [0, 1, *range(2 if varying else 3, len(u))]
@@ -117,7 +117,7 @@ class Surrogate:
         state = Surveyed(x, known, varying, trust=self.tuning.first_trust / detour)
         if not bool(scores.isfinite().all()):
             return Step(0, curve, math.inf, math.nan, len(u), (math.inf,), state, Status.NON_FINITE)
-        residual = look.residual(scores[3:], rms(look.pull(scores[3:])))
+        residual = sample.residual(scores[3:], rms(sample.pull(scores[3:])))
         basis, _, on_model = _fitted(metric, state)
         return Step(0, curve, residual, on_model.log_length(scheme, x @ basis), len(u), (residual,), state)
 
@@ -136,21 +136,21 @@ class Surrogate:
         inside = goal if taken == 1 else metric.space.project(inside + taken * (goal - inside))
         x = torch.cat([now.x[:1], _on(metric.space, inside[1:-1] @ basis.T), now.x[-1:]])
 
-        look = Look(metric, scheme, x, self._least_certain(metric.space, model, scheme, inside))
-        scores = look.scores(previous.curve)
+        sample = PathSample(metric, scheme, x, self._least_certain(metric.space, model, scheme, inside))
+        scores = sample.scores(previous.curve)
         index, calls = previous.index + 1, previous.score_calls + self.batch
         if not bool(scores.isfinite().all()):
             residuals = (*previous.residuals, previous.residual)
             return replace(previous, index=index, score_calls=calls, residuals=residuals, status=Status.NON_FINITE)
 
         pull = rms(on_model.pull(scheme, inside)[:, None])
-        missed = rms(look.pull(scores - model(look.x @ basis, look.u) @ basis.T))
+        missed = rms(sample.pull(scores - model(sample.x @ basis, sample.u) @ basis.T))
         beyond_noise = math.sqrt(max(missed**2 - (metric.alpha * model.noise) ** 2, 0.0))
         resting = taken == 1 and move < self.tuning.quiet and unsolved <= SOLVED
         state = replace(
             now,
             x=x,
-            seen=now.seen.and_also(Seen(look.x, look.u, scores)).last(self.tuning.most_seen),
+            seen=now.seen.and_also(Seen(sample.x, sample.u, scores)).last(self.tuning.most_seen),
             length=model.length,
             trust=self._trust(now.trust, beyond_noise, pull),
             taken=taken,
@@ -159,7 +159,7 @@ class Surrogate:
             unsolvable=now.unsolvable + 1 if unsolved > SOLVED else 0,
             quiet=now.quiet + 1 if resting else 0,
         )
-        residual = look.residual(scores, pull)
+        residual = sample.residual(scores, pull)
         residuals = (*previous.residuals, residual)
         status = self._status(residuals, state, model.nugget)
         curve = _curve(metric.space, x, previous.curve)
@@ -183,15 +183,15 @@ class Surrogate:
     def _confirmed(self, metric: DensityMetric, step: Step, on_model: OnModel, inside: Tensor) -> Step:
         """The step with the residual over its own batch and a second one, where the path was least looked at."""
         now, scheme = _state(step), numerov(inside.shape[0] - 2)
-        look = Look(metric, scheme, now.x, self._least_visited(metric.space, scheme, now))
-        scores = look.scores(step.curve)
+        sample = PathSample(metric, scheme, now.x, self._least_visited(metric.space, scheme, now))
+        scores = sample.scores(step.curve)
         step = replace(step, score_calls=step.score_calls + self.confirm)
         if not bool(scores.isfinite().all()):
             return replace(step, status=Status.NON_FINITE)
-        second = look.residual(scores, rms(on_model.pull(scheme, inside)[:, None]))
+        second = sample.residual(scores, rms(on_model.pull(scheme, inside)[:, None]))
         squares = self.batch * step.residual**2 + self.confirm * second**2
         residual = math.sqrt(squares / (self.batch + self.confirm))
-        seen = now.seen.and_also(Seen(look.x, look.u, scores)).last(self.tuning.most_seen)
+        seen = now.seen.and_also(Seen(sample.x, sample.u, scores)).last(self.tuning.most_seen)
         return replace(
             step, residual=residual, residuals=(*step.residuals[:-1], residual), state=replace(now, seen=seen)
         )

@@ -26,7 +26,7 @@ from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.solution import PathSolver
 from geodesic_cli.geometry.solvers.gradient_flow import GradientFlow
 from geodesic_cli.geometry.zoo import problems as zoo
-from geodesic_cli.geometry.zoo.densities import Mixture
+from geodesic_cli.geometry.zoo.densities import RoundMixture
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.settings import BenchSettings
@@ -288,7 +288,7 @@ def _contests(group: str, settings: BenchSettings) -> Iterator[Contest]:
     for case in zoo.cases(group, settings.seed):
         if case.a.shape[0] < MANY:
             yield _contest(case, 2049)
-        elif isinstance(case.truth.score, Mixture):
+        elif isinstance(case.truth.score, RoundMixture):
             clean = replace(case, metric=case.truth, clean=None)
             yield replace(_contest(case, 129), rehearsal=_contest(clean.reduced(), 2049))
         else:

@@ -13,12 +13,12 @@ from torch import Tensor
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.kernel.schemes import Scheme
-from geodesic_cli.geometry.metric import STRAIGHT, DensityMetric
+from geodesic_cli.geometry.metric import LEAST_TURN, DensityMetric
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """Points of a path to look at.
+class PathSample:
+    """Points of a path at which the true score is asked for.
 
     Args:
         metric: the true metric.
@@ -58,7 +58,7 @@ class Look:
 
     def residual(self, scores: Tensor, pull: float) -> float:
         """As `Residual.relative`: rms of the terms' sum over the rms `pull` along the path, or a straight one's."""
-        return rms(self.curvature() + self.pull(scores)) / max(pull, STRAIGHT / polygon_length(self.path))
+        return rms(self.curvature() + self.pull(scores)) / max(pull, LEAST_TURN / polygon_length(self.path))
 
 
 def true_scores(metric: DensityMetric, like: Curve, x: Tensor, u: Tensor) -> Tensor:
