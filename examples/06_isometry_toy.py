@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from geodesic_cli.distortion.loss import gaussian, linearise, surrogate
+from geodesic_cli.distortion.loss import gaussian, gradient_scalar, linearise
 
 RINGS, MERIDIANS = torch.linspace(math.radians(5), math.radians(105), 11), torch.linspace(0, 2 * math.pi, 73)
 
@@ -39,7 +39,7 @@ def rings_after_training(weight: float, seed: int, steps: int = 1200) -> Tensor:
         loss = (decoder(encoder(x)) - x).square().mean()
         if weight:
             probe = linearise(encoder, x, gaussian(chance), keep_graph=True)
-            loss = loss + weight * surrogate(encoder, probe, probe.totals)
+            loss = loss + weight * gradient_scalar(encoder, probe, probe.totals)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -7,7 +7,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from geodesic_cli.evaluation import psnr
+from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.density import Score
+from geodesic_cli.geometry.toys import Radial
 
 
 @dataclass
@@ -106,3 +108,19 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 def rotation(d: int, seed: int = 0) -> Tensor:
     """A random orthogonal matrix, (d, d)."""
     return torch.linalg.qr(normal(d, d, seed=seed))[0]
+
+
+def from_chart(z: Tensor, radius: float) -> Tensor:
+    """Stereographic coordinates (m, n - 1) to points (m, n) of the sphere; `distortion.stereographic` has the text."""
+    square = linalg.dot(z, z)
+    return radius * torch.cat([2 * z, square - 1], 1) / (square + 1)
+
+
+def chart_metric(z: Tensor, radius: float) -> Tensor:
+    """The factor g of the metric g I of the chart at coordinates (m, n - 1), (m,)."""
+    return (4 * radius**2 / (linalg.dot(z, z) + 1) ** 2).squeeze(1)
+
+
+def clairaut(density: Radial, x: Tensor, v: Tensor, alpha: float) -> Tensor:
+    """p^(-alpha) |x| sin(angle(x, v)), conserved along a geodesic of a radial density, (n, d) -> (n,)."""
+    return (-alpha * density.log_prob(x)).exp() * linalg.norm(linalg.reject(x, along=v)).squeeze(-1)

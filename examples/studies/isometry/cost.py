@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from geodesic_cli.diffusion import load
 from geodesic_cli.diffusion.tuning.features import Bottleneck, tapped, twice_differentiable
-from geodesic_cli.distortion.loss import Visit, exact_loss, gaussian, linearise, surrogate
+from geodesic_cli.distortion.exact import exact_loss
+from geodesic_cli.distortion.loss import Visit, gaussian, gradient_scalar, linearise
 
 
 def networks(full: bool) -> dict[str, tuple[nn.Module, tuple[int, ...], int]]:
@@ -88,7 +89,7 @@ def ways_of(unet: nn.Module, shape: tuple[int, ...], width: int) -> tuple[Ways, 
 
     def central() -> None:
         denoise()
-        by_surrogate(encoder(x), x)
+        by_gradient_scalar(encoder(x), x)
 
     def forward(rows: int) -> None:
         leaf = x.clone().requires_grad_(True)
@@ -118,16 +119,16 @@ def seeded() -> Callable[[Tensor], Tensor]:
     return gaussian(torch.Generator().manual_seed(1))
 
 
-def by_surrogate(f: Bottleneck, x: Tensor) -> None:
+def by_gradient_scalar(f: Bottleneck, x: Tensor) -> None:
     """One micro-batch: the graph of the first phase is kept."""
     probe = linearise(f, x, seeded(), keep_graph=True)
-    surrogate(f, probe, probe.totals).backward()
+    gradient_scalar(f, probe, probe.totals).backward()
 
 
 def on_the_way(f: Bottleneck, x: Tensor, visit: Visit, loss: Tensor | float = 0.0) -> Tensor:
     """A training's step: differences begin at the bottleneck that the denoising pass has computed."""
     probe = linearise(f, x, seeded(), keep_graph=True, differences="forward", visit=visit)
-    return loss + surrogate(f, probe, probe.totals)
+    return loss + gradient_scalar(f, probe, probe.totals)
 
 
 def gradient(unet: nn.Module) -> Tensor:
@@ -146,7 +147,7 @@ def errors(unet: nn.Module, encoder: Callable[[Tensor], Bottleneck], x: Tensor) 
         exact_loss(f, rows.double(), seeded()).backward()
     expected, found = gradient(twin), {}
     unet.zero_grad()
-    by_surrogate(encoder(rows), rows)
+    by_gradient_scalar(encoder(rows), rows)
     found["central differences, every row"] = gradient(unet)
     unet.zero_grad()
     leaf = rows.clone().requires_grad_(True)

@@ -196,7 +196,7 @@ def at_equal_parts(dense: Tensor, lengths: Tensor, frames: int) -> Tensor:
     travelled = torch.cat([torch.zeros(1, dtype=torch.float64), lengths.to("cpu", torch.float64).cumsum(0)])
     if not bool(travelled[-1] > 0) or not bool(travelled.isfinite().all()):
         return positions(frames)
-    after, part = linalg.locate(travelled, positions(frames) * travelled[-1])
+    after, part = linalg.bracket(travelled, positions(frames) * travelled[-1])
     u = dense[after - 1] + part * (dense[after] - dense[after - 1])
     u[0], u[-1] = 0.0, 1.0
     return u

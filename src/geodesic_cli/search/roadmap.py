@@ -23,7 +23,8 @@ from torch import Tensor
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.frames.keyframes import Ends
-from geodesic_cli.geometry.graph.graph import Graph, Route, connect
+from geodesic_cli.geometry.graph.connecting import connect
+from geodesic_cli.geometry.graph.graph import Graph, Route
 from geodesic_cli.geometry.seen import Remembered
 from geodesic_cli.search.pool import Pool, Sampling, kept, pool
 

@@ -123,7 +123,7 @@ def test_a_run_has_a_row_for_every_solver_and_says_how_far_it_is(one_problem):
 
 def test_in_many_dimensions_it_is_tuned_in_few_and_raced_in_many(monkeypatch):
     monkeypatch.setattr(bench, "RATES", (1.0,))
-    small = zoo.latent(0.002, 1024)
+    small = zoo.latent_arc(0.002, 1024)
     monkeypatch.setattr(zoo, "cases", lambda group, seed: iter([replace(small, log_length=0.0)]))
     (many,) = bench._contests("high", BenchSettings())
     assert many.rehearsal is not None

@@ -30,7 +30,7 @@ class _Reached(Exception):
 class Bottleneck:
     """f: x (k n, C, H, W) -> h (k n, C', H', W') for n points with a timestep and a condition each; a pure function.
 
-    Rows beyond n are the batch again, as `geometry.isometry.Encoder` asks: row i has the condition of point i mod n.
+    Rows beyond n are the batch again, as an `Encoder` of `distortion` must: row i has the condition of point i mod n.
 
     Args:
         unet: a diffusers ``UNet2DModel`` or ``UNet2DConditionModel``, unwrapped.
@@ -119,7 +119,7 @@ def _tile(value: Any, times: int, like: Tensor) -> Any:
 def twice_differentiable(unet: Any) -> Iterator[None]:
     """Inside, the network has second derivatives: attention in plain mathematics, LayerNorm from elementary operations.
 
-    Only `geometry.isometry.exact_loss` needs it; it costs speed and memory.
+    Only `distortion.exact.exact_loss` needs it; it costs speed and memory.
     """
     from torch.nn.attention import SDPBackend, sdpa_kernel
 

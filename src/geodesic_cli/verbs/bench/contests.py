@@ -11,7 +11,7 @@ from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.frames.paths import Problem
 from geodesic_cli.geometry import Curve, DensityMetric, Relaxation, solve_bvp
 from geodesic_cli.geometry.zoo import problems as zoo
-from geodesic_cli.geometry.zoo.densities import Mixture
+from geodesic_cli.geometry.zoo.densities import RoundMixture
 from geodesic_cli.scenes import render, sample
 from geodesic_cli.settings import BenchSettings
 
@@ -50,7 +50,7 @@ def contests_of(group: str, settings: BenchSettings) -> Iterator[Contest]:
     for case in zoo.cases(group, settings.seed):
         if case.a.shape[0] < MANY:
             yield _contest(case, 2049)
-        elif isinstance(case.truth.score, Mixture):
+        elif isinstance(case.truth.score, RoundMixture):
             clean = replace(case, metric=case.truth, clean=None)
             yield replace(_contest(case, 129), rehearsal=_contest(clean.reduced(), 2049))
         else:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from geodesic_cli.diffusion.tuning.features import Bottleneck
 from geodesic_cli.diffusion.tuning.trainee import Trainee
-from geodesic_cli.distortion.loss import Noise, Probe, Visit, linearise, ratio, surrogate
+from geodesic_cli.distortion.loss import Noise, Probe, Visit, gradient_scalar, linearise, ratio
 from geodesic_cli.errors import ModelError
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.average import Average
@@ -219,7 +219,7 @@ class Training:
         loss = part = errors / self.total
         if one is not None and self.settings.iso_lambda > 0:
             f, _ = encoder(self.trainee, batch)
-            loss = part + self.settings.iso_lambda * surrogate(f, one, totals.to(one.totals), visit)
+            loss = part + self.settings.iso_lambda * gradient_scalar(f, one, totals.to(one.totals), visit)
         self.scaler.scale(loss).backward()
         return part.detach().double().cpu()
 
