@@ -33,7 +33,7 @@ LOW = 0.05
 """The noise level of `features`: noise hides nothing that is seen, and the network still has something to do."""
 DENSE = 4
 """Looks for each frame, each carried down in half the steps of a frame."""
-AT_ONCE = 8
+PICTURES_AT_ONCE = 8
 """Pictures decoded and compared at once."""
 
 
@@ -98,8 +98,8 @@ def pacer(
 
     def seen(z: Tensor) -> Tensor:
         parts = []
-        for first in range(0, len(z) - 1, AT_ONCE):
-            images = cut(model.decode(z[first : first + AT_ONCE + 1], shape))
+        for first in range(0, len(z) - 1, PICTURES_AT_ONCE):
+            images = cut(model.decode(z[first : first + PICTURES_AT_ONCE + 1], shape))
             parts.append(apart(images[:-1], images[1:]).detach().to("cpu", torch.float64))
         return torch.cat(parts).clamp(min=0).sqrt()
 
@@ -143,7 +143,7 @@ class Features:
             tapped(predict.unet) as seen,
             torch.compiler.set_stance("force_eager") if compiled else nullcontext(),
         ):
-            for part in noisy.split(AT_ONCE):
+            for part in noisy.split(PICTURES_AT_ONCE):
                 seen.clear()
                 predict(part, timestep, null.expand(len(part)))
                 if sum(len(one) for one in seen) > len(part):  # memory ran out on the way; now it is known to fit

@@ -1,13 +1,10 @@
-"""From a verb's settings to its model, and to the folder of its run."""
+"""From a verb's settings to its model."""
 
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.diffusion.loading.load import require_text
-from geodesic_cli.runs.folder import MANIFEST, RunDirectory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import ModelChoice
 
@@ -38,21 +35,3 @@ def open_model(choice: ModelChoice, observer: Observer | None = None) -> LatentD
         return model
     chunks = Chunks(model.predict.chunks.most, notify=observer.warn)
     return replace(model, predict=replace(model.predict, chunks=chunks))
-
-
-def open_run(settings: Any, folder: str, observer: Observer, command: str) -> RunDirectory:
-    """Open the folder of a run of a verb that can go on with one, and store the settings there.
-
-    Args:
-        settings: of the verb, a dataclass with `out`, `resume` and `overwrite`.
-        folder: the folder, whether the user named it or not.
-        observer: warned if there is nothing to go on with.
-        command: the command line, for the manifest.
-
-    Raises:
-        OutputError: the folder cannot be used; nothing in it has been touched.
-    """
-    if settings.resume and not Path(folder, MANIFEST).is_file():
-        observer.warn(f"There is no run in {folder} to go on with: starting one.")
-    stored = asdict(settings) | {"out": folder}
-    return RunDirectory.open(folder, stored, command=command, resume=settings.resume, overwrite=settings.overwrite)

@@ -154,20 +154,16 @@ def global_path(
     """Search for the geodesic between two images over samples of the model, and refine it.
 
     Args:
-        model: the model.
+        model: whose samples they are.
         ends: the two images at a low noise level.
         choice: how; None takes the defaults.
         cache: the folder of pools, for example `cache_folder(POOLS)`; None keeps nothing.
         on_stage: told the stage and the evaluations so far; it only watches.
-
-    Raises:
-        GeodesicError: sizes that cannot be used.
     """
-    how = choice or SearchChoice()
+    how, tell = choice or SearchChoice(), on_stage or (lambda stage, evaluations: None)
     varying = not ends.conditioning.start.equal(ends.conditioning.end)
     score = Remembered(model.score(ends.shape, ends.tau, ends.conditioning, how.guidance), varying=varying)
     account = Account(model, ends, score, DensityMetric(score, how.alpha), how.guidance)
-    tell = on_stage or (lambda stage, evaluations: None)
     tell("pool", 0)
     among = samples(model, ends, score, how.pool_size, guidance=how.guidance, seed=how.seed, folder=cache)
     account.charge("pool", among.evaluations)
@@ -179,16 +175,15 @@ def global_path(
         seen = score.seen(slerp.x, slerp.u)
         at_slerp = measured(account, slerp, SLERP_NODES)
         bend = how.alpha * bending(score, slerp, score(slerp.x, slerp.u))
-    found = {"local": next_to(account, slerp, seen, how.tol, how.max_steps // 2)}
+    found, history = {"local": next_to(account, slerp, seen, how.tol, how.max_steps // 2)}, [route.log_length]
     tell("local", account.total)
-    history = [route.log_length]
     if route.connected:
         found["global"] = refined(account, graph.x[route.nodes], how.nodes, how.tol, how.max_steps)
         tell("refine", account.total)
         graph, route = _grown(account, how, among.evaluations, (graph, route), found, history, tell)
     best = preferred(found)
-    lengths = {"slerp": at_slerp.log_length} | {name: one.log_length for name, one in found.items()}
-    curves = {"slerp": slerp} | {name: one.curve for name, one in found.items()}
+    lengths = {"slerp": at_slerp.log_length} | {name: each.log_length for name, each in found.items()}
+    curves = {"slerp": slerp} | {name: each.curve for name, each in found.items()}
     if route.connected:
         lengths["graph"], curves["graph"] = route.log_length, polygon(graph.x[route.nodes], LENGTH_POINTS)
     return GlobalPath(

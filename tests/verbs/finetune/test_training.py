@@ -17,7 +17,7 @@ from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.data import Scenes
 from geodesic_cli.verbs.finetune.processes import Processes
 from geodesic_cli.verbs.finetune.run import finetune
-from geodesic_cli.verbs.finetune.training import Training, examples, learning_rate, measure, probe, timesteps
+from geodesic_cli.verbs.finetune.training import Training, examples, learning_rate, measure_trainee, probe, timesteps
 
 DATA = Scenes(8, seed=0)
 
@@ -133,10 +133,12 @@ def test_each_regulariser_comes_down_when_it_is_trained(tmp_path: Path, regulari
 def test_measuring_changes_nothing_and_says_the_same_twice(tmp_path: Path) -> None:
     trainee: Trainee = prepare(pixel_model(tmp_path))
     before = {name: weight.detach().clone() for name, weight in trainee.weights.items()}
-    first = measure(trainee, DATA, 0, 8, 0.5, batch=4)
-    assert first == measure(trainee, DATA, 0, 8, 0.5, batch=4)
-    assert first["denoising"] == pytest.approx(measure(trainee, DATA, 0, 8, 0.5, batch=8)["denoising"], rel=1e-5)
-    assert first["isometry"] == pytest.approx(measure(trainee, DATA, 0, 8, 0.5, batch=8)["isometry"], rel=1e-4)
+    first = measure_trainee(trainee, DATA, 0, 8, 0.5, batch=4)
+    assert first == measure_trainee(trainee, DATA, 0, 8, 0.5, batch=4)
+    assert first["denoising"] == pytest.approx(
+        measure_trainee(trainee, DATA, 0, 8, 0.5, batch=8)["denoising"], rel=1e-5
+    )
+    assert first["isometry"] == pytest.approx(measure_trainee(trainee, DATA, 0, 8, 0.5, batch=8)["isometry"], rel=1e-4)
     assert all(torch.equal(before[name], weight) for name, weight in trainee.weights.items())
 
 

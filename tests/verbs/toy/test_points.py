@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.verbs.toy.points import SOFT, fit_mixture, read_points
+from geodesic_cli.verbs.toy.points import SOFTENING, fit_mixture, read_points
 from helpers import normal
 
 GOOD = "\n".join(f"{k},{k * k}" for k in range(12))
@@ -87,7 +87,7 @@ def test_the_fit_finds_the_gaussians_that_points_were_drawn_from() -> None:
     order = fit.means[:, 0].argsort()
     assert float((fit.means[order] - centres).abs().max()) < 0.3
     spread = float((points - points.mean(0)).square().mean().sqrt())
-    assert fit.scales.tolist() == pytest.approx([(1.5**2 + (SOFT * spread) ** 2) ** 0.5] * 3, rel=0.05)
+    assert fit.scales.tolist() == pytest.approx([(1.5**2 + (SOFTENING * spread) ** 2) ** 0.5] * 3, rel=0.05)
     assert fit.weights.tolist() == pytest.approx([1 / 3] * 3, rel=1e-3)
 
 

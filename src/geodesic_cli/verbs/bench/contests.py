@@ -17,7 +17,7 @@ from geodesic_cli.settings import BenchSettings
 
 NODES = 17
 """Of the straight line that every solver starts from."""
-MANY = 1000
+HIGH_DIMENSION = 1000
 """Dimensions from which on the judge takes fewer points of a path, and solvers are tuned in the span of the means."""
 
 
@@ -48,7 +48,7 @@ def contests_of(group: str, settings: BenchSettings) -> Iterator[Contest]:
         yield from _scenes(settings)
         return
     for case in zoo.cases(group, settings.seed):
-        if case.a.shape[0] < MANY:
+        if case.a.shape[0] < HIGH_DIMENSION:
             yield _contest(case, 2049)
         elif isinstance(case.truth.score, RoundMixture):
             clean = replace(case, metric=case.truth, clean=None)

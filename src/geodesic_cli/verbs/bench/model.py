@@ -27,7 +27,7 @@ from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import BenchModelSettings
 
-ROUNDS = 5
+LEAST_ROUNDS = 5
 """Rounds of a row at least."""
 MOST_ROUNDS = 400
 TAU = 0.4
@@ -97,21 +97,21 @@ def _all_rows(settings: BenchModelSettings, observer: Observer) -> tuple[Row, ..
         height, width = (model.image_size,) * 2 if settings.size is None else parse_size(settings.size)
         shape = model.latent_shape(height, width)
         for batch in settings.batches:
-            rows.append(measure(model, shape, batch, settings.seconds))
+            rows.append(measure_speed(model, shape, batch, settings.seconds))
             observer.advance(1, f"{rows[-1].device} {rows[-1].dtype}, batch {batch}")
         del model  # before the next one is loaded
         gc.collect()
     return tuple(rows)
 
 
-def measure(model: LatentDiffusion, shape: tuple[int, int, int], batch: int, seconds: float) -> Row:
+def measure_speed(model: LatentDiffusion, shape: tuple[int, int, int], batch: int, seconds: float) -> Row:
     """One row: the score against the bare network on `batch` points, for about so many seconds.
 
     Args:
         model: the model.
         shape: (C, H, W) of its latents.
         batch: points evaluated at once.
-        seconds: to spend, warming up aside; at least `ROUNDS` rounds are made.
+        seconds: to spend, warming up aside; at least `LEAST_ROUNDS` rounds are made.
     """
     device, predict = model.device, model.predict
     network = predict.unet
@@ -140,7 +140,7 @@ def measure(model: LatentDiffusion, shape: tuple[int, int, int], batch: int, sec
         door()
     doors: list[tuple[float, float]] = []
     began = time.perf_counter()
-    while len(doors) < ROUNDS or (time.perf_counter() - began < seconds and len(doors) < MOST_ROUNDS):
+    while len(doors) < LEAST_ROUNDS or (time.perf_counter() - began < seconds and len(doors) < MOST_ROUNDS):
         if len(doors) % 2:
             second = _timed(ours, device)
             doors.append((_timed(bare, device), second))

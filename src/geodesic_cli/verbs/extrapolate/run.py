@@ -37,7 +37,7 @@ from geodesic_cli.settings import DROP, ExtrapolateSettings
 from geodesic_cli.verbs.extrapolate.writing import Continuation, EncodedFrames, Written, looks, numbers, told, write
 
 DRAWN_AT_ONCE = 8
-STEPPERS: dict[str, Stepper] = {
+STEPPER_OF: dict[str, Stepper] = {
     "leapfrog": IsokineticLeapfrog(),
     "rk4": RK4(),
     "adams-bashforth": AdamsBashforth4(),
@@ -191,7 +191,7 @@ class _Work:
         alpha = -s.guide * self._sigma**2 / dimension if s.alpha is None else s.alpha
         max_drop = DROP * dimension if s.max_drop is None else s.max_drop
         score = self.model.score(points.shape, s.tau, conditioning, s.guidance)
-        ray = Ray(score, alpha, s.frames, STEPPERS[s.stepper], s.substeps or None, max_drop=max_drop)
+        ray = Ray(score, alpha, s.frames, STEPPER_OF[s.stepper], s.substeps or None, max_drop=max_drop)
         arrivals, status = self._follow(name, ray, departure, known.digest)
         frames, z = self._draw(name, known, arrivals, points, conditioning)
         return Continuation(name, points, departure, alpha, max_drop, arrivals, status, frames, z)

@@ -19,9 +19,9 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import ExtrapolateSettings
 
 ORANGE = (0.835, 0.369, 0.0)
-SHOWN = 8
+KNOWN_SHOWN = 8
 """Known frames on the sheet, at most."""
-LOOKED_AT = 8
+DENSITY_LOOKS = 8
 """Places a frame at which the density along the known frames is looked at for the plot."""
 WORDS = {
     Status.CONVERGED: "all of it",
@@ -115,7 +115,7 @@ def numbers(one: Continuation, settings: ExtrapolateSettings) -> dict[str, Any]:
 
 def looks(one: Continuation) -> int:
     """Score evaluations that the density along the known frames takes, for the plot."""
-    return LOOKED_AT * (len(one.points.x) - 1) + 1
+    return DENSITY_LOOKS * (len(one.points.x) - 1) + 1
 
 
 def write(
@@ -171,9 +171,9 @@ def _sheet(work: Written, known: Known, rays: Sequence[Continuation]) -> Tensor:
 
 def strip(before: Tensor, known: Tensor, after: Tensor) -> Tensor:
     """A row of the sheet: the new frames before and after, with an orange border, around the nearest known ones."""
-    if len(known) > SHOWN:
-        near = SHOWN // 2 if len(before) else 0
-        known = torch.cat([known[:near], known[-(SHOWN - near) :]])
+    if len(known) > KNOWN_SHOWN:
+        near = KNOWN_SHOWN // 2 if len(before) else 0
+        known = torch.cat([known[:near], known[-(KNOWN_SHOWN - near) :]])
     edge = max(1, min(known.shape[-2:]) // 24)
 
     def framed(frames: Tensor, colour: tuple[float, float, float]) -> Tensor:

@@ -24,7 +24,7 @@ from geodesic_cli.scenes import Scene, render, sample
 
 METADATA = "metadata.jsonl"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-LOOKED_AT = 65_536
+BYTES_LOOKED_AT = 65_536
 """Bytes at either end of a file that tell it from another."""
 HELD_OUT = "held out"
 """Scenes drawn under this word are never trained on."""
@@ -138,8 +138,8 @@ class ImageFolder:
         for path in self.paths:
             size = path.stat().st_size
             with path.open("rb") as file:
-                found.update(f"{path.name} {size} ".encode() + file.read(LOOKED_AT))
-                file.seek(max(0, size - LOOKED_AT))
+                found.update(f"{path.name} {size} ".encode() + file.read(BYTES_LOOKED_AT))
+                file.seek(max(0, size - BYTES_LOOKED_AT))
                 found.update(file.read())
         return found.hexdigest()
 

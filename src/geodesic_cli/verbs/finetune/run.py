@@ -26,10 +26,10 @@ from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
 from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out, read_folder
 from geodesic_cli.verbs.finetune.processes import Processes, start
-from geodesic_cli.verbs.finetune.training import Training, measure
+from geodesic_cli.verbs.finetune.training import Training, measure_trainee
 from geodesic_cli.verbs.finetune.writing import write_curves, write_model, write_preview, write_sheet
 
-MEASURED = 64
+MEASURED_EXAMPLES = 64
 """Examples on which the model is measured before and after."""
 PORTION = 50
 """Steps over which the note of the progress is averaged."""
@@ -234,7 +234,7 @@ class _Work:
         if not self.processes.main:
             return {}
         s = self.settings
-        return measure(trainee, data, s.seed, MEASURED, s.gamma, batch=s.train_batch_size)
+        return measure_trainee(trainee, data, s.seed, MEASURED_EXAMPLES, s.gamma, batch=s.train_batch_size)
 
     def _metrics(self, training: Training, before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
         s = self.settings
@@ -246,7 +246,7 @@ class _Work:
             "gamma": s.gamma,
             "trained_parameters": sum(weight.numel() for weight in training.trainee.weights.values()),
             "adapter": training.trainee.adapter,
-            "measured_examples": MEASURED,
+            "measured_examples": MEASURED_EXAMPLES,
             "before": before,
             "after": after,
         }

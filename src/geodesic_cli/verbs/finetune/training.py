@@ -282,7 +282,7 @@ def learning_rate(settings: FinetuneSettings, step: int) -> float:
 
 
 @torch.no_grad()
-def measure(trainee: Trainee, data: Data, seed: int, count: int, gamma: float, batch: int) -> dict[str, float]:
+def measure_trainee(trainee: Trainee, data: Data, seed: int, count: int, gamma: float, batch: int) -> dict[str, float]:
     """The denoising and the isometry loss of the present weights on the same examples, noise and probes always.
 
     The examples are those of step -1: scenes that the training never sees; of a folder, its own images.

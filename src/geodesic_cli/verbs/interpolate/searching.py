@@ -109,7 +109,18 @@ def search(
         seed=s.seed,
     )
     found = global_path(model, ends, choice, cache=cache_folder(POOLS), on_stage=tell)
-    metrics = {
+    metrics = _search_metrics(found, bend)
+    if directory is not None:
+        if draws:
+            draw(found, directory)
+        kept = {"x": found.path.curve.x, "doubtful": found.doubtful.to(torch.uint8), "way_points": found.way_points}
+        directory.write_tensors(checkpoint, kept, {"metrics": json.dumps(metrics)})
+    return Found(ImagePath("global", found.path.curve, None, None, alpha, bend), found.doubtful.cpu(), metrics)
+
+
+def _search_metrics(found: GlobalPath, bend: float) -> dict[str, Any]:
+    """What metrics.json holds of a search, as a resumed run will read it from the checkpoint."""
+    metrics: dict[str, Any] = {
         "winner": found.path.method,
         "status": found.status,
         "log_lengths": found.lengths,
@@ -119,13 +130,8 @@ def search(
         "way_positions": found.way_positions.tolist(),
         "bend": bend,
     }
-    metrics = json.loads(json.dumps(metrics))  # as a resumed run will read them
-    if directory is not None:
-        if draws:
-            draw(found, directory)
-        kept = {"x": found.path.curve.x, "doubtful": found.doubtful.to(torch.uint8), "way_points": found.way_points}
-        directory.write_tensors(checkpoint, kept, {"metrics": json.dumps(metrics)})
-    return Found(ImagePath("global", found.path.curve, None, None, alpha, bend), found.doubtful.cpu(), metrics)
+    plain: dict[str, Any] = json.loads(json.dumps(metrics))
+    return plain
 
 
 def _nothing(ends: Ends, alpha: float) -> Found:

@@ -90,7 +90,7 @@ def _compared(job: Job[IsometrySettings], against: LatentDiffusion | None) -> Is
     second = _second(job.settings)
     models = (job.model(),) if second is None else (job.model(), replace(job, settings=second, given=against).model())
     with job.folder(stem(job.settings)) as directory:
-        result = measure(models, job.settings, job.observer)
+        result = measure_models(models, job.settings, job.observer)
         if directory is None:
             return result
         result.draw(directory.path("spectrum.png"))
@@ -104,7 +104,7 @@ def stem(settings: IsometrySettings) -> str:
     return f"isometry-{Path(settings.model).name}"
 
 
-def measure(models: tuple[LatentDiffusion, ...], settings: IsometrySettings, observer: Observer) -> Isometry:
+def measure_models(models: tuple[LatentDiffusion, ...], settings: IsometrySettings, observer: Observer) -> Isometry:
     """Measure models that are loaded, in fp32, one after the other at the same points."""
     images, scenes, source = _images(models[0], settings, observer)
     told, levels = [], []

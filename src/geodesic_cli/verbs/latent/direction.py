@@ -36,7 +36,7 @@ from geodesic_cli.scenes import Fit, fit_all
 from geodesic_cli.settings import DirectionSettings, parse_strengths
 from geodesic_cli.verbs.latent.labels import Attribute, Labelled, attribute, of_files, of_scenes, shares
 
-SHOWN = 8
+HELD_OUT_SHOWN = 8
 """Held-out images on the sheet: the first ones."""
 FOLDS = 5
 
@@ -248,7 +248,7 @@ class _Work:
     def _write(self, directory: RunDirectory, result: LatentDirection, points: dict[str, Tensor]) -> None:
         s = self.settings
         self.observer.stage("Writing", 2, "files")
-        rows = [result.held_out[:SHOWN], result.before[:SHOWN], *result.edited[:, :SHOWN]]
+        rows = [result.held_out[:HELD_OUT_SHOWN], result.before[:HELD_OUT_SHOWN], *result.edited[:, :HELD_OUT_SHOWN]]
         labels = ["image", "inverted\nand back", *(f"{strength:+g}" for strength in result.strengths)]
         directory.write_png("sheet.png", media.sheet(rows, labels))
         self.observer.advance(1)

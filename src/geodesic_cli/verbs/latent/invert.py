@@ -35,7 +35,7 @@ from geodesic_cli.settings import InvertSettings
 
 GROUP = 16
 """Images that are carried together, and lost at most when a run is stopped."""
-SHOWN = 12
+IMAGES_SHOWN = 12
 """Images on the sheet: the first ones."""
 
 
@@ -131,7 +131,7 @@ class _Work:
             "size": f"{images.shape[3]}x{images.shape[2]}",
             "dimension": made.x.shape[1],
             "perceptual": {key: getattr(distance, "name", key) for key, distance in distances.items()},
-            **measured(images, made, shape, distances),
+            **inversion_metrics(images, made, shape, distances),
             "evaluations": evaluations,
             "seconds": round(time.monotonic() - began, 3),
         }
@@ -179,14 +179,14 @@ class _Work:
         for index, picture in enumerate(result.made.back):
             directory.write_png(f"reconstructions/{index:05d}.png", picture, {"image": s.images[index]})
             self.observer.advance(1)
-        directory.write_png("sheet.png", sheet(result, s.amplify))
+        directory.write_png("sheet.png", inversion_sheet(result, s.amplify))
         self.observer.advance(1)
         about = {"tau": str(s.tau), "shape": json.dumps(list(result.shape)), "model": s.model}
         directory.write_tensors("noise.safetensors", {"x": result.made.x, "z": result.made.z}, about)
         self.observer.advance(1)
 
 
-def measured(
+def inversion_metrics(
     images: Tensor, made: Reconstruction, shape: tuple[int, int, int], distances: dict[str, Distance]
 ) -> dict[str, Any]:
     """All numbers of an inversion: likeness three ways, each image by itself and on average, and the noise.
@@ -222,13 +222,18 @@ def _of_one(
     return found
 
 
-def sheet(result: Inversion, amplify: float) -> Tensor:
+def inversion_sheet(result: Inversion, amplify: float) -> Tensor:
     """One column an image: the image, what the autoencoder makes of it, its noise, what came back, the difference."""
-    images, made = result.images[:SHOWN], result.made
-    back = made.back[:SHOWN]
+    images, made = result.images[:IMAGES_SHOWN], result.made
+    back = made.back[:IMAGES_SHOWN]
     difference = (0.5 + amplify * (back - images) / 2).clamp(0, 1)
     height, width = images.shape[2:]
-    rows = [images, made.autoencoded[:SHOWN], noise_pictures(made.x[:SHOWN], result.shape, height, width), back]
+    rows = [
+        images,
+        made.autoencoded[:IMAGES_SHOWN],
+        noise_pictures(made.x[:IMAGES_SHOWN], result.shape, height, width),
+        back,
+    ]
     labels = ["image", "autoencoder", "noise", "inverted\nand back", f"difference\nx {amplify:g}, gray\nis none"]
     return media.sheet([*rows, difference], labels)
 

@@ -35,7 +35,7 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import JOINS, SlerpSettings
 
-SHOWN = 8
+PATHS_SHOWN = 8
 """Paths on the sheet: the first ones."""
 
 
@@ -215,7 +215,7 @@ def _write(directory: RunDirectory, s: SlerpSettings, result: LatentPaths, obser
             directory.write_png(f"frames/{pair:03d}/{index:05d}.png", frame, {"u": float(result.u[index])})
             observer.advance(1)
     rows, labels = [], []
-    for pair in range(min(SHOWN, len(main))):
+    for pair in range(min(PATHS_SHOWN, len(main))):
         for method, frames in result.frames.items():
             rows.append(frames[pair])
             labels.append(method if len(main) == 1 else f"{pair} {method}")

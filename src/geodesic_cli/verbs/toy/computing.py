@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from geodesic_cli.frames.paths import positions
 from geodesic_cli.geometry import (
     Curve,
     CurveReport,
@@ -27,9 +28,9 @@ from geodesic_cli.geometry.toys import GaussianMixture
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import ToySettings
-from geodesic_cli.verbs.toy.result import DRAWN, FINE, Moment, Toy, exp, positions
+from geodesic_cli.verbs.toy.result import DRAWN, FINE, Moment, Toy, exp
 
-BUMP = 0.01
+FIRST_BUMP = 0.01
 """Of the first path, as a fraction of its length: keeps a straight line along an axis of symmetry off a saddle."""
 ACROSS = 0.25
 """Least share of the score that counts as lying across the straight line; see `bend_per_alpha`."""
@@ -159,7 +160,7 @@ def _solve(
 
     def solve(nodes: int, solver: Relaxation | None) -> Solution:
         line = Curve.straight(straight.x[0], straight.x[-1], nodes)
-        guess = perturb(line, BUMP, torch.Generator().manual_seed(settings.seed))
+        guess = perturb(line, FIRST_BUMP, torch.Generator().manual_seed(settings.seed))
         return solve_bvp(metric, guess, solver=solver, tol=settings.tol, max_steps=settings.max_steps, on_step=watch)
 
     observer.stage("Solving", settings.max_steps, "steps")

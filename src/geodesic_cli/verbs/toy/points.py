@@ -9,8 +9,8 @@ so a component must earn its four numbers. The fit is done in units of the point
 distance from the centre along a coordinate.
 
 Far from all points the fit is a guess, and a bad one: where the nearest component changes the score has a kink, and
-log p falls to tens of nats for lack of a point. So the result is smoothed by a Gaussian of deviation `SOFT`, as noise
-smooths the density of images: every s_k² grows by SOFT². This also bounds the density where points repeat.
+log p falls to tens of nats for lack of a point. So the result is smoothed by a Gaussian of deviation `SOFTENING`, as
+noise smooths the density of images: every s_k² grows by SOFTENING². This also bounds the density where points repeat.
 """
 
 import math
@@ -29,7 +29,7 @@ FEWEST = 10
 """Points that a density takes."""
 MOST = 5_000
 """Of more points than these a seeded sample is fitted."""
-SOFT = 0.15
+SOFTENING = 0.15
 """Deviation of the Gaussian that smooths the fit, in units of the points' spread."""
 
 
@@ -162,7 +162,7 @@ def fit_mixture(points: Tensor, most: int, seed: int) -> Mixture:
     used = best.weights_ > 1e-6  # a component that explains nothing
     return Mixture(
         means=centre + spread * torch.from_numpy(best.means_[used]),
-        scales=spread * (torch.from_numpy(best.covariances_[used]) + SOFT**2).sqrt(),
+        scales=spread * (torch.from_numpy(best.covariances_[used]) + SOFTENING**2).sqrt(),
         weights=torch.from_numpy(best.weights_[used] / best.weights_[used].sum()),
         bic=tuple(bic),
     )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from geodesic_cli import plots
+from geodesic_cli.frames.paths import positions
 from geodesic_cli.geometry import Curve, CurveReport, DensityMetric, Solution
 from geodesic_cli.geometry.toys import GaussianMixture
 
@@ -144,11 +145,6 @@ class Toy:
         points = None if self.points is None else self.points.numpy()
         ends = self.straight.x[[0, -1]].numpy()
         return plots.Plane(x.numpy(), y.numpy(), log_density.numpy(), arrows.numpy(), ends, points)
-
-
-def positions(count: int) -> Tensor:
-    """Equal steps in u, (count,), float64."""
-    return torch.linspace(0, 1, count, dtype=torch.float64)
 
 
 def _steps(low: float, high: float, step: float) -> Tensor:

@@ -34,7 +34,7 @@ NAMED = {
 }
 """Name -> how to make the density, A and B."""
 
-DENSE = 2.0
+NEAR_HIGHEST = 2.0
 """Nats. A and B are chosen where the density is at most this far below its highest."""
 
 
@@ -130,7 +130,7 @@ def _density(settings: ToySettings) -> tuple[GaussianMixture, Tensor | None, tup
 def _far_apart(density: GaussianMixture) -> list[Place]:
     """The two means that are furthest apart, of those where it is dense; of one, two places on its opposite sides."""
     heights = density.log_prob(density.means)
-    means = density.means[heights >= heights.max() - DENSE]
+    means = density.means[heights >= heights.max() - NEAR_HIGHEST]
     if len(means) == 1:
         x, y = means[0].tolist()
         reach = 1.5 * float(density.scales[heights.argmax()])

@@ -43,7 +43,7 @@ from geodesic_cli.verbs.video_analyze.sheet import Strip
 from geodesic_cli.verbs.video_analyze.windows import Window, cut
 
 LEAST = 3
-AT_ONCE = 32
+FRAMES_AT_ONCE = 32
 """Frames that are encoded, and carried up, at a time."""
 STILL = "All {} frames show the same picture: the clip is a point, and every path is straight there."
 SHORT = (
@@ -174,7 +174,7 @@ class _Work:
     # --- frames to points
 
     def _read(self, given: Tensor | None) -> _Seen:
-        """Encode the frames as they come; no more than AT_ONCE pictures are held."""
+        """Encode the frames as they come; no more than FRAMES_AT_ONCE pictures are held."""
         s, canvas = self.settings, self.journey.canvas
         digest = hashlib.sha256(self.model.fingerprint.encode())
         strip = Strip()
@@ -182,7 +182,7 @@ class _Work:
         times: list[float] = []
         self.observer.stage("Encoding", s.max_frames or 0, "frames")
         stream = stream_clip(s.clip, given, s, canvas, self.observer)
-        while block := list(islice(stream, AT_ONCE)):
+        while block := list(islice(stream, FRAMES_AT_ONCE)):
             pictures = torch.stack([image for image, _ in block])
             times += [at for _, at in block]
             digest.update(pictures.numpy().tobytes())
@@ -199,7 +199,7 @@ class _Work:
             self.observer.stage("Inverting", len(seen.z) * each)
         u = torch.linspace(0, 1, len(seen.z), dtype=torch.float64)
         carried = []
-        for rows in torch.arange(len(seen.z)).split(AT_ONCE):
+        for rows in torch.arange(len(seen.z)).split(FRAMES_AT_ONCE):
             carried.append(self.journey.up(seen.z[rows].to(self.model.device), conditioning(u[rows])))
             self.observer.advance(len(rows) * each)
         return widest(torch.cat(carried))
