@@ -43,6 +43,13 @@ def _go_on(folder: str, processes: int = 1) -> str:
     return f"What was finished is kept. Go on {how} {shlex.join(words)}"
 
 
+def show(result: Any, as_json: bool, table: Callable[[Any], str]) -> None:
+    """Print what came out of a run, as a table or as one JSON object."""
+    from geodesic_cli.runs.folder import to_json
+
+    typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else table(result))
+
+
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], align: Callable[[str, int], str]) -> list[str]:
     """Lines of a table with columns of equal width; `align` is `str.ljust` or `str.rjust`."""
     lines = [heads, *rows]

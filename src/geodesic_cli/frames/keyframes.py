@@ -12,7 +12,7 @@ from geodesic_cli import media
 from geodesic_cli.diffusion import Conditioning, Embedding, LatentDiffusion
 from geodesic_cli.errors import ModelError
 from geodesic_cli.geometry import RadialProfile
-from geodesic_cli.settings.checks import prompts_for
+from geodesic_cli.settings.shared import prompts_for
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,8 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from geodesic_cli import __version__, media
+from geodesic_cli import media
+from geodesic_cli.version import __version__
 from geodesic_cli.errors import InputError, OutputError
 
 MANIFEST = "manifest.json"

@@ -8,12 +8,12 @@ from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.diffusion.loading.unconditional import kind_of, load_unconditional
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings import ModelChoice
+from geodesic_cli.settings import PlainModelOptions
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.folder import MANIFEST, RunDirectory
 
 
-def open_model(choice: ModelChoice, observer: Observer | None = None) -> LatentDiffusion:
+def open_model(choice: PlainModelOptions, observer: Observer | None = None) -> LatentDiffusion:
     """Load the model that a verb's settings choose, with text or without; see `diffusion.load` for what may go wrong.
 
     Args:
@@ -43,7 +43,7 @@ def open_model(choice: ModelChoice, observer: Observer | None = None) -> LatentD
     return replace(model, predict=replace(model.predict, chunks=chunks))
 
 
-def _refuse_text(choice: ModelChoice) -> None:
+def _refuse_text(choice: PlainModelOptions) -> None:
     """Refuse, before anything is computed or written, settings that only mean something to a model with text."""
     prompt = getattr(choice, "prompt", ())
     words = next((text for text in ((prompt,) if isinstance(prompt, str) else prompt or ()) if text), None)
