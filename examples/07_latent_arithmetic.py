@@ -10,9 +10,7 @@ import torch
 
 from geodesic_cli import invert, latent_direction
 from geodesic_cli.diffusion import load
-from geodesic_cli.frames.journey import Journey, conditions
 from geodesic_cli.media import sheet, write_png
-from geodesic_cli.verbs.latent.direction import move
 
 IMAGES = Path(__file__).parent / "images"
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -32,12 +30,13 @@ def main() -> None:
 
     # The same direction by hand. It also moves what was never red, and past blue there is cyan.
     shape = model.latent_shape(64, 64)
-    journey, condition = Journey(model, shape), conditions(model, (), 1)
+    steps, condition = 24, model.prompts.embed("").expand(len(STRENGTHS))
     rows = []
     for name in ("blue-cube.png", "yellow-cylinder.png"):
         noise = invert(IMAGES / name, model=model).noise
-        points = torch.cat([move(noise, found.direction, strength) for strength in STRENGTHS])
-        rows.append(journey.draw(points, condition))
+        moved = noise + torch.tensor(STRENGTHS)[:, None] * found.direction
+        moved = moved * (noise.norm() / moved.norm(dim=1, keepdim=True))  # noise keeps its norm
+        rows.append(model.decode(model.drop(moved, shape, condition, 1.0, steps), shape).cpu())
     target = sys.argv[1] if len(sys.argv) > 1 else "arithmetic.png"
     write_png(sheet(rows, ["blue cube", "yellow\ncylinder"]), target)
 

@@ -6,7 +6,10 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from geodesic_cli.evaluation import psnr
+from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.density import Score
+from geodesic_cli.geometry.toys import Radial
 
 
 @dataclass
@@ -40,6 +43,38 @@ class FailingScore:
         return good if self.asked <= self.from_batch else torch.full_like(good, float("nan"))
 
 
+class Recorder:
+    """An observer that remembers what it is told, and stops a run like a user who presses Ctrl-C.
+
+    Args:
+        stop_in: the beginning of the name of the stage in which it stops; "" is any.
+        after: how many advances of that stage it lets happen, the last one included, which it interrupts.
+    """
+
+    def __init__(self, stop_in: str = "", after: float = float("inf")) -> None:
+        self.stop_in, self.left = stop_in, after
+        self.stages: list[tuple[str, int]] = []
+        self.amounts: list[int] = []
+        self.warnings: list[str] = []
+
+    @property
+    def done(self) -> int:
+        return sum(self.amounts)
+
+    def stage(self, name: str, total: int, unit: str = "evaluations") -> None:
+        self.stages.append((name, total))
+
+    def advance(self, amount: int, note: str = "") -> None:
+        self.amounts.append(amount)
+        if amount and (self.stages[-1][0] if self.stages else "").startswith(self.stop_in):
+            self.left -= 1
+            if self.left <= 0:
+                raise KeyboardInterrupt
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
 class LargestTensor(TorchDispatchMode):
     """Records the number of elements of the largest tensor that any operation returns."""
 
@@ -55,6 +90,11 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
+def decibels(image: Tensor, other: Tensor) -> float:
+    """Peak signal-to-noise ratio of two images (3, h, w), or of two batches as one."""
+    return float(psnr(image.reshape(1, 1, 1, -1).double(), other.reshape(1, 1, 1, -1).double()))
+
+
 def vector(*values: float) -> Tensor:
     """A point in double precision."""
     return torch.tensor(values, dtype=torch.float64)
@@ -68,3 +108,19 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 def rotation(d: int, seed: int = 0) -> Tensor:
     """A random orthogonal matrix, (d, d)."""
     return torch.linalg.qr(normal(d, d, seed=seed))[0]
+
+
+def from_chart(z: Tensor, radius: float) -> Tensor:
+    """Stereographic coordinates (m, n - 1) to points (m, n) of the sphere; `distortion.stereographic` has the text."""
+    square = linalg.dot(z, z)
+    return radius * torch.cat([2 * z, square - 1], 1) / (square + 1)
+
+
+def chart_metric(z: Tensor, radius: float) -> Tensor:
+    """The factor g of the metric g I of the chart at coordinates (m, n - 1), (m,)."""
+    return (4 * radius**2 / (linalg.dot(z, z) + 1) ** 2).squeeze(1)
+
+
+def clairaut(density: Radial, x: Tensor, v: Tensor, alpha: float) -> Tensor:
+    """p^(-alpha) |x| sin(angle(x, v)), conserved along a geodesic of a radial density, (n, d) -> (n,)."""
+    return (-alpha * density.log_prob(x)).exp() * linalg.norm(linalg.reject(x, along=v)).squeeze(-1)

@@ -24,7 +24,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "distortion": ({"distortion", "geometry", "errors"}, {"torch"}),
     "diffusion": (
         {"diffusion", "geometry", "distortion", "errors"},
-        {"torch", "diffusers", "transformers", "peft", "safetensors", "huggingface_hub"},
+        {"torch", "diffusers", "transformers", "peft", "safetensors", "huggingface_hub", "psutil"},
     ),
     "scenes": ({"scenes", "errors"}, {"torch"}),
     "media": ({"media", "errors"}, {"torch", "numpy", "PIL", "av"}),

@@ -15,6 +15,11 @@ class GeodesicError(Exception):
         self.hint = hint
 
 
+def first_line(reason: Exception) -> str:
+    """What another library says, for the brackets of a sentence: its first line, or the kind of the error."""
+    return (str(reason).strip().splitlines() or [type(reason).__name__])[0].rstrip(".")
+
+
 class InputError(GeodesicError):
     """An image, a clip or an option that cannot be used."""
 

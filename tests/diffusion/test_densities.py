@@ -8,7 +8,7 @@ from analytic import GaussianNetwork
 from torch import Tensor
 
 from geodesic_cli.diffusion import Conditioning, DiffusionScore, Embedding
-from geodesic_cli.diffusion.densities import DEFECTS, DENSITIES, alpha_of_paper, branches, density_score
+from geodesic_cli.diffusion.densities import DEFECTS, DENSITY_NAMES, alpha_of_paper, branches, density_score
 from geodesic_cli.diffusion.noise_bank import NoiseBank
 from geodesic_cli.diffusion.score import NoisePredictor
 from geodesic_cli.errors import InputError, ModelError
@@ -135,7 +135,7 @@ def test_a_wrong_name_a_needless_negative_prompt_and_clean_data_are_refused() ->
             branches(density, negative_prompt="blurry")
     with pytest.raises(ModelError, match="tau"):
         density_score(gaussian(), SHAPE, 0.0, CONDITIONING)
-    assert all(branches(density, 0.5) for density in DENSITIES)
+    assert all(branches(density, 0.5) for density in DENSITY_NAMES)
 
 
 def test_on_the_embedded_model_every_density_is_finite_and_another_one(model) -> None:
@@ -145,7 +145,7 @@ def test_on_the_embedded_model_every_density_is_finite_and_another_one(model) ->
     x, u = torch.randn(3, 256, dtype=torch.float64, generator=generator), torch.tensor([0.0, 0.4, 1.0])
     scores = {
         density: density_score(model, shape, 0.4, conditioning, density=density, guidance=2.0)(x, u)
-        for density in DENSITIES
+        for density in DENSITY_NAMES
     }
     bank = NoiseBank.draw(0.4, 0.1, 4, 256, torch.Generator().manual_seed(0))
     scores["bank"] = density_score(model, shape, 0.4, conditioning, noise_bank=bank)(x, u)

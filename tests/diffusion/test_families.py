@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from geodesic_cli.diffusion import FlowSchedule, LatentDiffusion, load
 from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.diffusion.loading import lora
-from geodesic_cli.diffusion.loading.load import pick_dtype
+from geodesic_cli.diffusion.loading.devices import pick_dtype
 from geodesic_cli.errors import InputError, ModelError
 
 MAKERS = {

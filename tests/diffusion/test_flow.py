@@ -8,7 +8,7 @@ from analytic import GaussianNetwork
 
 from geodesic_cli.diffusion import Conditioning, DiffusionScore, Embedding, FlowSchedule
 from geodesic_cli.diffusion.score import NoisePredictor
-from geodesic_cli.diffusion.transport import denoise, invert
+from geodesic_cli.diffusion.transport import to_clean, to_noise
 from geodesic_cli.errors import InputError
 
 SHAPE = (2, 3, 4)
@@ -45,14 +45,14 @@ def test_the_score_from_a_velocity_is_the_gradient_of_the_log_density(tau: float
 
 def test_transport_lands_where_the_flow_of_gaussian_data_does() -> None:
     of, z = network(), latents()
-    assert torch.allclose(invert(predictor(of), z, 0.6, of.schedule, 400), of.carried(z, MEAN, 0.6), atol=2e-5)
+    assert torch.allclose(to_noise(predictor(of), z, 0.6, of.schedule, 400), of.carried(z, MEAN, 0.6), atol=2e-5)
 
 
 def test_transport_is_of_second_order_in_both_directions() -> None:
     of, z = network(), latents()
     for carry, start, exact in (
-        (invert, z, of.carried(z, MEAN, 0.6)),
-        (denoise, of.carried(z, MEAN, 0.6), z),
+        (to_noise, z, of.carried(z, MEAN, 0.6)),
+        (to_clean, of.carried(z, MEAN, 0.6), z),
     ):
         errors = [float((carry(predictor(of), start, 0.6, of.schedule, n) - exact).abs().max()) for n in (20, 40, 80)]
         for coarse, halved in itertools.pairwise(errors):
@@ -62,7 +62,7 @@ def test_transport_is_of_second_order_in_both_directions() -> None:
 def test_noise_becomes_data_of_the_right_mean_and_spread() -> None:
     of = network()
     noise = torch.randn(3, 2, 40, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    z = denoise(predictor(of), noise, 1.0, of.schedule, 40)
+    z = to_clean(predictor(of), noise, 1.0, of.schedule, 40)
     assert float(z.mean()) == pytest.approx(MEAN, abs=0.02)
     assert float(z.std()) == pytest.approx(0.7, abs=0.02)
 

@@ -1,4 +1,4 @@
-"""The embedded model does what it was trained for. The full figures come from examples/evaluate_clevr_mini.py."""
+"""The embedded model does what it was trained for. The full figures come from examples/training/evaluate.py."""
 
 import pytest
 import torch
@@ -6,8 +6,8 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.errors import InputError
-from geodesic_cli.media import psnr
 from geodesic_cli.scenes import fit_all, render, sample
+from helpers import decibels
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def held_out() -> tuple[list, Tensor]:
 def test_held_out_scenes_come_back_from_the_autoencoder(model: LatentDiffusion, held_out) -> None:
     _, images = held_out
     back = model.decode(model.encode(images), model.latent_shape(64, 64))
-    values = [psnr(a, b) for a, b in zip(images, back, strict=True)]
+    values = [decibels(a, b) for a, b in zip(images, back, strict=True)]
     assert sum(values) / len(values) >= 36
     assert min(values) >= 30
 
@@ -31,7 +31,7 @@ def test_held_out_scenes_survive_the_way_to_tau_and_back(model: LatentDiffusion,
     z = model.encode(images)
     back = model.drop(model.lift(z, shape, condition, 0.6, 12), shape, condition, 0.6, 12)
     there_and_back = model.decode(back, shape)
-    values = [psnr(a, b) for a, b in zip(images, there_and_back, strict=True)]
+    values = [decibels(a, b) for a, b in zip(images, there_and_back, strict=True)]
     assert sum(values) / len(values) >= 30
 
 

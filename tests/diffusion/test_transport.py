@@ -5,7 +5,7 @@ import itertools
 import torch
 from analytic import GaussianNetwork, schedule
 
-from geodesic_cli.diffusion.transport import denoise, invert
+from geodesic_cli.diffusion.transport import to_clean, to_noise
 
 MEAN = 0.4
 
@@ -21,7 +21,7 @@ def latents() -> torch.Tensor:
 
 def test_inversion_lands_where_the_flow_of_gaussian_data_does() -> None:
     network, z = GaussianNetwork(), latents()
-    x = invert(predictor(network), z, 0.6, schedule(), 400)
+    x = to_noise(predictor(network), z, 0.6, schedule(), 400)
     # What is left is the schedule's own: no network is trained below its first step, s0 = 0.029, where clean data are
     # taken to be; that moves a point by about s0^2 / 2 relative to its size.
     assert torch.allclose(x, network.carried(z, MEAN, 0.6), atol=6e-3)
@@ -29,7 +29,7 @@ def test_inversion_lands_where_the_flow_of_gaussian_data_does() -> None:
 
 def test_transport_is_of_second_order_in_both_directions() -> None:
     network, z = GaussianNetwork(), latents()
-    for carry, start in ((invert, z), (denoise, network.carried(z, MEAN, 0.6))):
+    for carry, start in ((to_noise, z), (to_clean, network.carried(z, MEAN, 0.6))):
         fine = carry(predictor(network), start, 0.6, schedule(), 4000)
         errors = [
             float((carry(predictor(network), start, 0.6, schedule(), n) - fine).abs().max()) for n in (20, 40, 80, 160)
@@ -40,8 +40,8 @@ def test_transport_is_of_second_order_in_both_directions() -> None:
 
 def test_twelve_steps_there_and_back_beat_fifty_uniform_euler_steps() -> None:
     network, z = GaussianNetwork(), latents()
-    there_and_back = denoise(
-        predictor(network), invert(predictor(network), z, 0.6, schedule(), 12), 0.6, schedule(), 12
+    there_and_back = to_clean(
+        predictor(network), to_noise(predictor(network), z, 0.6, schedule(), 12), 0.6, schedule(), 12
     )
     ours = float((there_and_back - z).abs().max())
     table = [schedule().noise_to_signal(0.6 * k / 50) for k in range(51)]
@@ -57,20 +57,20 @@ def test_twelve_steps_there_and_back_beat_fifty_uniform_euler_steps() -> None:
 
 def test_the_number_of_network_evaluations_is_what_the_docstrings_say() -> None:
     network = GaussianNetwork()
-    invert(predictor(network), latents(), 0.6, schedule(), 7)
+    to_noise(predictor(network), latents(), 0.6, schedule(), 7)
     assert network.calls == 7
-    denoise(predictor(network), latents(), 0.6, schedule(), 7)
+    to_clean(predictor(network), latents(), 0.6, schedule(), 7)
     assert network.calls == 7 + 8
 
 
 def test_no_noise_is_no_transport_and_no_argument_is_written_to() -> None:
     z = latents()
     before = z.clone()
-    assert invert(predictor(GaussianNetwork()), z, 0.0, schedule(), 5) is z
-    invert(predictor(GaussianNetwork()), z, 0.8, schedule(), 5)
+    assert to_noise(predictor(GaussianNetwork()), z, 0.0, schedule(), 5) is z
+    to_noise(predictor(GaussianNetwork()), z, 0.8, schedule(), 5)
     assert torch.equal(z, before)
 
 
 def test_a_grid_finer_than_the_schedule_is_no_trouble() -> None:
-    x = invert(predictor(GaussianNetwork()), latents(), 0.01, schedule(), 200)
+    x = to_noise(predictor(GaussianNetwork()), latents(), 0.01, schedule(), 200)
     assert bool(x.isfinite().all())

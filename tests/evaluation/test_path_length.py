@@ -8,7 +8,7 @@ from torch import Tensor
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import path_perception, stylegan_ppl
-from geodesic_cli.evaluation.path_length import AT_ONCE, stylegan_ppl_of
+from geodesic_cli.evaluation.path_length import PAIRS_AT_ONCE, stylegan_ppl_of
 
 
 def squared(a: Tensor, b: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ def test_outliers_beyond_the_percentiles_are_left_out() -> None:
 
 
 def test_batches_of_pairs_do_not_change_a_result() -> None:
-    n = AT_ONCE + 3
+    n = PAIRS_AT_ONCE + 3
     a, b = torch.rand(2, n, 3, 12, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert stylegan_ppl(a, b, 1.0, squared) == stylegan_ppl_of(squared(a, b), 1.0)
 

@@ -21,6 +21,7 @@ def test_equal_images_have_no_error_infinite_psnr_and_ssim_one() -> None:
     a = images()
     assert mse(a, a).tolist() == [0, 0]
     assert psnr(a, a).tolist() == [math.inf, math.inf]
+    assert bool(psnr(a, a * math.nan).isnan().all())
     assert torch.allclose(ssim(a, a), torch.ones(2, dtype=torch.float64), atol=1e-12)
 
 

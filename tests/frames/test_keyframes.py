@@ -7,7 +7,8 @@ import torch
 
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
-from geodesic_cli.frames.paths import REACH, Path, joined
+from geodesic_cli.frames.path_report import joined
+from geodesic_cli.frames.paths import REACH, ImagePath
 from geodesic_cli.scenes import Scene, Solid, render
 from geodesic_cli.verbs.interpolate.run import interpolate
 
@@ -93,5 +94,5 @@ def test_reports_of_legs_add_up(model: LatentDiffusion, three: torch.Tensor) -> 
 
 def test_a_path_without_corners_is_its_curve(model: LatentDiffusion, three: torch.Tensor) -> None:
     made = interpolate(*three[:2], model=model, frames=3, method="lerp", **QUICK)
-    assert isinstance(made.path, Path)
+    assert isinstance(made.path, ImagePath)
     assert made.path.corners is None

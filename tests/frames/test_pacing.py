@@ -106,7 +106,7 @@ def test_features_tell_an_object_that_moves_from_noise_that_does_not_matter(mode
 
 
 def test_on_the_embedded_model_each_measure_evens_its_own_steps(model, pair) -> None:
-    from geodesic_cli.frames.paths import Problem, clean
+    from geodesic_cli.frames.paths import Problem, clean_latents
 
     ends = embed(model, pair, ("a blue cube", "a yellow cylinder"), 0.4, 4)
     path = Problem.between(model, ends, bend=0, alpha=None, nodes=5, seed=0).slerp()
@@ -114,7 +114,9 @@ def test_on_the_embedded_model_each_measure_evens_its_own_steps(model, pair) -> 
         one = pacer(name, model, SHAPE)
         u = spaced(model, ends, path, 9, 4, 1.0, one)
         assert len(u) == 9 and u[0] == 0 and u[-1] == 1 and bool((u.diff() > 0).all())
-        before, after = (unevenness(one.lengths(clean(model, ends, path, at, 4, 1.0))) for at in (positions(9), u))
+        before, after = (
+            unevenness(one.lengths(clean_latents(model, ends, path, at, 4, 1.0))) for at in (positions(9), u)
+        )
         assert after < 0.9 * before, f"{name}: {before:.2f} to {after:.2f}"
 
 

@@ -10,31 +10,14 @@ from torch import Tensor
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.tuning.textual_inversion import QUICK
 from geodesic_cli.errors import InputError
-from geodesic_cli.frames.text_inversion import EVERY, inverted_conditioning, text_folder
+from geodesic_cli.frames.text_inversion import EVERY, TEXTS, inverted_conditioning
+from geodesic_cli.runs.cache import cache_folder
+from helpers import Recorder
 
 SHORT = replace(QUICK, steps=2 * EVERY + 3)
 
 
-class Watch:
-    """Counts, and pulls the plug after so many evaluations."""
-
-    def __init__(self, until: float = float("inf")) -> None:
-        self.until, self.done, self.total, self.calls = until, 0, 0, 0
-
-    def stage(self, name: str, total: int, unit: str = "evaluations") -> None:
-        self.total = total
-
-    def advance(self, amount: int, note: str = "") -> None:
-        self.done += amount
-        self.calls += 1
-        if self.done >= self.until:
-            raise KeyboardInterrupt
-
-    def warn(self, message: str) -> None:
-        raise AssertionError(message)
-
-
-def inverted(model: LatentDiffusion, images: Tensor, folder: Path | None, watch: Watch | None = None, **options):
+def inverted(model: LatentDiffusion, images: Tensor, folder: Path | None, watch: Recorder | None = None, **options):
     prompts = options.pop("prompts", ("a blue cube",))
     return inverted_conditioning(
         model, images, prompts, descent=options.pop("descent", SHORT), folder=folder, observer=watch, **options
@@ -44,20 +27,20 @@ def inverted(model: LatentDiffusion, images: Tensor, folder: Path | None, watch:
 def test_killing_it_and_running_again_resumes_to_the_same_bits(model, pair, tmp_path) -> None:
     whole = inverted(model, pair[:1], None)[0]
     with pytest.raises(KeyboardInterrupt):
-        inverted(model, pair[:1], tmp_path, Watch(until=(EVERY + 4) * SHORT.batch))
+        inverted(model, pair[:1], tmp_path, Recorder(after=EVERY + 4))
     assert len(list(tmp_path.iterdir())) == 1
-    second = Watch()
+    second = Recorder()
     again = inverted(model, pair[:1], tmp_path, second)[0]
     assert torch.equal(whole.tokens, again.tokens)
-    assert second.calls == 1 + SHORT.steps - EVERY, "the steps on disk were not made again"
-    assert second.done == second.total == SHORT.evaluations
+    assert len(second.amounts) == 1 + SHORT.steps - EVERY, "the steps on disk were not made again"
+    assert second.done == second.stages[-1][1] == SHORT.evaluations
 
 
 def test_what_is_kept_is_read_and_costs_no_step(model, pair, tmp_path) -> None:
     first = inverted(model, pair, tmp_path, prompts=("a blue cube", "a yellow cylinder"))
-    watch = Watch()
+    watch = Recorder()
     again = inverted(model, pair, tmp_path, watch, prompts=("a blue cube", "a yellow cylinder"))
-    assert watch.calls == 2 and watch.done == watch.total
+    assert len(watch.amounts) == 2 and watch.done == watch.stages[-1][1]
     assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0].tokens, first[1].tokens)
 
@@ -89,9 +72,9 @@ def test_a_file_that_was_cut_short_is_made_anew(model, pair, tmp_path) -> None:
 def test_equal_images_are_inverted_once_and_a_folder_that_cannot_be_written_does_no_harm(model, pair, tmp_path) -> None:
     few = replace(SHORT, steps=2)
     (tmp_path / "file").write_text("in the way")
-    watch = Watch()
+    watch = Recorder()
     a, b = inverted(model, pair[[0, 0]], tmp_path / "file", watch, descent=few)
-    assert a is b and watch.done == watch.total
+    assert a is b and watch.done == watch.stages[-1][1]
 
 
 def test_prompts_are_none_one_or_one_for_each(model, pair) -> None:
@@ -103,4 +86,4 @@ def test_prompts_are_none_one_or_one_for_each(model, pair) -> None:
 
 def test_the_folder_is_in_the_users_cache(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert text_folder() == tmp_path / "geodesic" / "text"
+    assert cache_folder(TEXTS) == tmp_path / "geodesic" / "text"

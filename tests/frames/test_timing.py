@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.frames.timing import frame_numbers
+from geodesic_cli.frames.pacing import frame_numbers
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=8), st.integers(0, 60), st.booleans())

@@ -16,6 +16,7 @@ from PIL import Image, PngImagePlugin
 from geodesic_cli import media
 from geodesic_cli.errors import InputError, OutputError
 from geodesic_cli.media import films
+from helpers import decibels
 
 
 def gradient(height=16, width=24):
@@ -256,16 +257,6 @@ def test_images_of_different_sizes_are_named():
     media.same_size([], [], suggest="64")
 
 
-def test_psnr_is_ten_decibels_per_factor_ten_of_squared_error():
-    a = torch.zeros(3, 8, 8)
-    assert media.psnr(a, a + 0.1) == pytest.approx(20, abs=1e-5)
-    assert media.psnr(a, a + 1) == 0
-    assert media.psnr(a, a) == math.inf
-    assert math.isnan(media.psnr(a, a * math.nan))
-    with pytest.raises(ValueError, match="one shape"):
-        media.psnr(a, a[:1])
-
-
 # --- PNG
 
 
@@ -415,7 +406,7 @@ def test_films_look_like_their_frames_and_small_ones_are_enlarged_by_a_whole_fac
     media.write_mp4(frames, tmp_path / "a.mp4", 10)
     for film, least in ((gif_frames(tmp_path / "a.gif")[0], 28), (mp4_frames(tmp_path / "a.mp4")[0], 30)):
         assert film.shape == large.shape
-        assert min(media.psnr(a, b) for a, b in zip(film, large, strict=True)) > least
+        assert min(decibels(a, b) for a, b in zip(film, large, strict=True)) > least
         assert (film - large).mean((2, 3)).abs().max() < 0.003  # no shift of the levels
 
 
@@ -434,7 +425,7 @@ def test_without_h264_an_mp4_falls_back_to_mpeg4(tmp_path, monkeypatch):
     assert media.write_mp4(clip(4, 64, 64), tmp_path / "a.mp4", 25) == "mpeg4"
     frames, _ = mp4_frames(tmp_path / "a.mp4")
     large = clip(4, 64, 64).repeat_interleave(4, -1).repeat_interleave(4, -2)
-    assert len(frames) == 4 and media.psnr(frames[3], large[3]) > 28
+    assert len(frames) == 4 and decibels(frames[3], large[3]) > 28
 
 
 def test_an_encoder_that_does_not_exist_cannot_encode():

@@ -5,26 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import BenchModelSettings, ExtrapolateSettings, InterpolateSettings
-
-
-class Ears:
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def stage(self, name: str, total: int, unit: str = "evaluations") -> None: ...
-
-    def advance(self, amount: int, note: str = "") -> None: ...
-
-    def warn(self, message: str) -> None:
-        self.heard.append(message)
+from helpers import Recorder
 
 
 def test_memory_that_runs_out_is_told_to_the_observer_and_the_result_is_the_same(model: LatentDiffusion) -> None:
-    ears = Ears()
+    ears = Recorder()
     opened = open_model(BenchModelSettings(device="cpu"), ears)
 
     def narrow(network, z, times, condition):
@@ -37,7 +26,7 @@ def test_memory_that_runs_out_is_told_to_the_observer_and_the_result_is_the_same
     condition = model.prompts.null().expand(9)
     for _ in range(2):
         torch.testing.assert_close(predict(z, 400.0, condition), model.predict(z, 400.0, condition))
-    assert len(ears.heard) == 1 and "going on with 2" in ears.heard[0]
+    assert len(ears.warnings) == 1 and "going on with 2" in ears.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +44,15 @@ def test_what_only_means_something_to_a_model_with_text_is_refused_at_once(
     settings = InterpolateSettings(images=("a.png", "b.png"), model="scenes-ddpm", **given)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=words):
         open_model(settings)
+
+
+def test_adapters_for_a_model_without_text_are_refused_with_one_sentence_at_both_doors() -> None:
+    with pytest.raises(InputError, match="Adapters are for models with text; scenes-ddpm has none") as by_name:
+        load("scenes-ddpm", device="cpu", lora=("a.safetensors",))
+    settings = ExtrapolateSettings(source=("clip",), model="scenes-ddpm", device="cpu", lora=("a.safetensors",))
+    with pytest.raises(InputError) as by_verb:
+        open_model(settings)
+    assert str(by_name.value) == str(by_verb.value)
 
 
 def test_a_model_without_text_is_one_for_every_verb() -> None:

@@ -6,11 +6,15 @@ import pytest
 import torch
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.scenes import Scene, Solid, fit, fit_all, render, sample
+from geodesic_cli.scenes import Fit, Scene, Solid, fit_all, render, sample
 
 SCENES = sample(24, torch.Generator().manual_seed(11))
 IMAGES = render(SCENES)
 FITS = fit_all(IMAGES)
+
+
+def fit(image: torch.Tensor, solids: int = 1) -> Fit:
+    return fit_all(image[None], solids)[0]
 
 
 def test_renderings_are_explained_by_their_own_labels() -> None:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
 from geodesic_cli.errors import InputError
-from geodesic_cli.search.pool import BLOCK, Pool, cache_folder, pool
+from geodesic_cli.runs.cache import cache_folder
+from geodesic_cli.search.pool import BLOCK, POOLS, Pool, Sampling, pool
 
 SHAPE = (4, 8, 8)
 TAU = 0.1
@@ -21,7 +22,7 @@ def condition(model: LatentDiffusion) -> Tensor:
 
 
 def drawn(model: LatentDiffusion, condition: Tensor, folder: Path | None, size: int = 4, **options) -> Pool:
-    return pool(model, SHAPE, condition, options.pop("tau", TAU), size, steps=STEPS, folder=folder, **options)
+    return pool(model, SHAPE, condition, options.pop("tau", TAU), size, Sampling(steps=STEPS, **options), folder)
 
 
 def test_a_pool_is_paid_for_once(model, condition, tmp_path):
@@ -80,10 +81,10 @@ def test_a_cache_that_cannot_be_written_is_no_failure(model, condition, tmp_path
 
 def test_the_cache_lies_where_the_system_wants_it(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "geodesic" / "pools"
+    assert cache_folder(POOLS) == tmp_path / "geodesic" / "pools"
     for useless in ("", "relative/folder"):
         monkeypatch.setenv("XDG_CACHE_HOME", useless)
-        assert cache_folder() == Path.home() / ".cache" / "geodesic" / "pools"
+        assert cache_folder(POOLS) == Path.home() / ".cache" / "geodesic" / "pools"
 
 
 def test_a_pool_of_nothing_is_refused(model, condition):

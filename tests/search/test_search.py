@@ -10,11 +10,11 @@ from torch import Tensor
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.frames.keyframes import Ends, embed
 from geodesic_cli.frames.pacing import even_positions
-from geodesic_cli.frames.paths import clean
+from geodesic_cli.frames.paths import clean_latents
 from geodesic_cli.geometry import Curve, DensityMetric, Euclidean
 from geodesic_cli.scenes import Scene, Solid, fit_all, render
 from geodesic_cli.search.candidates import DOUBTFUL, KNOWN, Candidate, doubtful_at, polygon, preferred
-from geodesic_cli.search.search import DOUBTFUL_PATH, GlobalPath, global_path
+from geodesic_cli.search.search import DOUBTFUL_PATH, GlobalPath, SearchChoice, global_path
 from helpers import vector
 
 PROMPT = ("a red rubber sphere",)
@@ -37,7 +37,7 @@ def cache(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(model: LatentDiffusion, ends: Ends, cache: Path) -> GlobalPath:
-    return global_path(model, ends, cache=cache, **SMALL)
+    return global_path(model, ends, SearchChoice(**SMALL), cache=cache)
 
 
 def test_the_global_path_is_far_shorter_than_slerp(found):
@@ -49,7 +49,7 @@ def test_the_global_path_is_far_shorter_than_slerp(found):
 def test_on_the_global_path_the_object_moves(model, ends, found):
     u = even_positions(model, ends, found.path, 9, 6, 1.0)
     assert not bool(found.marked(u).any())
-    fits = fit_all(model.decode(clean(model, ends, found.path, u, 6, 1.0), ends.shape))
+    fits = fit_all(model.decode(clean_latents(model, ends, found.path, u, 6, 1.0), ends.shape))
     assert max(f.error for f in fits) < 0.2
     x = torch.tensor([f.scene.solids[0].x for f in fits])
     assert float((x[1:] - x[:-1]).min()) > -0.05
@@ -67,7 +67,9 @@ def test_the_same_search_gives_the_same_bits_and_counts_every_evaluation(model, 
     asked: list[int] = []
     told: list[tuple[str, int]] = []
     hook = model.predict.unet.register_forward_pre_hook(lambda module, inputs: asked.append(len(inputs[0])))
-    again = global_path(model, ends, cache=cache, on_stage=lambda name, spent: told.append((name, spent)), **SMALL)
+    again = global_path(
+        model, ends, SearchChoice(**SMALL), cache=cache, on_stage=lambda name, spent: told.append((name, spent))
+    )
     hook.remove()
     assert torch.equal(again.path.curve.x, found.path.curve.x)
     assert again.lengths == found.lengths and again.history == found.history
@@ -80,7 +82,7 @@ def test_the_same_search_gives_the_same_bits_and_counts_every_evaluation(model, 
 
 
 def test_without_density_there_is_nothing_to_gain(model, ends, cache):
-    flat = global_path(model, ends, cache=cache, alpha=0.0, **SMALL)
+    flat = global_path(model, ends, SearchChoice(**SMALL | {"alpha": 0.0}), cache=cache)
     chord = float((ends.x[1] - ends.x[0]).norm())
     assert math.exp(min(flat.lengths.values())) == pytest.approx(chord, rel=0.02)
 
@@ -88,9 +90,9 @@ def test_without_density_there_is_nothing_to_gain(model, ends, cache):
 def test_a_path_across_an_improbable_region_lets_the_graph_grow_while_the_budget_lasts(model, ends, cache, monkeypatch):
     monkeypatch.setattr("geodesic_cli.search.candidates.DOUBTFUL", 0.01)  # every path crosses one
     monkeypatch.setattr("geodesic_cli.search.search.GAIN", -1.0)
-    poor = global_path(model, ends, cache=cache, budget=0, **SMALL)
+    poor = global_path(model, ends, SearchChoice(**SMALL | {"budget": 0}), cache=cache)
     assert poor.graph["rounds"] == 0 and "grow" not in poor.evaluations
-    rich = global_path(model, ends, cache=cache, budget=1500, **SMALL)
+    rich = global_path(model, ends, SearchChoice(**SMALL | {"budget": 1500}), cache=cache)
     assert rich.graph["rounds"] >= 2 and rich.evaluations["grow"] > 0
     assert rich.graph["nodes"] > poor.graph["nodes"]
     assert sum(rich.evaluations.values()) <= 1500

@@ -10,7 +10,7 @@ from geodesic_cli.cli.common import aligned
 from geodesic_cli.settings.shared import DeviceOptions
 
 if TYPE_CHECKING:
-    from geodesic_cli.verbs.about.check import Report
+    from geodesic_cli.verbs.about.check import Findings
 
 
 @options_of(DeviceOptions, config=False, as_json=AS_JSON)
@@ -34,7 +34,7 @@ def check(options: dict[str, Any]) -> None:
     typer.echo("\n".join(_lines(report)))
 
 
-def _lines(report: "Report") -> list[str]:
+def _lines(report: "Findings") -> list[str]:
     f = report.facts
     memory = "" if "device_memory" not in f else f", {f['device_memory']} GB"
     if "device_memory_free" in f:

@@ -1,13 +1,12 @@
 """`geodesic extrapolate`: options to settings, settings to the task, the result to the screen."""
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from geodesic_cli.cli.command import AS_JSON, flag, options_of
-from geodesic_cli.cli.common import aligned, show, watched
+from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
 from geodesic_cli.settings import ExtrapolateSettings, from_command_line
 
 if TYPE_CHECKING:
@@ -34,10 +33,10 @@ def extrapolate(options: dict[str, Any]) -> None:
     can also be set by a variable such as GEODESIC_EXTRAPOLATE_TAU.
     """
     settings = from_command_line(ExtrapolateSettings, options)
-    from geodesic_cli.verbs.extrapolate.run import free_folder, run
+    from geodesic_cli.verbs.extrapolate.run import run, stem
 
-    folder = settings.out or free_folder(settings.source)
-    result = watched(run, replace(settings, out=folder), folder)
+    settings = in_its_folder(settings, stem)
+    result = watched(run, settings, settings.out)
     show(result, options["as_json"], _table)
     if not result.complete:
         sys.stderr.write(f"Warning: {result.status}\n")

@@ -2,11 +2,10 @@
 
 import math
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, flag, options_of
-from geodesic_cli.cli.common import aligned, show, watched
+from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import FinetuneSettings, from_command_line
 from geodesic_cli.settings.option import COMMON
@@ -40,10 +39,10 @@ def finetune(options: dict[str, Any]) -> None:
     if settings.out is None and (settings.resume or settings.resume_from_checkpoint == "latest"):
         raise InputError("Going on with a run needs its folder; got no --out.", "Pass --out runs/NAME.")
     from geodesic_cli.verbs.finetune.processes import launched, speaks
-    from geodesic_cli.verbs.finetune.run import free_folder, run
+    from geodesic_cli.verbs.finetune.run import run, stem
 
     if speaks():  # the others are told of the folder in the task
-        settings = replace(settings, out=settings.out or free_folder(settings))
+        settings = in_its_folder(settings, stem)
     result = watched(run, settings, settings.out, launched(), speaks())
     if result.main:
         show(result, options["as_json"], _table)

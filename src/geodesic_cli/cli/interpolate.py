@@ -1,13 +1,12 @@
 """`geodesic interpolate`: options to settings, settings to the task, the result to the screen."""
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of
-from geodesic_cli.cli.common import aligned, show, watched
+from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import InterpolateSettings, from_command_line
 from geodesic_cli.settings.option import COMMON
@@ -47,14 +46,14 @@ def interpolate(options: dict[str, Any]) -> None:
         raise InputError(f"--global means --method global; got --method {method} too.", "Leave one of them out.")
     settings = from_command_line(InterpolateSettings, options, method="global" if options["globally"] else method)
     from geodesic_cli.runs.folder import to_json
-    from geodesic_cli.verbs.interpolate.run import dry_run, free_folder, run
+    from geodesic_cli.verbs.interpolate.run import dry_run, run, stem
 
     if options["dry"]:
         planned = watched(lambda chosen, display, command: dry_run(chosen, display), settings)
         typer.echo(to_json(planned.metrics).rstrip() if options["as_json"] else planned.text)
         return
-    folder = settings.out or free_folder(settings.images)
-    result = watched(run, replace(settings, out=folder), folder)
+    settings = in_its_folder(settings, stem)
+    result = watched(run, settings, settings.out)
     show(result, options["as_json"], _table)
     if not result.converged:
         residual = result.report.relative_residual

@@ -1,10 +1,9 @@
 """`geodesic invert`: options to settings, settings to the task, the result to the screen."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, options_of
-from geodesic_cli.cli.common import aligned, show, watched
+from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
 from geodesic_cli.settings import InvertSettings, from_command_line
 
 if TYPE_CHECKING:
@@ -29,10 +28,10 @@ def invert(options: dict[str, Any]) -> None:
     option but --prompt can also be set by a variable such as GEODESIC_INVERT_STEPS.
     """
     settings = from_command_line(InvertSettings, options)
-    from geodesic_cli.verbs.latent.invert import free_folder, run
+    from geodesic_cli.verbs.latent.invert import run, stem
 
-    folder = settings.out or free_folder(settings.images)
-    result = watched(run, replace(settings, out=folder), folder)
+    settings = in_its_folder(settings, stem)
+    result = watched(run, settings, settings.out)
     show(result, options["as_json"], _table)
 
 

@@ -1,10 +1,9 @@
 """`geodesic isometry`: options to settings, settings to the task, the table to the screen."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, options_of
-from geodesic_cli.cli.common import aligned, show, watched
+from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
 from geodesic_cli.settings import IsometrySettings, from_command_line
 
 if TYPE_CHECKING:
@@ -30,10 +29,9 @@ def isometry(options: dict[str, Any]) -> None:
     --lora can also be set by a variable such as GEODESIC_ISOMETRY_POINTS.
     """
     settings = from_command_line(IsometrySettings, options)
-    from geodesic_cli.verbs.isometry.run import free_folder, run
+    from geodesic_cli.verbs.isometry.run import run, stem
 
-    folder = settings.out or free_folder(settings.model)
-    result = watched(run, replace(settings, out=folder))
+    result = watched(run, in_its_folder(settings, stem))
     show(result, options["as_json"], _table)
 
 

@@ -1,12 +1,11 @@
 """`geodesic latent`: options to settings, settings to the task, the result to the screen."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from geodesic_cli.cli.command import AS_JSON, add, options_of
-from geodesic_cli.cli.common import aligned, show, watched
+from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
 from geodesic_cli.settings import DirectionSettings, SlerpSettings, from_command_line
 
 if TYPE_CHECKING:
@@ -40,9 +39,9 @@ def slerp(options: dict[str, Any]) -> None:
     option but --prompt can also be set by a variable such as GEODESIC_LATENT_SLERP_PAIRS.
     """
     settings = from_command_line(SlerpSettings, options)
-    from geodesic_cli.verbs.latent.slerp import free_folder, run
+    from geodesic_cli.verbs.latent.slerp import run, stem
 
-    result = watched(run, replace(settings, out=settings.out or free_folder(settings.images)))
+    result = watched(run, in_its_folder(settings, stem))
     show(result, options["as_json"], _paths_table)
 
 
@@ -62,10 +61,10 @@ def direction(options: dict[str, Any]) -> None:
     be set by a variable such as GEODESIC_LATENT_DIRECTION_TAU.
     """
     settings = from_command_line(DirectionSettings, options)
-    from geodesic_cli.verbs.latent.direction import free_folder, run
+    from geodesic_cli.verbs.latent.direction import run, stem
 
-    folder = settings.out or free_folder(settings)
-    result = watched(run, replace(settings, out=folder), folder)
+    settings = in_its_folder(settings, stem)
+    result = watched(run, settings, settings.out)
     show(result, options["as_json"], _direction_table)
 
 

@@ -1,13 +1,12 @@
 """`geodesic toy`: options to settings, settings to the task, the result to the screen."""
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, options_of
-from geodesic_cli.cli.common import aligned, show, watched
+from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
 from geodesic_cli.settings import ToySettings, from_command_line
 
 if TYPE_CHECKING:
@@ -32,10 +31,9 @@ def toy(options: dict[str, Any]) -> None:
     pip install 'geodesic-cli[toy]'
     """
     settings = from_command_line(ToySettings, options)
-    from geodesic_cli.verbs.toy.run import free_folder, run
+    from geodesic_cli.verbs.toy.run import run, stem
 
-    settings = replace(settings, out=settings.out or free_folder(settings))
-    result = watched(run, settings)
+    result = watched(run, in_its_folder(settings, stem))
     show(result, options["as_json"], lambda toy: _table(toy, settings.gif))
     if not result.converged:
         residual = result.solution.residual

@@ -1,10 +1,9 @@
 """`geodesic video-analyze`: options to settings, settings to the task, the verdict to the screen."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, options_of
-from geodesic_cli.cli.common import aligned, show, watched
+from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
 from geodesic_cli.settings import VideoAnalyzeSettings, from_command_line
 
 if TYPE_CHECKING:
@@ -28,10 +27,10 @@ def video_analyze(options: dict[str, Any]) -> None:
     Every option but --prompt can also be set by a variable such as GEODESIC_VIDEO_ANALYZE_TAU.
     """
     settings = from_command_line(VideoAnalyzeSettings, options)
-    from geodesic_cli.verbs.video_analyze.run import free_folder, run
+    from geodesic_cli.verbs.video_analyze.run import run, stem
 
-    folder = settings.out or free_folder(settings.clip)
-    result = watched(run, replace(settings, out=folder), folder)
+    settings = in_its_folder(settings, stem)
+    result = watched(run, settings, settings.out)
     show(result, options["as_json"], _table)
 
 

@@ -10,24 +10,22 @@ the same bits. Should memory run out all the same, the chunk is halved until it 
 not interact, so that the chunk never changes a result beyond rounding.
 """
 
-import os
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import torch
 from torch import Tensor
 
 from geodesic_cli.errors import ModelError
 
-MOST = 64
+MOST_LATENTS = 64
 """Items at once at most. More bring nothing: a batch of 64 latents fills any device that is in use."""
 SHARE = 0.5
 """The part of the free memory that a call may plan with. The rest is for what an estimate does not know."""
 MAPS = 80
 """Bytes for an item in units of the network's widest feature map, as the estimate of `item_cost` counts."""
-UNKNOWN = 2**33
-"""Bytes taken to be free where the system does not say."""
 
 
 class SmallerBatch(UserWarning):
@@ -45,24 +43,7 @@ def free_memory(device: torch.device) -> int:
         return int(left + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
-    return _free_on_cpu()
-
-
-def _free_on_cpu() -> int:
-    try:
-        with open("/proc/meminfo", encoding="ascii") as table:  # noqa: PTH123  # not a file on a disk
-            lines = dict(line.split(":", 1) for line in table)
-        return int(lines["MemAvailable"].split()[0]) * 1024  # counts what the disk cache would give back
-    except (OSError, KeyError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2  # macOS tells only how much there is
-    except (AttributeError, OSError, ValueError):
-        return UNKNOWN
+    return int(psutil.virtual_memory().available)
 
 
 def item_cost(network: Any, shape: tuple[int, ...], dtype: torch.dtype) -> int:
@@ -79,7 +60,7 @@ def item_cost(network: Any, shape: tuple[int, ...], dtype: torch.dtype) -> int:
     return MAPS * numbers * dtype.itemsize
 
 
-def fitting(cost: int, free: int, most: int = MOST, share: float = SHARE) -> int:
+def fitting(cost: int, free: int, most: int = MOST_LATENTS, share: float = SHARE) -> int:
     """How many items of a cost fit into the share of free memory: a power of two up to `most`, and at least 1."""
     room = int(share * max(0, free)) // max(1, cost)
     return max(1, min(most, 1 << (room.bit_length() - 1) if room else 1))
@@ -100,7 +81,7 @@ class Chunks:
 
     def __init__(
         self,
-        most: int = MOST,
+        most: int = MOST_LATENTS,
         *,
         free: Callable[[torch.device], int] = free_memory,
         notify: Callable[[str], None] | None = None,

@@ -38,14 +38,14 @@ from geodesic_cli.diffusion.schedule import Schedule
 from geodesic_cli.diffusion.score import NoisePredictor
 from geodesic_cli.errors import InputError, ModelError
 
-DENSITIES = ("conditional", "unconditional", "guided", "negative", "paper")
+DENSITY_NAMES = ("conditional", "unconditional", "guided", "negative", "paper")
 """The names of the choices."""
 
 DEFECTS = "two pictures laid over each other, double contours, ghostly remains, hard seams, smeared, little detail"
 """The negative prompt where none is given: what a bad morph looks like, in our own words."""
 
-PAPER_ALPHA, PAPER_BAND = 0.002, 0.1
-"""The authors' exponent on their direction d, and the half-width of their band of noise levels."""
+PAPER_ALPHA = 0.002
+"""The authors' exponent on their direction d."""
 
 NOTHING = ""
 """Stands for no prompt among the branches: the embedding that the network was trained with for none."""
@@ -62,8 +62,8 @@ def branches(density: str, guidance: float = 1.0, negative_prompt: str | None = 
     Raises:
         InputError: an unknown density, or a negative prompt where the density has none.
     """
-    if density not in DENSITIES:
-        raise InputError(f"--density is one of {', '.join(DENSITIES)}; got {density!r}.")
+    if density not in DENSITY_NAMES:
+        raise InputError(f"--density is one of {', '.join(DENSITY_NAMES)}; got {density!r}.")
     if negative_prompt is not None and density not in ("negative", "paper"):
         raise InputError(
             f"The density {density} has no negative prompt; got {negative_prompt!r}.",
@@ -170,7 +170,7 @@ def density_score(
         shape: (C, H, W) of its latents.
         tau: the noise level.
         conditioning: c(u).
-        density: one of `DENSITIES`.
+        density: one of `DENSITY_NAMES`.
         guidance: g of `guided` and `negative`; the others take no notice of it.
         negative_prompt: of `negative` and `paper`; None is `DEFECTS`, "" is no prompt.
         noise_bank: averages over a band of noise levels.

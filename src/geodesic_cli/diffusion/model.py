@@ -15,7 +15,7 @@ from geodesic_cli.diffusion.conditioning import Conditioning, Embedding
 from geodesic_cli.diffusion.latents import LatentCodec
 from geodesic_cli.diffusion.prompts import PromptEncoder
 from geodesic_cli.diffusion.score import DiffusionScore, NoisePredictor, guided
-from geodesic_cli.diffusion.transport import denoise, invert
+from geodesic_cli.diffusion.transport import to_clean, to_noise
 from geodesic_cli.errors import ModelError
 
 
@@ -63,12 +63,27 @@ class LatentDiffusion:
         return self.codec.latent_shape(height, width)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images (n, 3, h, w) in [0, 1] to clean points (n, d)."""
-        return self.codec.encode(images).flatten(1)
+        """Images (n, 3, h, w) in [0, 1] to clean points (n, d).
+
+        Raises:
+            ModelError: the autoencoder gives NaN or infinity.
+        """
+        z = self.codec.encode(images).flatten(1)
+        if not bool(torch.isfinite(z).all()):
+            raise ModelError(f"The autoencoder of {self.name} gives NaN or infinity.", "Pass --dtype fp32.")
+        return z
 
     def decode(self, z: Tensor, shape: tuple[int, int, int]) -> Tensor:
         """Clean points (n, d) to images."""
         return self.codec.decode(z.reshape(-1, *shape))
+
+    def ridge(self, z: Tensor, tau: float) -> Tensor:
+        """Clean points z (n, d) where the density at noise level tau puts them without noise: x = a z, (n, d)."""
+        return z * self.predict.schedule.level(tau)[0]
+
+    def from_ridge(self, x: Tensor, tau: float) -> Tensor:
+        """Points x (n, d) on the ridge of noise level tau back to clean points: z = x / a, (n, d)."""
+        return x / self.predict.schedule.level(tau)[0]
 
     def lift(
         self,
@@ -83,7 +98,7 @@ class LatentDiffusion:
 
         With the guidance that `drop` will use, or the way down does not lead back.
         """
-        return self._transport(invert, z, shape, self._guided(condition, guidance), tau, steps)
+        return self._transport(to_noise, z, shape, self._guided(condition, guidance), tau, steps)
 
     def drop(
         self,
@@ -95,7 +110,7 @@ class LatentDiffusion:
         guidance: float = 1.0,
     ) -> Tensor:
         """Carry points x (n, d) at noise level tau to clean points (n, d); ``steps`` + 1 evaluations."""
-        return self._transport(denoise, x, shape, self._guided(condition, guidance), tau, steps)
+        return self._transport(to_clean, x, shape, self._guided(condition, guidance), tau, steps)
 
     def _guided(self, condition: Embedding, guidance: float) -> Callable[[Tensor, float], Tensor]:
         return guided(self.predict, condition, self._null(guidance), guidance)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geodesic_cli.diffusion import network
+from geodesic_cli.diffusion import families
 from geodesic_cli.diffusion.batching import Chunks, item_cost
 from geodesic_cli.diffusion.conditioning import Conditioning, Embedding
 from geodesic_cli.diffusion.schedule import Schedule
@@ -39,7 +39,7 @@ class NoisePredictor:
     schedule: Schedule
     prediction: str = "epsilon"
     chunks: Chunks = field(default_factory=Chunks)
-    ask: network.Ask = network.unet
+    ask: families.Ask = families.unet
 
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:

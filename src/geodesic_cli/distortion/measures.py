@@ -27,13 +27,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from geodesic_cli.distortion import loss as isometry
 from geodesic_cli.distortion import stereographic
-from geodesic_cli.distortion.loss import Encoder
+from geodesic_cli.distortion.derivatives import Encoder, default_step, pull_back, push, tangent
+from geodesic_cli.distortion.loss import ratio
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import linalg
 
-AT_ONCE = 128
+ENCODED_AT_ONCE = 128
 """Rows that go through the encoder at once; it bounds memory."""
 
 
@@ -65,16 +65,14 @@ def is_possible(points_dimension: int, features_dimension: int) -> bool:
 
 
 @torch.no_grad()
-def jacobian(f: Encoder, x: Tensor, at_once: int = AT_ONCE) -> Tensor:
+def jacobian(f: Encoder, x: Tensor, at_once: int = ENCODED_AT_ONCE) -> Tensor:
     """All of J at one point x (1, ...), flattened, (dim h, n), by central differences: 2 n evaluations of the encoder.
 
     In float64 it is exact to about 1e-9; in float32 to about 1e-4 of its largest singular value.
     """
     n = x[0].numel()
     columns = [
-        isometry.push(f, x, part.reshape(-1, *x.shape[1:]), sphere=False, step=isometry.default_step(x.dtype)).flatten(
-            1
-        )
+        push(f, x, part.reshape(-1, *x.shape[1:]), sphere=False, step=default_step(x.dtype)).flatten(1)
         for part in torch.eye(n, dtype=x.dtype, device=x.device).split(_half(at_once))
     ]
     return torch.cat(columns).T
@@ -87,7 +85,7 @@ def tangent_metric(full: Tensor, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def projected_metric(f: Encoder, x: Tensor, basis: Tensor, at_once: int = AT_ONCE) -> Tensor:
+def projected_metric(f: Encoder, x: Tensor, basis: Tensor, at_once: int = ENCODED_AT_ONCE) -> Tensor:
     """G restricted to the directions whose coordinates are the orthonormal rows of ``basis`` (k, n - 1), (k, k).
 
     2 k evaluations of the encoder at x (1, ...).
@@ -107,7 +105,7 @@ def pooled(full: Tensor, shape: torch.Size) -> Tensor:
     return full.reshape(shape[0], -1, full.shape[1]).mean(1)
 
 
-def pooled_jacobian(f: Encoder, x: Tensor, at_once: int = AT_ONCE, mix: Tensor | None = None) -> Tensor:
+def pooled_jacobian(f: Encoder, x: Tensor, at_once: int = ENCODED_AT_ONCE, mix: Tensor | None = None) -> Tensor:
     """The same at one point x (1, ...) from C' backward passes, (C', n), without all of J.
 
     With ``mix`` (k, C'), orthonormal combinations of the channels, k rows from k passes: a part of the whole.
@@ -119,12 +117,12 @@ def pooled_jacobian(f: Encoder, x: Tensor, at_once: int = AT_ONCE, mix: Tensor |
     wanted = torch.eye(h.shape[1], dtype=h.dtype, device=h.device) if mix is None else mix.to(h)
     for part in wanted.split(at_once):
         cotangent = part.reshape(*part.shape, *(1 for _ in h.shape[2:])).expand(-1, *h.shape[1:]) / pixels
-        rows.append(isometry.pull(f, x.repeat(len(part), *(1 for _ in x.shape[1:])), cotangent).flatten(1))
+        rows.append(pull_back(f, x.repeat(len(part), *(1 for _ in x.shape[1:])), cotangent).flatten(1))
     return torch.cat(rows)
 
 
 def top_singular_values(
-    f: Encoder, x: Tensor, k: int, generator: torch.Generator, *, rounds: int = 6, at_once: int = AT_ONCE
+    f: Encoder, x: Tensor, k: int, generator: torch.Generator, *, rounds: int = 6, at_once: int = ENCODED_AT_ONCE
 ) -> tuple[Tensor, Tensor]:
     """The k largest singular values of J P at x (1, ...), descending, and the error bound of each; both (k,).
 
@@ -143,26 +141,26 @@ def top_singular_values(
     coordinates = random_basis(size, n - 1, generator).to(x.device, x.dtype)
     right = stereographic.frame(x.flatten(), coordinates)
 
-    def push(rows: Tensor) -> Tensor:
+    def through(rows: Tensor) -> Tensor:
         with torch.no_grad():
             return torch.cat([_push(f, x, part) for part in rows.split(_half(at_once))])
 
-    def pull(rows: Tensor, shape: torch.Size) -> Tensor:
+    def back_through(rows: Tensor, shape: torch.Size) -> Tensor:
         parts = [
-            isometry.pull(f, x.repeat(len(part), *(1 for _ in x.shape[1:])), part.reshape(-1, *shape))
+            pull_back(f, x.repeat(len(part), *(1 for _ in x.shape[1:])), part.reshape(-1, *shape))
             for part in rows.split(at_once)
         ]
         carried = torch.cat(parts)
-        return isometry.tangent(x.expand_as(carried), carried).flatten(1)
+        return tangent(x.expand_as(carried), carried).flatten(1)
 
     with torch.no_grad():
         shape = f(x).shape[1:]
     for _ in range(rounds):
-        left = torch.linalg.qr(push(right).T)[0].T
-        back = pull(left, shape)
+        left = torch.linalg.qr(through(right).T)[0].T
+        back = back_through(left, shape)
         right = torch.linalg.qr(back.T)[0].T
     turn, values, vectors = torch.linalg.svd(back, full_matrices=False)
-    found = push(vectors[:k])  # rows J v
+    found = through(vectors[:k])  # rows J v
     left = turn.T[:k] @ left
     error = linalg.norm(found - values[:k, None] * left).squeeze(1) / math.sqrt(2)
     return values[:k], error
@@ -198,18 +196,18 @@ def singular(values: Tensor) -> Distortion:
 
 
 def moments(metric: Tensor) -> Tensor:
-    """(Tr G, Tr G², 1): what `isometry.linearise` estimates by chance, from all of a metric (k, k)."""
+    """(Tr G, Tr G², 1): what `loss.linearise` estimates by chance, from all of a metric (k, k)."""
     return torch.stack([metric.diagonal().sum(), (metric**2).sum(), metric.new_ones(())]).double().cpu()
 
 
 def loss_and_error(totals: Sequence[Tensor]) -> tuple[float, float]:
     """L from the totals of N points, and its standard error over points by the jackknife; 0 for a single point."""
     everything = torch.stack(list(totals)).sum(0)
-    value = isometry.ratio(everything)
+    value = ratio(everything)
     n = len(totals)
     if n < 2:
         return value, 0.0
-    without = torch.tensor([isometry.ratio(everything - one) for one in totals], dtype=torch.float64)
+    without = torch.tensor([ratio(everything - one) for one in totals], dtype=torch.float64)
     return value, float(((n - 1) / n * ((without - without.mean()) ** 2).sum()).sqrt())
 
 
@@ -226,7 +224,7 @@ def relative_length(h: Tensor) -> Tensor:
 def _push(f: Encoder, x: Tensor, directions: Tensor) -> Tensor:
     """Rows J d (m, dim h) for tangent rows d (m, n) at x (1, ...)."""
     rows = directions.reshape(-1, *x.shape[1:])
-    return isometry.push(f, x, rows, sphere=True, step=isometry.default_step(x.dtype)).flatten(1)
+    return push(f, x, rows, sphere=True, step=default_step(x.dtype)).flatten(1)
 
 
 def _half(at_once: int) -> int:

@@ -1,4 +1,4 @@
-"""The stereographic chart of a sphere, its metric and its frames.
+"""The frames of the stereographic chart of a sphere.
 
 The chart of the sphere of radius r about 0 looks from the pole r e_n; with x = (x', x_n) and z in R^{n-1},
 
@@ -15,22 +15,6 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
-
-
-def to_chart(x: Tensor, radius: float) -> Tensor:
-    """Points (m, n) of the sphere to coordinates (m, n - 1); the pole itself has none."""
-    return x[:, :-1] / (radius - x[:, -1:])
-
-
-def from_chart(z: Tensor, radius: float) -> Tensor:
-    """Coordinates (m, n - 1) to points (m, n) of the sphere."""
-    square = linalg.dot(z, z)
-    return radius * torch.cat([2 * z, square - 1], 1) / (square + 1)
-
-
-def metric(z: Tensor, radius: float) -> Tensor:
-    """The factor g of the metric g I at coordinates (m, n - 1), (m,)."""
-    return (4 * radius**2 / (linalg.dot(z, z) + 1) ** 2).squeeze(1)
 
 
 def reflect(x: Tensor, v: Tensor) -> Tensor:

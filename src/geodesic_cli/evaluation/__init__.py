@@ -5,17 +5,17 @@ people might, `frechet` compares sets, `path_length` measures sequences, `separa
 What needs a network (`lpips`, `inception`, `topiq`) is an extra, and says what to fetch where it is missing.
 """
 
-from geodesic_cli.evaluation.frechet import Features, Frechet, frechet, statistics
-from geodesic_cli.evaluation.networks import inception, lpips, topiq
+from geodesic_cli.evaluation.frechet import FeatureMap, Frechet, frechet, statistics
 from geodesic_cli.evaluation.normality import Normality, normality
 from geodesic_cli.evaluation.path_length import PathPerception, StyleGANPPL, path_perception, stylegan_ppl
 from geodesic_cli.evaluation.perceptual import Distance, Pyramid
+from geodesic_cli.evaluation.pretrained import inception, lpips, topiq
 from geodesic_cli.evaluation.separability import Separability, hyperplane, linear_separability
 from geodesic_cli.evaluation.similarity import mse, psnr, ssim
 
 __all__ = [
     "Distance",
-    "Features",
+    "FeatureMap",
     "Frechet",
     "Normality",
     "PathPerception",

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from geodesic_cli.errors import InputError
 
-Features = Callable[[Tensor], Tensor]
+FeatureMap = Callable[[Tensor], Tensor]
 """Images (n, 3, h, w) in [0, 1] to features (n, d)."""
 
 

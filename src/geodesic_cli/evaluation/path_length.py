@@ -24,7 +24,7 @@ from torch import Tensor
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation.perceptual import Distance
 
-AT_ONCE = 32
+PAIRS_AT_ONCE = 32
 """Pairs of images that are compared in one go; it bounds memory."""
 
 
@@ -79,7 +79,7 @@ def path_perception(frames: Tensor, distance: Distance) -> PathPerception:
     """
     if frames.ndim != 4 or len(frames) < 2:
         raise InputError(f"A path needs at least two images; got {tuple(frames.shape)}.")
-    apart = between(frames[:-1], frames[1:], distance)
+    apart = pair_distances(frames[:-1], frames[1:], distance)
     mean, pdv = float(apart.mean()), float(apart.var(unbiased=False))
     share = float(apart.max()) / mean if mean > 0 else 1.0
     return PathPerception(tuple(apart.tolist()), float(apart.sum()), pdv, pdv**0.5, share)
@@ -93,7 +93,7 @@ def stylegan_ppl(a: Tensor, b: Tensor, eps: float, distance: Distance) -> StyleG
     """
     if not eps > 0:
         raise InputError(f"A perceptual path length needs a step above 0; got {eps:g}.", "1e-4 is the published one.")
-    return stylegan_ppl_of(between(a, b, distance), eps)
+    return stylegan_ppl_of(pair_distances(a, b, distance), eps)
 
 
 def stylegan_ppl_of(distances: Tensor, eps: float) -> StyleGANPPL:
@@ -110,10 +110,10 @@ def stylegan_ppl_of(distances: Tensor, eps: float) -> StyleGANPPL:
 
 
 @torch.no_grad()
-def between(a: Tensor, b: Tensor, distance: Distance) -> Tensor:
+def pair_distances(a: Tensor, b: Tensor, distance: Distance) -> Tensor:
     """Distances (n,) of images from images, in float64 on the CPU, in parts that bound the memory."""
     parts = [
         distance(one, two).detach().to("cpu", torch.float64)
-        for one, two in zip(a.split(AT_ONCE), b.split(AT_ONCE), strict=True)
+        for one, two in zip(a.split(PAIRS_AT_ONCE), b.split(PAIRS_AT_ONCE), strict=True)
     ]
     return torch.cat(parts)

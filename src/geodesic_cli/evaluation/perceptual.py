@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.evaluation.similarity import WINDOW, mse, ssim
+from geodesic_cli.evaluation.similarity import SSIM_WINDOW, mse, ssim
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Images (n, 3, h, w) twice, in [0, 1], to distances (n,) >= 0; differentiable where it says so."""
@@ -52,7 +52,7 @@ class Pyramid:
             InputError: the batches differ in shape, or a side has fewer than 11 pixels.
         """
         parts = [self._at_one_scale(a, b)]
-        while len(parts) < self.scales and min(a.shape[-2:]) >= 2 * WINDOW:
+        while len(parts) < self.scales and min(a.shape[-2:]) >= 2 * SSIM_WINDOW:
             a, b = avg_pool2d(a, 2), avg_pool2d(b, 2)
             parts.append(self._at_one_scale(a, b))
         total = parts[0]

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.evaluation.extra import needed
+from geodesic_cli.evaluation.extras import needed
 
 
 @dataclass(frozen=True)

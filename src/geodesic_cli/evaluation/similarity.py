@@ -16,7 +16,7 @@ from torch.nn.functional import conv2d
 
 from geodesic_cli.errors import InputError
 
-WINDOW, SPREAD = 11, 1.5
+SSIM_WINDOW, SPREAD = 11, 1.5
 """Side of SSIM's window and the standard deviation of its Gaussian, in pixels."""
 C1, C2 = 0.01**2, 0.03**2
 """The constants that keep SSIM finite where an image is black or flat."""
@@ -49,9 +49,10 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     """
     alike(a, b)
     n, channels, height, width = a.shape
-    if min(height, width) < WINDOW:
+    if min(height, width) < SSIM_WINDOW:
         raise InputError(
-            f"SSIM needs images of at least {WINDOW}x{WINDOW} pixels, the size of its window; got {width}x{height}.",
+            f"SSIM needs images of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, the size of its window; "
+            f"got {width}x{height}.",
             "Pass larger images.",
         )
     x, y = (images.reshape(n * channels, 1, height, width) for images in (a, b))
@@ -73,7 +74,7 @@ def alike(a: Tensor, b: Tensor) -> None:
 
 def _windowed(planes: Tensor) -> Tensor:
     """Weighted means of (m, 1, h, w) under the window, where it fits: (m, 1, h - 10, w - 10)."""
-    offset = torch.arange(WINDOW, dtype=planes.dtype, device=planes.device) - WINDOW // 2
+    offset = torch.arange(SSIM_WINDOW, dtype=planes.dtype, device=planes.device) - SSIM_WINDOW // 2
     weight = (-0.5 * (offset / SPREAD) ** 2).exp()
     weight = weight / weight.sum()
     return conv2d(conv2d(planes, weight.reshape(1, 1, -1, 1)), weight.reshape(1, 1, 1, -1))

@@ -1,7 +1,8 @@
-"""Images of any size on the model's canvas: resized where asked, padded to the model's step, cropped when drawn."""
+"""Images of any size on the model's canvas: read, cut and resized, padded to the model's step, cropped when drawn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch.nn.functional import pad
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.errors import InputError
 from geodesic_cli.runs.observer import Observer
 
 SAME = "same"
@@ -29,6 +31,17 @@ class Canvas:
     width: int
     step: int
 
+    @classmethod
+    def of(cls, model: LatentDiffusion, size: str | None) -> "Canvas":
+        """The canvas of a size `N` or `WIDTHxHEIGHT`, or of None: the model's own size.
+
+        Raises:
+            InputError: a size that cannot be read.
+        """
+        side = model.image_size
+        height, width = (side, side) if size is None else media.parse_size(size)
+        return cls(height, width, model.codec.step)
+
     @property
     def padded(self) -> tuple[int, int]:
         """Height and width of what the model sees."""
@@ -43,11 +56,24 @@ class Canvas:
         """What the model draws to frames."""
         return images[..., : self.height, : self.width]
 
+    def fit(self, images: Sequence[Tensor]) -> Tensor:
+        """The middle of each image (3, h, w) at the size of a frame, (n, 3, h, w)."""
+        return torch.stack([media.resize(image, self.height, self.width) for image in images])
+
+    def cuts(self, image: Tensor) -> bool:
+        """Whether an image has another shape, so that only its middle is used."""
+        return abs(image.shape[1] / image.shape[2] - self.height / self.width) > 0.01
+
 
 def fit(
-    images: Sequence[Tensor], names: Sequence[str], size: str | None, model: LatentDiffusion, observer: Observer
+    images: Sequence[Tensor],
+    names: Sequence[str],
+    size: str | None,
+    model: LatentDiffusion,
+    observer: Observer,
+    alike: bool = False,
 ) -> tuple[Tensor, Canvas]:
-    """All images at the size of the run and padded, (n, 3, h, w), and the canvas that crops them.
+    """All images at the size of the run, (n, 3, h, w), and the canvas that pads and crops them.
 
     Args:
         images: each (3, h, w) in [0, 1].
@@ -55,37 +81,70 @@ def fit(
         size: `N` or `WIDTHxHEIGHT`, `same`, or None for the model's own size.
         model: what they are for.
         observer: warned where a middle is cut out, and of sizes far above the model's.
+        alike: whether the images must share one size where none is given, and `same` is a size.
 
     Raises:
-        InputError: sizes that differ where none is given; a size that cannot be read.
+        InputError: sizes that differ where they must not; a size that cannot be read.
     """
-    if size is None or size == SAME:
+    if alike and size in (None, SAME):
         media.same_size(images, names, suggest=str(model.image_size))
-        height = width = model.image_size
-        if size == SAME:
-            height, width = images[0].shape[1:]
-    else:
-        height, width = media.parse_size(size)
-    cut = [name for name, image in zip(names, images, strict=True) if _differs(image, height, width)]
-    if cut:
-        h, w = next(image.shape[1:] for name, image in zip(names, images, strict=True) if name == cut[0])
-        more = f" (and {len(cut) - 1} more)" if len(cut) > 1 else ""
-        hint = " Pass --size same or --size WIDTHxHEIGHT for another shape." if size is None else ""
-        observer.warn(f"{cut[0]}{more} is {w}x{h}; its middle is used at {width}x{height}.{hint}")
-    times = height * width / model.image_size**2
+    own = alike and size == SAME
+    canvas = Canvas(images[0].shape[1], images[0].shape[2], model.codec.step) if own else Canvas.of(model, size)
+    tell_of_cuts(images, names, canvas, size, observer, same=alike)
+    times = canvas.height * canvas.width / model.image_size**2
     if times > 4:
         observer.warn(
-            f"{width}x{height} is {times:.0f} times the area that {model.name} was made for: expect repetition in the "
-            f"pictures and a long time. Its own size is --size {model.image_size}."
+            f"{canvas.width}x{canvas.height} is {times:.0f} times the area that {model.name} was made for: expect "
+            f"repetition in the pictures and a long time. Its own size is --size {model.image_size}."
         )
-    canvas = Canvas(height, width, model.codec.step)
     if model.codec.tiled(*canvas.padded):
         observer.warn(
-            f"At {width}x{height} the autoencoder works in tiles, which are blended: near to what it makes of the "
-            "whole image, and not equal to it."
+            f"At {canvas.width}x{canvas.height} the autoencoder works in tiles, which are blended: near to what it "
+            "makes of the whole image, and not equal to it."
         )
-    return canvas.pad(torch.stack([media.resize(image, height, width) for image in images])), canvas
+    return canvas.fit(images), canvas
 
 
-def _differs(image: Tensor, height: int, width: int) -> bool:
-    return abs(image.shape[1] / image.shape[2] - height / width) > 0.01
+def tell_of_cuts(
+    images: Sequence[Tensor],
+    names: Sequence[str],
+    canvas: Canvas,
+    size: str | None,
+    observer: Observer,
+    same: bool = False,
+) -> None:
+    """Warn, once, where images have another shape than the canvas, so that only their middles are used."""
+    cut = [(name, image.shape[1:]) for name, image in zip(names, images, strict=True) if canvas.cuts(image)]
+    if cut:
+        name, (h, w) = cut[0]
+        more = f" (and {len(cut) - 1} more)" if len(cut) > 1 else ""
+        ways = "--size same or --size WIDTHxHEIGHT" if same else "--size WIDTHxHEIGHT"
+        hint = f" Pass {ways} for another shape." if size is None else ""
+        observer.warn(f"{name}{more} is {w}x{h}; its middle is used at {canvas.width}x{canvas.height}.{hint}")
+
+
+def image_names(images: Sequence[str | Path | Tensor]) -> tuple[str, ...]:
+    """What messages call the images: their paths; of a tensor its number, from 1."""
+    return tuple(f"image {k}" if isinstance(image, Tensor) else str(image) for k, image in enumerate(images, 1))
+
+
+def read_images(images: Sequence[str | Path | Tensor]) -> list[Tensor]:
+    """Files and tensors as tensors (3, h, w) in [0, 1], float32 on the CPU.
+
+    Raises:
+        InputError: a file that cannot be read, or a tensor that is no image.
+    """
+    return [_checked(image) if isinstance(image, Tensor) else media.read_image(image) for image in images]
+
+
+def within_unit(values: Tensor) -> bool:
+    """Whether these are floating-point values in [0, 1]."""
+    return values.is_floating_point() and bool(((values >= 0) & (values <= 1)).all())
+
+
+def _checked(image: Tensor) -> Tensor:
+    if image.ndim != 3 or image.shape[0] != 3 or not within_unit(image):
+        raise InputError(
+            f"An image is a floating-point tensor (3, h, w) in [0, 1]; got {image.dtype} of shape {tuple(image.shape)}."
+        )
+    return image.detach().to("cpu", torch.float32)

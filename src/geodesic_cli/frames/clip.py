@@ -1,30 +1,33 @@
-"""A sequence at the size of a run, and what of it a continuation needs: encodings, and points at noise level tau.
+"""A clip at the size of a run: the frames that are meant, read one after the other, from files or from memory.
 
-Two embeddings. `ridge` takes x = sqrt(alpha_bar) z, where the density at level tau puts the frame z itself: the clip
-runs along a ridge of that density, sigma wide. `flow` takes the point that the probability flow leads to, with the
-noise that the model sees in the frame; the path of a clip is rougher there, the more so the higher tau.
+How its frames become points is `journey`: with the scheme `ridge` a clip runs along a ridge of the density at level
+tau, sigma wide; by the probability flow it runs through typical noisy points, and its path is rougher there.
 """
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
+from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from geodesic_cli import media
-from geodesic_cli.diffusion import Conditioning, LatentDiffusion
-from geodesic_cli.errors import ModelError
-from geodesic_cli.frames.canvas import Canvas
-from geodesic_cli.frames.keyframes import widest
-from geodesic_cli.frames.pictures import frames_in_memory
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.errors import InputError
+from geodesic_cli.frames.canvas import Canvas, tell_of_cuts, within_unit
+from geodesic_cli.frames.journey import Journey
 from geodesic_cli.runs.observer import Observer
-from geodesic_cli.settings import ExtrapolateSettings
+from geodesic_cli.settings import ExtrapolateSettings, VideoAnalyzeSettings
 
-ORANGE = (0.835, 0.369, 0.0)
-SHOWN = 8
-"""Known frames on the sheet, at most."""
+ClipCut = ExtrapolateSettings | VideoAnalyzeSettings
+"""Settings that say which frames of a clip are meant, and how large."""
+SLOWEST, FASTEST = 0.1, 240.0
+"""Frames a second that a film is written with, at least and at most."""
+IN_MEMORY = 8.0
+"""Frames a second of frames that come without times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,97 +44,102 @@ class Known:
         return hashlib.sha256(self.frames.numpy().tobytes()).hexdigest()
 
 
-@dataclass(frozen=True, eq=False)
-class Points:
-    """Frames on their way to the geometry.
+def clip_names(clip: str | Path | Sequence[str | Path] | Tensor, word: str) -> tuple[str, ...]:
+    """What messages call a clip: its files, or a word for frames in memory."""
+    if isinstance(clip, Tensor):
+        return (word,)
+    return (str(clip),) if isinstance(clip, str | Path) else tuple(str(part) for part in clip)
+
+
+def _source(names: tuple[str, ...]) -> str | tuple[str, ...]:
+    return names[0] if len(names) == 1 else names
+
+
+def stream_clip(
+    names: tuple[str, ...], given: Tensor | None, cut: ClipCut, canvas: Canvas, observer: Observer
+) -> Iterator[tuple[Tensor, float]]:
+    """The frames that are meant, (3, h, w) at the size of the run, each with its time in seconds.
 
     Args:
-        z: (k, d), clean encodings.
-        x: (k, d), the same at noise level tau.
-        shape: (C, H, W) of a latent.
+        names: the files.
+        given: frames in memory, which take the place of the files; their times are their numbers.
+        cut: which frames are meant.
+        canvas: the size of the run.
+        observer: warned where only the middle of a frame is used, and of what is wrong with a file.
     """
+    if given is not None:
+        tell_of_cuts([given[0]], names[:1], canvas, cut.size, observer)
+        yield from ((media.resize(frame, canvas.height, canvas.width), float(k)) for k, frame in enumerate(given))
+        return
+    _tell_of_first(names, cut, canvas, observer)
+    for frame in media.stream_sequence(
+        _source(names),
+        start=cut.start,
+        stop=cut.stop,
+        stride=cut.stride,
+        max_frames=cut.max_frames,
+        size=(canvas.height, canvas.width),
+        warn=observer.warn,
+    ):
+        yield frame.image, frame.time
 
-    z: Tensor
-    x: Tensor
-    shape: tuple[int, int, int]
 
-
-def read(settings: ExtrapolateSettings, model: LatentDiffusion, observer: Observer) -> Known:
-    """Read the sequence; each frame is brought to the size of the run at once."""
-    s = settings
-    side = model.image_size
-    height, width = (side, side) if s.size is None else media.parse_size(s.size)
-    source = s.source[0] if len(s.source) == 1 else s.source
-    choice = {"start": s.start, "stop": s.stop, "stride": s.stride, "max_frames": s.max_frames}
-    first = next(media.stream_sequence(source, **(choice | {"max_frames": 1})), None)  # type: ignore[arg-type]
-    if first is not None:
-        h, w = first.image.shape[1:]
-        if abs(h / w - height / width) > 0.01:
-            hint = " Pass --size WIDTHxHEIGHT for another shape." if s.size is None else ""
-            observer.warn(f"The frames are {w}x{h}; their middle is used at {width}x{height}.{hint}")
-    clip = media.read_sequence(source, **choice, size=(height, width), least=2, warn=observer.warn)  # type: ignore[arg-type]
-    return Known(
-        clip.frames,
-        min(max(clip.fps, 0.1), 240.0),
-        Canvas(height, width, model.codec.step),
+def count_frames(names: tuple[str, ...], cut: ClipCut, most: int) -> int:
+    """How many frames are meant, counted up to a number; a file that cannot be read is refused."""
+    any_size = (8, 8)  # only their number counts
+    frames = media.stream_sequence(
+        _source(names), start=cut.start, stop=cut.stop, stride=cut.stride, max_frames=cut.max_frames, size=any_size
     )
+    return sum(1 for _ in islice(frames, most))
 
 
-def known_from(frames: Tensor, settings: ExtrapolateSettings, model: LatentDiffusion) -> Known:
-    """Frames in memory (n, 3, h, w) at the size of the run."""
-    rows = frames_in_memory(frames, settings, least=2)
-    side = model.image_size
-    height, width = (side, side) if settings.size is None else media.parse_size(settings.size)
-    resized = torch.stack([media.resize(image, height, width) for image in rows])
-    return Known(resized, 8.0, Canvas(height, width, model.codec.step))
+def read_clip(
+    names: tuple[str, ...], given: Tensor | None, cut: ClipCut, model: LatentDiffusion, observer: Observer
+) -> Known:
+    """All frames that are meant, two at least; each is brought to the size of the run as it is read."""
+    canvas = Canvas.of(model, cut.size)
+    if given is not None:
+        tell_of_cuts([given[0]], names[:1], canvas, cut.size, observer)
+        return Known(canvas.fit(list(given)), IN_MEMORY, canvas)
+    _tell_of_first(names, cut, canvas, observer)
+    clip = media.read_sequence(
+        _source(names),
+        start=cut.start,
+        stop=cut.stop,
+        stride=cut.stride,
+        max_frames=cut.max_frames,
+        size=(canvas.height, canvas.width),
+        least=2,
+        warn=observer.warn,
+    )
+    return Known(clip.frames, min(max(clip.fps, SLOWEST), FASTEST), canvas)
 
 
-def encode(
-    settings: ExtrapolateSettings, model: LatentDiffusion, canvas: Canvas, frames: Tensor, conditioning: Conditioning
-) -> Points:
-    """Frames (k, 3, h, w) to points, in float64 where there is one; k x ``steps`` evaluations for `flow`, else none."""
-    s = settings
-    padded = canvas.pad(frames)
-    shape = model.latent_shape(*padded.shape[2:])
-    z = model.encode(padded).to(model.device)
-    if not bool(torch.isfinite(z).all()):
-        raise ModelError(f"The autoencoder of {model.name} gives NaN or infinity.", "Pass --dtype fp32.")
-    if s.embedding == "ridge":
-        x = z * model.predict.schedule.level(s.tau)[0]
-    else:
-        x = model.lift(z, shape, conditioning(torch.zeros(len(z))), s.tau, s.steps, s.guidance)
-    return Points(z, widest(x), shape)
+def _tell_of_first(names: tuple[str, ...], cut: ClipCut, canvas: Canvas, observer: Observer) -> None:
+    """Warn where the first frame, and with it all, has another shape than the canvas."""
+    first = next(media.stream_sequence(_source(names), start=cut.start, stop=cut.stop, max_frames=1), None)
+    if first is not None:
+        tell_of_cuts([first.image], names[:1], canvas, cut.size, observer)
 
 
-def clean(
-    settings: ExtrapolateSettings,
-    model: LatentDiffusion,
-    x: Tensor,
-    u: Tensor,
-    shape: tuple[int, int, int],
-    conditioning: Conditioning,
-) -> Tensor:
-    """Points (m, d) at positions u (m,) back to clean encodings; m x (``steps`` + 1) evaluations for `flow`."""
-    s = settings
-    if s.embedding == "ridge":
-        return (x / model.predict.schedule.level(s.tau)[0]).float()
-    return model.drop(x, shape, conditioning(u), s.tau, s.steps, s.guidance)
+def frames_in_memory(frames: Tensor, cut: ClipCut, least: int = 1) -> Tensor:
+    """The frames (n, 3, h, w) in [0, 1] of a clip that are meant, float32 on the CPU.
+
+    Raises:
+        InputError: a tensor that is no clip of at least ``least`` frames; a start or stop, which are for files.
+    """
+    if frames.ndim != 4 or frames.shape[1] != 3 or len(frames) < least or not within_unit(frames):
+        some = f" of at least {least} frames" if least > 1 else ""
+        raise InputError(
+            f"A clip is a floating-point tensor (n, 3, h, w) in [0, 1]{some}; got {frames.dtype} of shape "
+            f"{tuple(frames.shape)}."
+        )
+    if cut.start is not None or cut.stop is not None:
+        raise InputError("start and stop are for files; got a tensor.", "Pass a slice of it.")
+    return frames.detach().to("cpu", torch.float32)[:: cut.stride][: cut.max_frames]
 
 
-def strip(before: Tensor, known: Tensor, after: Tensor) -> Tensor:
-    """A row of the sheet: the new frames before and after, with an orange border, around the nearest known ones."""
-    if len(known) > SHOWN:
-        near = SHOWN // 2 if len(before) else 0
-        known = torch.cat([known[:near], known[-(SHOWN - near) :]])
-    edge = max(1, min(known.shape[-2:]) // 24)
-
-    def framed(frames: Tensor, colour: tuple[float, float, float]) -> Tensor:
-        canvas = torch.tensor(colour)[:, None, None].expand(len(frames), 3, *frames.shape[-2:])
-        wide = pad(canvas, (edge,) * 4, mode="replicate").clone() if len(frames) else canvas
-        if len(frames):
-            wide[..., edge:-edge, edge:-edge] = frames
-        return wide
-
-    white = (1.0, 1.0, 1.0)
-    parts = [(before, ORANGE), (known, white), (after, ORANGE)]
-    return torch.cat([framed(frames, colour) for frames, colour in parts if len(frames)])
+def clip_journey(cut: ClipCut, model: LatentDiffusion, canvas: Canvas) -> Journey:
+    """How the frames of a clip are carried to points and back under its settings."""
+    scheme = "ridge" if cut.embedding == "ridge" else "adams"
+    return Journey(model, canvas, cut.tau, cut.steps, cut.guidance, scheme)

@@ -6,38 +6,18 @@ The way back is judged twice: against the images, and against what the autoencod
 The second is the transport's own error; the first also has the autoencoder's, which no transport can mend.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
-from geodesic_cli.diffusion.ddim import ddim
 from geodesic_cli.diffusion.score import guided, guided_evaluations
+from geodesic_cli.diffusion.transport import ddim
 from geodesic_cli.errors import ModelError
-from geodesic_cli.evaluation import Distance, Pyramid, lpips, mse, psnr, ssim
+from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.keyframes import conditions_for
-from geodesic_cli.runs.observer import Observer
-
-
-def fitted(
-    read: list[Tensor], names: tuple[str, ...], model: LatentDiffusion, size: str | None, observer: Observer
-) -> Tensor:
-    """Images of any sizes at the size of the run, (n, 3, h, w), with a warning where they are cropped."""
-    height, width = (model.image_size, model.image_size) if size is None else media.parse_size(size)
-    model.latent_shape(height, width)
-    cropped = [
-        f"{name} ({image.shape[2]}x{image.shape[1]})"
-        for name, image in zip(names, read, strict=True)
-        if abs(image.shape[1] / image.shape[2] - height / width) > 0.01
-    ]
-    if cropped:
-        several = f" and {len(cropped) - 1} more" if len(cropped) > 1 else ""
-        observer.warn(f"Of {cropped[0]}{several} the middle is used, at {width}x{height}.")
-    return torch.stack([media.resize(image, height, width) for image in read])
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,41 +26,65 @@ class Journey:
 
     Args:
         model: whose probability flow it is.
-        shape: (C, H, W) of a latent.
+        canvas: the size of the images.
         tau: the noise level; 1 is pure noise.
         steps: network evaluations on the way up, and about as many down.
         guidance: classifier-free scale, the same both ways.
-        scheme: `adams`, of second order on a grid made for it (`diffusion.transport`), or `ddim`, as published.
+        scheme: `adams`, of second order on a grid made for it (`diffusion.transport`); `ddim`, as published; or
+            `ridge`, which asks no network: x = a z, where the density at level tau puts z itself (a = sqrt(alpha_bar)).
     """
 
     model: LatentDiffusion
-    shape: tuple[int, int, int]
+    canvas: Canvas
     tau: float = 1.0
     steps: int = 24
     guidance: float = 1.0
     scheme: str = "adams"
 
+    @cached_property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of a latent."""
+        return self.model.latent_shape(*self.canvas.padded)
+
     @property
     def evaluations(self) -> tuple[int, int]:
         """Network evaluations a point, up and down."""
+        if self.scheme == "ridge":
+            return 0, 0
         branches = guided_evaluations(self.guidance)
         return branches * self.steps, branches * (self.steps + (self.scheme == "adams"))
 
+    @property
+    def _signal(self) -> float:
+        return self.model.predict.schedule.level(self.tau)[0]
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images (n, 3, h, w) at the size of the canvas to clean points (n, d)."""
+        return self.model.encode(self.canvas.pad(images))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Clean points (n, d) to images at the size of the canvas, on the CPU."""
+        return self.canvas.crop(self.model.decode(z, self.shape)).cpu()
+
     def up(self, z: Tensor, condition: Embedding) -> Tensor:
         """Clean points z (n, d) to noise level tau, each under its row of the condition, or all under its one row."""
+        if self.scheme == "ridge":
+            return self._signal * z.to(self.model.device)
         if self.scheme == "adams":
             return self.model.lift(z, self.shape, condition.expand(len(z)), self.tau, self.steps, self.guidance)
         return self._ddim(z, condition, 0.0, self.tau)
 
     def down(self, x: Tensor, condition: Embedding) -> Tensor:
         """Points x (n, d) at noise level tau to clean ones."""
+        if self.scheme == "ridge":
+            return (x / self._signal).float()
         if self.scheme == "adams":
             return self.model.drop(x, self.shape, condition.expand(len(x)), self.tau, self.steps, self.guidance)
         return self._ddim(x, condition, self.tau, 0.0)
 
     def draw(self, x: Tensor, condition: Embedding) -> Tensor:
         """Points at noise level tau to images (n, 3, h, w) on the CPU."""
-        return self.model.decode(self.down(x, condition), self.shape).cpu()
+        return self.decode(self.down(x, condition))
 
     def _ddim(self, points: Tensor, condition: Embedding, start: float, stop: float) -> Tensor:
         model = self.model
@@ -116,12 +120,10 @@ class Reconstruction:
 
 def reconstruct(journey: Journey, images: Tensor, condition: Embedding) -> Reconstruction:
     """Carry images (n, 3, h, w) to noise and back, each under its row of the condition, or all under its one row."""
-    z = journey.model.encode(images)
-    if not bool(torch.isfinite(z).all()):
-        raise ModelError(f"The autoencoder of {journey.model.name} gives NaN or infinity.", "Pass --dtype fp32.")
+    z = journey.encode(images)
     x = journey.up(z, condition)
     again = journey.down(x, condition)
-    autoencoded, back = (journey.model.decode(latent, journey.shape).cpu() for latent in (z, again))
+    autoencoded, back = (journey.decode(latent) for latent in (z, again))
     error = (again.cpu() - z.cpu()).square().mean(1)
     return Reconstruction(z.cpu(), x.cpu(), autoencoded, back, error)
 
@@ -133,23 +135,3 @@ def conditions(model: LatentDiffusion, prompts: tuple[str, ...], n: int) -> Embe
         InputError: another number of prompts.
     """
     return Embedding.cat(conditions_for(model, prompts, n))
-
-
-def perceptual(use_lpips: bool, weights: str | None, device: str) -> tuple[str, Distance]:
-    """LPIPS, or the substitute that needs no download; with the key of its numbers: `lpips` or `pyramid`."""
-    return ("lpips", lpips("alex", weights, device)) if use_lpips else ("pyramid", Pyramid())
-
-
-def likeness(images: Tensor, others: Tensor, distances: Mapping[str, Distance] | None = None) -> dict[str, list[float]]:
-    """MSE, PSNR and SSIM of each pair of images, and each perceptual distance by its name."""
-    measures: dict[str, Distance] = {"mse": mse, "psnr": psnr, "ssim": ssim, **(distances or {})}
-    return {name: measure(images, others).tolist() for name, measure in measures.items()}
-
-
-def summary(values: Mapping[str, list[float]]) -> dict[str, dict[str, Any]]:
-    """Mean and standard deviation (n - 1) of each list; the deviation of a single value is None."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, numbers in values.items():
-        some = torch.tensor(numbers, dtype=torch.float64)
-        found[name] = {"mean": float(some.mean()), "std": float(some.std()) if len(some) > 1 else None}
-    return found

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from geodesic_cli import media
 from geodesic_cli.diffusion import Conditioning, Embedding, LatentDiffusion
-from geodesic_cli.errors import ModelError
+from geodesic_cli.evaluation import psnr
 from geodesic_cli.geometry import RadialProfile
 from geodesic_cli.settings.shared import prompts_for
 
@@ -65,8 +64,8 @@ class Keyframes:
         """The images k and k + 1; the last is followed by the first."""
         pair = [k, (k + 1) % len(self.x)]
         conditioning = Conditioning(self.conditions[pair[0]], self.conditions[pair[1]])
-        psnr = self.psnr[pair[0]], self.psnr[pair[1]]
-        return Ends(self.z[pair], self.x[pair], self.shape, conditioning, self.tau, psnr)
+        quality = self.psnr[pair[0]], self.psnr[pair[1]]
+        return Ends(self.z[pair], self.x[pair], self.shape, conditioning, self.tau, quality)
 
 
 def embed(
@@ -106,12 +105,10 @@ def embed_all(
     """Carry images (n, 3, h, w) to noise level tau, each under its own conditioning; n x ``steps`` evaluations."""
     shape = model.latent_shape(*images.shape[2:])
     z = model.encode(images)
-    if not bool(torch.isfinite(z).all()):
-        raise ModelError(f"The autoencoder of {model.name} gives NaN or infinity.", "Pass --dtype fp32.")
     back = [model.decode(z[k : k + 1], shape)[0].to(images.device) for k in range(len(z))]
     x = model.lift(z, shape, Embedding.cat(conditions), tau, steps, guidance)
-    psnr = tuple(media.psnr(image, again) for image, again in zip(images, back, strict=True))
-    return Keyframes(z.to(x.device), widest(x), shape, conditions, tau, psnr)
+    quality = tuple(psnr(images.double(), torch.stack(back).double()).tolist())
+    return Keyframes(z.to(x.device), widest(x), shape, conditions, tau, quality)
 
 
 def widest(x: Tensor) -> Tensor:

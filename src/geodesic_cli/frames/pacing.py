@@ -12,7 +12,7 @@ The measures are lengths, that is, a small change counts in proportion to its si
 A jump stays a jump, but gets more frames than a part where nothing happens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.diffusion.tuning.features import watched
+from geodesic_cli.diffusion.tuning.features import tapped
 from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.evaluation import Distance, lpips
 from geodesic_cli.frames.keyframes import Ends
-from geodesic_cli.frames.paths import Path, clean, positions
+from geodesic_cli.frames.paths import ImagePath, clean_latents, positions
 from geodesic_cli.geometry import linalg
 
 MEASURES = ("even", "features", "lpips", "perceptual")
@@ -139,7 +139,10 @@ class Features:
         # A compiled network would not hear of a hook that comes later.
         compiled = hasattr(predict.unet, "_orig_mod")
         parts = []
-        with watched(predict.unet) as seen, torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+        with (
+            tapped(predict.unet) as seen,
+            torch.compiler.set_stance("force_eager") if compiled else nullcontext(),
+        ):
             for part in noisy.split(AT_ONCE):
                 seen.clear()
                 predict(part, timestep, null.expand(len(part)))
@@ -169,14 +172,18 @@ def evaluations(measure: Pacer, frames: int, steps: int) -> int:
 
 
 def spaced(
-    model: LatentDiffusion, ends: Ends, path: Path, frames: int, steps: int, guidance: float, measure: Pacer
+    model: LatentDiffusion, ends: Ends, path: ImagePath, frames: int, steps: int, guidance: float, measure: Pacer
 ) -> Tensor:
     """Positions u (frames,) at which neighbouring frames are equally far apart under the measure; 0 and 1 are exact."""
     dense = positions(DENSE * (frames - 1) + 1)
-    return at_equal_parts(dense, measure.lengths(clean(model, ends, path, dense, max(1, steps // 2), guidance)), frames)
+    return at_equal_parts(
+        dense, measure.lengths(clean_latents(model, ends, path, dense, max(1, steps // 2), guidance)), frames
+    )
 
 
-def even_positions(model: LatentDiffusion, ends: Ends, path: Path, frames: int, steps: int, guidance: float) -> Tensor:
+def even_positions(
+    model: LatentDiffusion, ends: Ends, path: ImagePath, frames: int, steps: int, guidance: float
+) -> Tensor:
     """`spaced` by the autoencoder's latents."""
     return spaced(model, ends, path, frames, steps, guidance, pacer("even", model, ends.shape))
 
@@ -189,7 +196,7 @@ def at_equal_parts(dense: Tensor, lengths: Tensor, frames: int) -> Tensor:
     travelled = torch.cat([torch.zeros(1, dtype=torch.float64), lengths.to("cpu", torch.float64).cumsum(0)])
     if not bool(travelled[-1] > 0) or not bool(travelled.isfinite().all()):
         return positions(frames)
-    after, part = linalg.locate(travelled, positions(frames) * travelled[-1])
+    after, part = linalg.bracket(travelled, positions(frames) * travelled[-1])
     u = dense[after - 1] + part * (dense[after] - dense[after - 1])
     u[0], u[-1] = 0.0, 1.0
     return u
@@ -199,3 +206,27 @@ def unevenness(lengths: Tensor) -> float:
     """Standard deviation of steps over their mean: 0 where they are even."""
     mean = float(lengths.mean())
     return float(lengths.std(correction=0)) / mean if mean > 0 else 0.0
+
+
+def frame_numbers(shares: Sequence[float], frames: int, loop: bool = False) -> tuple[int, ...]:
+    """The numbers of the frames at which the legs of a path begin, and that at which the last one ends.
+
+    Args:
+        shares: of each leg, positive; in proportion to them the steps between frames are dealt out, at least 1 a leg.
+        frames: how many there are in all.
+        loop: whether the last leg ends at the first frame again; its number is then ``frames``, one past the last.
+
+    Raises:
+        InputError: fewer frames than keyframes.
+    """
+    steps, legs = frames - (not loop), len(shares)
+    if steps < legs:
+        raise InputError(
+            f"Every keyframe is a frame: {legs + (not loop)} keyframes need as many frames; got --frames {frames}.",
+            f"Pass --frames {legs + (not loop)} or more, or --between 0.",
+        )
+    total, numbers, done = sum(shares), [0], 0.0
+    for leg, share in enumerate(shares, 1):
+        done += share
+        numbers.append(max(numbers[-1] + 1, min(round(steps * done / total), steps - legs + leg)))
+    return tuple(numbers)

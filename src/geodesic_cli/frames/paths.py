@@ -5,7 +5,6 @@ geometrically from one end's norm to the other's (`geometry.RadialProfile`), so 
 the encodings of the images, to the last bit of rounding.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.frames.keyframes import Ends
+from geodesic_cli.frames.path_report import PathReport
 from geodesic_cli.geometry import (
     Curve,
     CurveReport,
@@ -43,7 +43,7 @@ REACH = 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
+class ImagePath:
     """A path between two ends at noise level tau.
 
     Args:
@@ -79,34 +79,6 @@ class Path:
         h = torch.finfo(self.curve.x.dtype).eps ** (1 / 3)
         x = self(self.curve.x.new_tensor([0.0, h, 2 * h, 1 - 2 * h, 1 - h, 1.0]))
         return (4 * x[1] - 3 * x[0] - x[2]) / (2 * h), (3 * x[5] - 4 * x[4] + x[3]) / (2 * h)
-
-
-@dataclass(frozen=True, eq=False)
-class PathReport:
-    """Measurements of a path. Density, speed and ``euclidean_length`` are those of x, whatever the method.
-
-    ``log_length``, ``length``, ``residual`` and ``relative_residual`` belong to the metric that the path is judged by:
-    for the geodesic and slerp that of the directions on their sphere, which the solver shortens; for lerp, which leaves
-    the sphere, that of flat space, not to be compared with the others.
-    The density at u is that of the conditioning c(u): where the prompt changes along the path, ``log_density`` counts
-    what the motion gains and not what the change of prompt does. It ends elsewhere on every path, because of that and
-    because a network is not exactly a gradient; ``min_excess`` and ``mean_excess`` are what log p has above the
-    straight line between its own two end values, and compare paths without that mismatch.
-    """
-
-    u: list[float]
-    log_density: list[float]
-    speed: list[float]
-    node_u: list[float]
-    residual: list[float]
-    relative_residual: float
-    log_length: float
-    length: float
-    euclidean_length: float
-    min_log_density: float
-    mean_log_density: float
-    min_excess: float
-    mean_excess: float
 
 
 def most_evaluations(solver: str, nodes: int, max_steps: int) -> int:
@@ -181,7 +153,7 @@ class Problem:
         max_steps: int,
         on_step: Callable[[Step], None] | None = None,
         start: Step | None = None,
-    ) -> Path:
+    ) -> ImagePath:
         """Solve for the geodesic near the great circle, with the solver of a name in `settings.SOLVERS`."""
         solution = solve_bvp(
             self.metric,
@@ -192,20 +164,20 @@ class Problem:
             on_step=on_step,
             start=start,
         )
-        return Path("geodesic", solution.curve, self.ends.profile, solution, self.metric.alpha, self.bend)
+        return ImagePath("geodesic", solution.curve, self.ends.profile, solution, self.metric.alpha, self.bend)
 
-    def slerp(self) -> Path:
+    def slerp(self) -> ImagePath:
         """The great circle, with the norm going from one end's to the other's."""
         x = self.guess.x
         curve = Curve.straight(x[0], x[-1], len(x), self.metric.space)
-        return Path("slerp", curve, self.ends.profile, None, self.metric.alpha, self.bend)
+        return ImagePath("slerp", curve, self.ends.profile, None, self.metric.alpha, self.bend)
 
-    def lerp(self) -> Path:
+    def lerp(self) -> ImagePath:
         """The straight line in latent space."""
         curve = Curve.straight(self.ends.x[0], self.ends.x[1], len(self.guess.x), Euclidean())
-        return Path("lerp", curve, None, None, self.metric.alpha, self.bend)
+        return ImagePath("lerp", curve, None, None, self.metric.alpha, self.bend)
 
-    def measure(self, path: Path) -> PathReport:
+    def measure(self, path: ImagePath) -> PathReport:
         """Measure a path at MEASURED points; the residual at every second of them.
 
         One batch of scores serves the density, which is a line integral and needs many points, and the residual.
@@ -237,7 +209,7 @@ class Problem:
         )
 
 
-def rounded(paths: Sequence[Path], loop: bool = False) -> tuple[Path, ...]:
+def rounded(paths: Sequence[ImagePath], loop: bool = False) -> tuple[ImagePath, ...]:
     """Legs of one path, bent near their meeting points so that dx/du is continuous there; the points stay as they are.
 
     Shortest paths through given points have corners there. The common velocity is the mean of the two, and the
@@ -261,52 +233,13 @@ def _bump(s: Tensor) -> Tensor:
     return s * (1 - s.clamp(max=REACH) / REACH) ** 2
 
 
-def joined(reports: Sequence[PathReport], alpha: float) -> PathReport:
-    """One report of the legs of a path, each in its own u, as one in u over all of them, in equal shares.
-
-    Weights are 1 at the first image. The residual is the worst of a leg, and no leg's corner rounding is in it.
-    """
-    if len(reports) == 1:
-        return reports[0]
-    count = len(reports)
-    u, node_u, log_density, speed, residual, log_lengths = [], [], [], [], [], []
-    reached = mean = 0.0
-    far = sum(one.euclidean_length for one in reports)
-    for k, one in enumerate(reports):
-        first = 1 if k else 0
-        mean += (reached + one.mean_log_density) * (one.euclidean_length / far if far else 1 / count)
-        u += [(k + position) / count for position in one.u[first:]]
-        node_u += [(k + position) / count for position in one.node_u]
-        log_density += [reached + value for value in one.log_density[first:]]
-        speed += [count * value for value in one.speed[first:]]
-        residual += one.residual
-        log_lengths.append(one.log_length - alpha * reached)
-        reached += one.log_density[-1]
-    log_length = float(torch.logsumexp(torch.tensor(log_lengths, dtype=torch.float64), 0))
-    return PathReport(
-        u=u,
-        log_density=log_density,
-        speed=speed,
-        node_u=node_u,
-        residual=residual,
-        relative_residual=max(one.relative_residual for one in reports),
-        log_length=log_length,
-        length=math.exp(log_length) if log_length < 700 else math.inf,
-        euclidean_length=far,
-        min_log_density=min(log_density),
-        mean_log_density=mean,
-        min_excess=min(one.min_excess for one in reports),
-        mean_excess=sum(one.mean_excess for one in reports) / count,
-    )
-
-
 def positions(frames: int) -> Tensor:
     """Equal steps in u, float64, exact at both ends."""
     return torch.linspace(0, 1, frames, dtype=torch.float64)
 
 
-def clean(
-    model: LatentDiffusion, ends: Ends, path: Path, u: Tensor, steps: int, guidance: float, at_once: int = 64
+def clean_latents(
+    model: LatentDiffusion, ends: Ends, path: ImagePath, u: Tensor, steps: int, guidance: float, at_once: int = 64
 ) -> Tensor:
     """Clean latents (m, d) along a path; ``steps`` + 1 evaluations for each position but u = 0 and u = 1.
 

@@ -11,25 +11,18 @@ from dataclasses import astuple
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
-from geodesic_cli.diffusion.tuning.textual_inversion import QUICK, Descent, Inverted, invert_text
-from geodesic_cli.errors import OutputError
+from geodesic_cli.diffusion.tuning.textual_inversion import QUICK, Inverted, TextDescent, invert_text
 from geodesic_cli.frames.keyframes import prompt_of_each
+from geodesic_cli.runs.cache import remember_tensors, remembered_tensors
 from geodesic_cli.runs.observer import Observer, Silent
-from geodesic_cli.search import pool
 
+TEXTS = "text"
+"""The name of the cache of fitted embeddings."""
 EVERY = 10
 """Steps from one state on disk to the next: what a stopped descent loses at most."""
-
-
-def text_folder() -> Path:
-    """`geodesic/text` in $XDG_CACHE_HOME, or in ~/.cache."""
-    return pool.cache_folder().parent / "text"
 
 
 def inverted_conditioning(
@@ -37,7 +30,7 @@ def inverted_conditioning(
     images: Tensor,
     prompts: tuple[str, ...] = (),
     *,
-    descent: Descent = QUICK,
+    descent: TextDescent = QUICK,
     seed: int = 0,
     folder: Path | None = None,
     observer: Observer | None = None,
@@ -50,7 +43,7 @@ def inverted_conditioning(
         prompts: none, one for all images, or one for each.
         descent: how the embedding is optimised; see `diffusion.textual_inversion`.
         seed: of its times and noise.
-        folder: where embeddings are kept, for example `text_folder()`; None keeps nothing.
+        folder: where embeddings are kept, for example `cache_folder(TEXTS)`; None keeps nothing.
         observer: told of every step, those read from the folder included.
 
     Raises:
@@ -76,7 +69,7 @@ def inverted_conditioning(
     return tuple(found)
 
 
-def _key(image: Tensor, start: Embedding, fingerprint: str, descent: Descent, seed: int) -> str:
+def _key(image: Tensor, start: Embedding, fingerprint: str, descent: TextDescent, seed: int) -> str:
     about = f"1 {fingerprint} {tuple(image.shape)} {astuple(descent)} {seed} ".encode()
     pixels = image.detach().to("cpu", torch.float32).contiguous().numpy().tobytes()
     return hashlib.sha256(about + pixels + start.content).hexdigest()
@@ -86,39 +79,35 @@ def _inverted(
     model: LatentDiffusion,
     z: Tensor,
     start: Embedding,
-    descent: Descent,
+    descent: TextDescent,
     seed: int,
     folder: Path | None,
     key: str,
     watch: Observer,
 ) -> Embedding:
-    state = None if folder is None else _read(folder / f"{key}.safetensors", start)
+    path = None if folder is None else folder / f"{key}.safetensors"
+    state = _read(path, start)
     reached = 0 if state is None else state.step
     watch.advance(reached * descent.batch)
 
     def keep(now: Inverted) -> None:
         watch.advance(descent.batch, f"loss {now.loss:.4f}")
-        if folder is not None and (now.step % EVERY == 0 or now.step == descent.steps):
-            _write(folder / f"{key}.safetensors", now)
+        if now.step % EVERY == 0 or now.step == descent.steps:
+            remember_tensors(path, _tensors(now))
 
     return invert_text(model.predict, z, start, descent, seed=seed, state=state, on_step=keep)
 
 
-def _read(path: Path, start: Embedding) -> Inverted | None:
-    """The state in a file; None where there is none, or none that can be used."""
-    with suppress(SafetensorError, KeyError, OSError):  # cut short, or not ours: begin anew
-        kept = load_file(path)
-        tokens, mean, square = kept["tokens"], kept["mean"], kept["square"]
+def _read(path: Path | None, start: Embedding) -> Inverted | None:
+    """The state in a file of the cache; None where there is none, or none that fits."""
+    found = remembered_tensors(path) or {}
+    with suppress(KeyError):
+        tokens, mean, square = found["tokens"], found["mean"], found["square"]
         if tokens.shape == mean.shape == square.shape == start.tokens.shape[1:]:
-            return Inverted(int(kept["step"]), tokens, mean, square, float(kept["loss"]))
+            return Inverted(int(found["step"]), tokens, mean, square, float(found["loss"]))
     return None
 
 
-def _write(path: Path, now: Inverted) -> None:
-    named = {"tokens": now.tokens, "mean": now.mean, "square": now.square}
+def _tensors(now: Inverted) -> dict[str, Tensor]:
     numbers = {"step": torch.tensor(now.step), "loss": torch.tensor(now.loss, dtype=torch.float64)}
-    # A cache that cannot be written is no reason to fail.
-    with suppress(OSError, OutputError, SafetensorError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with media.replacing(path) as part:
-            save_file({name: tensor.contiguous() for name, tensor in named.items()} | numbers, part)
+    return {"tokens": now.tokens, "mean": now.mean, "square": now.square} | numbers

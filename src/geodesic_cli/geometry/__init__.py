@@ -13,13 +13,13 @@ says what of it could be chance, and `rivals` compares them with other paths. `t
 from geodesic_cli.geometry.analysis import CurveReport, analyse
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Blend, Portion, RadialProfile, Scaled, Score, Sum
-from geodesic_cli.geometry.graph.graph import Graph, Route, connect
+from geodesic_cli.geometry.graph.connecting import connect
+from geodesic_cli.geometry.graph.graph import Graph, Route
 from geodesic_cli.geometry.graph.routing import shortest_path
-from geodesic_cli.geometry.kernel.regression import Seen
 from geodesic_cli.geometry.kernel.surrogate import Surrogate
 from geodesic_cli.geometry.metric import DensityMetric, Residual, bending
 from geodesic_cli.geometry.perturbation import perturb
-from geodesic_cli.geometry.seen import Remembered
+from geodesic_cli.geometry.seen import Remembered, Seen
 from geodesic_cli.geometry.sets.maps import Connection, Search, exp_map, log_map
 from geodesic_cli.geometry.sets.pointset import (
     DistanceMatrix,
@@ -29,10 +29,11 @@ from geodesic_cli.geometry.sets.pointset import (
     frechet_mean,
     nearest_neighbours,
 )
-from geodesic_cli.geometry.solution import Chain, PathSolver, Solution, Status, Step
-from geodesic_cli.geometry.solvers.bvp import solve_bvp, solve_through
+from geodesic_cli.geometry.solution import PathSolver, Solution, Status, Step
+from geodesic_cli.geometry.solvers.bvp import solve_bvp
 from geodesic_cli.geometry.solvers.gradient_flow import GradientFlow
-from geodesic_cli.geometry.solvers.ivp import Motion, solve_ivp
+from geodesic_cli.geometry.solvers.ivp import solve_ivp
+from geodesic_cli.geometry.solvers.rays import Motion
 from geodesic_cli.geometry.solvers.relaxation import Relaxation
 from geodesic_cli.geometry.solvers.steppers import (
     RK4,
@@ -49,7 +50,6 @@ __all__ = [
     "RK4",
     "AdamsBashforth4",
     "Blend",
-    "Chain",
     "Connection",
     "Curve",
     "CurveReport",
@@ -96,5 +96,4 @@ __all__ = [
     "shortest_path",
     "solve_bvp",
     "solve_ivp",
-    "solve_through",
 ]

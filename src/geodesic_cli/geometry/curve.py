@@ -30,6 +30,9 @@ from geodesic_cli.geometry.space import Euclidean, Space
 SAMPLES_PER_SEGMENT = 64
 """Positions per segment at which the arc length is tabulated."""
 
+UNEVEN = 1.01
+"""Ratio of the longest to the shortest segment above which nodes are not evenly spaced."""
+
 
 @dataclass(frozen=True, eq=False)
 class Curve:
@@ -173,6 +176,11 @@ class Curve:
         pairs = torch.stack([self.x[:-1], between], dim=1).flatten(0, 1)
         return Curve(torch.cat([pairs, self.x[-1:]]), self.space)
 
+    def evenly_spaced(self) -> Curve:
+        """The curve itself, bit for bit, if its segments are about equal; else with its nodes at equal arc length."""
+        segments = self.segments
+        return self if bool(segments.max() <= UNEVEN * segments.min()) else self.at_constant_speed()
+
     def at_constant_speed(self, nodes: int | None = None) -> Curve:
         """The same curve with nodes at equal arc length, as many as before unless given; the ends stay bit for bit."""
         nodes = self.x.shape[0] if nodes is None else nodes
@@ -187,7 +195,7 @@ class Curve:
         wanted = torch.linspace(0, 1, nodes, dtype=self.x.dtype, device=self.x.device)
         if not bool(arc[-1] > 0):
             return Curve(self(wanted), self.space)
-        j, part = linalg.locate(arc, wanted * arc[-1])
+        j, part = linalg.bracket(arc, wanted * arc[-1])
         u = (table[j - 1] + part * (table[j] - table[j - 1])).clamp(0, 1)
         inner = self(u[1:-1])
         return Curve(torch.cat([self.x[:1], inner, self.x[-1:]]), self.space)

@@ -80,7 +80,7 @@ def slerp(a: Tensor, b: Tensor, u: Tensor) -> Tensor:
     return (torch.sin((1 - weight) * theta) * a + torch.sin(weight * theta) * b) / torch.sin(theta)
 
 
-def locate(table: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+def bracket(table: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     """Where values (m,) lie in a table of k >= 2 running sums: the entry above, and the fraction of the way to it.
 
     Of several equal entries the last counts; beyond the ends the fraction is 0 or 1.

@@ -28,7 +28,7 @@ from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.space import Euclidean, Space
 
-STRAIGHT = 0.1
+LEAST_TURN = 0.1
 """Radians. A geodesic that turns by less than this over its whole length is measured as if it turned by this much, so
 that a residual is also defined for alpha = 0 and where the score vanishes."""
 
@@ -54,14 +54,14 @@ class Residual:
 
     @property
     def relative(self) -> float:
-        """rms |kappa + alpha P_v P_x s| / max(rms |alpha P_v P_x s|, STRAIGHT / length) over the interior nodes.
+        """rms |kappa + alpha P_v P_x s| / max(rms |alpha P_v P_x s|, LEAST_TURN / length) over the interior nodes.
 
         About 1 on a straight line, 0 on a geodesic, where it is scale-free; 0 for a curve without interior nodes or of
-        length zero. With alpha = 0 it is the curvature in units of STRAIGHT / length.
+        length zero. With alpha = 0 it is the curvature in units of LEAST_TURN / length.
         """
         if self.curvature.shape[0] < 3 or float(self.length) == 0:
             return 0.0
-        scale = torch.maximum(_rms(self.density[1:-1]), STRAIGHT / self.length)
+        scale = torch.maximum(_rms(self.density[1:-1]), LEAST_TURN / self.length)
         return float(_rms(self.vectors[1:-1]) / scale)
 
 
@@ -128,6 +128,19 @@ class DensityMetric:
         pull = linalg.reject(self.space.tangent(x, scores), along=v)
         return Residual(turning * per_length * per_length, self.alpha * pull, curve.length)
 
+    def defect(self, curve: Curve, scores: Tensor, order: int = 2) -> Tensor:
+        """The strong form P_v P_x (x'' - acceleration) at the interior nodes, (k - 2, d), in units of x."""
+        x, v = curve.x[1:-1], curve.velocity(order)[1:-1]
+        wanted = self.acceleration_given(x, v, scores[1:-1])
+        return linalg.reject(self.space.tangent(x, curve.acceleration(order)[1:-1] - wanted), along=v)
+
+    def refined(self, curve: Curve, scores: Tensor) -> tuple[Curve, Tensor]:
+        """A curve of k nodes with one more between every two, and the scores at all of them: k - 1 evaluations."""
+        fine = curve.refine()
+        merged = torch.empty_like(fine.x)
+        merged[::2], merged[1::2] = scores, self.scores_at(fine.x[1::2], fine.u[1::2])
+        return fine, merged
+
     def log_density(self, curve: Curve, scores: Tensor | None = None) -> Tensor:
         """log p at the nodes relative to the first node, in nats, (k,): the trapezoid rule for ∫ s.dx, second order."""
         scores = self.scores_at(curve.x, curve.u) if scores is None else scores
@@ -155,41 +168,6 @@ class DensityMetric:
     def length(self, curve: Curve, scores: Tensor | None = None) -> Tensor:
         """∫ (p / p_start)^(-alpha) |dx|, (); infinite where `log_length` is too large for the dtype."""
         return self.log_length(curve, scores).exp()
-
-    def at_weighted_speed(self, curve: Curve, nodes: int | None = None, scores: Tensor | None = None) -> Curve:
-        """The same curve with nodes at equal lengths under the metric; the ends stay bit for bit.
-
-        `Curve.at_constant_speed` spaces them evenly in space; here they gather where the density is low. Between two
-        nodes of the old curve log p is taken as linear, which is of second order.
-
-        Args:
-            curve: k nodes.
-            nodes: as many as before unless given.
-            scores: at the old nodes, (k, d), where they are known.
-
-        Raises:
-            GeometryError: fewer than two nodes.
-        """
-        nodes = curve.x.shape[0] if nodes is None else nodes
-        if nodes < 2:
-            raise GeometryError(f"A curve needs at least two nodes, got {nodes}.")
-        weight = -self.alpha * self.log_density(curve, scores)
-        rise = weight[1:] - weight[:-1]
-        # The mean of exp(rise w) over a segment is (e^rise - 1) / rise, here without overflow.
-        steep = rise.abs().clamp(min=1e-12)
-        pieces = curve.segments.log() + weight[:-1] + rise.clamp(min=0) + (-torch.expm1(-steep) / steep).log()
-        whole = torch.logsumexp(pieces, dim=0)
-        wanted = torch.linspace(0, 1, nodes, dtype=weight.dtype, device=weight.device)
-        if not bool(whole.isfinite()):
-            return Curve(curve(wanted), curve.space)
-        gone = torch.cat([torch.zeros_like(pieces[:1]), (torch.logcumsumexp(pieces, dim=0) - whole).exp()])
-        after, part = linalg.locate(gone, wanted)
-        slope = rise[after - 1]
-        up = 1 + (part + (1 - part) * torch.exp(-slope.clamp(min=0))).log() / slope.clamp(min=1e-9)
-        down = torch.log1p(part * torch.expm1(slope.clamp(max=0))) / slope.clamp(max=-1e-9)
-        within = torch.where(slope > 1e-9, up, torch.where(slope < -1e-9, down, part))
-        u = ((after - 1 + within) / (len(gone) - 1)).clamp(0, 1)
-        return Curve(torch.cat([curve.x[:1], curve(u[1:-1]), curve.x[-1:]]), curve.space)
 
 
 def bending(score: Score, curve: Curve, scores: Tensor | None = None) -> float:

@@ -1,14 +1,41 @@
-"""A score that is asked for once at each point: what was seen is answered from memory, bit for bit.
+"""Scores that were evaluated (`Seen`), and a score that is asked for once at each point: what was seen is answered from
+memory, bit for bit (`Remembered`).
 
 A search, several solvers and the measurement of their paths meet at the same points: the ends, the nodes of a graph,
 those of a path before and after. Points count as the same if all their bits are.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from geodesic_cli.geometry.density import Score
-from geodesic_cli.geometry.kernel.regression import Seen
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Scores that were evaluated: at points x (m, d), positions u (m,), scores (m, d)."""
+
+    x: Tensor
+    u: Tensor
+    scores: Tensor
+
+    def and_also(self, other: "Seen") -> "Seen":
+        """These, then those."""
+        return Seen(*(torch.cat(pair) for pair in zip(_parts(self), _parts(other), strict=True)))
+
+    def on_cpu(self) -> "Seen":
+        """The same in float64 on the CPU, without a graph: as a kernel model takes them."""
+        return Seen(*(part.detach().to("cpu", torch.float64) for part in _parts(self)))
+
+    def last(self, count: int) -> "Seen":
+        """The newest of them."""
+        return Seen(*(part[-count:] for part in _parts(self)))
+
+
+def _parts(seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
+    return seen.x, seen.u, seen.scores
 
 
 class Remembered:
@@ -42,7 +69,7 @@ class Remembered:
 
     def seen(self, x: Tensor, u: Tensor) -> Seen:
         """The scores at points (n, d), (n,) as a kernel model takes them; new ones are asked for."""
-        return Seen(*(part.detach().to("cpu", torch.float64) for part in (x, u, self(x, u))))
+        return Seen(x, u, self(x, u)).on_cpu()
 
     def _keys(self, x: Tensor, u: Tensor) -> list[bytes]:
         points = torch.cat([x, u[:, None].to(x.dtype)], dim=1) if self.varying else x

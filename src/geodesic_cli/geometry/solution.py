@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-import torch
-from torch import Tensor
-
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
 
@@ -81,49 +78,6 @@ class Solution:
     def converged(self) -> bool:
         """Whether the path satisfies the geodesic equation to the requested tolerance."""
         return self.status is Status.CONVERGED
-
-
-@dataclass(frozen=True, eq=False)
-class Chain:
-    """A geodesic through fixed way-points: one solution for each leg, of equal shares of u, end to end.
-
-    It is the shortest path nearby that meets the way-points in turn, and in general it has a corner at each of them.
-
-    Args:
-        legs: the solutions, each with its own u from 0 to 1.
-    """
-
-    legs: tuple[Solution, ...]
-
-    @property
-    def converged(self) -> bool:
-        """Whether every leg has converged."""
-        return all(leg.converged for leg in self.legs)
-
-    @property
-    def residual(self) -> float:
-        """The largest of the legs' relative residuals."""
-        return max(leg.residual for leg in self.legs)
-
-    @property
-    def score_calls(self) -> int:
-        """Evaluations of the score at single points, over all legs."""
-        return sum(leg.score_calls for leg in self.legs)
-
-    @property
-    def waypoints(self) -> Tensor:
-        """The way-points with both ends, (legs + 1, d), bit for bit as they were given."""
-        return torch.cat([self.legs[0].curve.x[:1], *(leg.curve.x[-1:] for leg in self.legs)])
-
-    def __call__(self, u: Tensor) -> Tensor:
-        """Points at any positions, (m,) in [0, 1] -> (m, d). Raises GeometryError outside."""
-        count = len(self.legs)
-        leg = (u * count).floor().clamp(0, count - 1).long()
-        x = torch.empty(u.shape[0], self.legs[0].curve.x.shape[1], dtype=u.dtype, device=u.device)
-        for k, solution in enumerate(self.legs):
-            mine = leg == k
-            x[mine] = solution.curve(u[mine] * count - k)
-        return x
 
 
 class PathSolver(Protocol):

@@ -170,10 +170,6 @@ class Radial:
         """The score, -x / scale², (n, d)."""
         return -x / self.scale**2
 
-    def clairaut(self, x: Tensor, v: Tensor, alpha: float) -> Tensor:
-        """p^(-alpha) |x| sin(angle(x, v)), conserved along a geodesic with points x and velocities v (n, d) -> (n,)."""
-        return (-alpha * self.log_prob(x)).exp() * linalg.norm(linalg.reject(x, along=v)).squeeze(-1)
-
 
 @dataclass(frozen=True, eq=False)
 class GaussianMixture:

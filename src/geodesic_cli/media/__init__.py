@@ -6,7 +6,7 @@ films and `animations` for GIFs), and `files` is how anything is written: whole 
 
 from geodesic_cli.media.files import cannot_write, replacing
 from geodesic_cli.media.films import write_gif, write_mp4
-from geodesic_cli.media.images import psnr, read_image, read_metadata, write_png
+from geodesic_cli.media.images import read_image, read_metadata, write_png
 from geodesic_cli.media.sequences import Clip, Frame, natural_key, parse_position, read_sequence, stream_sequence
 from geodesic_cli.media.sheets import sheet
 from geodesic_cli.media.sizes import parse_size, resize, same_size
@@ -18,7 +18,6 @@ __all__ = [
     "natural_key",
     "parse_position",
     "parse_size",
-    "psnr",
     "read_image",
     "read_metadata",
     "read_sequence",

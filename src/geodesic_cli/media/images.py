@@ -6,7 +6,6 @@ are not applied). Transparency is composited on white, c = a c' + (1 - a). Writi
 """
 
 import json
-import math
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -113,11 +112,3 @@ def to_bytes(images: Tensor) -> np.ndarray:
     if not images.isfinite().all():
         raise OutputError("An image of finite values is needed, and this one holds NaN.", "Pass --dtype fp32.")
     return images.clamp(0, 1).mul(255).round().to(torch.uint8).movedim(1, -1).contiguous().numpy()
-
-
-def psnr(a: Tensor, b: Tensor) -> float:
-    """Peak signal-to-noise ratio of two images, 10 log10(1 / mean (a - b)²) in dB; infinite where they are equal."""
-    if a.shape != b.shape:
-        raise ValueError(f"psnr compares images of one shape, not {tuple(a.shape)} and {tuple(b.shape)}")
-    error = (a.double() - b.double()).square().mean().item()
-    return 10 * math.log10(1 / error) if error > 0 else (math.nan if math.isnan(error) else math.inf)

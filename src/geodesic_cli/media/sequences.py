@@ -4,8 +4,8 @@ Times are seconds from the beginning of the file, those that the file itself giv
 rate, and a varying one); stills have none, so the k-th one is at k / fps. A position in a sequence is the number of a
 frame, counted from 0, or a time. Of the frames from `start` up to but not including `stop` every `stride`-th is read.
 
-One frame is in memory at a time (`stream_sequence`), or all of them (`read_sequence`), which is refused above MOST
-bytes: with a `size` each frame is brought to it as it is read.
+One frame is in memory at a time (`stream_sequence`), or all of them (`read_sequence`), which is refused above
+MOST_BYTES: with a `size` each frame is brought to it as it is read.
 """
 
 import re
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import torch
 from PIL import Image, UnidentifiedImageError
@@ -24,8 +25,8 @@ from geodesic_cli.media.clips import film_frames
 from geodesic_cli.media.images import read_image
 from geodesic_cli.media.sizes import resize
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")  # of the files of a folder that are frames
-MOST = 2 * 2**30  # bytes of frames in memory
+FRAME_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")  # of the files of a folder that are frames
+MOST_BYTES = 2 * 2**30  # bytes of frames in memory
 
 TOGETHER = 32
 """So many pictures are moved together at a time."""
@@ -62,30 +63,36 @@ class Clip:
     warnings: tuple[str, ...] = ()
 
 
-def read_sequence(
-    source: Source,
-    *,
-    start: Position | None = None,
-    stop: Position | None = None,
-    stride: int = 1,
-    max_frames: int | None = None,
-    size: tuple[int, int] | None = None,
-    fps: float = 8.0,
-    least: int = 1,
-    warn: Callable[[str], None] | None = None,
-) -> Clip:
-    """All the frames that were asked for, in memory.
+class Choice(TypedDict, total=False):
+    """Which frames of a sequence, and how they are read.
 
-    Args:
-        source: a film, an animation (GIF, APNG, WebP), a folder of images in natural order, an image, or several.
+    Attributes:
         start: the first position, a whole number for a frame, a float for seconds, or a text (`parse_position`).
         stop: the position before which to end.
         stride: take every stride-th frame.
         max_frames: take the first so many of these.
         size: (height, width); the middle of each frame is brought to it as it is read.
-        fps: of stills, which have no times of their own.
+        fps: of stills, which have no times of their own; 8 if it is left out.
+    """
+
+    start: Position | None
+    stop: Position | None
+    stride: int
+    max_frames: int | None
+    size: tuple[int, int] | None
+    fps: float
+
+
+def read_sequence(
+    source: Source, *, least: int = 1, warn: Callable[[str], None] | None = None, **choice: Unpack[Choice]
+) -> Clip:
+    """All the frames that were asked for, in memory.
+
+    Args:
+        source: a film, an animation (GIF, APNG, WebP), a folder of images in natural order, an image, or several.
         least: how many frames are needed.
         warn: told at once what `Clip.warnings` holds.
+        choice: start, stop, stride, max_frames, size and fps, see `Choice`.
 
     Raises:
         InputError: nothing to read, or fewer than `least` frames; what is no image and no film; sizes that differ
@@ -102,13 +109,11 @@ def read_sequence(
     times: list[float] = []
     names: list[str] = []
     held = 0
-    for frame in stream_sequence(
-        source, start=start, stop=stop, stride=stride, max_frames=max_frames, size=size, fps=fps, warn=note
-    ):
+    for frame in stream_sequence(source, warn=note, **choice):
         held += frame.image.numel() * frame.image.element_size()
-        if held > MOST:
+        if held > MOST_BYTES:
             raise InputError(
-                f"At most {MOST // 2**30} GB of frames fit in memory, and {_called(source)} has more from frame "
+                f"At most {MOST_BYTES // 2**30} GB of frames fit in memory, and {_called(source)} has more from frame "
                 f"{len(images)} on at {frame.image.shape[-1]}x{frame.image.shape[-2]}.",
                 "Take fewer (--max-frames, --stride, --stop) or smaller ones (--size).",
             )
@@ -121,9 +126,10 @@ def read_sequence(
         needed = "frame is" if least <= 1 else "frames are"
         raise InputError(
             f"At least {max(1, least)} {needed} needed, and {_called(source)} gives {len(images)}"
-            f"{_range(start, stop, stride)}.",
+            f"{_range(choice.get('start'), choice.get('stop'), choice.get('stride', 1))}.",
             "Pass a longer one, or take more of it (--start, --stop, --stride).",
         )
+    fps = choice.get("fps", 8.0)
     if len(times) > 1 and times[-1] > times[0]:
         fps = (len(times) - 1) / (times[-1] - times[0])
     return Clip(_stacked(images), torch.tensor(times, dtype=torch.float64), tuple(names), fps, tuple(warnings))
@@ -140,7 +146,7 @@ def stream_sequence(
     fps: float = 8.0,
     warn: Callable[[str], None] | None = None,
 ) -> Iterator[Frame]:
-    """The frames one after the other, of which no more than one is held; see `read_sequence` for the arguments."""
+    """The frames one after the other, of which no more than one is held; see `read_sequence` and `Choice`."""
     if stride < 1:
         raise InputError(f"--stride needs at least 1; got {stride}.", "1 takes every frame.")
     if max_frames is not None and max_frames < 1:
@@ -222,11 +228,12 @@ def _images_of(folder: Path) -> list[Path]:
         raise InputError(
             f"The folder {folder} cannot be read ({error.strerror or error}).", "Choose another."
         ) from error
-    images = [path for path in names if path.suffix.lower() in SUFFIXES]
+    images = [path for path in names if path.suffix.lower() in FRAME_SUFFIXES]
     if not images:
         others = f" ({len(names)} other file{'' if len(names) == 1 else 's'})" if names else ""
         raise InputError(
-            f"A folder of images is needed, and {folder} holds none{others}.", f"Frames end in {', '.join(SUFFIXES)}."
+            f"A folder of images is needed, and {folder} holds none{others}.",
+            f"Frames end in {', '.join(FRAME_SUFFIXES)}.",
         )
     return sorted(images, key=lambda path: (natural_key(path.name), path.name))
 
@@ -237,7 +244,7 @@ def _is_image(path: Path) -> bool:
         with Image.open(path):
             return True
     except UnidentifiedImageError:
-        return path.suffix.lower() in SUFFIXES
+        return path.suffix.lower() in FRAME_SUFFIXES
     except Image.DecompressionBombError:
         return True
     except OSError:

@@ -4,14 +4,14 @@
 from geodesic_cli.plots.clip import clip_analysis
 from geodesic_cli.plots.continuation import continuation
 from geodesic_cli.plots.curves import density_and_speed, length_history
-from geodesic_cli.plots.figure import COLOURS
+from geodesic_cli.plots.figure import LINE_COLOURS
 from geodesic_cli.plots.graph import graph_in_plane
 from geodesic_cli.plots.plane import DEPTH, Plane, evolution, film, map_and_profile
 from geodesic_cli.plots.training import loss_curves
 
 __all__ = [
-    "COLOURS",
     "DEPTH",
+    "LINE_COLOURS",
     "Plane",
     "clip_analysis",
     "continuation",

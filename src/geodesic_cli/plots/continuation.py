@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from geodesic_cli.plots.figure import COLOURS, GRAY, drawing, dress
+from geodesic_cli.plots.figure import GRAY, LINE_COLOURS, drawing, dress
 
 
 def continuation(
@@ -27,12 +27,12 @@ def continuation(
     with drawing(path, [4.6] * 2, 3.6) as panels:
         panels[0].plot(*known, color=GRAY, linewidth=1.6, label="known")
         for index, (name, ray) in enumerate(rays.items()):
-            panels[0].plot(*ray, color=COLOURS[index], marker="o", markersize=3, linewidth=1.8, label=name)
+            panels[0].plot(*ray, color=LINE_COLOURS[index], marker="o", markersize=3, linewidth=1.8, label=name)
         low = min([0.0, *known[1], *(value for ray in rays.values() for value in ray[1])])
         if floor > 2 * low - 1:  # a floor far below would flatten everything
-            panels[0].axhline(floor, color=COLOURS[1], linewidth=0.8, linestyle="--", label="the ray ends")
+            panels[0].axhline(floor, color=LINE_COLOURS[1], linewidth=0.8, linestyle="--", label="the ray ends")
         new = [k > last or k <= 0 for k in steps[0]]
-        colours = [COLOURS[0] if is_new else GRAY for is_new in new]
+        colours = [LINE_COLOURS[0] if is_new else GRAY for is_new in new]
         panels[1].bar(list(steps[0]), list(steps[1]), color=colours)
         panels[1].set_ylim(bottom=0)
         dress(panels[0], "Density", "log p relative to the ray's start   [nats]")

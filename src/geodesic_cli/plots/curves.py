@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from geodesic_cli.plots.figure import COLOURS, DASHES, GRAY, drawing, dress
+from geodesic_cli.plots.figure import DASHES, GRAY, LINE_COLOURS, drawing, dress
 
 Series = Mapping[str, Sequence[float]]
 
@@ -70,7 +70,7 @@ def length_history(history: Mapping[str, Series], path: str | Path) -> None:
 def _style(index: int, name: str, points: int) -> dict[str, Any]:
     return {
         "label": name.lstrip("_"),  # Matplotlib hides labels that begin with an underscore
-        "color": COLOURS[index % len(COLOURS)],
+        "color": LINE_COLOURS[index % len(LINE_COLOURS)],
         "linestyle": DASHES[index % len(DASHES)],
         "linewidth": 1.8,
         "marker": "o" if points <= 40 else None,

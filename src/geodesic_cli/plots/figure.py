@@ -14,7 +14,7 @@ from typing import Any
 from geodesic_cli.errors import OutputError
 
 # Okabe and Ito's colours, ordered to keep neighbours apart for every kind of colour vision; dashes say it again.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":")
 GRAY = "#666666"
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from geodesic_cli.plots.figure import COLOURS, GRAY, drawing, dress
+from geodesic_cli.plots.figure import GRAY, LINE_COLOURS, drawing, dress
 
 Places = Sequence[Sequence[float]]
 
-STYLES = {"slerp": (COLOURS[6], "--"), "local": (COLOURS[4], "-."), "global": (COLOURS[1], "-")}
+STYLES = {"slerp": (LINE_COLOURS[6], "--"), "local": (LINE_COLOURS[4], "-."), "global": (LINE_COLOURS[1], "-")}
 """Colour and dashes of a path by its name."""
 
 
@@ -47,7 +47,7 @@ def graph_in_plane(
                 *zip(*way_points, strict=True),
                 s=30,
                 facecolors="white",
-                edgecolors=COLOURS[1],
+                edgecolors=LINE_COLOURS[1],
                 label="way-points",
                 zorder=5,
             )

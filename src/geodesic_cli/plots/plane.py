@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from geodesic_cli.plots.figure import COLOURS, GRAY, drawing, dress, plain_style
+from geodesic_cli.plots.figure import GRAY, LINE_COLOURS, drawing, dress, plain_style
 
 DEPTH = 8.0
 """Nats below the highest place that the map shows."""
-LEVELS = 16
+CONTOURS = 16
 PALETTE = ("#FFFFFF", "#E3ECF5", "#B4CDE5", "#7FA9D1", "#5C8CBF")
-STRAIGHT: dict[str, Any] = {"color": "#000000", "linewidth": 1.8, "linestyle": "--", "dashes": (4, 2)}
-GEODESIC: dict[str, Any] = {"color": COLOURS[1], "linewidth": 2.6}
+STRAIGHT_LINE: dict[str, Any] = {"color": "#000000", "linewidth": 1.8, "linestyle": "--", "dashes": (4, 2)}
+GEODESIC: dict[str, Any] = {"color": LINE_COLOURS[1], "linewidth": 2.6}
 ARROW = "#2B2B2B"
-RAY: dict[str, Any] = {"color": COLOURS[2], "linewidth": 0.9}
+RAY: dict[str, Any] = {"color": LINE_COLOURS[2], "linewidth": 0.9}
 
 Profile = tuple[np.ndarray, np.ndarray]
 
@@ -78,7 +78,7 @@ def map_and_profile(
         for index, ray in enumerate(rays):
             panel.plot(ray[:, 0], ray[:, 1], **RAY, label="geodesics shot from A" if index == 0 else None)
             panel.plot(ray[-1:, 0], ray[-1:, 1], "o", markersize=2.6, color=RAY["color"])
-        panel.plot(straight[:, 0], straight[:, 1], **STRAIGHT, label="straight line")
+        panel.plot(straight[:, 0], straight[:, 1], **STRAIGHT_LINE, label="straight line")
         _haloed(panel, geodesic, "geodesic")
         _ends(panel, plane)
         panel.plot([], [], linestyle="none", marker=r"$\rightarrow$", markersize=13, color=ARROW, label="score ∇ log p")
@@ -86,7 +86,7 @@ def map_and_profile(
         bar = panel.figure.colorbar(filled, ax=panel, shrink=0.85, pad=0.02, aspect=28, ticks=[-8, -6, -4, -2, 0])
         bar.set_label("log p − max log p   [nats]")
         bar.outline.set_visible(False)
-        for (name, (u, change)), style in zip(profiles.items(), (STRAIGHT, GEODESIC), strict=True):
+        for (name, (u, change)), style in zip(profiles.items(), (STRAIGHT_LINE, GEODESIC), strict=True):
             profile.plot(u, change, **style, label=name)
         dress(profile, "Density along the paths", "log p(u) − log p(A)   [nats]")
         _position(profile)
@@ -148,7 +148,7 @@ def film(plane: Plane, straight: np.ndarray, paths: Sequence[np.ndarray], captio
         panel = figure.add_axes((0, 0, 1, 3.7 / 4.0))
         _map(panel, plane)
         panel.set_axis_off()
-        panel.plot(straight[:, 0], straight[:, 1], **STRAIGHT)
+        panel.plot(straight[:, 0], straight[:, 1], **STRAIGHT_LINE)
         canvas.draw()
         ground = canvas.copy_from_bbox(figure.bbox)  # the map is drawn once: it takes longer than all the rest
         moving = [*_haloed(panel, paths[0], None), *_ends(panel, plane)]
@@ -178,7 +178,7 @@ def _map(panel: Any, plane: Plane) -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
     below = plane.log_density - plane.log_density.max()
-    levels = DEPTH * np.linspace(-1, 0, LEVELS + 1)
+    levels = DEPTH * np.linspace(-1, 0, CONTOURS + 1)
     shades = LinearSegmentedColormap.from_list("density", PALETTE)
     filled = panel.contourf(plane.x, plane.y, below, levels=levels, cmap=shades, extend="min")
     if plane.points is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from geodesic_cli.plots.figure import COLOURS, DASHES, drawing, dress
+from geodesic_cli.plots.figure import DASHES, LINE_COLOURS, drawing, dress
 
 Spectra = Mapping[str, tuple[Sequence[float], Sequence[float], Sequence[float]]]
 """Model -> the mean singular values in descending order, and the lowest and highest of each over the points."""
@@ -24,7 +24,7 @@ def spectra(levels: Mapping[str, Spectra], path: str | Path, whole: bool) -> Non
                 unit = (sum(value * value for value in mean) / len(mean)) ** 0.5 if whole else mean[0]
                 unit = unit or 1.0
                 place = range(1, len(mean) + 1)
-                colour = COLOURS[index % len(COLOURS)]
+                colour = LINE_COLOURS[index % len(LINE_COLOURS)]
                 style = {"color": colour, "linestyle": DASHES[index % len(DASHES)], "linewidth": 1.8}
                 panel.plot(place, [value / unit for value in mean], label=name.lstrip("_"), **style)
                 panel.fill_between(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from geodesic_cli.plots.figure import COLOURS, GRAY, drawing, dress
+from geodesic_cli.plots.figure import GRAY, LINE_COLOURS, drawing, dress
 
 PANELS = (
     ("denoising", "Denoising", "mean squared error"),
@@ -30,7 +30,9 @@ def loss_curves(history: Mapping[str, Sequence[float]], path: str | Path) -> Non
             panel.plot(steps, values, ".", color=GRAY, alpha=0.35, markersize=3, markeredgewidth=0)
             width = max(1, min(SMOOTH, len(values) // 12))
             means = [sum(values[max(0, k + 1 - width) : k + 1]) / min(width, k + 1) for k in range(len(values))]
-            panel.plot(steps, means, color=COLOURS[0], linewidth=1.8, label=f"mean of {width}" if width > 1 else "")
+            panel.plot(
+                steps, means, color=LINE_COLOURS[0], linewidth=1.8, label=f"mean of {width}" if width > 1 else ""
+            )
             dress(panel, title, label)
             panel.set_xlabel("step")
             if min(values) > 0 and max(values) / min(values) > 20:

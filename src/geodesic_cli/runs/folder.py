@@ -13,16 +13,10 @@ A run goes on (`resume`) only where the settings are the same, which is judged b
 settings that say where and how the files are written, and not what they hold, do not count: OPEN_SETTINGS.
 """
 
-import hashlib
-import json
-import math
-import platform
-import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, Self
@@ -30,16 +24,24 @@ from typing import Any, Self
 from torch import Tensor
 
 from geodesic_cli import media
-from geodesic_cli.version import __version__
 from geodesic_cli.errors import InputError, OutputError
+from geodesic_cli.runs.manifest import (
+    MANIFEST,
+    count_of_files,
+    deciding,
+    read_manifest,
+    require_same_settings,
+    settings_hash,
+    versions_here,
+)
+from geodesic_cli.runs.plain import plain, to_json, to_toml
+from geodesic_cli.runs.tensors import DAMAGED, read_tensors, write_tensors
+from geodesic_cli.version import __version__
 
-MANIFEST = "manifest.json"
 CONFIG = "config.toml"
 LOG = "log.txt"
 METRICS = "metrics.json"
-OPEN_SETTINGS = frozenset({"out", "resume", "overwrite"})
 RUNNING = "running"
-MANY = 1000  # files are counted up to here
 
 
 class RunDirectory:
@@ -74,17 +76,17 @@ class RunDirectory:
             overwrite: replace an earlier run: the files that its manifest lists are deleted, and no others.
         """
         folder = Path(path)
-        plain = _plain(settings)
+        values = plain(settings)
         config = to_toml(settings)
         if resume and overwrite:
             raise InputError("Either --resume or --overwrite is needed, not both.", "Pass one of them.")
-        earlier = _prepare(folder, plain, resume=resume, overwrite=overwrite)
+        earlier = _prepare(folder, values, resume=resume, overwrite=overwrite)
         manifest = {
             "command": command,
-            "settings": plain,
+            "settings": values,
             "settings_hash": settings_hash(settings),
-            "seed": plain.get("seed"),
-            "versions": _versions(),
+            "seed": values.get("seed"),
+            "versions": versions_here(),
             "status": RUNNING,
             "evaluations": None,
             "wall_seconds": earlier.get("wall_seconds", 0.0),
@@ -139,43 +141,30 @@ class RunDirectory:
 
     def write_json(self, name: str, value: object) -> None:
         """Indented JSON with sorted keys. JSON has no infinities and no NaN: they become null."""
-        self._write(name, _json(value))
+        self._write(name, to_json(value).encode())
 
     def write_png(self, name: str, image: Tensor, metadata: Mapping[str, object] | None = None) -> None:
         """A frame, with the settings of the run, the program's version and `metadata` inside.
 
         Neither the time nor the place of the run is in it, so the same run gives the same bytes anywhere.
         """
-        about = {"settings": _what(self._manifest["settings"]), "version": __version__, **_plain(metadata or {})}
+        about = {"settings": deciding(self._manifest["settings"]), "version": __version__, **plain(metadata or {})}
         media.write_png(image, self.path(name), about)
 
     def write_tensors(
         self, name: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
     ) -> None:
         """Tensors and text by name, as safetensors."""
-        from safetensors.torch import save
-
-        # Clones, because safetensors refuses tensors that share memory.
-        own = {key: tensor.detach().cpu().clone().contiguous() for key, tensor in tensors.items()}
-        data = save(own, dict(metadata or {}))
-        # The library writes the metadata in random order; sorted, the same tensors give the same bytes.
-        end = 8 + int.from_bytes(data[:8], "little")
-        header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        header += b" " * (-len(header) % 8)
-        self._write(name, len(header).to_bytes(8, "little") + header + data[end:])
+        write_tensors(self.path(name), tensors, metadata)
 
     def read_tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
         """The tensors and the text that `write_tensors` wrote."""
-        from safetensors import SafetensorError, safe_open
-
         path = self.folder / name
         try:
-            with safe_open(path, framework="pt") as file:
-                names = list(file.keys())
-                return {key: file.get_tensor(key) for key in names}, dict(file.metadata() or {})
+            return read_tensors(path)
         except FileNotFoundError as error:
             raise InputError(f"The tensors of a run are needed, and {path} does not exist.", "Run it again.") from error
-        except (OSError, SafetensorError) as error:
+        except DAMAGED as error:
             raise InputError(
                 f"A safetensors file is needed, and {path} is damaged ({error}).", "Run it again."
             ) from error
@@ -215,12 +204,13 @@ class RunDirectory:
             "wall_seconds": round(time.monotonic() - self._start, 3),
             "files": sorted(self._files),
         }
-        self._write(MANIFEST, _json(self._manifest))
+        self._write(MANIFEST, to_json(self._manifest).encode())
 
 
 BEGUN_WITH = {
     "images": "images are",
     "digest": "frames are",
+    "data": "training images or their captions are",
     "model": "model's weights, dtype or kind of device are",
 }
 """What a checkpoint knows about the run that wrote it, in words."""
@@ -233,7 +223,7 @@ def require_same(saved: Mapping[str, str], about: Mapping[str, str]) -> None:
         InputError: it is one.
     """
     for key, now in about.items():
-        if saved[key] != now:
+        if saved.get(key, now) != now:
             raise InputError(
                 f"The {BEGUN_WITH[key]} not those that this run was begun with.", "Pass another --out, or --overwrite."
             )
@@ -247,10 +237,7 @@ def first_free(name: str) -> str:
     return name if count == 1 else f"{name}-{count}"
 
 
-# --- opening ---------------------------------------------------------------------------------------------------------
-
-
-def _prepare(folder: Path, plain: dict[str, Any], *, resume: bool, overwrite: bool) -> dict[str, Any]:
+def _prepare(folder: Path, values: dict[str, Any], *, resume: bool, overwrite: bool) -> dict[str, Any]:
     """Make the folder ready or refuse it. Returns the manifest of the run to go on with, or nothing."""
     try:
         if folder.exists() and not folder.is_dir():
@@ -260,13 +247,13 @@ def _prepare(folder: Path, plain: dict[str, Any], *, resume: bool, overwrite: bo
             return {}
         if not (resume or overwrite):
             raise OutputError(
-                f"{folder} is not empty ({_count(folder)}).",
+                f"{folder} is not empty ({count_of_files(folder)}).",
                 "Pass --overwrite to replace the files of the earlier run, --resume to go on with it, "
                 "or another --out.",
             )
-        earlier = _read_manifest(folder)
+        earlier = read_manifest(folder)
         if resume:
-            _same_settings(folder, earlier, plain)
+            require_same_settings(folder, earlier, values)
             return earlier
         for name in earlier["files"]:
             target = folder / name
@@ -277,106 +264,3 @@ def _prepare(folder: Path, plain: dict[str, Any], *, resume: bool, overwrite: bo
     except OSError as error:
         raise media.cannot_write(folder, error) from error
     return {}
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    with suppress(FileNotFoundError, ValueError):  # ValueError: not JSON, or not even text
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-        kinds = {"files": list, "settings": dict, "settings_hash": str, "wall_seconds": int | float}
-        if isinstance(manifest, dict) and all(isinstance(manifest.get(key), kind) for key, kind in kinds.items()):
-            return {**manifest, "files": [str(name) for name in manifest["files"]]}
-    raise OutputError(
-        f"{folder} is not empty ({_count(folder)}) and holds no readable {MANIFEST} of an earlier run.",
-        "Pass another --out.",
-    )
-
-
-def _same_settings(folder: Path, earlier: dict[str, Any], plain: dict[str, Any]) -> None:
-    if _hash(_what(plain)) == earlier["settings_hash"]:
-        return
-    old, new = ({name: json.dumps(value) for name, value in _what(a).items()} for a in (earlier["settings"], plain))
-    names = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-    changes = ", ".join(f"{name} {old.get(name, 'absent')} -> {new.get(name, 'absent')}" for name in names)
-    raise OutputError(
-        f"To go on with a run its settings must be the same, and those in {folder} differ: {changes or 'their hash'}.",
-        "Pass the earlier settings, --overwrite to replace the files of the earlier run, or another --out.",
-    )
-
-
-def _count(folder: Path) -> str:
-    count = 0
-    for count, _ in enumerate((path for path in folder.rglob("*") if not path.is_dir()), 1):
-        if count > MANY:
-            return f"more than {MANY} files"
-    return f"{count} file{'' if count == 1 else 's'}"
-
-
-# --- settings --------------------------------------------------------------------------------------------------------
-
-
-def settings_hash(settings: Mapping[str, object]) -> str:
-    """SHA-256 of the settings that decide what is computed, in canonical JSON."""
-    return _hash(_what(_plain(settings)))
-
-
-def to_toml(settings: Mapping[str, object]) -> str:
-    """Settings as one table of TOML that `tomllib` reads back. None is left out: TOML has no word for it."""
-    lines = [f"{_toml_key(name)} = {_toml(value)}\n" for name, value in settings.items() if value is not None]
-    return "".join(lines)
-
-
-def _toml_key(name: str) -> str:
-    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _toml(name)
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return int.__repr__(value)
-    if isinstance(value, float):
-        return float.__repr__(value)
-    if isinstance(value, str | PurePath):  # JSON's escapes are TOML's, but for DEL
-        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_toml(item) for item in value)}]"
-    raise TypeError(f"a setting is text, a number, a truth value, a path or a list of these, not {value!r}")
-
-
-def _what(plain: Mapping[str, object]) -> dict[str, Any]:
-    return {name: value for name, value in plain.items() if name not in OPEN_SETTINGS}
-
-
-def _hash(plain: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-# --- plain values ----------------------------------------------------------------------------------------------------
-
-
-def _plain(value: Any) -> Any:
-    """The value in terms of JSON: a path is its text, a number that is not finite is null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, PurePath) else value
-
-
-def to_json(value: object) -> str:
-    """Indented JSON with sorted keys; numbers that are not finite, which JSON does not know, are null."""
-    return json.dumps(_plain(value), indent=2, sort_keys=True, allow_nan=False) + "\n"
-
-
-def _json(value: object) -> bytes:
-    return to_json(value).encode()
-
-
-def _versions() -> dict[str, str]:
-    versions = {"geodesic-cli": __version__, "python": platform.python_version(), "platform": platform.platform()}
-    for package in ("torch", "diffusers"):
-        with suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return versions

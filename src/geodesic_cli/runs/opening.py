@@ -6,11 +6,10 @@ from typing import Any
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.diffusion.batching import Chunks
-from geodesic_cli.diffusion.loading.unconditional import kind_of, load_unconditional
-from geodesic_cli.errors import InputError
-from geodesic_cli.settings import PlainModelOptions
-from geodesic_cli.runs.observer import Observer
+from geodesic_cli.diffusion.loading.load import require_text
 from geodesic_cli.runs.folder import MANIFEST, RunDirectory
+from geodesic_cli.runs.observer import Observer
+from geodesic_cli.settings import PlainModelOptions
 
 
 def open_model(choice: PlainModelOptions, observer: Observer | None = None) -> LatentDiffusion:
@@ -21,43 +20,24 @@ def open_model(choice: PlainModelOptions, observer: Observer | None = None) -> L
         observer: is told, once, if memory runs out and the batch is halved; without one Python warns.
 
     Raises:
-        GeodesicError: it cannot be had, or is told of adapters though it has no text.
+        GeodesicError: it cannot be had, or is told of text though it has none.
     """
-    if kind_of(choice.model) != "text":
-        _refuse_text(choice)
-        model = load_unconditional(choice.model, choice.device, choice.dtype)
-    else:
-        model = load(
-            choice.model,
-            choice.device,
-            choice.dtype,
-            revision=choice.revision,
-            variant=choice.variant,
-            lora=choice.lora,
-            low_memory=choice.low_memory,
-            compile=choice.compile,
-        )
+    if choice.text_option is not None:
+        require_text(choice.model, *choice.text_option)
+    model = load(
+        choice.model,
+        choice.device,
+        choice.dtype,
+        revision=choice.revision,
+        variant=choice.variant,
+        lora=choice.lora,
+        low_memory=choice.low_memory,
+        compile=choice.compile,
+    )
     if observer is None:
         return model
     chunks = Chunks(model.predict.chunks.most, notify=observer.warn)
     return replace(model, predict=replace(model.predict, chunks=chunks))
-
-
-def _refuse_text(choice: PlainModelOptions) -> None:
-    """Refuse, before anything is computed or written, settings that only mean something to a model with text."""
-    prompt = getattr(choice, "prompt", ())
-    words = next((text for text in ((prompt,) if isinstance(prompt, str) else prompt or ()) if text), None)
-    density, fitted = getattr(choice, "density", None), getattr(choice, "invert_text", "none")
-    if choice.lora:
-        raise InputError(f"Adapters are for models with text; {choice.model} has none.", "Leave --lora out.")
-    if words is not None:
-        raise InputError(f"{choice.model} takes no prompt; got {words!r}.", "Leave --prompt out.")
-    if fitted != "none":
-        raise InputError(f"{choice.model} has no text to fit; got --invert-text {fitted}.", "Leave --invert-text out.")
-    if density in ("guided", "negative", "paper"):
-        raise InputError(
-            f"The density {density} compares two prompts, and {choice.model} takes none.", "Pass --density conditional."
-        )
 
 
 def open_run(settings: Any, folder: str, observer: Observer, command: str) -> RunDirectory:

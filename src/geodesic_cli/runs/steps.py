@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.geometry import Curve, Euclidean, Seen, Sphere, Status, Step
-from geodesic_cli.geometry.solvers.relaxation import Relaxed
 from geodesic_cli.geometry.kernel.surrogate import Surveyed
+from geodesic_cli.geometry.solvers.relaxation import Relaxed
 
 KINDS: dict[str, type] = {kind.__name__: kind for kind in (Step, Curve, Seen, Euclidean, Sphere, Relaxed, Surveyed)}
 

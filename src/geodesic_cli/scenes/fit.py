@@ -51,13 +51,10 @@ class Fit(NamedTuple):
     error: float
 
 
-def fit(image: Tensor, solids: int = 1) -> Fit:
-    """Find the scene that best explains one image (3, h, w) in [0, 1]; ``solids`` is the most it may hold (1 or 2)."""
-    return fit_all(image[None], solids)[0]
-
-
 def fit_all(images: Tensor, solids: int = 1) -> list[Fit]:
     """Fit every image (n, 3, h, w) in [0, 1] by itself; the result does not depend on the batch.
+
+    Each scene may hold ``solids`` of them at most, 1 or 2.
 
     Raises:
         InputError: the tensor is not a batch of finite RGB images, or ``solids`` is not 1 or 2.

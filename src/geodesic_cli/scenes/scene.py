@@ -33,6 +33,8 @@ COLOURS: dict[str, tuple[float, float, float]] = {
 X_RANGE = (-1.45, 1.45)
 Y_RANGE = (-1.1, 1.4)
 SIZE_RANGE = (0.5, 0.85)
+MIDDLE = {"x": 0.0, "y": 0.15, "size": 0.675}
+"""What divides left from right, near from far, small from large, in world units."""
 
 
 @dataclass(frozen=True)

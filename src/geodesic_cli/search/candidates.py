@@ -153,7 +153,7 @@ def polygon(points: Tensor, nodes: int) -> Curve:
     pieces = linalg.norm(points[1:] - points[:-1])[:, 0]
     arc = torch.cat([torch.zeros_like(pieces[:1]), pieces.cumsum(0)])
     wanted = torch.linspace(0, 1, nodes, dtype=points.dtype, device=points.device) * arc[-1]
-    after, part = linalg.locate(arc, wanted)
+    after, part = linalg.bracket(arc, wanted)
     inner = torch.lerp(points[after - 1], points[after], part[:, None])[1:-1]
     return Curve(torch.cat([points[:1], inner, points[-1:]]), Euclidean())
 

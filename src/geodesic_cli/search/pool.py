@@ -7,23 +7,20 @@ weights, the conditioning, guidance, steps, seed, and for scores tau. They are w
 """
 
 import hashlib
-import os
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from geodesic_cli import media
 from geodesic_cli.diffusion import Conditioning, Embedding, LatentDiffusion
 from geodesic_cli.diffusion.score import guided_evaluations
-from geodesic_cli.errors import InputError, OutputError
+from geodesic_cli.errors import InputError
+from geodesic_cli.runs.cache import kept
 
+POOLS = "pools"
+"""The name of the cache of pools."""
 BLOCK = 32
 """Samples drawn together; a pool on disk holds whole blocks."""
 
@@ -50,11 +47,19 @@ class Pool:
     digest: str
 
 
-def cache_folder() -> Path:
-    """`geodesic/pools` in $XDG_CACHE_HOME, or in ~/.cache where that is not set to an absolute path."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(given) if Path(given).is_absolute() else Path.home() / ".cache"
-    return base / "geodesic" / "pools"
+@dataclass(frozen=True)
+class Sampling:
+    """How samples are drawn.
+
+    Args:
+        steps: of the probability flow to a clean latent; a sample costs `steps` + 1 evaluations, and 1 for its score.
+        guidance: classifier-free scale of the samples and of the score; another value than 1 doubles the cost.
+        seed: of the noise.
+    """
+
+    steps: int = 12
+    guidance: float = 1.0
+    seed: int = 0
 
 
 def evaluations_to_fill(size: int, guidance: float, steps: int = 12) -> int:
@@ -68,10 +73,7 @@ def pool(
     condition: Embedding,
     tau: float,
     size: int,
-    *,
-    steps: int = 12,
-    guidance: float = 1.0,
-    seed: int = 0,
+    how: Sampling | None = None,
     folder: Path | None = None,
 ) -> Pool:
     """The first `size` samples, read from the folder as far as they are there, drawn and written otherwise.
@@ -82,16 +84,15 @@ def pool(
         condition: one conditioning, one row.
         tau: the noise level of the scores.
         size: how many, at least 1.
-        steps: of the probability flow to a clean latent; a sample costs `steps` + 1 evaluations, and 1 for its score.
-        guidance: classifier-free scale of the samples and of the score; another value than 1 doubles the cost.
-        seed: of the noise.
-        folder: where pools are kept, for example `cache_folder()`; None keeps nothing.
+        how: they are drawn; None takes the defaults.
+        folder: where pools are kept, for example `cache_folder(POOLS)`; None keeps nothing.
 
     Raises:
         InputError: a size below 1.
     """
     if size < 1:
         raise InputError(f"A pool needs at least one sample; got {size}.", "100 is a good start.")
+    steps, guidance, seed = astuple(how or Sampling())
     blocks = -(-size // BLOCK)
     branches = guided_evaluations(guidance)
     about = f"1 {model.fingerprint} {shape} {steps} {guidance} {seed} ".encode()
@@ -122,28 +123,3 @@ def pool(
 def _generator(seed: int, block: int) -> torch.Generator:
     mixed = hashlib.sha256(f"{seed} {block}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(mixed[:7], "big"))
-
-
-def kept(folder: Path | None, name: str, make: Callable[[], Tensor]) -> Tensor:
-    """The tensor of that name, read if it is there and whole, otherwise made and written.
-
-    Args:
-        folder: where; None keeps nothing.
-        name: of the file, without its ending; it should name all that decides the content.
-        make: makes it.
-    """
-    if folder is None:
-        return make()
-    path = folder / f"{name}.safetensors"
-    if path.is_file():
-        try:
-            return load_file(path)["it"]
-        except (SafetensorError, KeyError, OSError):
-            pass  # cut short, or not ours: make it anew
-    made = make().contiguous()
-    # A cache that cannot be written is no reason to fail.
-    with suppress(OSError, OutputError, SafetensorError):
-        folder.mkdir(parents=True, exist_ok=True)
-        with media.replacing(path) as part:
-            save_file({"it": made}, part)
-    return made

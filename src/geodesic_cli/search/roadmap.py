@@ -23,9 +23,10 @@ from torch import Tensor
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.frames.keyframes import Ends
-from geodesic_cli.geometry.graph.graph import Graph, Route, connect
+from geodesic_cli.geometry.graph.connecting import connect
+from geodesic_cli.geometry.graph.graph import Graph, Route
 from geodesic_cli.geometry.seen import Remembered
-from geodesic_cli.search.pool import Pool, kept, pool
+from geodesic_cli.search.pool import Pool, Sampling, kept, pool
 
 NEIGHBOURS = 6
 
@@ -83,11 +84,12 @@ def samples(
     shares = [(0.0, third), (0.5, size - 2 * third), (1.0, third)] if varying else [(0.0, size)]
     signal = model.predict.schedule.level(ends.tau)[0]
     dtype, device = ends.x.dtype, ends.x.device
+    how = Sampling(guidance=guidance, seed=seed)
     parts: list[Pool] = []
     x, u, scores = [], [], []
     for position, share in shares:
         condition = ends.conditioning(torch.tensor([position], dtype=dtype, device=device))[0]
-        part = pool(model, ends.shape, condition, ends.tau, max(1, share), guidance=guidance, seed=seed, folder=folder)
+        part = pool(model, ends.shape, condition, ends.tau, max(1, share), how, folder)
         parts.append(part)
         x.append(signal * part.z.to(device, dtype))
         u.append(torch.full((len(part.z),), position, dtype=dtype, device=device))

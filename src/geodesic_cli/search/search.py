@@ -24,7 +24,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ from torch import Tensor
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.frames.keyframes import Ends
-from geodesic_cli.frames.paths import Path
+from geodesic_cli.frames.paths import ImagePath
 from geodesic_cli.geometry import Curve, DensityMetric, Solution, bending
 from geodesic_cli.geometry.graph.graph import Graph, Route
 from geodesic_cli.geometry.graph.routing import shortest_path
@@ -94,7 +94,7 @@ class GlobalPath:
         densities: log p at its nodes relative to the first image, nats, (n,).
     """
 
-    path: Path
+    path: ImagePath
     curves: dict[str, Curve]
     solutions: dict[str, Solution]
     lengths: dict[str, float]
@@ -115,29 +115,12 @@ class GlobalPath:
         return at_frames(self.doubtful, u)
 
 
-def global_path(
-    model: LatentDiffusion,
-    ends: Ends,
-    *,
-    alpha: float = 0.02,
-    pool_size: int = 96,
-    budget: int | None = 3000,
-    seconds: float | None = None,
-    nodes: int = 25,
-    tol: float = 0.15,
-    max_steps: int = 30,
-    guidance: float = 1.0,
-    seed: int = 0,
-    cache: FilePath | None = None,
-    on_stage: Callable[[str, int], None] | None = None,
-) -> GlobalPath:
-    """Search for the geodesic between two images over samples of the model, and refine it.
+@dataclass(frozen=True)
+class SearchChoice:
+    """How a search is made.
 
     Args:
-        model: the model.
-        ends: the two images at a low noise level; tau 0.1 with alpha 0.02 is where motion is by far the shortest path
-            of `clevr-mini`.
-        alpha: the density exponent.
+        alpha: the density exponent; 0.02 at tau 0.1 is where motion is by far the shortest path of `clevr-mini`.
         pool_size: samples in all: half under each prompt where they differ, and as many between as under one of them.
         budget: network evaluations after the pool; the graph grows only while another refinement fits in. None sets no
             bound.
@@ -147,70 +130,76 @@ def global_path(
         max_steps: most steps of a refinement, `nodes` - 2 evaluations each.
         guidance: classifier-free scale of the density.
         seed: of the pool and of the noise of the growth.
-        cache: the folder of pools, for example `pool.cache_folder()`; None keeps nothing.
+    """
+
+    alpha: float = 0.02
+    pool_size: int = 96
+    budget: int | None = 3000
+    seconds: float | None = None
+    nodes: int = 25
+    tol: float = 0.15
+    max_steps: int = 30
+    guidance: float = 1.0
+    seed: int = 0
+
+
+def global_path(
+    model: LatentDiffusion,
+    ends: Ends,
+    choice: SearchChoice | None = None,
+    *,
+    cache: Path | None = None,
+    on_stage: Callable[[str, int], None] | None = None,
+) -> GlobalPath:
+    """Search for the geodesic between two images over samples of the model, and refine it.
+
+    Args:
+        model: the model.
+        ends: the two images at a low noise level.
+        choice: how; None takes the defaults.
+        cache: the folder of pools, for example `cache_folder(POOLS)`; None keeps nothing.
         on_stage: told the stage and the evaluations so far; it only watches.
 
     Raises:
         GeodesicError: sizes that cannot be used.
     """
+    how = choice or SearchChoice()
     varying = not ends.conditioning.start.equal(ends.conditioning.end)
-    score = Remembered(model.score(ends.shape, ends.tau, ends.conditioning, guidance), varying=varying)
-    account = Account(model, ends, score, DensityMetric(score, alpha), guidance)
+    score = Remembered(model.score(ends.shape, ends.tau, ends.conditioning, how.guidance), varying=varying)
+    account = Account(model, ends, score, DensityMetric(score, how.alpha), how.guidance)
     tell = on_stage or (lambda stage, evaluations: None)
     tell("pool", 0)
-    among = samples(model, ends, score, pool_size, guidance=guidance, seed=seed, folder=cache)
+    among = samples(model, ends, score, how.pool_size, guidance=how.guidance, seed=how.seed, folder=cache)
     account.charge("pool", among.evaluations)
     tell("search", account.total)
     with account.paying("search"):
         graph, route = _routed(account, roadmap(model, ends, score, among.graph))
-    history = [route.log_length]
     slerp = slerp_between(ends, SLERP_NODES)
     with account.paying("measure"):
         seen = score.seen(slerp.x, slerp.u)
         at_slerp = measured(account, slerp, SLERP_NODES)
-        bend = alpha * bending(score, slerp, score(slerp.x, slerp.u))
-    found = {"local": next_to(account, slerp, seen, tol, max_steps // 2)}
+        bend = how.alpha * bending(score, slerp, score(slerp.x, slerp.u))
+    found = {"local": next_to(account, slerp, seen, how.tol, how.max_steps // 2)}
     tell("local", account.total)
+    history = [route.log_length]
     if route.connected:
-        found["global"] = refined(account, graph.x[route.nodes], nodes, tol, max_steps)
+        found["global"] = refined(account, graph.x[route.nodes], how.nodes, how.tol, how.max_steps)
         tell("refine", account.total)
-    generator = torch.Generator().manual_seed(seed)
-    limit = math.inf if budget is None else budget + among.evaluations - dearest(account, nodes, max_steps)
-    until = math.inf if seconds is None else time.monotonic() + seconds
-    while (
-        route.connected and bool(found["global"].doubtful.any()) and account.total < limit and time.monotonic() < until
-    ):
-        for _ in range(ROUNDS):
-            graph, route = _routed(account, _extended(account, graph, route, generator))
-            history.append(route.log_length)
-            tell("grow", account.total)
-        before, again = found["global"], refined(account, graph.x[route.nodes], nodes, tol, max_steps)
-        tell("refine", account.total)
-        found["global"] = min(before, again, key=lambda one: one.rank)
-        if not again.log_length < before.log_length - GAIN:
-            break
+        graph, route = _grown(account, how, among.evaluations, (graph, route), found, history, tell)
     best = preferred(found)
     lengths = {"slerp": at_slerp.log_length} | {name: one.log_length for name, one in found.items()}
     curves = {"slerp": slerp} | {name: one.curve for name, one in found.items()}
     if route.connected:
         lengths["graph"], curves["graph"] = route.log_length, polygon(graph.x[route.nodes], LENGTH_POINTS)
     return GlobalPath(
-        path=Path(best, curves[best], None, found[best].solution, alpha, bend),
+        path=ImagePath(best, curves[best], None, found[best].solution, how.alpha, bend),
         curves=curves,
         solutions={name: one.solution for name, one in found.items() if one.solution is not None},
         lengths=lengths,
         way_points=graph.x[route.nodes],
         way_positions=graph.u[route.nodes],
         evaluations=account.spent,
-        graph={
-            "pool": among.cold,
-            "nodes": len(graph.x),
-            "edges": len(graph.edges),
-            "hops": len(route.edges),
-            "mismatch": graph.mismatch,
-            "rounds": len(history) - 1,
-            "deepest_dip": float(route.dips.max()) if route.connected else math.inf,
-        },
+        graph={"pool": among.cold, **_numbers(graph, route), "rounds": len(history) - 1},
         history=tuple(history),
         log_density=found[best].log_density,
         doubtful=found[best].doubtful,
@@ -219,6 +208,43 @@ def global_path(
         links=graph.edges,
         densities=graph.log_densities - graph.log_densities[0],
     )
+
+
+def _grown(
+    account: Account,
+    how: SearchChoice,
+    drawn: int,
+    begun: tuple[Graph, Route],
+    found: dict[str, Candidate],
+    history: list[float],
+    tell: Callable[[str, int], None],
+) -> tuple[Graph, Route]:
+    """Grow the graph while the refined path is doubtful and the budget lasts; it changes ``found`` and ``history``."""
+    graph, route = begun
+    generator = torch.Generator().manual_seed(how.seed)
+    limit = math.inf if how.budget is None else how.budget + drawn - dearest(account, how.nodes, how.max_steps)
+    until = math.inf if how.seconds is None else time.monotonic() + how.seconds
+    while bool(found["global"].doubtful.any()) and account.total < limit and time.monotonic() < until:
+        for _ in range(ROUNDS):
+            graph, route = _routed(account, _extended(account, graph, route, generator))
+            history.append(route.log_length)
+            tell("grow", account.total)
+        before, again = found["global"], refined(account, graph.x[route.nodes], how.nodes, how.tol, how.max_steps)
+        tell("refine", account.total)
+        found["global"] = min(before, again, key=lambda candidate: candidate.rank)
+        if not again.log_length < before.log_length - GAIN:
+            break
+    return graph, route
+
+
+def _numbers(graph: Graph, route: Route) -> dict[str, float]:
+    return {
+        "nodes": len(graph.x),
+        "edges": len(graph.edges),
+        "hops": len(route.edges),
+        "mismatch": graph.mismatch,
+        "deepest_dip": float(route.dips.max()) if route.connected else math.inf,
+    }
 
 
 def _status(found: Mapping[str, Candidate], best: str) -> str:

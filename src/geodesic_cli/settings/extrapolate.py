@@ -76,7 +76,7 @@ class ExtrapolateSettings(ClipOptions, ModelOptions, RunOptions):
         RAY,
         above(0, 1e9, "0.4 nats a dimension are a good start."),
     )
-    prompt: str | None = opt(None, "What the frames show. Default: nothing.", variable=False)
+    prompt: str | None = opt(None, "What the frames show. Default: nothing.", text=bool, variable=False)
     target_prompt: str | None = opt(None, "What the last new frame shows. Default: --prompt.", CLIP, variable=False)
     compare: bool = opt(False, "Draw the last step repeated, and the last frame, on the sheet, too.")
     size: str | None = size_opt()

@@ -62,7 +62,11 @@ class InterpolateSettings(ModelOptions, RunOptions):
     )
     prompt: tuple[str, ...] = prompt_opt()
     invert_text: str = opt(
-        "none", f"Fit each image's text embedding to it: {', '.join(TEXT_INVERSIONS)}.", PATH, OneOf(TEXT_INVERSIONS)
+        "none",
+        f"Fit each image's text embedding to it: {', '.join(TEXT_INVERSIONS)}.",
+        PATH,
+        OneOf(TEXT_INVERSIONS),
+        text=lambda value: value != "none",
     )
     method: str = opt(
         None,
@@ -127,6 +131,7 @@ class InterpolateSettings(ModelOptions, RunOptions):
         f"Whose geodesic: one of {', '.join(MODEL_DENSITIES)}. Default: conditional; guided with --guidance.",
         DENSITY,
         OneOf(MODEL_DENSITIES),
+        text=lambda value: value in ("guided", "negative", "paper"),
         by=lambda given: "conditional" if given.guidance == 1 else "guided",
     )
     guidance: float = guidance_opt(help="Of the densities guided and negative; 1 is none.", panel=DENSITY)

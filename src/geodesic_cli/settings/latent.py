@@ -89,7 +89,7 @@ class DirectionSettings(ModelOptions, RunOptions):
     target: str = opt(..., "The label to go to: blue, sphere, right, ...", argument=True, metavar="TARGET")
     labels: str | None = opt(None, "A CSV with the columns image and label. Default: rendered scenes.", metavar="FILE")
     # None as a rule, because the prompt would hold on to what is to change.
-    prompt: str = opt("", "What all images show; none lets the noise decide.")
+    prompt: str = opt("", "What all images show; none lets the noise decide.", text=bool)
     pairs: int = opt(64, "Pairs of scenes to find the direction with.", check=AtLeast(2, "64 give a steady direction."))
     held_out: int = opt(24, "Other images to try it on.", check=AtLeast(1, "24 give shares to a few per cent."))
     strengths: str = opt("0.5,1,1.5,2", "How far to go; 1 is from one label's mean to the other's.", metavar="A,B,...")

@@ -38,6 +38,7 @@ class Option:
         flags: its words on the command line, where they are not `--name`.
         metavar: stands for the value in `--help`.
         commas: several values in one word with commas between them.
+        text: whether a value means nothing to a model without text.
         variable: an environment variable sets it, too; what may be given several times has none.
     """
 
@@ -49,6 +50,7 @@ class Option:
     flags: tuple[str, ...] = ()
     metavar: str | None = None
     commas: bool = False
+    text: Callable[[Any], bool] | None = None
     variable: bool = True
 
 

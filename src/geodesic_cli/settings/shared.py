@@ -1,10 +1,11 @@
 """What several verbs have: the groups that are the same in all of them, and single options."""
 
 import re
+from dataclasses import fields
 from functools import partial
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.option import MODEL, RUN, AtLeast, Between, opt, record
+from geodesic_cli.settings.option import MODEL, RUN, AtLeast, Between, opt, option_of, record
 
 
 @record()
@@ -22,6 +23,16 @@ class PlainModelOptions(DeviceOptions):
     revision: str | None = opt(None, "Branch, tag or commit of a Hub id.", MODEL)
     variant: str | None = opt(None, "Of the weight files, such as fp16.", MODEL)
     lora: tuple[str, ...] = opt((), "An adapter, PATH or PATH:WEIGHT; may be repeated.", MODEL)
+
+    @property
+    def text_option(self) -> tuple[str, str] | None:
+        """Name and value of the first option that is set and means nothing to a model without text."""
+        for each in fields(self):
+            value, of_text = getattr(self, each.name), option_of(each).text
+            for one in value if isinstance(value, tuple) else (value,):
+                if of_text is not None and of_text(one):
+                    return each.name.replace("_", "-"), one
+        return None
 
     @property
     def dtype(self) -> str:
@@ -84,7 +95,7 @@ class ClipOptions:
     max_frames: int | None = opt(None, "Most frames to take.", "Clip", AtLeast(2, "One frame alone has no direction."))
 
 
-prompt_opt = partial(opt, (), help="What the images show; once for all or for each.")
+prompt_opt = partial(opt, (), help="What the images show; once for all or for each.", text=bool)
 size_opt = partial(opt, None, help="N or WIDTHxHEIGHT in pixels. Default: the model's own.", panel=MODEL)
 seed_opt = partial(
     opt, 0, panel=RUN, check=Between(0, 2**63 - 1, "Any whole number in this range is as good as any other.")

@@ -11,7 +11,7 @@ import torch
 from diffusers.configuration_utils import FrozenDict
 
 from geodesic_cli.diffusion import ALIASES, LatentDiffusion, load
-from geodesic_cli.diffusion.loading.parts import read_folder, require_supported
+from geodesic_cli.diffusion.loading.parts import read_parts, require_supported
 from geodesic_cli.errors import InputError, ModelError
 
 FOLDER = Path(ALIASES["clevr-mini"])
@@ -106,7 +106,7 @@ def test_weights_that_are_pickles_are_not_read(copy: Path) -> None:
     ],
 )
 def test_a_model_of_another_kind_is_refused_with_the_reason(copy: Path, key: str, value: object, words: str) -> None:
-    parts = read_folder(copy, "other", torch.float32)
+    parts = read_parts(copy, "other", torch.float32)
     network = SimpleNamespace(config=FrozenDict({**parts.network.config, key: value}))
     with pytest.raises(ModelError, match=words):
         require_supported(replace(parts, network=network), "other")

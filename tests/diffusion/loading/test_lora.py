@@ -68,7 +68,7 @@ def test_an_adapter_comes_back_attached_and_merged(trained, model: LatentDiffusi
     wanted = answer(network, model)
     assert not torch.allclose(wanted, answer(model.predict.unet, model), atol=1e-2)
     other = copy.deepcopy(model.predict.unet)
-    lora.load(other, folder)
+    lora.apply(other, folder)
     assert torch.allclose(answer(other, model), wanted, atol=1e-5)
     lora.merge(other)
     assert torch.allclose(answer(other, model), wanted, atol=1e-4)
@@ -82,7 +82,7 @@ def test_a_weight_scales_the_change_of_the_weights(trained, model: LatentDiffusi
     changes = []
     for weight in (1.0, 0.5, 0.0):
         other = copy.deepcopy(model.predict.unet)
-        lora.load(other, folder, weight)
+        lora.apply(other, folder, weight)
         lora.merge(other)
         changes.append(other.state_dict()[name] - before)
     assert torch.allclose(changes[1], changes[0] / 2, atol=1e-6)
@@ -93,9 +93,9 @@ def test_a_weight_scales_the_change_of_the_weights(trained, model: LatentDiffusi
 def test_two_attached_adapters_add_up(trained, model: LatentDiffusion) -> None:
     _, folder = trained
     twice, double = copy.deepcopy(model.predict.unet), copy.deepcopy(model.predict.unet)
-    lora.load(twice, folder, 0.5)
-    lora.load(twice, folder, 0.5)
-    lora.load(double, folder, 1.0)
+    lora.apply(twice, folder, 0.5)
+    lora.apply(twice, folder, 0.5)
+    lora.apply(double, folder, 1.0)
     assert torch.allclose(answer(twice, model), answer(double, model), atol=1e-5)
 
 
@@ -154,17 +154,17 @@ def test_a_path_may_end_in_a_weight(text: str, parsed: tuple[str, float]) -> Non
 def test_what_is_no_adapter_is_said_in_one_sentence(tmp_path: Path, model: LatentDiffusion) -> None:
     network = copy.deepcopy(model.predict.unet)
     with pytest.raises(ModelError, match="nowhere is none"):
-        lora.load(network, tmp_path / "nowhere")
+        lora.apply(network, tmp_path / "nowhere")
     with pytest.raises(ModelError, match="holds none"):
-        lora.load(network, tmp_path)
+        lora.apply(network, tmp_path)
     (tmp_path / "a.bin").write_bytes(b"")
     with pytest.raises(ModelError, match="of another kind"):
-        lora.load(network, tmp_path / "a.bin")
+        lora.apply(network, tmp_path / "a.bin")
     with pytest.raises(ModelError, match="holds no adapter"):
-        lora.load(network, Path(ALIASES["clevr-mini"]) / "unet" / "diffusion_pytorch_model.safetensors")
+        lora.apply(network, Path(ALIASES["clevr-mini"]) / "unet" / "diffusion_pytorch_model.safetensors")
     (tmp_path / "broken.safetensors").write_bytes(b"1234")
     with pytest.raises(ModelError, match="does not fit"):
-        lora.load(network, tmp_path / "broken.safetensors")
+        lora.apply(network, tmp_path / "broken.safetensors")
     with pytest.raises(InputError, match="weight of an adapter"):
         lora.parse("a:inf")
     with pytest.raises(InputError, match="no layers called nothing"):
@@ -179,4 +179,4 @@ def test_an_adapter_of_another_width_is_refused(trained, model: LatentDiffusion,
     wide = {name: torch.cat([w, w], 1) if "lora_A" in name else torch.cat([w, w]) for name, w in weights.items()}
     save_file(wide, tmp_path / "wide.safetensors")
     with pytest.raises(ModelError, match="does not fit this model"):
-        lora.load(copy.deepcopy(model.predict.unet), tmp_path / "wide.safetensors")
+        lora.apply(copy.deepcopy(model.predict.unet), tmp_path / "wide.safetensors")

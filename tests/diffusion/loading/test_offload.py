@@ -7,7 +7,7 @@ import torch
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.diffusion.latents import LOW_TILE, TILE, tile_above
-from geodesic_cli.diffusion.loading.load import compiled, why_not_compile
+from geodesic_cli.diffusion.loading.devices import compiled, why_not_compile
 from geodesic_cli.diffusion.loading.offload import Offloaded, Seat
 from geodesic_cli.errors import ModelError
 
@@ -72,7 +72,7 @@ def test_low_memory_on_the_cpu_tiles_earlier_and_changes_nothing_on_small_images
 
 
 def test_tiles_are_near_the_whole_image(model: LatentDiffusion, pair: torch.Tensor) -> None:
-    from geodesic_cli.media import psnr
+    from helpers import decibels
 
     tiled = load("clevr-mini", "cpu")
     tile_above(tiled.codec.vae, 128)
@@ -81,8 +81,8 @@ def test_tiles_are_near_the_whole_image(model: LatentDiffusion, pair: torch.Tens
     z = model.encode(large)
     assert tiled.encode(large).shape == z.shape
     assert not torch.equal(tiled.decode(z, shape), model.decode(z, shape))
-    assert psnr(tiled.decode(z, shape), model.decode(z, shape)) > 22
-    assert psnr(tiled.decode(tiled.encode(large), shape), model.decode(z, shape)) > 22
+    assert decibels(tiled.decode(z, shape), model.decode(z, shape)) > 22
+    assert decibels(tiled.decode(tiled.encode(large), shape), model.decode(z, shape)) > 22
 
 
 def test_a_machine_without_a_compiler_is_told_so(monkeypatch) -> None:

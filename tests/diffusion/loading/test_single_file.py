@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from geodesic_cli.diffusion import load
 from geodesic_cli.diffusion.loading.load import wire
-from geodesic_cli.diffusion.loading.parts import Parts, read_folder
-from geodesic_cli.diffusion.loading.single_file import read_file
+from geodesic_cli.diffusion.loading.parts import Parts, read_parts
+from geodesic_cli.diffusion.loading.single_file import read_single_file
 from geodesic_cli.errors import ModelError
 
 NARROW = {
@@ -53,8 +53,8 @@ def same(a: Parts, b: Parts) -> None:
 )
 def test_a_single_file_is_the_model_of_the_folder(tmp_path: Path, kind: str, file: str) -> None:
     folder, path = single(tmp_path, kind, file)
-    here = read_folder(folder, "folder", torch.float32)
-    there = read_file(path, "file", torch.float32, NARROW)
+    here = read_parts(folder, "folder", torch.float32)
+    there = read_single_file(path, "file", torch.float32, NARROW)
     same(here, there)
     assert there.prediction == here.prediction
     assert torch.equal(there.schedule.alpha_bar, here.schedule.alpha_bar)
@@ -98,7 +98,7 @@ def test_a_tokenizer_in_the_cache_serves(tmp_path: Path) -> None:
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text("b" * 40)
     shutil.move(path.parent / "tokenizer", repository / "snapshots" / ("b" * 40) / "tokenizer")
-    same(read_folder(folder, "folder", torch.float32), read_file(path, "file", torch.float32, NARROW))
+    same(read_parts(folder, "folder", torch.float32), read_single_file(path, "file", torch.float32, NARROW))
 
 
 def test_files_that_are_no_such_model_are_refused_with_the_reason(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DModel, VQModel
 from networks import pixel_network
 from tiny import AUTOENCODER
 
-from geodesic_cli.diffusion.loading.load import ALIASES
+from geodesic_cli.diffusion.loading.aliases import ALIASES
 from geodesic_cli.diffusion.loading.unconditional import kind_of, load_unconditional
 from geodesic_cli.errors import InputError, ModelError
 from helpers import normal

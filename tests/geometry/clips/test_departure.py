@@ -32,8 +32,13 @@ def ray(alpha, frames=6, score=ridge, **more):
 
 
 def arrivals(one, x, v):
-    *found, status = one.follow(torch.tensor(x).double(), torch.tensor(v).double())
-    return found, status
+    found, now = [], Arrival(torch.tensor(x).double(), torch.tensor(v).double())
+    for k in range(one.frames):
+        now = one.next(now, k)
+        if isinstance(now, Status):
+            return found, now
+        found.append(now)
+    return found, Status.CONVERGED
 
 
 # --- the departure

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import Blend, Sphere
-from geodesic_cli.geometry.graph.graph import Graph, connect
+from geodesic_cli.geometry.graph.connecting import connect
+from geodesic_cli.geometry.graph.graph import Graph
 from geodesic_cli.geometry.graph.routing import shortest_path
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial, SphereChart, moons, ring
 from helpers import CountingScore, normal, vector

@@ -19,11 +19,10 @@ from geodesic_cli.geometry import (
     Surrogate,
     bending,
     solve_bvp,
-    solve_through,
 )
-from geodesic_cli.geometry.kernel.collocation import Numerov
 from geodesic_cli.geometry.kernel.on_model import UNSTABLE, OnModel
-from geodesic_cli.geometry.kernel.surrogate import PATIENCE
+from geodesic_cli.geometry.kernel.schemes import numerov
+from geodesic_cli.geometry.kernel.tuning import Tuning
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial, SphereChart
 from helpers import CountingScore, FailingScore, LargestTensor, normal, rotation, vector
 
@@ -220,7 +219,7 @@ def test_where_there_is_no_geodesic_the_solver_gives_up_soon():
     counting = CountingScore(Exponential(vector(0, 4.0)))
     solution = solve_bvp(DensityMetric(counting, 2.0), Curve.straight(vector(-2, 0), vector(2, 0), 17), max_steps=100)
     assert solution.status is Status.STALLED
-    assert solution.steps <= 2 * PATIENCE
+    assert solution.steps <= 2 * Tuning().patience
 
 
 def ridge(x, u):
@@ -242,7 +241,7 @@ def test_a_path_along_the_bottom_of_a_valley_is_left_for_a_ridge():
 
 
 def test_the_second_variation_tells_a_saddle_from_a_minimum():
-    scheme = Numerov(31)
+    scheme = numerov(31)
     u = scheme.u[:, None]
     line = torch.cat([0 * u, 6 * u - 3], dim=1)
     free = OnModel(lambda x, u: torch.zeros_like(x), 0.8, DensityMetric(ridge, 0.8).space, 0.0)
@@ -282,38 +281,3 @@ def test_memory_is_linear_in_the_dimension():
 def test_too_few_points_are_refused(wrong: dict):
     with pytest.raises(GeometryError, match="at least"):
         Surrogate(**wrong)
-
-
-class TestThroughWayPoints:
-    points = torch.stack([vector(-1, 0.4), vector(0, 1.2), vector(1, 0.4), vector(1.5, 0.8)])
-
-    @pytest.mark.parametrize("solver", [None, Relaxation(order=4)], ids=["surrogate", "relaxation"])
-    def test_every_way_point_is_met_bit_for_bit_and_every_leg_is_a_geodesic(self, solver):
-        density = HalfSpace(ALPHA)
-        chain = solve_through(DensityMetric(density, ALPHA), self.points, solver=solver, tol=0.01)
-        assert chain.converged
-        assert torch.equal(chain.waypoints, self.points)
-        third = 1 / 3
-        torch.testing.assert_close(chain(vector(0, third, 2 * third, 1)), self.points, rtol=0, atol=1e-12)
-        for leg, a, b in zip(chain.legs, self.points[:-1], self.points[1:], strict=True):
-            assert exact_length(density, a, b, leg.curve) == pytest.approx(density.distance(a, b), rel=1e-4)
-        assert chain.score_calls == sum(leg.score_calls for leg in chain.legs)
-        assert chain.residual == max(leg.residual for leg in chain.legs)
-
-    def test_a_varying_density_sees_the_position_along_the_whole(self):
-        positions: list[torch.Tensor] = []
-
-        def watched(x, u):
-            positions.append(u)
-            return MIXTURE(x, u)
-
-        solve_through(DensityMetric(watched, 0.5), normal(3, 3), solver=Relaxation())
-        seen = torch.cat(positions)
-        assert float(seen.min()) == 0
-        assert float(seen.max()) == 1
-        assert bool((positions[0] <= 0.5).all())
-        assert bool((positions[-1] >= 0.5).all())
-
-    def test_one_point_is_no_path(self):
-        with pytest.raises(GeometryError, match="two points"):
-            solve_through(DensityMetric(MIXTURE, 0.5), normal(1, 3))

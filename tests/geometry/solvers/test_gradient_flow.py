@@ -7,7 +7,7 @@ import torch
 
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import Curve, DensityMetric, Euclidean, Sphere, Status, linalg, solve_bvp
-from geodesic_cli.geometry.solvers.gradient_flow import Descent, GradientFlow, along, descent
+from geodesic_cli.geometry.solvers.gradient_flow import Descending, GradientFlow, along, descent
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, SphereChart
 from helpers import CountingScore, FailingScore, normal, vector
 
@@ -255,7 +255,7 @@ def test_without_density_there_is_no_step():
 def test_a_resumed_run_is_the_run_bit_for_bit():
     metric, guess = MISES_FISHER
     whole, steps = run(metric, guess, GradientFlow())
-    assert isinstance(steps[50].state, Descent)
+    assert isinstance(steps[50].state, Descending)
     again = solve_bvp(metric, guess, solver=GradientFlow(), tol=1e-9, max_steps=400, start=steps[50])
     assert torch.equal(again.curve.x, whole.curve.x)
     assert again.score_calls == whole.score_calls

@@ -21,7 +21,7 @@ from geodesic_cli.geometry import (
 from geodesic_cli.geometry.solvers.ivp import solve_ivp
 from geodesic_cli.geometry.solvers.steppers import RK4, AdamsBashforth4, DormandPrince, Euler, IsokineticLeapfrog
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial, SphereChart
-from helpers import CountingScore, FailingScore, normal, rotation, vector
+from helpers import CountingScore, FailingScore, clairaut, normal, rotation, vector
 
 PLANE = DensityMetric(HalfSpace(0.5), 0.5)
 SPHERE = Sphere(1.5)
@@ -69,7 +69,7 @@ def test_a_radial_density_conserves_the_clairaut_invariant():
     seen: list[float] = []
 
     def watch(step: Step) -> None:
-        seen.append(float(density.clairaut(step.curve.x[-1:], step.state.velocity[None], alpha)))
+        seen.append(float(clairaut(density, step.curve.x[-1:], step.state.velocity[None], alpha)))
 
     solve_ivp(DensityMetric(density, alpha), vector(-1, 0.3, 0.2), vector(1.2, 0.8, 0.1), steps=200, on_step=watch)
     assert max(seen) / min(seen) - 1 < 1e-8
@@ -425,7 +425,7 @@ def test_a_radial_density_conserves_the_clairaut_invariant_under_error_control()
     seen: list[float] = []
 
     def watch(step: Step) -> None:
-        seen.append(float(density.clairaut(step.curve.x[-1:], step.state.velocity[None], alpha)))
+        seen.append(float(clairaut(density, step.curve.x[-1:], step.state.velocity[None], alpha)))
 
     metric = DensityMetric(density, alpha)
     solve_ivp(metric, vector(-1, 0.3, 0.2), vector(1.2, 0.8, 0.1), stepper=DormandPrince(1e-10), on_step=watch)
@@ -444,7 +444,7 @@ def test_the_leapfrog_conserves_the_clairaut_invariant_to_second_order():
             steps=steps,
             stepper=IsokineticLeapfrog(),
             on_step=lambda step: seen.append(
-                float(density.clairaut(step.curve.x[-1:], step.state.velocity[None], alpha))
+                float(clairaut(density, step.curve.x[-1:], step.state.velocity[None], alpha))
             ),
         )
         return max(seen) / min(seen) - 1

@@ -24,8 +24,6 @@ from geodesic_cli.geometry.solvers.relaxation import (
     STIFFER,
     Relaxed,
     _is_progress,
-    defect,
-    evenly_spaced,
 )
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial
 from helpers import CountingScore, LargestTensor, normal, vector
@@ -120,7 +118,7 @@ def test_the_defect_of_a_great_circle_without_density_vanishes_however_long_it_i
     metric = DensityMetric(MIXTURE, 0.0, SPHERE)
     curve = Curve.straight(vector(2, 0, 0), 2 * vector(math.cos(3.1), math.sin(3.1), 0), 17, SPHERE)
     scores = MIXTURE(curve.x, curve.u)
-    assert float(defect(metric, curve, scores).abs().max()) < 1e-10
+    assert float(metric.defect(curve, scores).abs().max()) < 1e-10
 
 
 def test_a_stiff_density_is_met_with_a_shift_and_converges():
@@ -238,9 +236,9 @@ def test_the_solver_stalls_when_no_fraction_helps():
 
 def test_even_guesses_are_kept_bit_for_bit_and_uneven_ones_are_respaced():
     guess = PROBLEMS["plane"][1]
-    assert evenly_spaced(guess) is guess
+    assert guess.evenly_spaced() is guess
     uneven = Curve(guess.x[[0, 1, 2, 5, 11]])
-    for curve in (evenly_spaced(uneven), Relaxation().init(PROBLEMS["plane"][0], uneven).curve):
+    for curve in (uneven.evenly_spaced(), Relaxation().init(PROBLEMS["plane"][0], uneven).curve):
         assert float(curve.segments.max() / curve.segments.min()) < 1.001
 
 

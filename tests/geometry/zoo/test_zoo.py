@@ -9,7 +9,7 @@ import torch
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import Curve, Relaxation, solve_bvp
 from geodesic_cli.geometry.zoo import problems as zoo
-from geodesic_cli.geometry.zoo.densities import BlockMixture, Disk, Kink, Mixture, Noisy
+from geodesic_cli.geometry.zoo.densities import BlockMixture, Disk, Kink, Noisy, RoundMixture
 from helpers import normal, vector
 
 CASES = {case.name: case for group in ("closed", "mixture") for case in zoo.cases(group)} | {"kink": zoo.kink()}
@@ -24,7 +24,7 @@ def assert_gradient(score, log_prob, x):
 
 @pytest.mark.parametrize(
     "density",
-    [Disk(0.5), Mixture(normal(5, 4), 0.7), BlockMixture(normal(2, 3, 2), 0.8), Kink(3.0)],
+    [Disk(0.5), RoundMixture(normal(5, 4), 0.7), BlockMixture(normal(2, 3, 2), 0.8), Kink(3.0)],
     ids=["disk", "mixture", "blocks", "kink"],
 )
 def test_the_scores_are_gradients_of_the_log_densities(density):
@@ -37,7 +37,7 @@ def test_the_score_of_a_case_is_the_gradient_of_its_log_density(case):
     assert_gradient(case.truth.score, case.log_prob, line + 0.01 * normal(*line.shape))
 
 
-@pytest.mark.parametrize("case", [zoo.latent(0.002, 256), zoo.blocks(128)], ids=["latent", "blocks"])
+@pytest.mark.parametrize("case", [zoo.latent_arc(0.002, 256), zoo.blocks(128)], ids=["latent", "blocks"])
 def test_the_cases_in_many_dimensions_do_not_depend_on_the_dimension_for_being_right(case):
     assert_gradient(case.truth.score, case.log_prob, case.straight(5).x)
     assert bool(case.metric.space.contains(torch.stack([case.a, case.b])).all())
@@ -59,7 +59,7 @@ def test_the_exact_points_lie_on_a_path_of_the_reference_length(name):
 @pytest.mark.parametrize("name", [name for name in CASES if name != "kink"])
 def test_the_reference_is_the_length_of_the_geodesic_found_with_many_nodes(name):
     case = CASES[name]
-    case = case.reduced() if isinstance(case.metric.score, Mixture) else case
+    case = case.reduced() if isinstance(case.metric.score, RoundMixture) else case
     solver = Relaxation(order=4, between=False)
     solution = solve_bvp(case.metric, case.straight(65), solver=solver, tol=1e-5, max_steps=400)
     assert solution.converged
@@ -69,7 +69,7 @@ def test_the_reference_is_the_length_of_the_geodesic_found_with_many_nodes(name)
 @pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.002, 0.0005])
 def test_the_reference_in_16384_dimensions_is_that_of_the_span_of_means_and_ends(alpha):
-    case = zoo.latent(alpha).reduced()
+    case = zoo.latent_arc(alpha).reduced()
     solver = Relaxation(order=4, between=False)
     solution = solve_bvp(case.metric, case.straight(129), solver=solver, tol=1e-6, max_steps=400)
     assert solution.converged
@@ -106,14 +106,14 @@ def test_a_mixture_in_the_span_of_its_means_is_the_same_problem():
 def test_the_fast_mixture_is_the_mixture_of_the_toys():
     means, ones = normal(4, 3), torch.ones(4, dtype=torch.float64)
     slow, x = zoo.GaussianMixture(means, 0.8 * ones, ones), normal(7, 3, seed=1)
-    fast = Mixture(means, 0.8)
+    fast = RoundMixture(means, 0.8)
     torch.testing.assert_close(fast(x, x[:, 0]), slow(x, x[:, 0]))
     difference = fast.log_prob(x) - slow.log_prob(x)
     torch.testing.assert_close(difference, difference[:1].expand(7))
 
 
 def test_noise_is_a_function_of_the_point_and_of_nothing_else():
-    score = Noisy(Mixture(normal(3, 50), 1.0), 0.5)
+    score = Noisy(RoundMixture(normal(3, 50), 1.0), 0.5)
     x, u = normal(8, 50, seed=1), torch.zeros(8)
     noise = score(x, u) - score.score(x, u)
     torch.testing.assert_close(score(x[3:4], u[:1]) - score.score(x[3:4], u[:1]), noise[3:4], rtol=0, atol=1e-12)

@@ -13,6 +13,7 @@ from geodesic_cli.geometry.zoo import problems as zoo
 from geodesic_cli.settings import PROBLEMS, SOLVERS, BenchSettings
 from geodesic_cli.verbs.bench import race as bench
 from geodesic_cli.verbs.bench.race import Contest, Ending, came_to_stay, markdown, path_solver, race, run
+from helpers import Recorder
 
 RELAX = path_solver(Relaxation())
 
@@ -26,21 +27,6 @@ def one_problem(monkeypatch):
     """The zoo reduced to one animal, so that a whole run takes a second."""
     monkeypatch.setattr(bench, "_contests", lambda group, settings: iter([contest(zoo.exponential())]))
     monkeypatch.setattr(bench, "RATES", (0.1, 1.0))
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.stages: list[tuple[str, int]] = []
-        self.done = 0
-
-    def stage(self, name: str, total: int, unit: str = "evaluations") -> None:
-        self.stages.append((name, total))
-
-    def advance(self, amount: int, note: str = "") -> None:
-        self.done += amount
-
-    def warn(self, message: str) -> None:
-        raise AssertionError(message)
 
 
 def test_to_come_within_a_bound_counts_only_if_one_stays_there():
@@ -126,7 +112,7 @@ def test_a_run_has_a_row_for_every_solver_and_says_how_far_it_is(one_problem):
     result = run(BenchSettings(problems=("closed",)), recorder)
     assert [row.solver for row in result.rows] == list(SOLVERS)
     assert recorder.stages == [("Racing: closed", len(SOLVERS))]
-    assert recorder.done == len(SOLVERS)
+    assert recorder.done == len(SOLVERS) and not recorder.warnings
     assert result.folder is None
     by_name = {row.solver: row for row in result.rows}
     assert by_name["surrogate"].status == "CONVERGED"
@@ -137,7 +123,7 @@ def test_a_run_has_a_row_for_every_solver_and_says_how_far_it_is(one_problem):
 
 def test_in_many_dimensions_it_is_tuned_in_few_and_raced_in_many(monkeypatch):
     monkeypatch.setattr(bench, "RATES", (1.0,))
-    small = zoo.latent(0.002, 1024)
+    small = zoo.latent_arc(0.002, 1024)
     monkeypatch.setattr(zoo, "cases", lambda group, seed: iter([replace(small, log_length=0.0)]))
     (many,) = bench._contests("high", BenchSettings())
     assert many.rehearsal is not None

@@ -15,20 +15,9 @@ from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.data import Scenes
 from geodesic_cli.verbs.finetune.run import finetune, run
+from helpers import Recorder
 
 STEPS = 5
-
-
-class Stopping(Silent):
-    """Presses Ctrl-C when so many steps are done."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def advance(self, amount: int, note: str = "") -> None:
-        self.left -= amount
-        if amount and self.left == 0:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -51,7 +40,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_a_training_killed_at_any_step_and_resumed_gives_the_same_bytes(tiny: str, tmp_path: Path, after: int) -> None:
     whole = run(settings(tiny, tmp_path / "whole"), Silent(), "")
     with pytest.raises(KeyboardInterrupt):
-        run(settings(tiny, tmp_path / "cut"), Stopping(after), "")
+        run(settings(tiny, tmp_path / "cut"), Recorder(after=after), "")
     resumed = run(settings(tiny, tmp_path / "cut", resume=True), Silent(), "")
     assert files(tmp_path / "whole") == files(tmp_path / "cut")
     assert resumed.history == whole.history
@@ -63,7 +52,7 @@ def test_a_training_killed_at_any_step_and_resumed_gives_the_same_bytes(tiny: st
 
 def test_latest_is_another_word_for_resume(tiny: str, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(settings(tiny, tmp_path / "cut"), Stopping(3), "")
+        run(settings(tiny, tmp_path / "cut"), Recorder(after=3), "")
     run(settings(tiny, tmp_path / "cut", resume_from_checkpoint="latest"), Silent(), "")
     run(settings(tiny, tmp_path / "whole"), Silent(), "")
     assert files(tmp_path / "whole") == files(tmp_path / "cut")
@@ -106,7 +95,7 @@ def test_a_training_that_goes_on_tells_the_steps_that_are_left(tiny: str, tmp_pa
             self.said = (name, total)
 
     with pytest.raises(KeyboardInterrupt):
-        run(settings(tiny, tmp_path / "cut"), Stopping(3), "")
+        run(settings(tiny, tmp_path / "cut"), Recorder(after=3), "")
     stages = Stages()
     run(settings(tiny, tmp_path / "cut", resume=True), stages, "")
     assert stages.said == ("Training from step 2", STEPS - 2)
@@ -139,9 +128,9 @@ def test_a_run_leaves_curves_numbers_previews_and_the_checkpoints_it_may_keep(ti
 def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(
     tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import safetensors.torch
+    from geodesic_cli.runs import tensors as files_of_tensors
 
-    save, calls = safetensors.torch.save_file, []
+    save, calls = files_of_tensors.save_file, []
 
     def filling(tensors: dict[str, torch.Tensor], path: Path, about: dict[str, str]) -> None:
         calls.append(path)
@@ -150,7 +139,7 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(
             raise OSError(errno.ENOSPC, "No space left on device")
         save(tensors, path, about)
 
-    monkeypatch.setattr(safetensors.torch, "save_file", filling)
+    monkeypatch.setattr(files_of_tensors, "save_file", filling)
     with pytest.raises(OutputError, match="no space left") as caught:
         run(settings(tiny, tmp_path / "out"), Silent(), "")
     assert "--resume" in caught.value.hint
@@ -241,15 +230,9 @@ def test_an_adapter_on_captioned_images_loads_in_the_pipeline_of_diffusers(tmp_p
         media.write_png(torch.full((3, 32, 32), 0.3 * number), photos / f"{number}.png")
     named = [f'{{"file_name": "{number}.png", "text": "a shade"}}' for number in range(2)]
     (photos / "metadata.jsonl").write_text("\n".join(named))
-    said: list[str] = []
-
-    class Listening(Silent):
-        def warn(self, message: str) -> None:
-            said.append(message)
-
     chosen = settings(str(model), tmp_path / "out", data=str(photos), lora_rank=2, max_train_steps=2)
-    result = run(chosen, Listening(), "")
-    assert said == [f"metadata.jsonl names 2 images of {photos}; 1 more are left out."]
+    result = run(chosen, watch := Recorder(), "")
+    assert watch.warnings == [f"metadata.jsonl names 2 images of {photos}; 1 more are left out."]
     pipeline = StableDiffusionPipeline.from_pretrained(model, safety_checker=None, local_files_only=True)
     pipeline.load_lora_weights(str(tmp_path / "out"))
     x, words = (torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)) for shape in ((4, 4, 4), (77, 16)))

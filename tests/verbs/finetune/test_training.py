@@ -91,7 +91,8 @@ def test_two_accumulated_batches_are_one_of_twice_the_size(tmp_path: Path, regul
     assert b.denoising == pytest.approx(a.denoising, rel=1e-5)
     assert b.gradient_norm == pytest.approx(a.gradient_norm, rel=1e-4)
     if regulariser != "none":
-        assert b.regulariser == pytest.approx(a.regulariser, rel=1e-4)
+        # A forward difference in float32 rounds otherwise for each size of batch: 1e-5 on Intel, 2e-4 on AMD.
+        assert b.regulariser == pytest.approx(a.regulariser, rel=1e-3)
     for name, weight in whole.trainee.weights.items():
         here, there = parts.trainee.weights[name].grad, weight.grad
         assert here is not None

@@ -14,33 +14,15 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import GeodesicError, InputError, ModelError, OutputError
 from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.frames.pacing import even_positions
-from geodesic_cli.frames.paths import Problem, clean, positions
+from geodesic_cli.frames.paths import Problem, clean_latents, positions
+from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import InterpolateSettings
-from geodesic_cli.verbs.interpolate.run import Interpolation, free_folder, interpolate, run
+from geodesic_cli.verbs.interpolate.run import Interpolation, interpolate, run, stem
+from helpers import Recorder, decibels
 
 QUICK = {"frames": 5, "nodes": 9, "steps": 6, "tau": 0.6, "bend": 1.0, "pacing": "path"}
 PROMPTS = ("a blue rubber cube", "a yellow rubber cylinder")
-
-
-class Recorder(Silent):
-    """Remembers warnings; raises where it is told to, like a user who presses Ctrl-C."""
-
-    def __init__(self, stop_in: str = "", after: int = 0) -> None:
-        self.warnings: list[str] = []
-        self.stop_in, self.after, self.now = stop_in, after, ""
-
-    def stage(self, name: str, total: int, unit: str = "evaluations") -> None:
-        self.now = name
-
-    def advance(self, amount: int, note: str = "") -> None:
-        if self.now.startswith(self.stop_in or "nothing"):
-            self.after -= 1
-            if self.after <= 0:
-                raise KeyboardInterrupt
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 def settings(files: tuple[str, str], out: Path, **changes) -> InterpolateSettings:
@@ -120,7 +102,7 @@ def test_identical_images_stay_as_they_are(model: LatentDiffusion, pair: Tensor)
     made = interpolate(pair[0], pair[0], model=model, **{**QUICK, "steps": 20})
     assert made.converged
     # Up to tau and down again is what separates the inner frames from the ends.
-    assert media.psnr(made.frames[0], made.frames[2]) > 50
+    assert decibels(made.frames[0], made.frames[2]) > 50
 
 
 def test_every_network_evaluation_is_counted(model: LatentDiffusion, pair: Tensor) -> None:
@@ -148,7 +130,7 @@ def test_even_pacing_evens_out_the_visible_steps(model: LatentDiffusion, pair: T
     path = Problem.between(model, ends, bend=1.0, alpha=None, nodes=9, guidance=1.0, seed=0).slerp()
 
     def spread(u: Tensor) -> float:
-        z = clean(model, ends, path, u, 6, 1.0)
+        z = clean_latents(model, ends, path, u, 6, 1.0)
         steps = (z[1:] - z[:-1]).norm(dim=1)
         return float(steps.max() / steps.mean())
 
@@ -263,7 +245,7 @@ def test_an_overwrite_that_will_be_refused_destroys_nothing(files: tuple[str, st
 def test_guidance_leads_up_and_down_the_same_way(model: LatentDiffusion, pair: Tensor) -> None:
     ends = embed(model, pair, PROMPTS, 0.4, 20, guidance=3.0)
     path = Problem.between(model, ends, bend=1.0, alpha=None, nodes=9, guidance=3.0, seed=0).slerp()
-    near = clean(model, ends, path, torch.tensor([1e-6, 1 - 1e-6], dtype=torch.float64), 20, 3.0)
+    near = clean_latents(model, ends, path, torch.tensor([1e-6, 1 - 1e-6], dtype=torch.float64), 20, 3.0)
     chord = float((ends.z[1] - ends.z[0]).norm())
     assert float((near - ends.z).norm(dim=1).max()) < 0.05 * chord
 
@@ -367,9 +349,9 @@ def test_a_folder_that_is_in_use_is_refused_and_left_alone(files: tuple[str, str
 
 def test_free_folders_are_numbered(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert free_folder(("x/cat.jpg", "dog.png")) == "runs/cat-to-dog"
+    assert first_free("runs/" + stem(InterpolateSettings(images=("x/cat.jpg", "dog.png")))) == "runs/cat-to-dog"
     (tmp_path / "runs" / "cat-to-dog").mkdir(parents=True)
-    assert free_folder(("x/cat.jpg", "dog.png")) == "runs/cat-to-dog-2"
+    assert first_free("runs/" + stem(InterpolateSettings(images=("x/cat.jpg", "dog.png")))) == "runs/cat-to-dog-2"
 
 
 def test_the_function_takes_files_and_names_a_misspelt_option(files: tuple[str, str], model: LatentDiffusion) -> None:

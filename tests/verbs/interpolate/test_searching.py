@@ -14,7 +14,7 @@ from geodesic_cli.scenes import Scene, Solid, render
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.run import run
 from geodesic_cli.verbs.interpolate.searching import Found
-from helpers import vector
+from helpers import Recorder, decibels, vector
 
 TOLD = {"manifest.json", "metrics.json", "log.txt", "config.toml", "global.safetensors"}
 """Files that hold the time, or what the search has cost: nothing for a pool that is in the cache."""
@@ -44,14 +44,6 @@ def settings(files: tuple[str, str], out: Path, **changes) -> InterpolateSetting
     )
 
 
-class Stop(Silent):
-    """Presses Ctrl-C when the drawing begins."""
-
-    def stage(self, name: str, total: int, unit: str = "evaluations") -> None:
-        if name.startswith("Drawing"):
-            raise KeyboardInterrupt
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
@@ -74,7 +66,7 @@ def test_a_search_writes_its_picture_and_its_numbers_and_goes_on_from_them(files
     assert (tmp_path / "whole" / "graph.png").stat().st_size > 10_000
     assert len(list(cache.rglob("*.safetensors"))) >= 2
     with pytest.raises(KeyboardInterrupt):
-        run(settings(files, tmp_path / "broken"), Stop(), "broken")
+        run(settings(files, tmp_path / "broken"), Recorder("Drawing", 1), "broken")
     monkeypatch.setattr(
         "geodesic_cli.verbs.interpolate.searching.global_path", None
     )  # what was found is not searched for again
@@ -103,14 +95,9 @@ def test_the_noise_level_and_the_exponent_follow_the_method_unless_given():
 
 
 def test_a_bend_that_an_alpha_overrides_is_said_to_be_unused(files, tmp_path):
-    heard: list[str] = []
-
-    class Listener(Silent):
-        def warn(self, message: str) -> None:
-            heard.append(message)
-
-    run(settings((files[0], files[0]), tmp_path / "run", bend=2.0, alpha=0.03), Listener(), "same")
-    assert any("The bend of 2 is not used" in message and "0.03" in message for message in heard)
+    watch = Recorder()
+    run(settings((files[0], files[0]), tmp_path / "run", bend=2.0, alpha=0.03), watch, "same")
+    assert any("The bend of 2 is not used" in message and "0.03" in message for message in watch.warnings)
 
 
 def test_a_bend_sets_the_alpha_of_a_search(files, tmp_path):
@@ -127,4 +114,4 @@ def test_identical_images_need_no_search(files, tmp_path):
     assert made.converged
     assert made.status == "The two images are the same: there is nothing to search for."
     assert made.metrics["score_evaluations"] == 0
-    assert media.psnr(made.frames[0], made.frames[2]) > 40
+    assert decibels(made.frames[0], made.frames[2]) > 40

@@ -16,6 +16,7 @@ from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import IsometrySettings
 from geodesic_cli.verbs.isometry.run import Isometry, isometry, run
 from geodesic_cli.verbs.isometry.table import markdown, rows
+from helpers import Recorder
 
 QUICK = {"taus": "0.5,1", "points": 3, "pairs": 2, "segments": 4, "ppl_pairs": 0, "labelled": 0, "steps": 4}
 
@@ -113,23 +114,18 @@ def test_a_rescaled_encoder_measures_the_same(pixels: str) -> None:
 
 
 def test_too_few_features_are_said_to_make_an_isometry_impossible(pixels: str) -> None:
-    said: list[str] = []
-
-    class Listening(Silent):
-        def warn(self, message: str) -> None:
-            said.append(message)
-
+    watch = Recorder()
     narrow = load_unconditional(pixels, "cpu")  # h has 16 x 4 x 4 = 256 dimensions for a sphere of 191
     hook = narrow.predict.unet.mid_block.register_forward_hook(lambda module, inputs, output: output[:, :4])
     try:
-        found = isometry(narrow, data="scenes", observer=Listening(), **QUICK)
+        found = isometry(narrow, data="scenes", observer=watch, **QUICK)
     finally:
         hook.remove()
     level = found.metrics["models"][0]["levels"][0]
     assert not level["possible"]
     assert math.isinf(level["riemannian"]["mcn"]) and math.isinf(level["riemannian"]["vor"])
     assert level["loss"] > 1 / 64 - 1e-9
-    assert any("64 dimensions" in text and "191" in text for text in said)
+    assert any("64 dimensions" in text and "191" in text for text in watch.warnings)
     assert "infinite" in markdown(found.metrics)
 
 

@@ -10,11 +10,11 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.media import read_image, write_png
 from geodesic_cli.runs.observer import Silent
-from geodesic_cli.scenes import Fit, Scene, Solid, render, sample
+from geodesic_cli.scenes import MIDDLE, Fit, Scene, Solid, render, sample
 from geodesic_cli.settings import DirectionSettings, parse_strengths
 from geodesic_cli.verbs.latent.direction import find, latent_direction, move, run
-from geodesic_cli.verbs.latent.labels import MIDDLE, Attribute, attribute, of_files, of_scenes, shares
-from helpers import normal
+from geodesic_cli.verbs.latent.labels import Attribute, attribute, of_files, of_scenes, shares
+from helpers import Recorder, normal
 
 QUICK = {"pairs": 6, "held_out": 2, "steps": 4, "strengths": "1"}
 
@@ -113,13 +113,9 @@ def test_a_direction_for_colour_works_on_held_out_scenes_and_random_ones_do_not(
 
 
 def test_a_stopped_run_keeps_what_was_inverted(tmp_path: Path) -> None:
-    class Stop(Silent):
-        def advance(self, amount: int, note: str = "") -> None:
-            raise KeyboardInterrupt
-
     settings = DirectionSettings(source="red", target="blue", out=str(tmp_path / "o"), device="cpu", **QUICK)
     with pytest.raises(KeyboardInterrupt):
-        run(settings, Stop(), "test")
+        run(settings, Recorder(after=1), "test")
     kept = tmp_path / "o/checkpoint/source.safetensors"
     before = kept.stat().st_mtime_ns
     done = run(replace(settings, resume=True), Silent(), "test")

@@ -12,30 +12,16 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
-from geodesic_cli.diffusion.ddim import ddim
 from geodesic_cli.diffusion.loading.unconditional import load_unconditional
+from geodesic_cli.diffusion.transport import ddim
 from geodesic_cli.errors import InputError, OutputError
 from geodesic_cli.frames.journey import Journey, conditions, reconstruct
+from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import render, sample
 from geodesic_cli.settings import InvertSettings
-from geodesic_cli.verbs.latent.invert import GROUP, Inversion, free_folder, invert, noise_pictures, run
-
-
-class Recorder(Silent):
-    """Remembers warnings, and stops like a user who presses Ctrl-C when so many steps were told."""
-
-    def __init__(self, after: int = 10**6) -> None:
-        self.warnings: list[str] = []
-        self.after = after
-
-    def advance(self, amount: int, note: str = "") -> None:
-        self.after -= 1
-        if self.after <= 0:
-            raise KeyboardInterrupt
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
+from geodesic_cli.verbs.latent.invert import GROUP, Inversion, invert, noise_pictures, run, stem
+from helpers import Recorder
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +212,6 @@ def test_what_cannot_be_inverted_is_refused(model: LatentDiffusion, pair: Tensor
 
 def test_folders_are_called_after_the_first_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert free_folder(("x/cat.png", "dog.png")) == "runs/invert-cat"
+    assert first_free("runs/" + stem(InvertSettings(images=("x/cat.png", "dog.png")))) == "runs/invert-cat"
     (tmp_path / "runs" / "invert-cat").mkdir(parents=True)
-    assert free_folder(("x/cat.png",)) == "runs/invert-cat-2"
+    assert first_free("runs/" + stem(InvertSettings(images=("x/cat.png",)))) == "runs/invert-cat-2"

@@ -8,11 +8,12 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
-from geodesic_cli.media import psnr, read_image
+from geodesic_cli.media import read_image
+from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import SlerpSettings
-from geodesic_cli.verbs.latent.slerp import free_folder, join, latent_slerp, run
-from helpers import normal
+from geodesic_cli.verbs.latent.slerp import join, latent_slerp, run, stem
+from helpers import decibels, normal
 
 QUICK = {"frames": 4, "steps": 4, "fit": False}
 
@@ -56,8 +57,8 @@ def test_paths_are_measured_and_both_methods_share_their_ends(model: LatentDiffu
 def test_the_ends_of_a_path_between_images_are_the_images(model: LatentDiffusion, pair: Tensor) -> None:
     found = latent_slerp(*pair, model=model, frames=3, steps=24)
     frames = found.frames["slerp"][0]
-    assert psnr(frames[0], pair[0]) > 35
-    assert psnr(frames[-1], pair[1]) > 35
+    assert decibels(frames[0], pair[0]) > 35
+    assert decibels(frames[-1], pair[1]) > 35
     assert found.metrics["evaluations"] == 2 * 24 + 3 * 25
 
 
@@ -92,5 +93,5 @@ def test_frames_are_judged_by_default_only_where_scenes_are_drawn() -> None:
 
 def test_folders_are_called_after_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert free_folder(("a.png", "b.png")) == "runs/slerp-a-to-b"
-    assert free_folder(()) == "runs/slerp"
+    assert first_free("runs/" + stem(SlerpSettings(images=("a.png", "b.png")))) == "runs/slerp-a-to-b"
+    assert first_free("runs/" + stem(SlerpSettings(images=()))) == "runs/slerp"

@@ -13,11 +13,11 @@ import geodesic_cli
 from geodesic_cli import media
 from geodesic_cli.errors import InputError
 from geodesic_cli.geometry import Curve, DensityMetric, analyse
-from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.folder import RunDirectory, first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import DENSITIES, ToySettings
 from geodesic_cli.verbs.toy.result import Toy
-from geodesic_cli.verbs.toy.run import NAMED, bend_per_alpha, free_folder, run, toy
+from geodesic_cli.verbs.toy.run import NAMED, bend_per_alpha, run, stem, toy
 from helpers import normal
 
 
@@ -199,7 +199,7 @@ def test_a_refused_run_touches_no_folder(tmp_path: Path) -> None:
 
 def test_the_first_free_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert free_folder(ToySettings(density="moons")) == "runs/toy-moons"
+    assert first_free("runs/" + stem(ToySettings(density="moons"))) == "runs/toy-moons"
     (tmp_path / "runs" / "toy-moons").mkdir(parents=True)
-    assert free_folder(ToySettings(density="moons")) == "runs/toy-moons-2"
-    assert free_folder(ToySettings(points="data/my points.csv")) == "runs/toy-my points"
+    assert first_free("runs/" + stem(ToySettings(density="moons"))) == "runs/toy-moons-2"
+    assert first_free("runs/" + stem(ToySettings(points="data/my points.csv"))) == "runs/toy-my points"

@@ -11,10 +11,12 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
+from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, motion, render
 from geodesic_cli.settings import VideoAnalyzeSettings
-from geodesic_cli.verbs.video_analyze.run import VideoAnalysis, free_folder, run, video_analyze
+from geodesic_cli.verbs.video_analyze.run import VideoAnalysis, run, stem, video_analyze
+from helpers import Recorder
 
 QUICK = {"draws": 2, "max_steps": 3, "device": "cpu"}
 BALL = Scene((Solid("sphere", "red", x=-0.9, size=0.65),))
@@ -33,22 +35,6 @@ def written(frames: Tensor, folder: Path) -> str:
     for k, frame in enumerate(frames):
         media.write_png(frame, folder / f"{k:03d}.png")
     return str(folder)
-
-
-class StopAfter(Silent):
-    """Interrupts in the given stage after so many advances."""
-
-    def __init__(self, stage: str, after: int) -> None:
-        self.wanted, self.left, self.now = stage, after, ""
-
-    def stage(self, name: str, total: int, unit: str = "evaluations") -> None:
-        self.now = name
-
-    def advance(self, amount: int, note: str = "") -> None:
-        if self.now == self.wanted:
-            self.left -= 1
-            if self.left < 0:
-                raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +119,7 @@ def test_a_run_that_is_stopped_between_windows_goes_on_to_the_same_bytes(tmp_pat
     whole = run(VideoAnalyzeSettings(clip=(folder,), out=str(tmp_path / "whole"), **options), Silent(), "test")
     settings = VideoAnalyzeSettings(clip=(folder,), out=str(tmp_path / "parts"), **options)
     with pytest.raises(KeyboardInterrupt):
-        run(settings, StopAfter("Comparing", 2), "test")
+        run(settings, Recorder("Comparing", 3), "test")
     kept = sorted((tmp_path / "parts" / "checkpoint").iterdir())
     assert kept
     before = [path.stat().st_mtime_ns for path in kept]
@@ -171,9 +157,9 @@ def test_a_refused_clip_leaves_no_folder(tmp_path: Path) -> None:
 
 def test_the_folder_is_named_after_the_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert free_folder(("a/clip.mp4",)) == "runs/analysis-of-clip"
+    assert first_free("runs/" + stem(VideoAnalyzeSettings(clip=("a/clip.mp4",)))) == "runs/analysis-of-clip"
     Path("runs/analysis-of-clip").mkdir(parents=True)
-    assert free_folder(("a/clip.mp4",)) == "runs/analysis-of-clip-2"
+    assert first_free("runs/" + stem(VideoAnalyzeSettings(clip=("a/clip.mp4",)))) == "runs/analysis-of-clip-2"
 
 
 def test_settings_refuse_what_cannot_be() -> None:

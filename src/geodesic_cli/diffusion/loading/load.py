@@ -3,23 +3,22 @@
 The embedded `clevr-mini` takes the same path as Stable Diffusion: it is a folder in diffusers' layout.
 """
 
-import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from geodesic_cli.diffusion import network as networks
+from geodesic_cli.diffusion import families
 from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.diffusion.latents import LOW_TILE, TILE, LatentCodec, tile_above
 from geodesic_cli.diffusion.loading import lora as adapters
-from geodesic_cli.diffusion.loading.aliases import ALIASES as ALIASES
-from geodesic_cli.diffusion.loading.locate import family, locate
+from geodesic_cli.diffusion.loading.devices import compiled, pick_device, pick_dtype
+from geodesic_cli.diffusion.loading.locate import family, find_model
 from geodesic_cli.diffusion.loading.offload import Offloaded, Seat
-from geodesic_cli.diffusion.loading.parts import Parts, read_folder, require_supported
-from geodesic_cli.diffusion.loading.single_file import read_file
+from geodesic_cli.diffusion.loading.parts import Parts, read_parts, require_supported
+from geodesic_cli.diffusion.loading.single_file import read_single_file
+from geodesic_cli.diffusion.loading.unconditional import kind_of, load_unconditional
 from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.diffusion.prompts import (
     Join,
@@ -31,55 +30,23 @@ from geodesic_cli.diffusion.prompts import (
     two_encoders,
 )
 from geodesic_cli.diffusion.score import NoisePredictor
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import InputError
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 LOW_BATCH = 4
 """Latents that go through the network at once, at most, where memory is low."""
-ASK = {
-    "sd": networks.unet,
-    "sdxl": networks.unet_with_size,
-    "sd3": networks.transformer,
-    "flux": networks.packed_transformer,
+TEXT_ONLY = {
+    "lora": ("Adapters are for models with text; {name} has none.", "Leave --lora out."),
+    "prompt": ("{name} takes no prompt; got {value!r}.", "Leave --prompt out."),
+    "invert-text": ("{name} has no text to fit; got --invert-text {value}.", "Leave --invert-text out."),
+    "density": ("The density {value} compares two prompts, and {name} takes none.", "Pass --density conditional."),
 }
-
-
-def pick_device(name: str) -> torch.device:
-    """``auto`` is CUDA, then MPS, then the CPU; anything else is PyTorch's own name.
-
-    Raises:
-        InputError: the device is unknown or not on this machine.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, ValueError) as reason:
-        raise InputError(
-            f"The device {name!r} is not available here ({str(reason).splitlines()[0]}).",
-            "Pass --device auto, cpu, cuda, cuda:1 or mps.",
-        ) from reason
-    return device
-
-
-def pick_dtype(name: str, device: torch.device, family: str = "sd") -> torch.dtype:
-    """``auto`` is fp16 on CUDA and fp32 elsewhere, where half precision is slow or incomplete.
-
-    The transformers of the families sd3 and flux get bf16 there: they and T5 leave the range of fp16.
-
-    Raises:
-        InputError: not one of auto, fp32, fp16, bf16.
-    """
-    if name == "auto":
-        if device.type != "cuda":
-            return torch.float32
-        return torch.bfloat16 if family in ("sd3", "flux") else torch.float16
-    if name not in DTYPES:
-        raise InputError(f"The dtype is auto, fp32, fp16 or bf16; got {name!r}.")
-    return DTYPES[name]
+"""Options that mean nothing to a model without text -> what is said of one that is set, and what to do."""
+ASK = {
+    "sd": families.unet,
+    "sdxl": families.unet_with_size,
+    "sd3": families.transformer,
+    "flux": families.packed_transformer,
+}
 
 
 def load(
@@ -93,12 +60,12 @@ def load(
     low_memory: bool = False,
     compile: bool = False,
 ) -> LatentDiffusion:
-    """Load a latent diffusion model.
+    """Load a diffusion model, with text or without.
 
     Args:
-        name: an alias of `ALIASES`, a folder in diffusers' layout, a single .safetensors file, or a Hub id.
-        device: see `pick_device`.
-        dtype: see `pick_dtype`.
+        name: an alias of `aliases.ALIASES`, a folder in diffusers' layout, a single .safetensors file, or a Hub id.
+        device: see `devices.pick_device`.
+        dtype: see `devices.pick_dtype`.
         revision: branch, tag or commit of a Hub id.
         variant: of the weight files, such as `fp16`; parts without it are read from their plain weights.
         lora: adapters, `PATH` or `PATH:WEIGHT`; they are merged into the weights.
@@ -107,24 +74,36 @@ def load(
 
     Raises:
         ModelError: nothing of that name is here or reachable, a part is missing, or the kind is not supported.
-        InputError: the device or dtype cannot be had.
+        InputError: the device or dtype cannot be had, or there are adapters and the model has no text.
     """
-    if not lora and Path(ALIASES.get(name, name)).is_dir():
-        from geodesic_cli.diffusion.loading.unconditional import kind_of, load_unconditional  # it needs this file
-
-        if kind_of(name) != "text":
-            return load_unconditional(name, device, dtype)
+    if lora:
+        require_text(name, "lora", lora[0])
+    elif kind_of(name) != "text":
+        return load_unconditional(name, device, dtype)
     where = pick_device(device)
     chosen = [adapters.parse(text) for text in lora]
-    place = locate(name, revision, variant)
+    place = find_model(name, revision, variant)
     single = place.path.is_file()
     precision = pick_dtype(dtype, where, "" if single else family(place.path))
-    parts = read_file(place.path, name, precision) if single else read_folder(place.path, name, precision, variant)
+    parts = (
+        read_single_file(place.path, name, precision) if single else read_parts(place.path, name, precision, variant)
+    )
     require_supported(parts, name)
     for path, weight in chosen:
-        adapters.load(parts.network, path, weight, parts.encoders)
+        adapters.apply(parts.network, path, weight, parts.encoders)
         adapters.merge(parts.network, parts.encoders.values())
     return wire(parts, name, where, precision, low_memory=low_memory, compile=compile, folder=place.path)
+
+
+def require_text(name: str, option: str, value: str) -> None:
+    """Refuse an option of `TEXT_ONLY`, set to a value, where the model of that name has no text.
+
+    Raises:
+        InputError: it has none.
+    """
+    if kind_of(name) != "text":
+        sentence, advice = TEXT_ONLY[option]
+        raise InputError(sentence.format(name=name, value=value), advice)
 
 
 def wire(
@@ -171,32 +150,6 @@ def wire(
         name=name,
         folder=folder,
     )
-
-
-def compiled(module: Any, device: torch.device) -> Any:
-    """The network, to be compiled at its first call.
-
-    Raises:
-        ModelError: this machine has no compiler for it.
-    """
-    missing = why_not_compile(device)
-    if missing:
-        raise ModelError(f"--compile on {device.type} needs {missing}.", "Install it, or drop --compile.")
-    if isinstance(module, Offloaded):
-        return Offloaded(torch.compile(module.module), module.seat)
-    return torch.compile(module)
-
-
-def why_not_compile(device: torch.device) -> str:
-    """What torch.compile lacks on a device, in words; empty where nothing is missing."""
-    from torch.utils._triton import has_triton
-
-    if device.type == "cuda" and not has_triton():
-        return "Triton, which is not installed"
-    compilers = (os.environ.get("CXX", "g++"), "clang++", "cl")
-    if device.type == "cpu" and not any(shutil.which(tool) for tool in compilers):
-        return "a C++ compiler such as g++, and none was found"
-    return ""
 
 
 def _side(parts: Parts) -> int:

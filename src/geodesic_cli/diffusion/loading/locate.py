@@ -12,13 +12,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from geodesic_cli.diffusion.loading.aliases import ALIASES, sources
-from geodesic_cli.errors import ModelError
+from geodesic_cli.errors import ModelError, first_line
 
 HUB_ID = r"[\w-][\w.-]*/[\w.-]+"
-PATIENCE = 5.0
+HUB_PATIENCE = 5.0
 """Seconds after which the Hub counts as out of reach."""
 
-NETWORKS = ("unet", "transformer")
 FAMILIES: dict[str, tuple[str, ...]] = {
     "sd": ("vae", "text_encoder", "tokenizer", "unet", "scheduler"),
     "sdxl": ("vae", "text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2", "unet", "scheduler"),
@@ -31,7 +30,7 @@ OPTIONAL = ("text_encoder_3", "tokenizer_3")
 
 
 @dataclass(frozen=True)
-class Place:
+class Located:
     """Where a model is.
 
     Args:
@@ -43,7 +42,7 @@ class Place:
     source: str | None = None
 
 
-def locate(name: str, revision: str | None = None, variant: str | None = None) -> Place:
+def find_model(name: str, revision: str | None = None, variant: str | None = None) -> Located:
     """Find a model, and download it where it has to be.
 
     Args:
@@ -61,11 +60,11 @@ def locate(name: str, revision: str | None = None, variant: str | None = None) -
     for source in candidates:
         folder = cached(source, revision)
         if folder is not None and not lacks(folder, variant):
-            return Place(folder, source)
+            return Located(folder, source)
     return _downloaded(name, candidates, revision, variant)
 
 
-def local(name: str, variant: str | None = None) -> Place | None:
+def local(name: str, variant: str | None = None) -> Located | None:
     """A model that the name itself points to, complete; None where the name is a Hub id that is no path here.
 
     Raises:
@@ -79,12 +78,12 @@ def local(name: str, variant: str | None = None) -> Place | None:
                 f"{name} is no .safetensors file, and no other kind is read.",
                 "Convert it to safetensors, or pass a folder in diffusers' layout.",
             )
-        return Place(path)
+        return Located(path)
     if path.is_dir():
         wrong = lacks(path, variant)
         if wrong:
             raise ModelError(f"{name} is no complete model: {wrong}.", _advice(wrong))
-        return Place(path)
+        return Located(path)
     if name not in ALIASES and not re.fullmatch(HUB_ID, source):
         near = get_close_matches(name, ALIASES, n=1)
         meant = f" Did you mean {near[0]!r}?" if near else ""
@@ -156,7 +155,22 @@ def cached(source: str, revision: str | None) -> Path | None:
         return None
 
 
-def cache_folder() -> Path:
+def described(source: str) -> Path | None:
+    """A folder with the index of a Hub id: its copy in the cache, or the index alone, fetched; None without either."""
+    from huggingface_hub import HfApi, hf_hub_download
+
+    folder = cached(source, None)
+    if folder is not None or offline():
+        return folder
+    try:
+        listed = {file.rfilename for file in HfApi().model_info(source, timeout=HUB_PATIENCE).siblings or []}
+        index = "model_index.json" if "model_index.json" in listed else "config.json"
+        return Path(hf_hub_download(source, index, etag_timeout=HUB_PATIENCE)).parent
+    except Exception:  # whatever a network may throw, through any HTTP library; `find_model` will say what
+        return None
+
+
+def hub_cache() -> Path:
     """The cache of the Hub on this machine, which may not exist."""
     from huggingface_hub import constants
 
@@ -192,9 +206,9 @@ def _variant(name: str) -> str | None:
     return re.sub(r"-\d+-of-\d+$", "", tail) or None
 
 
-def _downloaded(name: str, candidates: tuple[str, ...], revision: str | None, variant: str | None) -> Place:
+def _downloaded(name: str, candidates: tuple[str, ...], revision: str | None, variant: str | None) -> Located:
     """The first source that the Hub gives; an error with every reason where it gives none."""
-    looked = f"in the cache {cache_folder()} as {' or '.join(candidates)}" + (f" at {revision}" if revision else "")
+    looked = f"in the cache {hub_cache()} as {' or '.join(candidates)}" + (f" at {revision}" if revision else "")
     if offline():
         raise _not_here(name, f"{looked}, and the Hub may not be asked (HF_HUB_OFFLINE is set)")
     reasons = []
@@ -206,7 +220,7 @@ def _downloaded(name: str, candidates: tuple[str, ...], revision: str | None, va
             continue
         wrong = lacks(folder, variant)
         if not wrong:
-            return Place(folder, source)
+            return Located(folder, source)
         reasons.append(f"{source} is no complete model: {wrong}")
     raise _not_here(name, f"{looked}, and on the Hub: {'; '.join(reasons)}")
 
@@ -216,7 +230,7 @@ def _download(source: str, revision: str | None, variant: str | None) -> Path:
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        listed = HfApi().model_info(source, revision=revision, timeout=PATIENCE)
+        listed = HfApi().model_info(source, revision=revision, timeout=HUB_PATIENCE)
         names = wanted([file.rfilename for file in listed.siblings or []], variant)
         return Path(snapshot_download(source, revision=revision, allow_patterns=names))
     except GatedRepoError as reason:
@@ -226,8 +240,7 @@ def _download(source: str, revision: str | None, variant: str | None) -> Path:
     except RevisionNotFoundError as reason:
         raise ModelError(f"{source} has no revision {revision}") from reason
     except Exception as reason:  # whatever a network may throw, through any HTTP library
-        first = (str(reason).strip().splitlines() or [type(reason).__name__])[0].rstrip(".")
-        raise ModelError(f"{source} cannot be reached ({first[:200]})") from reason
+        raise ModelError(f"{source} cannot be reached ({first_line(reason)[:200]})") from reason
 
 
 def _not_here(name: str, looked: str) -> ModelError:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import InputError, ModelError, first_line
 
 FILE = "pytorch_lora_weights.safetensors"
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -73,7 +73,7 @@ def save(network: Any, folder: str | Path) -> Path:
     return path
 
 
-def load(network: Any, path: str | Path, weight: float = 1.0, encoders: Mapping[str, Any] | None = None) -> None:
+def apply(network: Any, path: str | Path, weight: float = 1.0, encoders: Mapping[str, Any] | None = None) -> None:
     """Put an adapter from a file on a network, and its parts for text encoders on these, in place.
 
     Args:
@@ -87,16 +87,15 @@ def load(network: Any, path: str | Path, weight: float = 1.0, encoders: Mapping[
     """
     from safetensors import SafetensorError
 
-    file = find(path)
+    file = adapter_file(path)
     name = f"adapter_{len(getattr(network, 'peft_config', {}))}"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what these libraries have to say to each other
             found = _load(network, file, name, weight, dict(encoders or {}))
     except (ValueError, RuntimeError, KeyError, OSError, SafetensorError) as reason:
-        first = str(reason).strip().splitlines()[0].rstrip(".") if str(reason).strip() else type(reason).__name__
         raise ModelError(
-            f"The adapter {file} does not fit this model ({first}).",
+            f"The adapter {file} does not fit this model ({first_line(reason)}).",
             "Pass one that was trained on a model of its kind.",
         ) from reason
     if not found:
@@ -132,7 +131,7 @@ def parse(text: str) -> tuple[str, float]:
     return path, weight
 
 
-def find(path: str | Path) -> Path:
+def adapter_file(path: str | Path) -> Path:
     """The adapter's file: the path itself, or in a folder `FILE` or else the only .safetensors file.
 
     Raises:

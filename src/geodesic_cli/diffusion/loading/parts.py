@@ -16,7 +16,7 @@ import torch
 
 from geodesic_cli.diffusion.loading.locate import family, lacks, variant_of
 from geodesic_cli.diffusion.schedule import FlowSchedule, NoiseSchedule, Schedule
-from geodesic_cli.errors import ModelError
+from geodesic_cli.errors import ModelError, first_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def read_folder(folder: Path, name: str, precision: torch.dtype, variant: str | None = None) -> Parts:
+def read_parts(folder: Path, name: str, precision: torch.dtype, variant: str | None = None) -> Parts:
     """Read a folder in diffusers' layout.
 
     Args:
@@ -78,9 +78,8 @@ def read_folder(folder: Path, name: str, precision: torch.dtype, variant: str | 
         with quiet():
             return _read(folder, precision, variant)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as reason:
-        first = (str(reason).strip().splitlines() or [type(reason).__name__])[0].rstrip(".")
         raise ModelError(
-            f"The model {name!r} could not be read from {folder} ({first}).",
+            f"The model {name!r} could not be read from {folder} ({first_line(reason)}).",
             "Its files may be cut short or of another version: fetch them again. --model clevr-mini works always.",
         ) from reason
 

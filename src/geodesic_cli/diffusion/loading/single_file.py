@@ -22,7 +22,7 @@ from geodesic_cli.diffusion.loading.locate import cached, offline
 from geodesic_cli.diffusion.loading.parts import Parts, quiet
 from geodesic_cli.diffusion.loading.shapes import BETAS, PUBLISHED, Shapes
 from geodesic_cli.diffusion.schedule import NoiseSchedule
-from geodesic_cli.errors import ModelError
+from geodesic_cli.errors import ModelError, first_line
 
 TOKENIZERS = (
     "openai/clip-vit-large-patch14",
@@ -32,7 +32,7 @@ TOKENIZERS = (
 )
 """Hub ids that hold CLIP's tokenizer, at their root or in a folder `tokenizer`."""
 
-FIRST = "model.diffusion_model.input_blocks.0.0.weight"
+FIRST_WEIGHT = "model.diffusion_model.input_blocks.0.0.weight"
 SIGNS = {
     "sdxl": "conditioner.embedders.1.model.ln_final.weight",
     "sd21": "cond_stage_model.model.ln_final.weight",
@@ -41,7 +41,9 @@ SIGNS = {
 """A weight that only this kind of file has."""
 
 
-def read_file(path: Path, name: str, precision: torch.dtype, published: dict[str, Shapes] | None = None) -> Parts:
+def read_single_file(
+    path: Path, name: str, precision: torch.dtype, published: dict[str, Shapes] | None = None
+) -> Parts:
     """Read a single file.
 
     Args:
@@ -61,8 +63,8 @@ def read_file(path: Path, name: str, precision: torch.dtype, published: dict[str
         with quiet(), tempfile.TemporaryDirectory() as folder:
             return _convert(path, shapes, tokenizers, precision, Path(folder))
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as reason:
-        first = (str(reason).strip().splitlines() or [type(reason).__name__])[0].rstrip(".")
-        raise ModelError(f"The file {name} could not be read as a model ({first}).", "It may be cut short.") from reason
+        said = f"The file {name} could not be read as a model ({first_line(reason)})."
+        raise ModelError(said, "It may be cut short.") from reason
 
 
 def recognise(path: Path, name: str, published: dict[str, Shapes]) -> Shapes:
@@ -76,7 +78,7 @@ def recognise(path: Path, name: str, published: dict[str, Shapes]) -> Shapes:
     with safe_open(path, "pt") as file:
         names = set(file.keys())
         header = file.metadata() or {}
-        channels = file.get_slice(FIRST).get_shape()[1] if FIRST in names else 0
+        channels = file.get_slice(FIRST_WEIGHT).get_shape()[1] if FIRST_WEIGHT in names else 0
     kind = next((kind for kind, sign in SIGNS.items() if sign in names), None)
     if kind is None or not channels:
         raise ModelError(
@@ -163,7 +165,7 @@ def _vocabulary(path: Path, name: str) -> Path:
             files = ["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"]
             return Path(snapshot_download(TOKENIZERS[0], allow_patterns=files, etag_timeout=5))
         except Exception as error:  # whatever a network may throw, through any HTTP library
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+            reason = first_line(error)[:200]
     raise ModelError(
         f"The file {name} holds no tokenizer; CLIP's is neither in a folder `tokenizer` beside it nor in the cache, "
         f"and the Hub cannot be asked ({reason}).",

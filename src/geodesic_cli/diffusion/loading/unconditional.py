@@ -6,95 +6,35 @@ quantisation and quantises when it decodes. An embedding has n rows and no numbe
 """
 
 import json
-import warnings
+import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from geodesic_cli.diffusion.autoencoders import PixelAutoencoder, QuantisedAutoencoder
 from geodesic_cli.diffusion.conditioning import Embedding
 from geodesic_cli.diffusion.latents import LatentCodec
 from geodesic_cli.diffusion.loading.aliases import ALIASES
-from geodesic_cli.diffusion.loading.load import pick_device, pick_dtype
+from geodesic_cli.diffusion.loading.devices import pick_device, pick_dtype
+from geodesic_cli.diffusion.loading.locate import HUB_ID, described
+from geodesic_cli.diffusion.loading.parts import quiet
 from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.diffusion.prompts import PromptEncoder, TextReader
 from geodesic_cli.diffusion.schedule import NoiseSchedule
 from geodesic_cli.diffusion.score import NoisePredictor
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import InputError, ModelError, first_line
 
-Kind = Literal["text", "pixels", "latents"]
+ModelKind = Literal["text", "pixels", "latents"]
 """What a model makes images from: a prompt, or nothing, in pixels or in latents."""
 
 AUTOENCODERS = ("vqvae", "vae")
 """Names of the autoencoder's folder."""
 
 
-class PixelAutoencoder(torch.nn.Module):
-    """The identity, as a diffusers autoencoder: the latents of a pixel model are its images in [-1, 1]."""
-
-    def __init__(self, channels: int = 3) -> None:
-        from diffusers.configuration_utils import FrozenDict
-
-        super().__init__()
-        self._here: Tensor
-        self.register_buffer("_here", torch.zeros(()), persistent=False)
-        self.config = FrozenDict(latent_channels=channels, block_out_channels=(1,), scaling_factor=1.0)
-
-    @property
-    def device(self) -> torch.device:
-        """Where it was sent."""
-        return self._here.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What it was sent to."""
-        return self._here.dtype
-
-    def encode(self, x: Tensor) -> Any:
-        """X as its own mode."""
-        return _certain(x)
-
-    def decode(self, z: Tensor) -> Any:
-        """Z as the sample."""
-        return SimpleNamespace(sample=z)
-
-
-class QuantisedAutoencoder(torch.nn.Module):
-    """A diffusers ``VQModel`` with the interface of its ``AutoencoderKL``."""
-
-    def __init__(self, vqvae: Any) -> None:
-        super().__init__()
-        self.vqvae = vqvae
-
-    @property
-    def config(self) -> Any:
-        """Of the model inside."""
-        return self.vqvae.config
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return torch.device(self.vqvae.device)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the model's weights."""
-        dtype: torch.dtype = self.vqvae.dtype
-        return dtype
-
-    def encode(self, x: Tensor) -> Any:
-        """The latents before quantisation, as their own mode."""
-        return _certain(self.vqvae.encode(x).latents)
-
-    def decode(self, z: Tensor) -> Any:
-        """Quantise and decode."""
-        return self.vqvae.decode(z)
-
-
 def without_text(network: Any, z: Tensor, times: Tensor, condition: Embedding) -> Tensor:
-    """How a network without conditions is called; a `network.Ask`."""
+    """How a network without conditions is called; a `families.Ask`."""
     output: Tensor = network(z, times).sample
     return output
 
@@ -106,7 +46,7 @@ def no_words(readers: tuple[TextReader, ...], prompt: str) -> Embedding:
     return Embedding(torch.zeros(1, 1, 0))
 
 
-def kind_of(name: str) -> Kind:
+def kind_of(name: str) -> ModelKind:
     """What kind of model a folder or Hub id holds; `text` for whatever is not clearly without text.
 
     Reads `model_index.json` or, in the layout of the earliest DDPM models, the one `config.json`.
@@ -123,8 +63,8 @@ def load_unconditional(name: str, device: str = "auto", dtype: str = "auto") -> 
 
     Args:
         name: the folder or id. The network may lie in `unet/` or in the folder itself.
-        device: see `load.pick_device`.
-        dtype: see `load.pick_dtype`.
+        device: see `devices.pick_device`.
+        dtype: see `devices.pick_dtype`.
 
     Raises:
         ModelError: it is not there, incomplete or of another kind.
@@ -139,13 +79,11 @@ def load_unconditional(name: str, device: str = "auto", dtype: str = "auto") -> 
             "Pass a folder in the layout of diffusers' DDPMPipeline or LDMPipeline.",
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the library has to say to itself
+        with quiet():
             unet, autoencoder, scheduler = _read(ALIASES.get(name, name), kind, precision)
     except (OSError, ValueError) as reason:
-        first = str(reason).strip().splitlines()[0].rstrip(".")
         raise ModelError(
-            f"The model {name!r} could not be read ({first}).",
+            f"The model {name!r} could not be read ({first_line(reason)}).",
             "Pass a folder in diffusers' layout with safetensors; this command fetches Hub ids only where the Hub is "
             "reachable.",
         ) from reason
@@ -166,44 +104,31 @@ def load_unconditional(name: str, device: str = "auto", dtype: str = "auto") -> 
     )
 
 
-def _certain(mode: Tensor) -> Any:
-    return SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: mode))
-
-
 def _index(name: str) -> dict[str, Any]:
-    folder = Path(name)
-    if folder.is_dir():
-        found: dict[str, Any] = {}
-        for file in ("model_index.json", "config.json"):
-            try:
-                found |= json.loads((folder / file).read_text("utf-8"))
-            except (OSError, ValueError):
-                continue
-            break
-        for part in ("unet", *AUTOENCODERS, "text_encoder"):  # a folder need not have an index
-            try:
-                config = json.loads((folder / part / "config.json").read_text("utf-8"))
-            except (OSError, ValueError):
-                continue
-            found[part] = ["diffusers", config.get("_class_name")]
-        return found
-    if "/" not in name:
+    folder: Path | None = Path(name)
+    if not Path(name).exists():
+        folder = described(name) if re.fullmatch(HUB_ID, name) else None
+    if folder is None or not folder.is_dir():
         return {}
-    from diffusers import DiffusionPipeline
+    found: dict[str, Any] = {}
+    for file in ("model_index.json", "config.json"):
+        try:
+            found |= json.loads((folder / file).read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        break
+    for part in ("unet", *AUTOENCODERS, "text_encoder"):  # a folder need not have an index
+        try:
+            config = json.loads((folder / part / "config.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        found[part] = ["diffusers", config.get("_class_name")]
+    return found
 
-    try:
-        config = DiffusionPipeline.load_config(name)
-    except (OSError, ValueError):
-        return {}
-    return dict(config) if isinstance(config, dict) else {}
 
-
-def _read(name: str, kind: Kind, precision: torch.dtype) -> tuple[Any, Any, Any]:
+def _read(name: str, kind: ModelKind, precision: torch.dtype) -> tuple[Any, Any, Any]:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DModel, VQModel
-    from diffusers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     how: dict[str, Any] = {"use_safetensors": True, "torch_dtype": precision, "low_cpu_mem_usage": False}
     local = Path(name).is_dir()
     flat = local and not (Path(name) / "unet").is_dir()

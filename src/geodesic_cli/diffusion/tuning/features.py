@@ -30,7 +30,7 @@ class _Reached(Exception):
 class Bottleneck:
     """f: x (k n, C, H, W) -> h (k n, C', H', W') for n points with a timestep and a condition each; a pure function.
 
-    Rows beyond n are the batch again, as `geometry.isometry.Encoder` asks: row i has the condition of point i mod n.
+    Rows beyond n are the batch again, as an `Encoder` of `distortion` must: row i has the condition of point i mod n.
 
     Args:
         unet: a diffusers ``UNet2DModel`` or ``UNet2DConditionModel``, unwrapped.
@@ -82,7 +82,7 @@ class Bottleneck:
 
 
 @contextmanager
-def watched(unet: Any) -> Iterator[list[Tensor]]:
+def tapped(unet: Any) -> Iterator[list[Tensor]]:
     """Inside, each forward pass of the network appends its h to the list, with its graph, and goes on."""
     seen: list[Tensor] = []
 
@@ -115,22 +115,11 @@ def _tile(value: Any, times: int, like: Tensor) -> Any:
     return value.repeat(times, *(1 for _ in value.shape[1:]))
 
 
-def encoder_parameters(unet: Any) -> list[torch.nn.Parameter]:
-    """The parameters that the bottleneck depends on: all but those of the up blocks and of the way out."""
-    outside = {
-        id(parameter)
-        for name in ("up_blocks", "conv_norm_out", "conv_out")
-        if getattr(unet, name, None) is not None
-        for parameter in getattr(unet, name).parameters()
-    }
-    return [parameter for parameter in unet.parameters() if id(parameter) not in outside]
-
-
 @contextmanager
 def twice_differentiable(unet: Any) -> Iterator[None]:
     """Inside, the network has second derivatives: attention in plain mathematics, LayerNorm from elementary operations.
 
-    Only `geometry.isometry.exact_loss` needs it; it costs speed and memory.
+    Only `distortion.exact.exact_loss` needs it; it costs speed and memory.
     """
     from torch.nn.attention import SDPBackend, sdpa_kernel
 

@@ -30,16 +30,16 @@ from geodesic_cli.diffusion.conditioning import Embedding
 from geodesic_cli.diffusion.score import NoisePredictor
 from geodesic_cli.errors import InputError, ModelError
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8
+ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8
 """AdamW's decay rates of the two moments, and the number that keeps its quotient finite."""
-LEAST = 1e-3
+LEAST_TAU = 1e-3
 """The lowest noise level, the first step of a schedule of 1000: networks have seen none below."""
 GOLDEN = (math.sqrt(5) - 1) / 2
 """Multiples of it, modulo 1, fill the unit interval evenly at every length."""
 
 
 @dataclass(frozen=True)
-class Descent:
+class TextDescent:
     """How the embedding is optimised.
 
     Args:
@@ -78,12 +78,12 @@ class Descent:
         return self.rate * (0.5 * (1 + math.cos(math.pi * step / self.steps)) if self.falling else 1.0)
 
 
-PUBLISHED = Descent(500, 2, 0.005, falling=False, even=False)
+PUBLISHED_DESCENT = TextDescent(500, 2, 0.005, falling=False, even=False)
 """Yu et al. (CVPR 2025): 1000 evaluations an image."""
-QUICK = Descent(100, 1, 0.2, falling=True, even=True, low=1.5)
+QUICK = TextDescent(100, 1, 0.2, falling=True, even=True, low=1.5)
 """A loss no worse than the published one at a tenth of the evaluations, measured on the embedded model."""
 
-DESCENTS = {"quick": QUICK, "published": PUBLISHED}
+DESCENTS = {"quick": QUICK, "published": PUBLISHED_DESCENT}
 """By the names of `settings.TEXT_INVERSIONS`."""
 
 
@@ -120,7 +120,7 @@ def invert_text(
     predict: NoisePredictor,
     z: Tensor,
     start: Embedding,
-    descent: Descent = QUICK,
+    descent: TextDescent = QUICK,
     *,
     seed: int = 0,
     state: Inverted | None = None,
@@ -148,7 +148,9 @@ def invert_text(
     return now.embedding(start)
 
 
-def _step(predict: NoisePredictor, z: Tensor, start: Embedding, descent: Descent, seed: int, now: Inverted) -> Inverted:
+def _step(
+    predict: NoisePredictor, z: Tensor, start: Embedding, descent: TextDescent, seed: int, now: Inverted
+) -> Inverted:
     """One step of AdamW (Loshchilov & Hutter, ICLR 2019), as a function."""
     generator = _generator(seed, now.step)
     v = torch.rand(descent.batch, generator=generator, dtype=torch.float64)
@@ -157,7 +159,7 @@ def _step(predict: NoisePredictor, z: Tensor, start: Embedding, descent: Descent
         strata = torch.arange(descent.batch, dtype=torch.float64)
         v = ((shift + GOLDEN * now.step) % 1 + strata) / descent.batch
     noise = torch.randn(descent.batch, *z.shape, generator=generator)
-    taus = (v**descent.low).clamp(min=LEAST)
+    taus = (v**descent.low).clamp(min=LEAST_TAU)
     weight = (descent.low * v ** (descent.low - 1)).float().to(predict.place[0])
     tokens = now.tokens.clone().requires_grad_()
     with torch.enable_grad():
@@ -169,10 +171,10 @@ def _step(predict: NoisePredictor, z: Tensor, start: Embedding, descent: Descent
     if not bool(gradient.isfinite().all()):
         raise ModelError("The gradient of textual inversion is not finite.", "Pass --dtype bf16 or fp32.")
     count, rate = now.step + 1, descent.rate_at(now.step)
-    mean = now.mean + (1 - BETAS[0]) * (gradient - now.mean)
-    square = BETAS[1] * now.square + (1 - BETAS[1]) * gradient**2
-    root = (square / (1 - BETAS[1] ** count)).sqrt() + EPSILON
-    moved = now.tokens * (1 - rate * descent.decay) - rate / (1 - BETAS[0] ** count) * mean / root
+    mean = now.mean + (1 - ADAM_BETAS[0]) * (gradient - now.mean)
+    square = ADAM_BETAS[1] * now.square + (1 - ADAM_BETAS[1]) * gradient**2
+    root = (square / (1 - ADAM_BETAS[1] ** count)).sqrt() + ADAM_EPSILON
+    moved = now.tokens * (1 - rate * descent.decay) - rate / (1 - ADAM_BETAS[0] ** count) * mean / root
     return Inverted(count, moved, mean, square, float(error.detach()) / (descent.batch * z.numel()))
 
 
@@ -185,23 +187,6 @@ def _errors(predict: NoisePredictor, z: Tensor, c: Embedding, taus: Tensor, nois
     noisy = signal * z.to(device, torch.float32) + sigma * drawn
     eps = predict.traced(noisy, levels[:, 2], c.expand(len(noisy)))
     return (eps - drawn).square().flatten(1).sum(1)
-
-
-@torch.no_grad()
-def reconstruction_loss(
-    predict: NoisePredictor, z: Tensor, condition: Embedding, *, samples: int = 64, seed: int = 1, at_once: int = 16
-) -> float:
-    """L(c) on noise levels at the middles of equal parts of [0, 1] and noise that no descent has seen.
-
-    The same for every embedding, so that two of them are compared without the noise of the estimate.
-    """
-    taus = (torch.arange(samples, dtype=torch.float64) + 0.5) / samples
-    noise = torch.randn(samples, *z.shape, generator=_generator(seed, -2))
-    parts = [
-        _errors(predict, z, condition, taus[k : k + at_once], noise[k : k + at_once]).double().cpu()
-        for k in range(0, samples, at_once)
-    ]
-    return float(torch.cat(parts).mean()) / z.numel()
 
 
 def _generator(seed: int, step: int) -> torch.Generator:

@@ -18,19 +18,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geodesic_cli.diffusion import network
+from geodesic_cli.diffusion import families
 from geodesic_cli.diffusion.conditioning import Embedding
 from geodesic_cli.diffusion.loading import lora
-from geodesic_cli.diffusion.loading.load import ALIASES
+from geodesic_cli.diffusion.loading.aliases import ALIASES
 from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.diffusion.schedule import NoiseSchedule
-from geodesic_cli.diffusion.tuning.features import Bottleneck, watched
+from geodesic_cli.diffusion.tuning.features import Bottleneck, tapped
 from geodesic_cli.distortion.loss import Visit
 from geodesic_cli.errors import InputError, ModelError
 
-PIPELINES: dict[network.Ask, str] = {
-    network.unet: "StableDiffusionPipeline",
-    network.unet_with_size: "StableDiffusionXLPipeline",
+PIPELINES: dict[families.Ask, str] = {
+    families.unet: "StableDiffusionPipeline",
+    families.unet_with_size: "StableDiffusionXLPipeline",
 }
 """How a network is called -> the pipeline of diffusers that calls it so."""
 
@@ -103,7 +103,7 @@ class Trainee:
     ) -> tuple[Tensor, Visit]:
         """`errors`, and the bottleneck at some rows (indices) as the same pass computed it."""
         x = x.detach().requires_grad_(True)
-        with watched(self.model.predict.unet) as seen:
+        with tapped(self.model.predict.unet) as seen:
             errors = self.errors(x, z, noise, timestep, condition)
         (h,) = seen
         return errors, Visit(x, h[rows], rows)
@@ -114,13 +114,13 @@ class Trainee:
         conditions: dict[str, Any] = {}
         if ask in PIPELINES:
             conditions["encoder_hidden_states"] = condition.tokens
-        if ask is network.unet_with_size:
-            size = [network.LATENT_PIXEL * side for side in x.shape[2:]]
+        if ask is families.unet_with_size:
+            size = [families.LATENT_PIXEL * side for side in x.shape[2:]]
             time_ids = torch.tensor([*size, 0, 0, *size], dtype=torch.float32).expand(len(timestep), -1)
             conditions["added_cond_kwargs"] = {"text_embeds": condition.pooled, "time_ids": time_ids}
         return Bottleneck(self.model.predict.unet, timestep, conditions)
 
-    def save(self, folder: Path, revision: str | None = None) -> None:
+    def save(self, folder: Path) -> None:
         """Write the model with its present weights: `pytorch_lora_weights.safetensors`, or a folder of diffusers.
 
         A model that came from a folder keeps the layout and all other files of that folder.
@@ -165,15 +165,17 @@ class Trainee:
             index["_class_name"] = "LDMPipeline"
         for name, part in {**parts, "unet": self.model.predict.unet}.items():
             index[name] = [type(part).__module__.partition(".")[0], type(part).__name__]
-        if self.model.predict.ask is network.unet:
+        if self.model.predict.ask is families.unet:
             index |= {"safety_checker": [None, None], "feature_extractor": [None, None]}
         for name, part in parts.items():
             part.save_pretrained(folder / name)
         (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
 
     def _levels(self, timestep: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """(a, sigma) at timesteps (n,), each (n, 1, 1, 1)."""
         alpha_bar = self._schedule.alpha_bar.double()[timestep.cpu()].reshape(-1, 1, 1, 1)
-        return (level.sqrt().to(like.device, like.dtype) for level in (alpha_bar, 1 - alpha_bar))  # type: ignore[return-value]
+        a, sigma = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+        return a.to(like.device, like.dtype), sigma.to(like.device, like.dtype)
 
 
 def prepare(

@@ -21,7 +21,6 @@ which has no unit and the same meaning at every noise level sigma and in every d
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -32,7 +31,8 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.density import Portion, Scaled, Score
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.solution import Status, Step
-from geodesic_cli.geometry.solvers.ivp import BEND, Motion, solve_ivp
+from geodesic_cli.geometry.solvers.ivp import TURN_PER_STEP, solve_ivp
+from geodesic_cli.geometry.solvers.rays import Motion
 from geodesic_cli.geometry.solvers.steppers import Stepper
 
 
@@ -89,19 +89,8 @@ class Ray:
     frames: int
     stepper: Stepper
     steps: int | None = None
-    bend: float = BEND
+    bend: float = TURN_PER_STEP
     max_drop: float = math.inf
-
-    def follow(self, x: Tensor, v: Tensor) -> Iterator[Arrival | Status]:
-        """The ray from a point (d,) with a velocity (d,) a frame: an arrival a frame, and at last why it ended."""
-        now = Arrival(x, v)
-        for k in range(self.frames):
-            after = self.next(now, k)
-            yield after
-            if isinstance(after, Status):
-                return
-            now = after
-        yield Status.CONVERGED
 
     def next(self, now: Arrival, k: int) -> Arrival | Status:
         """From frame k to frame k + 1, or why the ray ends between them."""

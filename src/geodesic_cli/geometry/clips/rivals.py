@@ -21,7 +21,7 @@ of the straight and the optimised path it goes linearly from end to end (`Radial
 points follow the same convention as they do there. Log densities are those of the points x.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -95,11 +95,7 @@ class Rivals:
 
 
 def compare(
-    score: Score,
-    x: Tensor,
-    u: Tensor,
-    choice: RivalChoice,
-    on_calls: Callable[[int], None] | None = None,
+    score: Score, x: Tensor, u: Tensor, choice: RivalChoice, on_calls: Callable[[int], None] | None = None
 ) -> Rivals:
     """Compare a sequence with its rivals.
 
@@ -127,30 +123,24 @@ def compare(
     even_u = u[0] + even * (u[-1] - u[0])
     generator = torch.Generator().manual_seed(choice.seed)
 
-    def with_scores(points: Tensor, norms: Tensor, at: Tensor) -> tuple[SequenceReport, Tensor]:
+    def measured(points: Tensor, norms: Tensor, at: Tensor) -> tuple[SequenceReport, Tensor]:
         note(3 * count - 2)
         return _measured(score, points, norms, at, choice.alpha, space)
 
-    def measured(points: Tensor, norms: Tensor, at: Tensor) -> SequenceReport:
-        return with_scores(points, norms, at)[0]
-
-    clip, scores = with_scores(y, factor, u)
+    clip, scores = measured(y, factor, u)
     curve = Curve(y, space)
-    waves = count - 2 if choice.waves is None else choice.waves
-    bumps = (perturb(curve, choice.noise / (count - 1), generator, waves).x for _ in range(choice.draws))
-    perturbed = tuple(measured(bump, factor, u) for bump in bumps)
-    smoothed = measured(smooth(curve, choice.smoothing).x, moving_mean(factor.log(), choice.smoothing).exp(), u)
+    perturbed = tuple(measured(bump.x, factor, u)[0] for bump in _bumps(curve, choice, generator))
+    smoothed, _ = measured(smooth(curve, choice.smoothing).x, moving_mean(factor.log(), choice.smoothing).exp(), u)
     optimised = straight = solution = None
     if float(space.distance(y[:1], y[-1:])) > float(clip.steps.median()) * 1e-3:
         between = profile.factor(even)
-        line = Curve.straight(y[0], y[-1], count, space)
-        straight = measured(line.x, between, even_u)
-        lowered = profile.score(Portion(score, float(u[0]), float(u[-1])))
-        metric = DensityMetric(lowered, choice.alpha, space)
+        straight, _ = measured(Curve.straight(y[0], y[-1], count, space).x, between, even_u)
+        part = Portion(score, float(u[0]), float(u[-1]))
+        metric = DensityMetric(profile.score(part), choice.alpha, space)
         # A clip's path is long and rough: from there the relaxation got further than the surrogate, in less time.
         solution = solve_bvp(metric, curve, solver=Relaxation(), tol=choice.tol, max_steps=choice.max_steps)
         note(solution.score_calls)
-        optimised = measured(solution.curve.at_constant_speed()(even), between, even_u)
+        optimised, _ = measured(solution.curve.at_constant_speed()(even), between, even_u)
     return Rivals(
         clip=clip,
         optimised=optimised,
@@ -162,6 +152,12 @@ def compare(
         bumped=Alignment(float(clip.alignment.mean()), tuple(float(one.alignment.mean()) for one in perturbed)),
         score_calls=spent,
     )
+
+
+def _bumps(curve: Curve, choice: RivalChoice, generator: torch.Generator) -> Iterator[Curve]:
+    spans = len(curve.x) - 1
+    waves = spans - 1 if choice.waves is None else choice.waves
+    return (perturb(curve, choice.noise / spans, generator, waves) for _ in range(choice.draws))
 
 
 def _measured(

@@ -42,7 +42,7 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.metric import accumulate
 from geodesic_cli.geometry.space import Space
 
-STILL = 1e-3
+LEAST_STEP = 1e-3
 """A step below this fraction of the median step is no step: the frame repeats the one before."""
 
 
@@ -115,13 +115,13 @@ class SequenceReport:
 def moving(x: Tensor, space: Space) -> Tensor:
     """Indices of the points (m, d) that are not repetitions of the one kept before them; the first always is kept.
 
-    A repetition is nearer than STILL times the median of the steps that are not zero.
+    A repetition is nearer than LEAST_STEP times the median of the steps that are not zero.
     """
     steps = space.distance(x[:-1], x[1:])
     walked = steps[steps > 0]
     if not len(walked):
         return torch.zeros(1, dtype=torch.long)
-    least = STILL * float(walked.median())
+    least = LEAST_STEP * float(walked.median())
     kept = [0]
     for k in range(1, len(x)):
         if float(space.distance(x[kept[-1]][None], x[k][None])) > least:

@@ -12,7 +12,7 @@ from torch import Tensor
 FINEST = 4
 """Doublings of the first interval: 2^4 + 1 points on an edge at most."""
 
-GRID = 2**FINEST + 1
+GRID_POINTS = 2**FINEST + 1
 
 
 def profile(slopes: Tensor, levels: Tensor) -> Tensor:
@@ -20,7 +20,7 @@ def profile(slopes: Tensor, levels: Tensor) -> Tensor:
     change = torch.empty_like(slopes)
     for level in levels.unique().tolist():
         which = levels == level
-        change[which] = _integral(slopes[which][:, :: (GRID - 1) // 2**level], level)
+        change[which] = _integral(slopes[which][:, :: (GRID_POINTS - 1) // 2**level], level)
     return change
 
 
@@ -30,14 +30,14 @@ def errors(slopes: Tensor, levels: Tensor) -> Tensor:
     for level in levels.unique().tolist():
         which = levels == level
         if level > 0:
-            known = slopes[which][:, :: (GRID - 1) // 2**level]
+            known = slopes[which][:, :: (GRID_POINTS - 1) // 2**level]
             worst[which] = (_integral(known, level) - _integral(known[:, ::2], level - 1)).abs().amax(dim=1)
     return worst
 
 
 def _integral(known: Tensor, level: int) -> Tensor:
     """∫_0^w of slopes (m, 2^level + 1) taken as parabolas through triples (a line for a pair), on the grid, (m, 17)."""
-    w = torch.linspace(0, 1, GRID, dtype=known.dtype, device=known.device)
+    w = torch.linspace(0, 1, GRID_POINTS, dtype=known.dtype, device=known.device)
     if level == 0:
         return known[:, :1] * w + (known[:, 1:] - known[:, :1]) * w**2 / 2
     panels = 2 ** (level - 1)
@@ -53,7 +53,7 @@ def _integral(known: Tensor, level: int) -> Tensor:
 
 def simpson(like: Tensor) -> Tensor:
     """Simpson's weights on the grid, (17,), with sum 1."""
-    weights = like.new_full((GRID,), 2.0)
+    weights = like.new_full((GRID_POINTS,), 2.0)
     weights[1::2] = 4.0
     weights[[0, -1]] = 1.0
-    return weights / (3 * (GRID - 1))
+    return weights / (3 * (GRID_POINTS - 1))

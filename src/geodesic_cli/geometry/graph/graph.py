@@ -36,7 +36,6 @@ but for quadrature. They converge to them as samples grow if the number of neigh
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -46,11 +45,11 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.graph import edges as quadrature
 from geodesic_cli.geometry.graph import sparse
-from geodesic_cli.geometry.graph.edges import FINEST, GRID
-from geodesic_cli.geometry.graph.neighbours import keys, nearest, unique_pairs
-from geodesic_cli.geometry.space import Euclidean, Space
+from geodesic_cli.geometry.graph.edges import FINEST, GRID_POINTS
+from geodesic_cli.geometry.graph.sparse import keys, nearest, unique_pairs
+from geodesic_cli.geometry.space import Space
 
-LEAST = 2
+FEWEST_HALVINGS = 2
 """Doublings before an edge may count as known: between two equal modes the slopes at the ends and the middle are 0."""
 
 SURE = 0.1
@@ -139,7 +138,7 @@ class Graph:
     def profile(self, edges: Tensor) -> Tensor:
         """log p along given edges (k,) at w = 0, 1/16, ..., 1, relative like `log_densities`, (k, 17)."""
         change = quadrature.profile(self.slopes[edges], self.levels[edges])
-        w = torch.linspace(0, 1, GRID, dtype=change.dtype, device=change.device)
+        w = torch.linspace(0, 1, GRID_POINTS, dtype=change.dtype, device=change.device)
         off = self._differences()[edges] - change[:, -1]
         return self.log_densities[self.edges[edges, 0]][:, None] + change + w * off[:, None]
 
@@ -176,29 +175,11 @@ class Graph:
         return order, distances[order]
 
     def shortest(self, alpha: float, start: int, end: int) -> Route:
-        """The shortest path between two nodes.
-
-        The scale of the weights is that of the longest edge of the path, found by iteration, so that logarithms of any
-        range are told apart where it matters.
-        """
+        """The shortest path between two nodes; logarithms of any range are told apart where it matters."""
         log_lengths = self.log_lengths(alpha)
-        scale = float(log_lengths.max())
-        nodes: list[int] = []
-        steps = self.edges[:0, 0]
-        for _ in range(8):
-            before = sparse.dijkstra(len(self.x), self.edges, log_lengths, scale, [start])[1][0]
-            nodes = [end]
-            while nodes[-1] != start and before[nodes[-1]] >= 0:
-                nodes.append(int(before[nodes[-1]]))
-            if nodes[-1] != start:
-                nothing = log_lengths[:0]
-                return Route(steps, steps, nothing, nothing)
-            steps = self._between(nodes[::-1])
-            longest = float(log_lengths[steps].max()) if len(steps) else scale
-            if longest == scale:
-                break
-            scale = longest
-        route = torch.tensor(nodes[::-1], device=self.edges.device)
+        route, steps = sparse.shortest(len(self.x), self.edges, log_lengths, start, end)
+        if len(route) == 0:
+            return Route(route, steps, log_lengths[:0], log_lengths[:0])
         profile = self.profile(steps)
         lower = torch.minimum(profile[:, 0], profile[:, -1])
         relative = log_lengths[steps] + alpha * self.log_densities[start]
@@ -207,7 +188,7 @@ class Graph:
     def sharpened(self, score: Score, edges: Tensor, *, tol: float = 1.0, levels: int = FINEST) -> "Graph":
         """The graph with given edges (k,) halved until l changes by less than tol nats, at most `levels` times.
 
-        Every edge given is halved at least LEAST times. Costs one evaluation for each new point.
+        Every edge given is halved at least FEWEST_HALVINGS times. Costs one evaluation for each new point.
         """
         slopes, depth = self.slopes.clone(), self.levels.clone()
         calls, open_edges = 0, edges.unique()
@@ -217,8 +198,8 @@ class Graph:
                 break
             for level in depth[open_edges].unique().tolist():
                 which = open_edges[depth[open_edges] == level]
-                stride = GRID // 2 ** (level + 1)
-                columns = torch.arange(stride, GRID, 2 * stride, device=slopes.device)
+                stride = GRID_POINTS // 2 ** (level + 1)
+                columns = torch.arange(stride, GRID_POINTS, 2 * stride, device=slopes.device)
                 slopes[which[:, None], columns] = self._slopes_at(score, which, columns)
                 calls += len(which) * len(columns)
                 depth[which] += 1
@@ -254,12 +235,12 @@ class Graph:
         linked = replace(
             self,
             edges=torch.cat([self.edges, edges]),
-            slopes=torch.cat([self.slopes, self.slopes.new_full((len(edges), GRID), math.nan)]),
+            slopes=torch.cat([self.slopes, self.slopes.new_full((len(edges), GRID_POINTS), math.nan)]),
             levels=torch.cat([self.levels, self.levels.new_zeros(len(edges))]),
         )
         rows = torch.arange(len(self.edges), len(linked.edges), device=edges.device)
         ends = torch.stack([_along(linked, rows, end)[2] for end in (0.0, 1.0)])
-        columns = torch.tensor([0, GRID - 1], device=edges.device)
+        columns = torch.tensor([0, GRID_POINTS - 1], device=edges.device)
         linked.slopes[rows[:, None], columns] = linalg.dot(ends, self.scores[edges.T])[..., 0].T
         return linked._levelled()
 
@@ -269,7 +250,7 @@ class Graph:
         The smaller index comes first. Edges that are not there yet are added. Costs no evaluation.
         """
         linked = self.linked(edges)
-        rows = linked._rows(edges)
+        rows = sparse.rows_of(edges, linked.edges, len(self.x))
         sharper = levels > linked.levels[rows]
         all_slopes, depth = linked.slopes.clone(), linked.levels.clone()
         all_slopes[rows[sharper]], depth[rows[sharper]] = slopes[sharper], levels[sharper]
@@ -277,7 +258,7 @@ class Graph:
 
     def _slopes_at(self, score: Score, edges: Tensor, columns: Tensor) -> Tensor:
         """s . x' on edges (k,) at columns (c,) of the grid, in one batch, (k, c)."""
-        parts = [_along(self, edges, int(column) / (GRID - 1)) for column in columns]
+        parts = [_along(self, edges, int(column) / (GRID_POINTS - 1)) for column in columns]
         x, u, v = (torch.cat(part) for part in zip(*parts, strict=True))
         return linalg.dot(score(x, u), v)[:, 0].reshape(len(columns), len(edges)).T
 
@@ -290,68 +271,6 @@ class Graph:
         guessed = (self.slopes[:, -1] - self.slopes[:, 0]).abs() / 4
         trust = 1 / (SURE**2 + torch.where(off.isnan(), guessed, off) ** 2)
         return replace(self, log_densities=sparse.potentials(self.edges, self.increments, trust, self.log_densities))
-
-    def _between(self, nodes: list[int]) -> Tensor:
-        """The edges between consecutive nodes."""
-        pairs = torch.tensor(list(pairwise(nodes)), dtype=torch.long, device=self.edges.device).reshape(-1, 2)
-        return self._rows(pairs.sort(dim=1).values)
-
-    def _rows(self, edges: Tensor) -> Tensor:
-        """Where edges (k, 2) that the graph has are among its edges, (k,)."""
-        known = keys(self.edges, len(self.x))
-        order = known.argsort()
-        return order[torch.searchsorted(known[order], keys(edges, len(self.x)))]
-
-
-def connect(
-    score: Score,
-    x: Tensor,
-    u: Tensor | None = None,
-    *,
-    neighbours: int = 8,
-    space: Space | None = None,
-    tol: float = 1.0,
-    levels: int = FINEST,
-    scores: Tensor | None = None,
-) -> Graph:
-    """Join every point to its nearest neighbours and measure log p along the edges.
-
-    Args:
-        score: grad log p.
-        x: (n, d), n >= 2, all different.
-        u: (n,), the positions of the points; 0 unless given.
-        neighbours: how many; two points are joined if either is among the nearest of the other.
-        space: flat space unless given.
-        tol: nats within which l must be known along an edge.
-        levels: how often an edge is halved at most; 0 asks for the scores of the points only, to be `sharpened`.
-        scores: (n, d), the scores at the points where they are known already.
-
-    Raises:
-        GeometryError: shapes that do not fit, values that are not finite, points off the space, or fewer than two.
-    """
-    space = Euclidean() if space is None else space
-    if x.ndim != 2 or len(x) < 2:
-        raise GeometryError(f"Needed at least two points of shape (n, d), got {tuple(x.shape)}.", "Add points.")
-    u = torch.zeros_like(x[:, 0]) if u is None else u
-    nothing = x[:0]
-    empty = Graph(
-        x=nothing,
-        u=u[:0],
-        scores=nothing,
-        space=space,
-        edges=torch.zeros(0, 2, dtype=torch.long, device=x.device),
-        slopes=x.new_zeros(0, GRID),
-        levels=torch.zeros(0, dtype=torch.long, device=x.device),
-        log_densities=u[:0],
-        score_calls=0,
-    )
-    if scores is None:
-        graph = empty.extended(score, x, u, neighbours=neighbours)
-    else:
-        graph = empty.joined(x, u, scores, neighbours=neighbours)
-    if levels == 0:
-        return graph
-    return graph.sharpened(score, torch.arange(len(graph.edges), device=x.device), tol=tol, levels=levels)
 
 
 def _require(x: Tensor, u: Tensor, scores: Tensor, space: Space, neighbours: int) -> None:
@@ -368,7 +287,7 @@ def _require(x: Tensor, u: Tensor, scores: Tensor, space: Space, neighbours: int
 
 
 def _rough(slopes: Tensor, levels: Tensor, tol: float, finest: int) -> Tensor:
-    return (~(quadrature.errors(slopes, levels) < tol) | (levels < LEAST)) & (levels < finest)
+    return (~(quadrature.errors(slopes, levels) < tol) | (levels < FEWEST_HALVINGS)) & (levels < finest)
 
 
 def _along(graph: Graph, edges: Tensor, w: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,12 +5,12 @@ A route is found with what is known, its edges are looked at more closely, and i
 
 from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.graph.edges import FINEST
-from geodesic_cli.geometry.graph.graph import LEAST, Graph, Route
+from geodesic_cli.geometry.graph.graph import FEWEST_HALVINGS, Graph, Route
 
-STAGES = (1, LEAST)
+STAGES = (1, FEWEST_HALVINGS)
 """How often all edges of a shortest path are halved before any is more: most turn out not to be on it."""
 
-AT_ONCE = 3
+SHARPENED_AT_ONCE = 3
 """Edges of a shortest path that are sharpened before it is looked for again."""
 
 
@@ -45,6 +45,6 @@ def shortest_path(
             rough = route.edges[order][graph.rough(route.edges[order], tol, stage)]
             if len(rough) == 0:
                 break
-            graph = graph.sharpened(score, rough[:AT_ONCE], tol=tol, levels=stage)
+            graph = graph.sharpened(score, rough[:SHARPENED_AT_ONCE], tol=tol, levels=stage)
             route = graph.shortest(alpha, start, end)
     return graph, route

@@ -1,9 +1,11 @@
-"""The two sparse problems of a neighbour graph, by scipy: node potentials and shortest paths.
+"""What a neighbour graph needs to know of pairs of nodes: the nearest, the potentials that fit them, shortest paths.
 
-scipy is imported where it is used: only a global search needs it.
+The two sparse problems are solved by scipy, which is imported where it is used: only a global search needs it.
 """
 
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -11,6 +13,9 @@ from torch import Tensor
 
 DIRECT = 2000
 """Nodes up to which the least squares are solved by elimination, whose time explodes; beyond by conjugate gradients."""
+
+ROWS = 1024
+"""Points whose distances to all others are computed at once."""
 
 
 def potentials(edges: Tensor, increments: Tensor, trust: Tensor, guess: Tensor) -> Tensor:
@@ -65,3 +70,58 @@ def dijkstra(
     links = csr_array((weights, (i, j)), shape=(n, n))
     indices = list(range(n)) if sources is None else list(sources)
     return csgraph.dijkstra(links, directed=False, indices=indices, return_predecessors=True)
+
+
+def shortest(n: int, edges: Tensor, log_lengths: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]:
+    """The shortest path between two of n nodes: its nodes (k,) and edges (k - 1,), both empty where there is none.
+
+    The scale of the weights is that of the longest edge of the path, found by iteration.
+    """
+    scale = float(log_lengths.max())
+    nodes: list[int] = []
+    steps = nothing = edges[:0, 0]
+    for _ in range(8):
+        before = dijkstra(n, edges, log_lengths, scale, [start])[1][0]
+        nodes = [end]
+        while nodes[-1] != start and before[nodes[-1]] >= 0:
+            nodes.append(int(before[nodes[-1]]))
+        if nodes[-1] != start:
+            return nothing, nothing
+        pairs = torch.tensor(list(pairwise(nodes[::-1])), dtype=torch.long, device=edges.device).reshape(-1, 2)
+        steps = rows_of(pairs.sort(dim=1).values, edges, n)
+        longest = float(log_lengths[steps].max()) if len(steps) else scale
+        if longest == scale:
+            break
+        scale = longest
+    return torch.tensor(nodes[::-1], device=edges.device), steps
+
+
+def nearest(x: Tensor, rows: Tensor, neighbours: int) -> Tensor:
+    """Pairs of given rows (k,) and their nearest others, (k neighbours, 2)."""
+    count = min(neighbours, len(x) - 1)
+    pairs = []
+    for part in rows.split(ROWS):
+        apart = torch.cdist(x[part], x)
+        apart[torch.arange(len(part), device=x.device), part] = math.inf
+        near = apart.topk(count, largest=False).indices
+        pairs.append(torch.stack([part[:, None].expand_as(near), near], dim=-1).flatten(0, 1))
+    return torch.cat(pairs)
+
+
+def unique_pairs(pairs: Tensor, count: int) -> Tensor:
+    """Each pair once, the smaller index first, in order; none of a node and itself."""
+    pairs = pairs.sort(dim=1).values
+    numbers = keys(pairs[pairs[:, 0] < pairs[:, 1]], count).unique()
+    return torch.stack([numbers // count, numbers % count], dim=1)
+
+
+def keys(edges: Tensor, count: int) -> Tensor:
+    """A number for each edge (m, 2) between `count` nodes."""
+    return edges[:, 0] * count + edges[:, 1]
+
+
+def rows_of(edges: Tensor, among: Tensor, count: int) -> Tensor:
+    """Where edges (k, 2) are among the edges (m, 2) that a graph of `count` nodes has, (k,)."""
+    known = keys(among, count)
+    order = known.argsort()
+    return order[torch.searchsorted(known[order], keys(edges, count))]

@@ -17,7 +17,6 @@ finds its lowest eigenvalue from differences of the force. A negative one is a d
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -25,7 +24,8 @@ from torch import Tensor
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Score
-from geodesic_cli.geometry.kernel.collocation import Force, Numerov, Scheme, SecondDifference, mismatch, settle
+from geodesic_cli.geometry.kernel.collocation import Force, mismatch, moved, settle
+from geodesic_cli.geometry.kernel.schemes import Scheme, finer, numerov, second_difference
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.space import Space
 
@@ -35,7 +35,7 @@ SOLVED = 1e-3
 EXACT = 1e-8
 """What it is solved to where that can be reached."""
 
-FRACTIONS = (0.125, 0.25, 0.4, 0.6, 0.8)
+ALPHA_FRACTIONS = (0.125, 0.25, 0.4, 0.6, 0.8)
 """Of alpha, in a continuation, before alpha itself."""
 
 FLOW_STEP = 0.1
@@ -48,9 +48,7 @@ UNSTABLE = -0.01
 """An eigenvalue below this is a direction in which the curve shortens."""
 
 LANCZOS_STEPS = 40
-
-MOST_POINTS = 127
-"""Inner points that a rough force may ask for."""
+"""Within which the lowest eigenvalue is found; the preconditioned spectrum clusters at 1."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +67,34 @@ class OnModel:
     space: Space
     slope: float
 
-    def solve(self, scheme: Scheme, x: Tensor) -> tuple[Tensor, float]:
-        """The geodesic near the points x (n + 2, d): its points, and the largest |r| / length."""
+    def resolved(self, x: Tensor, rough: float) -> tuple[Scheme, Tensor]:
+        """A scheme for the points (n + 2, d), finer where the force is rougher than that, and the path on it."""
+        coarse = numerov(x.shape[0] - 2)
+        scheme = finer(coarse) if self.roughness(coarse, x) > rough else coarse
+        if scheme is coarse:
+            return scheme, x
+        refined = self.space.project(coarse.at(scheme.u[1:-1]) @ x)
+        return scheme, torch.cat([x[:1], refined, x[-1:]])
+
+    def geodesic(self, scheme: Scheme, x: Tensor) -> tuple[Tensor, float]:
+        """The geodesic near the points x (n + 2, d): its points, and the largest |r| / length.
+
+        Where Numerov's scheme does not get there, second differences may.
+        """
+        best, residual = self._solved(scheme, x)
+        if residual > SOLVED:
+            other, other_residual = self._solved(second_difference(scheme.n), x)
+            if other_residual < min(residual, SOLVED):
+                return other, other_residual
+        return best, residual
+
+    def _solved(self, scheme: Scheme, x: Tensor) -> tuple[Tensor, float]:
         best, residual = self._polish(scheme, self.descend(scheme, x, 25))
         if residual > SOLVED:
             best, residual = _better((best, residual), self._polish(scheme, x))
         if residual > SOLVED:
             at = x
-            for fraction in FRACTIONS:
+            for fraction in ALPHA_FRACTIONS:
                 weaker = replace(self, alpha=fraction * self.alpha)
                 at, _ = weaker._polish(scheme, weaker.descend(scheme, at, 15), max_steps=60, tol=1e-4)
             best, residual = _better((best, residual), self._polish(scheme, self.descend(scheme, at, 15)))
@@ -103,9 +121,7 @@ class OnModel:
             elif total < before:
                 c = max(0.85 * c, LEAST_SCREEN)
             before = total
-            longest = float(linalg.norm(step).max())
-            step = step * min(1.0, FLOW_STEP * length / max(longest, 1e-300))
-            x = torch.cat([x[:1], self.space.project(x[1:-1] + step), x[-1:]])
+            x = moved(self.space, x, step, FLOW_STEP * length)
         return x
 
     def log_length(self, scheme: Scheme, x: Tensor, nodes: int = 129) -> float:
@@ -121,7 +137,7 @@ class OnModel:
         pull = linalg.reject(self.space.tangent(inner, self.score(inner, u)), along=self.space.tangent(inner, along))
         return self.alpha * linalg.norm(pull).squeeze(-1)
 
-    def roughness(self, scheme: Numerov, x: Tensor) -> float:
+    def roughness(self, scheme: Scheme, x: Tensor) -> float:
         """rms |second difference of the force| / 12 over rms |force|: what second order would do wrong here."""
         v = self.space.tangent(x, scheme.derivative @ x)
         pull = linalg.reject(self.space.tangent(x, self.score(x, scheme.u)), along=v)
@@ -226,20 +242,3 @@ def _lowest(apply: Callable[[Tensor], Tensor], start: Tensor) -> tuple[float, Te
     symmetric = torch.triu(projected) + torch.triu(projected, 1).T
     values, vectors = torch.linalg.eigh(symmetric)
     return float(values[0]), sum(float(vectors[i, 0]) * basis[i] for i in range(symmetric.shape[0]))
-
-
-@cache
-def numerov(n: int) -> Numerov:
-    """One scheme of each size, so that its matrices are made once."""
-    return Numerov(n)
-
-
-@cache
-def second_difference(n: int) -> SecondDifference:
-    """One scheme of each size, so that its matrices are made once."""
-    return SecondDifference(n)
-
-
-def finer(scheme: Numerov) -> Numerov:
-    """The scheme with twice the points, or the same if that would be too many."""
-    return numerov(2 * scheme.n + 1) if 2 * scheme.n + 1 <= MOST_POINTS else scheme

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
+from geodesic_cli.geometry.seen import Seen
 
 LENGTHS = torch.logspace(math.log10(0.06), math.log10(1.2), 10, dtype=torch.float64).tolist()
 """ℓ as fractions of the diameter of the points."""
@@ -33,29 +34,8 @@ POSITION_LENGTHS = (4.0, 1.5, 0.6)
 NUGGETS = torch.tensor([1e-7, 1e-5, 1e-3, 1e-2, 1e-1, 1.0, 10.0], dtype=torch.float64)
 """ν. A score without noise chooses among the first; the largest are for noise beyond the signal."""
 
-WINDOW = 2.1
+LENGTH_CHANGE = 2.1
 """ℓ changes by at most this factor from one fit to the next: near-duplicate points make it jump otherwise."""
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """Scores that were evaluated: at points x (m, d), positions u (m,), scores (m, d)."""
-
-    x: Tensor
-    u: Tensor
-    scores: Tensor
-
-    def and_also(self, other: "Seen") -> "Seen":
-        """These, then those."""
-        return Seen(*(torch.cat(pair) for pair in zip(_parts(self), _parts(other), strict=True)))
-
-    def last(self, count: int) -> "Seen":
-        """The newest of them."""
-        return Seen(*(part[-count:] for part in _parts(self)))
-
-
-def _parts(seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
-    return seen.x, seen.u, seen.scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +94,7 @@ class KernelScore:
         return _matern(_distances(x, u, self.seen.x, self.seen.u, self.length, self.position_length))
 
 
-def fit(seen: Seen, *, varying: bool, previous: float | None = None) -> KernelScore:
+def fit_scores(seen: Seen, *, varying: bool, previous: float | None = None) -> KernelScore:
     """Fit the model to m >= 2 different points, in float64.
 
     Args:
@@ -125,7 +105,9 @@ def fit(seen: Seen, *, varying: bool, previous: float | None = None) -> KernelSc
     diameter = float(torch.cdist(seen.x, seen.x).max())
     lengths = [fraction * diameter for fraction in LENGTHS]
     if previous is not None:
-        lengths = [length for length in lengths if previous / WINDOW <= length <= previous * WINDOW] or [previous]
+        lengths = [length for length in lengths if previous / LENGTH_CHANGE <= length <= previous * LENGTH_CHANGE] or [
+            previous
+        ]
     best: tuple[float, KernelScore] | None = None
     for length in lengths:
         for position_length in POSITION_LENGTHS if varying else (math.inf,):

@@ -10,14 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry.curve import Curve
-from geodesic_cli.geometry.density import Portion
 from geodesic_cli.geometry.kernel.surrogate import Surrogate
 from geodesic_cli.geometry.metric import DensityMetric
-from geodesic_cli.geometry.solution import Chain, PathSolver, Solution, Status, Step
+from geodesic_cli.geometry.solution import PathSolver, Solution, Status, Step
 
 
 def solve_bvp(
@@ -53,8 +51,7 @@ def solve_bvp(
         The solver's answer with its status. Identical ends give a constant curve at no cost.
 
     Raises:
-        GeometryError: fewer than three nodes, nodes that are not finite or not in the space, a space that differs, or
-            ends that differ from those of `start`.
+        GeometryError: fewer than three nodes, nodes not finite or off the space, another space, or ends not `start`'s.
     """
     _require_usable(metric, guess, start)
     if torch.equal(guess.x[0], guess.x[-1]):
@@ -81,41 +78,6 @@ def solve_bvp(
         step = solver.step(metric, step)
         if on_step is not None:
             on_step(step)
-
-
-def solve_through(
-    metric: DensityMetric,
-    points: Tensor,
-    *,
-    nodes: int = 33,
-    solver: PathSolver | None = None,
-    tol: float = 0.03,
-    max_steps: int = 60,
-    max_calls: int | None = None,
-) -> Chain:
-    """The geodesic from the first of the points through the others, in their order, to the last.
-
-    Args:
-        metric: the density metric. Its score sees positions from 0 to 1 over the whole, in equal shares for each leg.
-        points: (m, d), m >= 2, in the space of the metric.
-        nodes: of the straight first path of each leg.
-        solver: how to step; `Surrogate()` unless given.
-        tol: the relative residual of each leg.
-        max_steps: for each leg.
-        max_calls: for each leg.
-
-    Raises:
-        GeometryError: as `solve_bvp` and `Curve.straight`.
-    """
-    count = points.shape[0] - 1
-    if points.ndim != 2 or count < 1:
-        raise GeometryError(f"A path needs at least two points as a tensor (m, d), got shape {tuple(points.shape)}.")
-    legs = []
-    for k in range(count):
-        part = DensityMetric(Portion(metric.score, k / count, (k + 1) / count), metric.alpha, metric.space)
-        guess = Curve.straight(points[k], points[k + 1], nodes, metric.space)
-        legs.append(solve_bvp(part, guess, solver=solver, tol=tol, max_steps=max_steps, max_calls=max_calls))
-    return Chain(tuple(legs))
 
 
 def _require_usable(metric: DensityMetric, guess: Curve, start: Step | None) -> None:

@@ -35,7 +35,6 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.solution import Status, Step
-from geodesic_cli.geometry.solvers.relaxation import refined
 from geodesic_cli.geometry.space import Euclidean, Space
 
 LOOK_AGAIN = 0.5
@@ -43,7 +42,7 @@ LOOK_AGAIN = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Descent:
+class Descending:
     """Where `GradientFlow` stands: what it will evaluate next.
 
     Args:
@@ -148,7 +147,7 @@ class GradientFlow:
         last = step.curve.x.shape[0] == 2**self.levels + 1
         if not last or step.residual > LOOK_AGAIN * now.looked:
             return step
-        fine, scores = refined(metric, step.curve, now.scores)
+        fine, scores = metric.refined(step.curve, now.scores)
         calls = step.score_calls + fine.x.shape[0] // 2
         residual, log_length = _measure(metric, fine, scores)
         if not residual <= 2 * tol:
@@ -165,16 +164,16 @@ class GradientFlow:
 
     def _moved(
         self, metric: DensityMetric, index: int, level: int, knots: Tensor, curve: Curve, scores: Tensor
-    ) -> Descent:
+    ) -> Descending:
         """What follows from the scores at the nodes of a level: the updated path, or the next level without update."""
         _, v, a = along(knots, metric.space, curve.x.shape[0] - 1)
         pull, bend = descent(metric, curve.x[1:-1], v[1:-1], a[1:-1], scores[1:-1])
         if self.skip and bool(linalg.norm(pull).mean() < linalg.norm(bend).mean()):
-            return Descent(knots, level + 1, scores)
+            return Descending(knots, level + 1, scores)
         rate = self.lr * (1 - index / self.total) / pull.shape[0]
         inner = metric.space.project(curve.x[1:-1] + rate * (pull + bend))
         over = index + 1 >= level * self.iterations
-        return Descent(torch.cat([knots[:1], inner, knots[-1:]]), level + 1 if over else level, scores)
+        return Descending(torch.cat([knots[:1], inner, knots[-1:]]), level + 1 if over else level, scores)
 
 
 def descent(metric: DensityMetric, x: Tensor, v: Tensor, a: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -237,6 +236,6 @@ def _measure(metric: DensityMetric, curve: Curve, scores: Tensor) -> tuple[float
     return residual if finite else math.inf, float(metric.log_length(curve, scores))
 
 
-def _state(step: Step) -> Descent:
-    assert isinstance(step.state, Descent)
+def _state(step: Step) -> Descending:
+    assert isinstance(step.state, Descending)
     return step.state

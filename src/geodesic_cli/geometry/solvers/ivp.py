@@ -1,19 +1,12 @@
 """The initial-value problem: the geodesic that leaves a point with a given velocity.
 
-Integrates the geodesic equation over u in [0, 1] with a method of `steppers`, so that the path is |v0| long. Steps of
-one length are given by their number. Otherwise they follow from the path:
+Integrates the geodesic equation over u in [0, 1] with a method of `steppers`, so that the path is |v0| long; `rays`
+make a curve of its states. Steps of one length are given by their number. Otherwise they follow from the path:
 
     by its bending    h is the largest power of two with  max(alpha |P_x s|, |v| / R on a sphere) |v| h <= bend,
                       looked up anew after every step; powers of two let a method with a memory keep it
     by the error      for a method that estimates it: a step whose error is above the tolerance is taken back, and the
                       next one is h (0.9 (tolerance / error)^(1 / order)), within a fifth and five times h
-
-The curve has nodes at uniform u. From uneven steps they come by the quintic polynomial through x, v and v' at both
-ends of a step, whose error is O(h^6), at least as many as the finest step asks for.
-
-How well the path satisfies the geodesic equation costs no further score: its derivatives at a state are those of the
-polynomial through the points of five neighbouring states, however they are spaced. They owe nothing to the velocities
-of the method or to the score, which they are compared with.
 
 A ray bends towards lower density and does so exponentially (on a log-density slope c, tan(theta / 2) grows as
 e^(alpha c s)), so a long extrapolation wants a guard: `max_drop` ends it when log p has fallen too far below its
@@ -30,11 +23,12 @@ from torch import Tensor
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
-from geodesic_cli.geometry.metric import DensityMetric, Residual
+from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.solution import Solution, Status, Step
-from geodesic_cli.geometry.solvers.steppers import RK4, State, Stepper, acceleration
+from geodesic_cli.geometry.solvers.rays import is_smooth, observed
+from geodesic_cli.geometry.solvers.steppers import RK4, State, Stepper
 
-BEND = 0.5
+TURN_PER_STEP = 0.5
 """Radians by which the direction may turn within a step that is chosen by the bending; the powers of two make it about
 0.35 on average."""
 
@@ -44,24 +38,6 @@ LONGEST_STEP = 1 / 8
 SAFETY, SHRINK, GROW = 0.9, 0.2, 5.0
 """Of the step length after an estimate of the error: its caution and its bounds."""
 
-ASTRAY = 0.5
-"""A step that departs from where its velocities point to by more than this fraction was too long."""
-
-
-@dataclass(frozen=True, eq=False)
-class Motion:
-    """The state of an integration that has taken m - 1 steps.
-
-    Args:
-        velocity: at the last state, (d,).
-        u: the positions of the states, (m,).
-        scores: the scores there, (m, d).
-    """
-
-    velocity: Tensor
-    u: Tensor
-    scores: Tensor
-
 
 def solve_ivp(
     metric: DensityMetric,
@@ -70,7 +46,7 @@ def solve_ivp(
     *,
     steps: int | None = None,
     stepper: Stepper | None = None,
-    bend: float = BEND,
+    bend: float = TURN_PER_STEP,
     max_steps: int = 1024,
     max_drop: float = math.inf,
     tol: float = 0.05,
@@ -93,7 +69,7 @@ def solve_ivp(
 
     Returns:
         The curve: all of it, or up to the node where it had to end, its u then running over that part only (two equal
-            nodes if it ended at once). Costs 1 + stepper.extra_scores scores for each step, those taken back included,
+            nodes if it ended at once). Costs the scores of each step, those taken back included,
             and one more for the start.
 
     Raises:
@@ -101,60 +77,99 @@ def solve_ivp(
             a bend that is not positive.
     """
     _require_startable(metric, x0, v0)
-    if min(1 if steps is None else steps, max_steps) < 1 or not bend > 0:
-        raise GeometryError(
-            f"A ray needs at least one step and a positive bend, got {steps} steps, at most {max_steps}, "
-            f"and a bend of {bend}."
-        )
-    stepper = RK4() if stepper is None else stepper
-    allowed = stepper.tol if steps is None else None
+    pace = _Pace(metric, RK4() if stepper is None else stepper, steps, bend, max_steps)
+    path, calls, status = _walked(pace, x0, v0, max_drop, on_step)
+    if len(path) == 1:
+        residual = math.inf if status is Status.NON_FINITE else 0.0
+        nowhere = Curve(torch.cat([path[0].x, path[0].x]), metric.space)
+        return Solution(nowhere, status or Status.MAX_STEPS, residual, 0, calls)
+    last = observed(metric, pace.stepper.weighted, path, calls)
+    if status is None:
+        status = Status.CONVERGED if last.residual <= tol and is_smooth(path) else Status.MAX_STEPS
+    return Solution(last.curve, status, last.residual, last.index, calls)
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """How long the steps are; see the module's text."""
+
+    metric: DensityMetric
+    stepper: Stepper
+    steps: int | None
+    bend: float
+    max_steps: int
+
+    def __post_init__(self) -> None:
+        if min(1 if self.steps is None else self.steps, self.max_steps) < 1 or not self.bend > 0:
+            raise GeometryError(
+                f"A ray needs at least one step and a positive bend, got {self.steps} steps, at most {self.max_steps}, "
+                f"and a bend of {self.bend}."
+            )
+
+    @property
+    def allowed(self) -> float | None:
+        """The error of a step that is allowed, where the error decides."""
+        return self.stepper.tol if self.steps is None else None
+
+    def first(self, start: State) -> float:
+        if self.steps is not None:
+            return 1 / self.steps
+        h = _by_bending(self.metric, start, LONGEST_STEP, self.bend)
+        # Where the error decides, the bending is no more than a first guess.
+        return h if self.allowed is None else max(h, 1 / self.max_steps)
+
+    def target(self, path: list[State], h: float) -> float:
+        """The position to step to: what is left is shared out evenly."""
+        if self.steps is not None:
+            return len(path) / self.steps
+        u = path[-1].u
+        left = (1 - u) / h - 1e-9
+        return 1.0 if left <= 1 else u + (1 - u) / math.ceil(left)
+
+    def after(self, now: State, trial: State, h: float) -> tuple[float, bool]:
+        """The length of the next step, and whether the one that was tried is kept."""
+        finite = _is_finite(trial)
+        if self.allowed is None:
+            free = self.steps is None and finite
+            return _by_bending(self.metric, trial, h, self.bend) if free else h, True
+        # A stage beyond the support of the density is a step too long, not yet the end.
+        error = trial.error if finite and trial.error is not None else math.inf
+        change = SAFETY * (self.allowed / error) ** (1 / self.stepper.order) if error > 0 else GROW
+        h = (trial.u - now.u) * min(GROW if error <= self.allowed else 1.0, max(SHRINK, change))
+        h = min(h, LONGEST_STEP)
+        return h, error <= self.allowed or not (finite or h * self.max_steps >= 1)
+
+
+def _walked(
+    pace: _Pace, x0: Tensor, v0: Tensor, max_drop: float, on_step: Callable[[Step], None] | None
+) -> tuple[list[State], int, Status | None]:
+    """The states of the ray, the scores it took, and why it ended early, if it did."""
+    metric = pace.metric
     x, v = x0[None], metric.space.tangent(x0[None], v0[None])
     path = [State(0.0, x, v, metric.scores_at(x, torch.zeros_like(x[:, 0])))]
     calls, drop = 1, 0.0
-    status = None if _is_finite(path[0]) else Status.NON_FINITE
-    h = LONGEST_STEP
-    if status is None:
-        h = 1 / steps if steps is not None else _by_bending(metric, path[0], LONGEST_STEP, bend)
-        # Where the error decides, the bending is no more than a first guess.
-        h = h if allowed is None else max(h, 1 / max_steps)
-    while status is None and path[-1].u < 1:
-        if steps is None and h * max_steps < 1:
-            status = Status.MAX_STEPS
-            break
+    if not _is_finite(path[0]):
+        return path, calls, Status.NON_FINITE
+    h = pace.first(path[0])
+    while path[-1].u < 1:
+        if pace.steps is None and h * pace.max_steps < 1:
+            return path, calls, Status.MAX_STEPS
         now = path[-1]
-        left = (1 - now.u) / h - 1e-9
-        u = len(path) / steps if steps is not None else 1.0 if left <= 1 else now.u + (1 - now.u) / math.ceil(left)
-        trial = stepper.step(metric, now, u)
+        trial = pace.stepper.step(metric, now, pace.target(path, h))
         calls += trial.calls
-        finite = _is_finite(trial)
-        if allowed is not None:
-            # A stage beyond the support of the density is a step too long, not yet the end.
-            error = trial.error if finite and trial.error is not None else math.inf
-            change = SAFETY * (allowed / error) ** (1 / stepper.order) if error > 0 else GROW
-            h = (u - now.u) * min(GROW if error <= allowed else 1.0, max(SHRINK, change))
-            h = min(h, LONGEST_STEP)
-            if not error <= allowed and (finite or h * max_steps >= 1):
-                continue
-        if not finite:
-            status = Status.NON_FINITE
-            break
+        h, kept = pace.after(now, trial, h)
+        if not kept:
+            continue
+        if not _is_finite(trial):
+            return path, calls, Status.NON_FINITE
         pair, scores = torch.cat([now.x, trial.x]), torch.cat([now.score, trial.score])
         drop -= float(metric.log_density_steps(pair, scores))
         if drop > max_drop:
-            status = Status.LEFT_SUPPORT
-            break
+            return path, calls, Status.LEFT_SUPPORT
         path.append(trial)
-        if steps is None and allowed is None:
-            h = _by_bending(metric, trial, h, bend)
         if on_step is not None:
-            on_step(_observed(metric, stepper, path, calls))
-    if len(path) == 1:
-        residual = math.inf if status is Status.NON_FINITE else 0.0
-        return Solution(Curve(torch.cat([x, x]), metric.space), status or Status.MAX_STEPS, residual, 0, calls)
-    last = _observed(metric, stepper, path, calls)
-    if status is None:
-        status = Status.CONVERGED if last.residual <= tol and _is_smooth(path) else Status.MAX_STEPS
-    return Solution(last.curve, status, last.residual, last.index, calls)
+            on_step(observed(metric, pace.stepper.weighted, path, calls))
+    return path, calls, None
 
 
 def _require_startable(metric: DensityMetric, x0: Tensor, v0: Tensor) -> None:
@@ -172,19 +187,6 @@ def _is_finite(state: State) -> bool:
     return bool(norms.isfinite().all())
 
 
-def _is_smooth(path: list[State]) -> bool:
-    """Whether every step goes about where the velocities at its ends point to.
-
-    Where the force has no room across the path, as on a circle, nothing else tells that rounding has thrown it about.
-    """
-    x, v = torch.cat([state.x for state in path]), torch.cat([state.v for state in path])
-    u = torch.tensor([state.u for state in path], dtype=x.dtype, device=x.device)
-    expected = (u[1:] - u[:-1])[:, None] * (v[1:] + v[:-1]) / 2
-    off = linalg.norm(x[1:] - x[:-1] - expected)
-    rounding = 8 * torch.finfo(x.dtype).eps * linalg.norm(x[1:])
-    return bool((off <= ASTRAY * linalg.norm(expected) + rounding).all())
-
-
 def _by_bending(metric: DensityMetric, now: State, h: float, bend: float) -> float:
     """The power of two to go on with, at most twice h, which must be one, and only where the steps stay aligned."""
     speed = float(linalg.norm(now.v))
@@ -195,72 +197,3 @@ def _by_bending(metric: DensityMetric, now: State, h: float, bend: float) -> flo
         return 2.0 ** math.floor(math.log2(bend / rate)) if rate < math.inf else 0.0
     longer = min(2 * h, LONGEST_STEP)
     return longer if rate * longer <= bend and math.fmod(now.u, longer) == 0 else h
-
-
-def _observed(metric: DensityMetric, stepper: Stepper, path: list[State], calls: int) -> Step:
-    x, v, scores = (torch.cat(rows) for rows in zip(*((s.x, s.v, s.score) for s in path), strict=True))
-    u = torch.tensor([state.u for state in path], dtype=x.dtype, device=x.device)
-    polygon = Curve(x, metric.space)
-    curve = polygon
-    h = u[1:] - u[:-1]
-    if float(h.max()) > (1 + 1e-6) * float(h.min()):
-        pulls = acceleration(metric, x, v, scores, stepper.weighted)
-        curve = Curve(_between(metric, u, x, v, pulls), metric.space)
-    residual = _residual(metric, u, x, v, scores, polygon.length).relative
-    log_length = float(metric.log_length(polygon, scores))
-    return Step(len(path) - 1, curve, residual, log_length, calls, (residual,), Motion(path[-1].v[0], u, scores))
-
-
-def _residual(metric: DensityMetric, u: Tensor, x: Tensor, v: Tensor, scores: Tensor, length: Tensor) -> Residual:
-    """The terms of the geodesic equation at the inner states; at both ends where there are no others."""
-    if x.shape[0] == 2:
-        h = u[1] - u[0]
-        chord = (x[1:] - x[:-1]) / h
-        bent = torch.cat([6 * chord - 4 * v[:1] - 2 * v[1:], 2 * v[:1] + 4 * v[1:] - 6 * chord]) / h
-    else:
-        v, bent = _derivatives(u, x)
-        x, v, scores = x[1:-1], metric.space.tangent(x[1:-1], v), scores[1:-1]
-    per_length = linalg.reciprocal(linalg.norm(v))
-    curvature = linalg.reject(metric.space.tangent(x, bent), along=v) * per_length * per_length
-    pull = metric.alpha * linalg.reject(metric.space.tangent(x, scores), along=v)
-    # `relative` leaves out the first and the last row.
-    rows = torch.tensor([0, *range(x.shape[0]), x.shape[0] - 1], device=x.device)
-    return Residual(curvature[rows], pull[rows], length)
-
-
-def _derivatives(u: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The first and second derivatives at the inner ones of k >= 3 points x at uneven positions u, (k - 2, d) each."""
-    k, width = x.shape[0], min(5, x.shape[0])
-    inner = torch.arange(1, k - 1, device=x.device)
-    first = (inner - width // 2).clamp(0, k - width)
-    members = first[:, None] + torch.arange(width, device=x.device)
-    scale = (u[members[:, -1]] - u[members[:, 0]])[:, None]
-    offsets = (u[members] - u[inner][:, None]) / scale
-    weights = torch.linalg.inv(torch.linalg.vander(offsets, N=width))
-    slope, bend = torch.zeros_like(x[1:-1]), torch.zeros_like(x[1:-1])
-    for j in range(width):
-        # Differences of x itself would lose digits to its magnitude.
-        away = x[members[:, j]] - x[inner]
-        slope = slope + weights[:, 1, j, None] / scale * away
-        bend = bend + 2 * weights[:, 2, j, None] / scale**2 * away
-    return slope, bend
-
-
-def _between(metric: DensityMetric, u: Tensor, x: Tensor, v: Tensor, a: Tensor) -> Tensor:
-    """Points at uniform positions from uneven steps, the first and the last bit for bit, (k, d)."""
-    spans = math.ceil(float((u[-1] - u[0]) / (u[1:] - u[:-1]).min()) - 1e-6)
-    wanted = torch.linspace(0, 1, spans + 1, dtype=x.dtype, device=x.device) * u[-1]
-    i = torch.searchsorted(u, wanted, right=True).clamp(1, u.shape[0] - 1) - 1
-    h = (u[i + 1] - u[i])[:, None]
-    w = (wanted - u[i])[:, None] / h
-    # Taylor's polynomial at the start of the step, and what is missing of x, v and a at its end.
-    start, v0, a0 = x[i], h * v[i], h**2 * a[i]
-    gap = x[i + 1] - start - v0 - a0 / 2
-    gap_v, gap_a = h * v[i + 1] - v0 - a0, h**2 * a[i + 1] - a0
-    cubic, quartic, quintic = (
-        10 * gap - 4 * gap_v + gap_a / 2,
-        -15 * gap + 7 * gap_v - gap_a,
-        6 * gap - 3 * gap_v + gap_a / 2,
-    )
-    points = start + w * (v0 + w * (a0 / 2 + w * (cubic + w * (quartic + w * quintic))))
-    return torch.cat([x[:1], metric.space.project(points[1:-1]), x[-1:]])

@@ -43,9 +43,6 @@ from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.solution import Status, Step
 
-UNEVEN = 1.01
-"""Ratio of the longest to the shortest segment above which the nodes of a guess are put at equal arc length."""
-
 LONGEST_MOVE = 0.25
 """A node moves by at most this fraction of the curve's length in a step."""
 
@@ -70,10 +67,10 @@ that was not. With no stiffening at all, half of the paths at a bending number o
 NEAR = 0.7
 """Residual below which the acceleration sets in; farther out a linear model of the force misleads."""
 
-PATIENCE = 10
-"""Steps within which the residual has to fall by the factor FALL, or the solver has stalled."""
+WAITED = 10
+"""Steps within which the residual has to fall by the factor LEAST_FALL, or the solver has stalled."""
 
-FALL = 0.9
+LEAST_FALL = 0.9
 
 FRACTIONS = (0.125, 0.25, 0.4, 0.6, 0.8, 1.0)
 """The fractions of alpha that a continuation goes through."""
@@ -81,7 +78,7 @@ FRACTIONS = (0.125, 0.25, 0.4, 0.6, 0.8, 1.0)
 FOLLOWED = 0.1
 """Residual below which a continuation goes on to the next fraction."""
 
-HELD = 1.25
+HOLDS = 1.25
 """Between its nodes a converged curve may have this many times the tolerance."""
 
 MOST_NODES = 257
@@ -144,7 +141,7 @@ class Relaxation:
 
     def init(self, metric: DensityMetric, guess: Curve) -> Step:
         """Evaluate the guess at all k nodes, the ends for the only time; uneven nodes are first spread evenly."""
-        curve = evenly_spaced(guess)
+        curve = guess.evenly_spaced()
         scores = metric.scores_at(curve.x, curve.u)
         now = self._standing(metric, curve, scores)
         if self.continuation:
@@ -207,12 +204,12 @@ class Relaxation:
         now = _state(step)
         if not self.between or step.curve is not now.curve or now.fraction < 1:
             return replace(step, status=Status.CONVERGED)
-        fine, scores = refined(metric, step.curve, now.scores)
+        fine, scores = metric.refined(step.curve, now.scores)
         there = self._standing(metric, fine, scores)
         calls = step.score_calls + fine.x.shape[0] // 2
         if not _is_finite(there):
             return replace(step, score_calls=calls, status=Status.NON_FINITE)
-        holds = there.residual <= HELD * tol
+        holds = there.residual <= HOLDS * tol
         if not holds and fine.x.shape[0] > MOST_NODES:
             return replace(step, score_calls=calls, status=Status.UNRESOLVED)
         there = replace(there, shift=now.shift, guess=None)
@@ -230,7 +227,7 @@ class Relaxation:
     def _standing(self, metric: DensityMetric, curve: Curve, scores: Tensor) -> Relaxed:
         residual = metric.residual(curve, scores, self.order).relative
         log_length = float(metric.log_length(curve, scores))
-        force = defect(metric, curve, scores, self.order)
+        force = metric.defect(curve, scores, self.order)
         return Relaxed(curve, residual, log_length, scores, force, self.damping, shift=self.shift)
 
     def _next_stage(self, metric: DensityMetric, now: Relaxed) -> tuple[Status | None, Relaxed]:
@@ -239,7 +236,7 @@ class Relaxation:
             fraction = FRACTIONS[FRACTIONS.index(now.fraction) + 1]
             stage = self._standing(_weaker(metric, fraction), now.curve, now.scores)
             return None, replace(stage, fraction=fraction, shift=now.shift * fraction / now.fraction)
-        waited = len(now.falls) > PATIENCE and now.falls[-1] > FALL * now.falls[-1 - PATIENCE]
+        waited = len(now.falls) > WAITED and now.falls[-1] > LEAST_FALL * now.falls[-1 - WAITED]
         if not waited and now.damping >= self.smallest:
             return None, now
         if now.guess is None:
@@ -248,27 +245,6 @@ class Relaxation:
         fraction = FRACTIONS[0]
         stage = self._standing(_weaker(metric, fraction), Curve(x, metric.space), scores)
         return None, replace(stage, fraction=fraction)
-
-
-def defect(metric: DensityMetric, curve: Curve, scores: Tensor, order: int = 2) -> Tensor:
-    """The strong form P_v P_x (x'' - acceleration) at the interior nodes, (k - 2, d), in units of x."""
-    x, v = curve.x[1:-1], curve.velocity(order)[1:-1]
-    wanted = metric.acceleration_given(x, v, scores[1:-1])
-    return linalg.reject(metric.space.tangent(x, curve.acceleration(order)[1:-1] - wanted), along=v)
-
-
-def refined(metric: DensityMetric, curve: Curve, scores: Tensor) -> tuple[Curve, Tensor]:
-    """A curve of k nodes with one more between every two, and the scores at all of them: k - 1 evaluations."""
-    fine = curve.refine()
-    merged = torch.empty_like(fine.x)
-    merged[::2], merged[1::2] = scores, metric.scores_at(fine.x[1::2], fine.u[1::2])
-    return fine, merged
-
-
-def evenly_spaced(curve: Curve) -> Curve:
-    """The curve itself, bit for bit, if its segments are about equal; else with its nodes at equal arc length."""
-    segments = curve.segments
-    return curve if bool(segments.max() <= UNEVEN * segments.min()) else curve.at_constant_speed()
 
 
 def _state(step: Step) -> Relaxed:

@@ -73,11 +73,6 @@ class Stepper(Protocol):
         ...
 
     @property
-    def extra_scores(self) -> int:
-        """Scores evaluated per step besides the one at its end (from the start-up of a method with a memory on)."""
-        ...
-
-    @property
     def tol(self) -> float | None:
         """The error of a step that is allowed, as a fraction of |v|; None for a method that does not estimate it."""
         ...
@@ -97,7 +92,6 @@ class Euler:
     """The explicit Euler method, order 1: a baseline."""
 
     order: ClassVar[int] = 1
-    extra_scores: ClassVar[int] = 0
     tol: ClassVar[None] = None
     weighted: ClassVar[bool] = False
 
@@ -113,7 +107,6 @@ class RK4:
     """The classical Runge-Kutta method, order 4, four scores per step."""
 
     order: ClassVar[int] = 4
-    extra_scores: ClassVar[int] = 3
     tol: ClassVar[None] = None
     weighted: ClassVar[bool] = False
 
@@ -138,7 +131,6 @@ class IsokineticLeapfrog:
     """Half a kick, a drift, half a kick: order 2, one score per step, reversible; see the module's text."""
 
     order: ClassVar[int] = 2
-    extra_scores: ClassVar[int] = 0
     tol: ClassVar[None] = None
     weighted: ClassVar[bool] = False
 
@@ -159,7 +151,6 @@ class AdamsBashforth4:
     """
 
     order: ClassVar[int] = 4
-    extra_scores: ClassVar[int] = 0
     tol: ClassVar[None] = None
     weighted: ClassVar[bool] = False
 
@@ -194,7 +185,6 @@ class DormandPrince:
     tol: float | None = 1e-6
     weighted: bool = False
     order: ClassVar[int] = 5
-    extra_scores: ClassVar[int] = 5
 
     def __post_init__(self) -> None:
         if self.tol is not None and not self.tol > 0:

@@ -1,13 +1,13 @@
 """Densities that make path solvers work: more of them than `toys`, in more dimensions, and some of them rude.
 
     Disk          p = ((1 - |x|²) / 2)^(1/alpha)        ds = 2 |dx| / (1 - |x|²), the Poincaré ball
-    Mixture       p = Σ exp(-|x - m|² / 2 scale²)       fast in many dimensions: |x - m|² = |x|² - 2 x.m + |m|²
+    RoundMixture  p = Σ exp(-|x - m|² / 2 scale²)       fast in many dimensions: |x - m|² = |x|² - 2 x.m + |m|²
     BlockMixture  a product of mixtures over blocks of coordinates: bent in every dimension at once
     Kink          p = exp(-slope |y|)                   its score jumps where y, the last coordinate, changes sign
     Noisy         s(x) + scale n(x), n standard normal  what a score with random draws inside looks like
 
 A mixture's score at x lies in the span of x and the means, so a path between points of the span of its ends and the
-means never leaves that span: the problem in an orthonormal basis of it is the same problem (`Mixture.rotated`).
+means never leaves that span: the problem in an orthonormal basis of it is the same problem (`RoundMixture.rotated`).
 """
 
 import math
@@ -48,7 +48,7 @@ class Disk:
 
 
 @dataclass(frozen=True, eq=False)
-class Mixture:
+class RoundMixture:
     """p(x) = Σ_m exp(-|x - m|² / (2 scale²)), equal weights and one scale, not normalised.
 
     Args:
@@ -67,9 +67,9 @@ class Mixture:
         """The score, (mean of the means by responsibility - x) / scale², (n, d)."""
         return (torch.softmax(self._log_components(x), dim=-1) @ self.means - x) / self.scale**2
 
-    def rotated(self, basis: Tensor) -> "Mixture":
+    def rotated(self, basis: Tensor) -> "RoundMixture":
         """The same mixture in the coordinates of an orthonormal basis (d, r) of a space that holds its means."""
-        return Mixture(self.means @ basis, self.scale)
+        return RoundMixture(self.means @ basis, self.scale)
 
     def _log_components(self, x: Tensor) -> Tensor:
         means = self.means
@@ -79,7 +79,7 @@ class Mixture:
 
 @dataclass(frozen=True, eq=False)
 class BlockMixture:
-    """A product over blocks of coordinates, each a mixture of its own as in `Mixture`.
+    """A product over blocks of coordinates, each a mixture of its own as in `RoundMixture`.
 
     Args:
         means: (blocks, m, width); d = blocks * width.

@@ -25,7 +25,7 @@ from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.space import Euclidean, Space, Sphere
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial, SphereChart
-from geodesic_cli.geometry.zoo.densities import BlockMixture, Disk, Kink, Mixture, Noisy
+from geodesic_cli.geometry.zoo.densities import BlockMixture, Disk, Kink, Noisy, RoundMixture
 
 MOST_NATS = 700.0
 """Logarithms above this have no exponential in a float."""
@@ -100,7 +100,7 @@ class Case:
     def reduced(self) -> "Case":
         """The same problem in the span of its ends and the means of its mixture, in a few dozen dimensions."""
         score = self.metric.score
-        assert isinstance(score, Mixture), "only a mixture keeps to the span of its means"
+        assert isinstance(score, RoundMixture), "only a mixture keeps to the span of its means"
         basis = torch.linalg.qr(torch.cat([self.a[None], self.b[None], score.means]).T)[0]
         small = score.rotated(basis)
         metric = replace(self.metric, score=small)
@@ -175,10 +175,10 @@ def arc(d: int = 64) -> Case:
     waves = torch.stack([phase.cos(), phase.sin(), 0.25 * (2 * phase).sin(), 0.15 * (3 * phase).cos()], dim=1)
     means = 4 * waves @ axes.T
     a, b = means[[1, -2]] + 0.6 * scale * _normal(source, 2, d)
-    return _computed(f"arc-{d}", Mixture(means, scale), 0.35, a, b, REFERENCE[f"arc-{d}"])
+    return _computed(f"arc-{d}", RoundMixture(means, scale), 0.35, a, b, REFERENCE[f"arc-{d}"])
 
 
-def latent(alpha: float, d: int = 16_384) -> Case:
+def latent_arc(alpha: float, d: int = 16_384) -> Case:
     """64 components along an arc of clean latents, noised to a signal share of 0.13, on the sphere of such latents."""
     source, share, span = _seeded(2), 0.13, 0.9
     axes = torch.linalg.qr(_normal(source, d, 6))[0]
@@ -190,7 +190,7 @@ def latent(alpha: float, d: int = 16_384) -> Case:
     scale = math.sqrt(1 - share)
     ends = means[[0, -1]] + scale * _normal(source, 2, d)
     name = f"latent-{d}-{alpha:g}"
-    return _on_one_sphere(name, Mixture(means, scale), alpha, ends)
+    return _on_one_sphere(name, RoundMixture(means, scale), alpha, ends)
 
 
 def blocks(d: int = 2048, alpha: float = 0.003) -> Case:
@@ -241,11 +241,11 @@ def cases(group: str, seed: int = 0) -> Iterator[Case]:
         yield mixture()
         yield from (arc(d) for d in (64, 256))
     elif group == "high":
-        yield from (latent(alpha) for alpha in (0.002, 0.0005))
+        yield from (latent_arc(alpha) for alpha in (0.002, 0.0005))
         yield blocks()
     elif group == "noisy":
         yield noisy(arc(64), 0.3, seed)
-        yield noisy(latent(0.0005), 1.0, seed)
+        yield noisy(latent_arc(0.0005), 1.0, seed)
         yield kink()
     else:
         raise GeometryError(f"The zoo's groups are {', '.join(GROUPS)}, got {group!r}.")
@@ -266,7 +266,7 @@ def _closed(
 
 def _computed(
     name: str,
-    density: Radial | Exponential | GaussianMixture | Mixture | BlockMixture,
+    density: Radial | Exponential | GaussianMixture | RoundMixture | BlockMixture,
     alpha: float,
     a: Tensor,
     b: Tensor,
@@ -277,7 +277,7 @@ def _computed(
     return Case(name, metric, a, b, density.log_prob, log_length)
 
 
-def _on_one_sphere(name: str, density: Mixture | BlockMixture, alpha: float, ends: Tensor) -> Case:
+def _on_one_sphere(name: str, density: RoundMixture | BlockMixture, alpha: float, ends: Tensor) -> Case:
     """Both ends at their mean norm."""
     sphere = Sphere(float(ends.norm(dim=1).mean()))
     a, b = sphere.project(ends)

@@ -13,10 +13,10 @@ import torch
 
 from geodesic_cli.diffusion.batching import free_memory
 from geodesic_cli.diffusion.loading import locate
-from geodesic_cli.diffusion.loading.load import DTYPES, pick_device, pick_dtype, why_not_compile
+from geodesic_cli.diffusion.loading.devices import DTYPES, pick_device, pick_dtype, why_not_compile
 from geodesic_cli.errors import GeodesicError
 from geodesic_cli.media.films import video_encoder
-from geodesic_cli.verbs.about.models import EMBEDDED, Listed, models
+from geodesic_cli.verbs.about.models import IN_PACKAGE, Listed, models
 from geodesic_cli.version import __version__
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "av", "scipy")
@@ -27,7 +27,7 @@ SECRET = ("HF_TOKEN",)
 
 
 @dataclass(frozen=True)
-class Report:
+class Findings:
     """What was found.
 
     Args:
@@ -39,7 +39,7 @@ class Report:
     advice: tuple[str, ...]
 
 
-def check(device: str = "auto") -> Report:
+def check(device: str = "auto") -> Findings:
     """Look at this machine. It never fails: what cannot be found out is said to be so.
 
     Args:
@@ -60,13 +60,13 @@ def check(device: str = "auto") -> Report:
         "disk_free": _gigabytes(lambda: shutil.disk_usage(Path.cwd()).free),
         "video_encoder": _tried(video_encoder),
         "compile": _compile(device),
-        "cache": str(locate.cache_folder()),
-        "cache_exists": locate.cache_folder().is_dir(),
+        "cache": str(locate.hub_cache()),
+        "cache_exists": locate.hub_cache().is_dir(),
         "offline": locate.offline(),
         "variables": {name: _shown(name) for name in VARIABLES if name in os.environ},
         "models": {model.name: model.folder for model in listed},
     }
-    return Report(facts, (*advice, *_missing(facts, listed)))
+    return Findings(facts, (*advice, *_missing(facts, listed)))
 
 
 def _device(asked: str, advice: list[str]) -> dict[str, Any]:
@@ -83,12 +83,13 @@ def _device(asked: str, advice: list[str]) -> dict[str, Any]:
     elif device.type == "mps":
         found |= {"device_name": "Apple", "device_memory": round(torch.mps.recommended_max_memory() / 2**30, 1)}
     else:
-        found["device_name"] = _processor() or found["device_name"]
+        found["device_name"] = _of_processor("model name") or found["device_name"]
         built = "has no CUDA" if torch.version.cuda is None else f"has CUDA {torch.version.cuda}, which finds no device"
         advice.append(
             f"There is no GPU for PyTorch (this build {built}): clevr-mini needs none, larger models are slow without."
         )
-        if "amx_bf16" in _processor_flags() or "avx512_bf16" in _processor_flags():
+        flags = _of_processor("flags")
+        if "amx_bf16" in flags or "avx512_bf16" in flags:
             advice.append("This processor has instructions for bf16: large models are faster with --dtype bf16.")
     chosen = pick_dtype("auto", device)
     return found | {"dtype": next(name for name, dtype in DTYPES.items() if dtype == chosen)}
@@ -102,7 +103,7 @@ def _compile(asked: str) -> str:
 
 def _missing(facts: dict[str, Any], listed: tuple[Listed, ...]) -> list[str]:
     advice = []
-    if all(model.sources == (EMBEDDED,) for model in listed if model.folder is not None):
+    if all(model.sources == (IN_PACKAGE,) for model in listed if model.folder is not None):
         how = (
             "HF_HUB_OFFLINE is set, so nothing will be downloaded: unset it, or copy a model here and pass its folder"
             if facts["offline"]
@@ -140,16 +141,10 @@ def _shown(name: str) -> str:
     return "set" if name in SECRET else os.environ[name]
 
 
-def _processor() -> str:
-    return next((line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), "")
-
-
-def _processor_flags() -> str:
-    return next((line for line in _cpuinfo() if line.startswith("flags")), "")
-
-
-def _cpuinfo() -> list[str]:
+def _of_processor(key: str) -> str:
+    """What Linux says of the first processor under a key; empty elsewhere."""
     try:
-        return Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:  # not Linux
-        return []
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")

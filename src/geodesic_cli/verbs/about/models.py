@@ -6,7 +6,7 @@ from pathlib import Path
 from geodesic_cli.diffusion.loading import locate
 from geodesic_cli.diffusion.loading.aliases import MODELS, Alias
 
-EMBEDDED = "part of this package"
+IN_PACKAGE = "part of this package"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def _of_alias(alias: Alias) -> Listed:
         download=None if alias.embedded else round(alias.gigabytes(4), 1),
         memory_fp32=round(alias.gigabytes(4), 2),
         memory_fp16=round(alias.gigabytes(2), 2),
-        sources=(EMBEDDED,) if alias.embedded else alias.sources,
+        sources=(IN_PACKAGE,) if alias.embedded else alias.sources,
         folder=None if folder is None else str(folder),
         note=note,
     )
@@ -77,7 +77,7 @@ def _found(alias: Alias) -> tuple[Path | None, str]:
 def _in_cache() -> list[tuple[str, Path]]:
     """Hub ids of whole models in the cache, with their newest folders."""
     found = []
-    for repository in sorted(locate.cache_folder().glob("models--*")):
+    for repository in sorted(locate.hub_cache().glob("models--*")):
         indices = sorted(repository.glob("snapshots/*/model_index.json"), key=lambda path: path.stat().st_mtime)
         if indices:
             found.append((repository.name.removeprefix("models--").replace("--", "/"), indices[-1].parent))

@@ -22,7 +22,7 @@ from geodesic_cli.diffusion.batching import item_cost
 from geodesic_cli.diffusion.densities import density_score
 from geodesic_cli.frames.keyframes import widest
 from geodesic_cli.media import parse_size
-from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.job import open_folder
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import BenchModelSettings
@@ -78,7 +78,7 @@ def run(settings: BenchModelSettings, observer: Observer | None = None, command:
     if settings.out is None:
         rows = _all_rows(settings, watch)
         return ModelBench(rows, _metrics(settings, rows), None)
-    with RunDirectory.open(settings.out, asdict(settings), command=command, overwrite=settings.overwrite) as folder:
+    with open_folder(settings.out, asdict(settings), watch, command) as folder:
         rows = _all_rows(settings, watch)
         metrics = _metrics(settings, rows)
         folder.write_text("table.md", markdown(rows))

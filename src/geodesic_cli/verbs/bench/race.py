@@ -10,79 +10,28 @@ keep a few hundredths. None of the judge's evaluations count, and none of its ti
 """
 
 import time
-import warnings
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
-from geodesic_cli.geometry import Curve, DensityMetric, Euclidean, Relaxation, Status, Step, Surrogate, solve_bvp
+from geodesic_cli.geometry import Euclidean, Step
 from geodesic_cli.geometry.density import Score
-from geodesic_cli.geometry.solution import PathSolver
 from geodesic_cli.geometry.solvers.gradient_flow import GradientFlow
-from geodesic_cli.geometry.zoo import problems as zoo
-from geodesic_cli.geometry.zoo.densities import Mixture
-from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.job import open_folder
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.settings import BenchSettings
+from geodesic_cli.verbs.bench.contests import Contest, contests_of
+from geodesic_cli.verbs.bench.entrants import ENTRANTS, Ending, Entrant, path_solver, scipy_solver
 
-NODES = 17
-"""Of the straight line that every solver starts from."""
-MOST_STEPS = 401
-"""All the iterations of the published solver, and the step that says so."""
-MOST_CALLS = 4000
-"""Score evaluations after which a solver is stopped."""
-MOST_SEEN = 300
-"""The same for one that keeps all scores it has seen in a model, whose work grows with their cube."""
 FRESH = 129
 """Points on which the residual of the final path is measured."""
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Of the tuned published solver, each with and without its test."""
 CLOSELY, LOOSELY = 20, 10
 """So many steps are judged one by one, from there on every tenth."""
-MANY = 1000
-"""Dimensions from which on the judge takes fewer points of a path, and solvers are tuned in the span of the means."""
-
-Watch = Callable[[Step], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Contest:
-    """A problem as the judge sees it.
-
-    Args:
-        name: of the problem.
-        metric: what a solver gets.
-        truth: the same without noise.
-        guess: where to start.
-        excess: of a curve: its length over the shortest, minus 1.
-        rehearsal: the same problem without noise and in few dimensions, to tune a solver on.
-    """
-
-    name: str
-    metric: DensityMetric
-    truth: DensityMetric
-    guess: Curve
-    excess: Callable[[Curve], float]
-    rehearsal: "Contest | None" = None
-
-
-@dataclass(frozen=True, eq=False)
-class Ending:
-    """Where a solver stopped: its path, the residual it claims, and a word on why."""
-
-    curve: Curve
-    residual: float
-    status: str
-
-
-Entrant = Callable[[DensityMetric, Curve, float, Watch], Ending]
-"""Metric, guess, tolerance and observer -> the end."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +101,7 @@ def run(settings: BenchSettings, observer: Observer | None = None, command: str 
     if settings.out is None:
         rows = _all_rows(settings, observer)
         return Bench(rows, _metrics(settings, rows), None)
-    with RunDirectory.open(settings.out, asdict(settings), command=command, overwrite=settings.overwrite) as folder:
+    with open_folder(settings.out, asdict(settings), observer, command) as folder:
         rows = _all_rows(settings, observer)
         metrics = _metrics(settings, rows)
         folder.write_text("table.md", markdown(rows))
@@ -212,55 +161,6 @@ def came_to_stay(marks: list[tuple[int, float]], bound: float) -> int | None:
     return first
 
 
-# --- solvers ---------------------------------------------------------------------------------------------------------
-
-
-def path_solver(solver: PathSolver, most_calls: int = MOST_CALLS) -> Entrant:
-    """A `PathSolver` with so many evaluations at most."""
-
-    def solve(metric: DensityMetric, guess: Curve, tol: float, watch: Watch) -> Ending:
-        solution = solve_bvp(
-            metric, guess, solver=solver, tol=tol, max_steps=MOST_STEPS, max_calls=most_calls, on_step=watch
-        )
-        return Ending(solution.curve, solution.residual, solution.status.name)
-
-    return solve
-
-
-def scipy_solver(metric: DensityMetric, guess: Curve, tol: float, watch: Watch) -> Ending:
-    """scipy.integrate.solve_bvp on the first-order system of (g, g'), of twice the dimension; it cannot be watched.
-
-    Its Jacobian is taken by differences, so that it evaluates each point 2 d + 1 times or more.
-    """
-    from scipy.integrate import solve_bvp as collocate
-
-    d = guess.x.shape[1]
-    a, b = guess.x[0].numpy(), guess.x[-1].numpy()
-
-    def slope(u: Any, y: Any) -> Any:
-        x, v = (torch.from_numpy(part.T.copy()) for part in (y[:d], y[d:]))
-        return torch.cat([v, metric.acceleration(x, v, torch.from_numpy(u.copy()))], dim=1).numpy().T
-
-    def ends(first: Any, last: Any) -> Any:
-        return torch.cat([torch.from_numpy(first[:d] - a), torch.from_numpy(last[:d] - b)]).numpy()
-
-    start = torch.cat([guess.x, guess.velocity()], dim=1).numpy().T
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where it fails it says so by its status
-        found = collocate(slope, ends, guess.u.numpy(), start, tol=tol, max_nodes=1000)
-    inner = torch.from_numpy(found.sol(torch.linspace(0, 1, 129, dtype=guess.x.dtype)[1:-1].numpy())[:d].T.copy())
-    curve = Curve(torch.cat([guess.x[:1], inner, guess.x[-1:]]), guess.space)
-    status = {0: Status.CONVERGED, 1: Status.MAX_STEPS}.get(found.status, Status.STALLED)
-    return Ending(curve, float(found.rms_residuals.max()), status.name)
-
-
-PATH_SOLVERS: dict[str, Entrant] = {
-    "surrogate": path_solver(Surrogate(), MOST_SEEN),
-    "relaxation": path_solver(Relaxation()),
-    "gradient-flow": path_solver(GradientFlow()),
-}
-
-
 def _row(contest: Contest, name: str, tol: float) -> Row | None:
     """One race, or the best of the tuned ones; None where the solver does not fit the problem."""
     if name == "scipy":
@@ -275,59 +175,7 @@ def _row(contest: Contest, name: str, tol: float) -> Row | None:
         if stage is contest:
             return rows[best]
         return race(contest, name, path_solver(solvers[best]), tol, notes[best])
-    return race(contest, name, PATH_SOLVERS[name], tol)
-
-
-# --- problems --------------------------------------------------------------------------------------------------------
-
-
-def _contests(group: str, settings: BenchSettings) -> Iterator[Contest]:
-    if group == "clevr":
-        yield from _scenes(settings)
-        return
-    for case in zoo.cases(group, settings.seed):
-        if case.a.shape[0] < MANY:
-            yield _contest(case, 2049)
-        elif isinstance(case.truth.score, Mixture):
-            clean = replace(case, metric=case.truth, clean=None)
-            yield replace(_contest(case, 129), rehearsal=_contest(clean.reduced(), 2049))
-        else:
-            yield _contest(case, 129)
-
-
-def _contest(case: zoo.Case, samples: int) -> Contest:
-    return Contest(case.name, case.metric, case.truth, case.straight(NODES), partial(case.excess, samples=samples))
-
-
-def _scenes(settings: BenchSettings) -> Iterator[Contest]:
-    """Pairs of rendered scenes under the model; the shortest is what `Relaxation` finds with 65 nodes."""
-    from geodesic_cli.diffusion import load
-    from geodesic_cli.frames.keyframes import embed
-    from geodesic_cli.frames.paths import Problem
-    from geodesic_cli.scenes import render, sample
-
-    model = load(settings.model)
-    scenes = sample(2 * settings.pairs, torch.Generator().manual_seed(settings.seed))
-    for k in range(settings.pairs):
-        pair = scenes[2 * k : 2 * k + 2]
-        ends = embed(model, render(list(pair)), tuple(scene.caption for scene in pair), 0.4, 12)
-        problem = Problem.between(model, ends, bend=4.0, alpha=None, nodes=NODES, guidance=1.0, seed=settings.seed)
-        metric, guess = problem.metric, problem.guess
-        fine = guess.at_constant_speed(65)
-        best = solve_bvp(metric, fine, solver=Relaxation(order=4, between=False), tol=1e-3, max_steps=60).curve
-
-        excess = partial(_excess_by_score, metric, _log_length(metric, best))
-        yield Contest(f"{settings.model}-{k}", metric, metric, guess, excess)
-
-
-def _log_length(metric: DensityMetric, curve: Curve) -> float:
-    """The line integral of the score on 129 points: a network has no other log density."""
-    u = torch.linspace(0, 1, 129, dtype=curve.x.dtype, device=curve.x.device)
-    return float(metric.log_length(Curve(curve(u), curve.space)))
-
-
-def _excess_by_score(metric: DensityMetric, shortest: float, curve: Curve) -> float:
-    return zoo.over(_log_length(metric, curve), shortest)
+    return race(contest, name, ENTRANTS[name], tol)
 
 
 # --- the result ------------------------------------------------------------------------------------------------------
@@ -336,7 +184,7 @@ def _excess_by_score(metric: DensityMetric, shortest: float, curve: Curve) -> fl
 def _all_rows(settings: BenchSettings, observer: Observer) -> tuple[Row, ...]:
     rows: list[Row] = []
     for group in settings.problems:
-        contests = list(_contests(group, settings))
+        contests = list(contests_of(group, settings))
         observer.stage(f"Racing: {group}", len(contests) * len(settings.solvers), "races")
         for contest in contests:
             for name in settings.solvers:

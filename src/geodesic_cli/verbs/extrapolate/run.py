@@ -10,16 +10,17 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from geodesic_cli import media
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
 from geodesic_cli.diffusion.score import guided_evaluations
-from geodesic_cli.frames.clip import Known, Points, clean, encode, known_from, read
+from geodesic_cli.frames.clip import Known, clip_journey, clip_names, count_frames, frames_in_memory, read_clip
+from geodesic_cli.frames.journey import Journey
+from geodesic_cli.frames.keyframes import widest
 from geodesic_cli.geometry import (
     RK4,
     AdamsBashforth4,
@@ -29,11 +30,11 @@ from geodesic_cli.geometry import (
     Stepper,
 )
 from geodesic_cli.geometry.clips.departure import Arrival, Departure, Ray, depart
-from geodesic_cli.runs.folder import RunDirectory, first_free, require_same
-from geodesic_cli.runs.observer import Observer, Silent
-from geodesic_cli.runs.opening import open_model, open_run
-from geodesic_cli.settings import DROP, ExtrapolateSettings, from_options
-from geodesic_cli.verbs.extrapolate.writing import Continuation, Written, looks, numbers, told, write
+from geodesic_cli.runs.folder import RunDirectory, require_same
+from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.runs.observer import Observer
+from geodesic_cli.settings import DROP, ExtrapolateSettings
+from geodesic_cli.verbs.extrapolate.writing import Continuation, EncodedFrames, Written, looks, numbers, told, write
 
 DRAWN_AT_ONCE = 8
 STEPPERS: dict[str, Stepper] = {
@@ -62,7 +63,7 @@ class Extrapolation:
     continuations: tuple[Continuation, ...]
     metrics: dict[str, Any]
     status: str
-    folder: FilePath | None
+    folder: Path | None
 
     @property
     def complete(self) -> bool:
@@ -71,7 +72,7 @@ class Extrapolation:
 
 
 def extrapolate(
-    source: str | FilePath | Sequence[str | FilePath] | Tensor,
+    source: str | Path | Sequence[str | Path] | Tensor,
     *,
     model: str | LatentDiffusion = "clevr-mini",
     observer: Observer | None = None,
@@ -88,32 +89,31 @@ def extrapolate(
     Raises:
         GeodesicError: an input that cannot be used, with what to do about it.
     """
-    if isinstance(source, Tensor):
-        names: tuple[str, ...] = ("sequence",)
-    else:
-        names = (str(source),) if isinstance(source, str | FilePath) else tuple(str(one) for one in source)
-    named = model if isinstance(model, str) else model.name
-    settings = from_options(ExtrapolateSettings, "extrapolate", options, {"source": names, "model": named})
-    loaded = open_model(settings) if isinstance(model, str) else model
-    watch = observer or Silent()
-    known = known_from(source, settings, loaded) if isinstance(source, Tensor) else read(settings, loaded, watch)
-    return _Work(settings, watch, loaded, None).run(known)
+    names = clip_names(source, "sequence")
+    job = in_memory(ExtrapolateSettings, "extrapolate", model, options, observer, source=names)
+    return _extrapolated(job, source if isinstance(source, Tensor) else None)
 
 
 def run(settings: ExtrapolateSettings, observer: Observer, command: str) -> Extrapolation:
     """Continue a sequence and write the run directory. See the module's text and `ExtrapolateSettings`."""
-    source = settings.source[0] if len(settings.source) == 1 else settings.source
-    next(media.stream_sequence(source), None)  # what cannot be read is refused before the model is loaded
-    model = open_model(settings)
-    known = read(settings, model, observer)
-    folder = settings.out or free_folder(settings.source)
-    with open_run(settings, folder, observer, command) as directory:
-        return _Work(settings, observer, model, directory).run(known)
+    return _extrapolated(into_folder(settings, observer, command), None)
 
 
-def free_folder(source: tuple[str, ...]) -> str:
-    """The first of runs/after-SOURCE, runs/after-SOURCE-2, ... that does not exist."""
-    return first_free(f"runs/after-{FilePath(source[-1]).resolve().stem}")
+def _extrapolated(job: Job[ExtrapolateSettings], given: Tensor | None) -> Extrapolation:
+    s = job.settings
+    # What cannot be read is refused before the model is loaded.
+    frames = None if given is None else frames_in_memory(given, s, least=2)
+    if given is None:
+        count_frames(s.source, s, 1)
+    model = job.model()
+    known = read_clip(s.source, frames, s, model, job.observer)
+    with job.folder(stem(s)) as directory:
+        return _Work(s, job.observer, model, directory, clip_journey(s, model, known.canvas)).run(known)
+
+
+def stem(settings: ExtrapolateSettings) -> str:
+    """What the folder of a run is called below runs/."""
+    return f"after-{Path(settings.source[-1]).resolve().stem}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +124,7 @@ class _Work:
     observer: Observer
     model: LatentDiffusion
     directory: RunDirectory | None
+    journey: Journey
 
     @property
     def branches(self) -> int:
@@ -142,10 +143,11 @@ class _Work:
         frames = torch.cat([earlier, known.frames, after.frames])
         bounds = (len(earlier), len(earlier) + len(known.frames))
         status = " ".join(told(one, s.frames) for one in rays)
+        up, down = self.journey.evaluations
         spent = {
-            "flow": self.branches * s.steps * sum(len(one.points.x) for one in rays) * (s.embedding == "flow"),
+            "flow": up * sum(len(one.points.x) for one in rays),
             "rays": self.branches * sum(one.arrivals[-1].calls for one in rays if one.arrivals),
-            "frames": self.branches * (s.steps + 1) * sum(len(one.z) for one in rays) * (s.embedding == "flow"),
+            "frames": down * sum(len(one.z) for one in rays),
             "plot": self.branches * (looks(after) if self.directory is not None else 0),
         }
         metrics = {
@@ -178,7 +180,7 @@ class _Work:
         prompts = tuple(text for text in (s.prompt, s.target_prompt if name == "after" else None) if text is not None)
         conditioning = self.model.prompts.along(prompts)
         self.observer.stage(f"Encoding {name}", len(context), "frames")
-        points = encode(s, self.model, known.canvas, context, conditioning)
+        points = self._points(context, conditioning)
         self.observer.advance(len(context))
         order = min(s.order, len(context) - 1)
         departure = depart(points.x, order)
@@ -193,6 +195,12 @@ class _Work:
         arrivals, status = self._follow(name, ray, departure, known.digest)
         frames, z = self._draw(name, known, arrivals, points, conditioning)
         return Continuation(name, points, departure, alpha, max_drop, arrivals, status, frames, z)
+
+    def _points(self, frames: Tensor, conditioning: Conditioning) -> EncodedFrames:
+        """Frames (k, 3, h, w) to points, in float64 where there is one."""
+        z = self.journey.encode(frames).to(self.model.device)
+        x = self.journey.up(z, conditioning(torch.zeros(len(z))))
+        return EncodedFrames(z, widest(x), self.journey.shape)
 
     def _follow(self, name: str, ray: Ray, departure: Departure, digest: str) -> tuple[tuple[Arrival, ...], Status]:
         """All arrivals of a ray, those of an earlier session from its checkpoint."""
@@ -241,7 +249,7 @@ class _Work:
         return arrivals, Status[saved["status"]] if saved["status"] else None
 
     def _draw(
-        self, name: str, known: Known, arrivals: tuple[Arrival, ...], points: Points, conditioning: Conditioning
+        self, name: str, known: Known, arrivals: tuple[Arrival, ...], points: EncodedFrames, conditioning: Conditioning
     ) -> tuple[Tensor, Tensor]:
         """The new frames and their encodings, those of an earlier session from their files."""
         s = self.settings
@@ -256,8 +264,8 @@ class _Work:
                 z.append(saved["z"].to(points.z.device))
             elif rows.numel():
                 x = torch.stack([arrivals[k].x for k in rows.tolist()])
-                z.append(clean(s, self.model, x, u[rows], points.shape, conditioning))
-                frames.append(known.canvas.crop(self.model.decode(z[-1], points.shape)).cpu())
+                z.append(self.journey.down(x, conditioning(u[rows])))
+                frames.append(self.journey.decode(z[-1]))
                 if self.directory is not None:
                     self.directory.write_tensors(file, {"frames": frames[-1], "z": z[-1]})
             self.observer.advance(len(rows))

@@ -7,16 +7,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from geodesic_cli import media, plots
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.frames.clip import Known, Points, strip
+from geodesic_cli.frames.clip import Known
 from geodesic_cli.geometry import Curve, DensityMetric, Euclidean, Status
 from geodesic_cli.geometry.clips.departure import Arrival, Departure, depart
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import ExtrapolateSettings
 
+ORANGE = (0.835, 0.369, 0.0)
+SHOWN = 8
+"""Known frames on the sheet, at most."""
 LOOKED_AT = 8
 """Places a frame at which the density along the known frames is looked at for the plot."""
 WORDS = {
@@ -25,6 +29,21 @@ WORDS = {
     Status.MAX_STEPS: "the ray bends too sharply for its steps: lower --guide, or pass --substeps 0",
     Status.NON_FINITE: "the score is not finite there: pass --dtype fp32",
 }
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedFrames:
+    """Frames on their way to the geometry.
+
+    Args:
+        z: (k, d), clean encodings.
+        x: (k, d), the same at noise level tau.
+        shape: (C, H, W) of a latent.
+    """
+
+    z: Tensor
+    x: Tensor
+    shape: tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +63,7 @@ class Continuation:
     """
 
     name: str
-    points: Points
+    points: EncodedFrames
     departure: Departure
     alpha: float
     max_drop: float
@@ -148,6 +167,25 @@ def _sheet(work: Written, known: Known, rays: Sequence[Continuation]) -> Tensor:
         for name, both in made.items():
             rows[name] = strip(both.get("before", none).flip(0), known.frames, both["after"])
     return media.sheet(list(rows.values()), list(rows) if len(rows) > 1 else None)
+
+
+def strip(before: Tensor, known: Tensor, after: Tensor) -> Tensor:
+    """A row of the sheet: the new frames before and after, with an orange border, around the nearest known ones."""
+    if len(known) > SHOWN:
+        near = SHOWN // 2 if len(before) else 0
+        known = torch.cat([known[:near], known[-(SHOWN - near) :]])
+    edge = max(1, min(known.shape[-2:]) // 24)
+
+    def framed(frames: Tensor, colour: tuple[float, float, float]) -> Tensor:
+        canvas = torch.tensor(colour)[:, None, None].expand(len(frames), 3, *frames.shape[-2:])
+        wide = pad(canvas, (edge,) * 4, mode="replicate").clone() if len(frames) else canvas
+        if len(frames):
+            wide[..., edge:-edge, edge:-edge] = frames
+        return wide
+
+    white = (1.0, 1.0, 1.0)
+    parts = [(before, ORANGE), (known, white), (after, ORANGE)]
+    return torch.cat([framed(frames, colour) for frames, colour in parts if len(frames)])
 
 
 def _plot(work: Written, known: Known, rays: Sequence[Continuation]) -> None:

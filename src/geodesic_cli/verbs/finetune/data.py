@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +24,8 @@ from geodesic_cli.scenes import Scene, render, sample
 
 METADATA = "metadata.jsonl"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+LOOKED_AT = 65_536
+"""Bytes at either end of a file that tell it from another."""
 HELD_OUT = "held out"
 """Scenes drawn under this word are never trained on."""
 
@@ -36,6 +38,11 @@ def generator(seed: int, *about: str | int) -> torch.Generator:
 
 class Data(Protocol):
     """Examples by their step and place."""
+
+    @property
+    def digest(self) -> str:
+        """Tells other examples apart."""
+        ...
 
     def batch(self, step: int, total: int, places: Sequence[int]) -> tuple[Tensor, list[str]]:
         """Images (n, 3, h, w) in [0, 1] and captions of the given places, in range(total), of a step 0, 1, ..."""
@@ -62,6 +69,11 @@ class Scenes:
     size: int
     seed: int
     empty: float = 0.1
+
+    @property
+    def digest(self) -> str:
+        """See `Data`. Scenes follow from the settings, which a run compares by themselves."""
+        return "scenes"
 
     def batch(self, step: int, total: int, places: Sequence[int]) -> tuple[Tensor, list[str]]:
         """See `Data`. Drawing costs next to nothing, so all scenes are drawn, and those asked for are rendered."""
@@ -118,6 +130,18 @@ class ImageFolder:
     seed: int
     flip: bool = False
     empty: float = 0.1
+
+    @cached_property
+    def digest(self) -> str:
+        """See `Data`. Captions, and of each file its size and both ends, which is quick for any number of files."""
+        found = hashlib.sha256(json.dumps(self.captions).encode())
+        for path in self.paths:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                found.update(f"{path.name} {size} ".encode() + file.read(LOOKED_AT))
+                file.seek(max(0, size - LOOKED_AT))
+                found.update(file.read())
+        return found.hexdigest()
 
     def batch(self, step: int, total: int, places: Sequence[int]) -> tuple[Tensor, list[str]]:
         """See `Data`."""

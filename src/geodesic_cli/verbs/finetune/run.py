@@ -6,10 +6,7 @@ The folder of the run is the tuned model: every other verb takes it with --model
 training can be stopped at any moment and goes on from its last checkpoint to the same weights.
 """
 
-import csv
-import io
 import math
-import shutil
 import time
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -17,24 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from geodesic_cli import media, plots
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.tuning.trainee import Trainee, prepare
 from geodesic_cli.errors import GeodesicError, InputError
-from geodesic_cli.runs.folder import MANIFEST, RunDirectory, first_free
+from geodesic_cli.runs.folder import RunDirectory, first_free, require_same
+from geodesic_cli.runs.job import open_folder
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
-from geodesic_cli.verbs.finetune import checkpoints as training_state
-from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, generator, left_out, read_folder
+from geodesic_cli.verbs.finetune import checkpoints
+from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out, read_folder
 from geodesic_cli.verbs.finetune.processes import Processes, start
-from geodesic_cli.verbs.finetune.training import HISTORY, Training, measure
+from geodesic_cli.verbs.finetune.training import Training, measure
+from geodesic_cli.verbs.finetune.writing import write_curves, write_model, write_preview, write_sheet
 
 MEASURED = 64
 """Examples on which the model is measured before and after."""
-PREVIEW_STEPS = 20
 PORTION = 50
 """Steps over which the note of the progress is averaged."""
 
@@ -98,7 +94,7 @@ def finetune(
 def run(settings: FinetuneSettings, observer: Observer, command: str) -> Finetuned:
     """Tune and write the run directory. See the module's text and `FinetuneSettings`."""
     processes = start(settings.device)
-    folder = processes.agree(settings.out or free_folder(settings))
+    folder = processes.agree(settings.out or first_free(f"runs/{stem(settings)}"))
     settings = replace(settings, out=folder)
     model = _open(settings, processes, observer)
     data = _data(settings, model)
@@ -108,20 +104,15 @@ def run(settings: FinetuneSettings, observer: Observer, command: str) -> Finetun
         if processes.agree(""):  # process 0 may not use the folder, and has said so
             raise SystemExit(1)
         return _Work(settings, Silent(), None, processes).run(trainee, data)
-    going_on = _going_on(settings)
-    if going_on and not Path(folder, MANIFEST).is_file():
-        observer.warn(f"There is no run in {folder} to go on with: starting one.")
     if settings.data != SCENES and trainee.reads_text and not any(data.prompts(64)):
         observer.warn(f"{settings.data} has no captions: every image is trained with the empty prompt.")
     if isinstance(data, ImageFolder) and (count := left_out(settings.data, data)):
         observer.warn(f"{METADATA} names {len(data.paths)} images of {settings.data}; {count} more are left out.")
     stored = asdict(settings)
-    if (
-        stored["resume_from_checkpoint"] == "latest"
-    ):  # another word for --resume, which says nothing of what is computed
+    if stored["resume_from_checkpoint"] == "latest":  # another word for --resume, which changes nothing that is made
         stored["resume_from_checkpoint"] = None
     try:
-        opened = RunDirectory.open(folder, stored, command=command, resume=going_on, overwrite=settings.overwrite)
+        opened = open_folder(folder, stored, observer, command, resume=_going_on(settings))
     except GeodesicError as error:
         processes.agree(str(error))
         raise
@@ -137,10 +128,10 @@ def _going_on(settings: FinetuneSettings) -> bool:
 def _check_start(settings: FinetuneSettings, trainee: Trainee) -> None:
     """Refuse a checkpoint to start from that cannot be one."""
     place, steps = settings.resume_from_checkpoint, settings.max_train_steps
-    if place in (None, "latest") or (_going_on(settings) and training_state.saved(Path(settings.out or ""))):
+    if place in (None, "latest") or (_going_on(settings) and checkpoints.saved(Path(settings.out or ""))):
         return
-    found = training_state.shapes(Path(str(place)))
-    training_state.require_shapes(found, trainee.weights)
+    found = checkpoints.shapes(Path(str(place)))
+    checkpoints.require_shapes(found, trainee.weights)
     done = found["history"][0]
     if done >= steps:
         raise InputError(
@@ -149,9 +140,9 @@ def _check_start(settings: FinetuneSettings, trainee: Trainee) -> None:
         )
 
 
-def free_folder(settings: FinetuneSettings) -> str:
-    """The first of runs/finetune-MODEL, runs/finetune-MODEL-2, ... that does not exist."""
-    return first_free(f"runs/finetune-{Path(settings.model).stem}")
+def stem(settings: FinetuneSettings) -> str:
+    """What the folder of a run is called below runs/."""
+    return f"finetune-{Path(settings.model).stem}"
 
 
 def _open(settings: FinetuneSettings, processes: Processes, observer: Observer) -> LatentDiffusion:
@@ -216,9 +207,9 @@ class _Work:
         trainee.model.predict.unet.requires_grad_(False)
         folder = None
         if self.directory is not None:
-            self._curves(self.directory, training)
-            self._sheet(self.directory)
-            self._export(self.directory, trainee)
+            write_curves(self.directory, training.history)
+            write_sheet(self.directory, s.num_validation_images)
+            write_model(self.directory, trainee)
             self.directory.finish(status, metrics, evaluations=training.done * training.total)
             folder = self.directory.folder
         self.processes.wait()
@@ -265,76 +256,29 @@ class _Work:
     def _checkpoint(self, training: Training) -> None:
         if self.directory is None:
             return
-        training_state.write(self.directory.path(training_state.name(training.done)), *training.pack())
+        self.directory.write_tensors(checkpoints.name(training.done), *training.pack())
         self.directory.log(f"Checkpoint at step {training.done}: {_note(training.history[-PORTION:])}")
         # Only now that the new one is whole.
-        for step in training_state.saved(self.directory.folder)[: -self.settings.checkpoints_total_limit]:
-            training_state.remove(self.directory.folder, step)
+        for step in checkpoints.saved(self.directory.folder)[: -self.settings.checkpoints_total_limit]:
+            checkpoints.remove(self.directory.folder, step)
 
     def _go_on(self, training: Training) -> None:
         s = self.settings
         place = None if s.resume_from_checkpoint == "latest" else s.resume_from_checkpoint
+        own = False  # whether it is a checkpoint of this very run
         if _going_on(s):
-            steps = self.processes.agree(" ".join(map(str, training_state.saved(Path(s.out or ""))))).split()
-            place = str(Path(s.out or "", f"checkpoint-{steps[-1]}")) if steps else place
+            steps = self.processes.agree(" ".join(map(str, checkpoints.saved(Path(s.out or ""))))).split()
+            own = bool(steps)
+            place = str(Path(s.out or "", f"checkpoint-{steps[-1]}")) if own else place
         if place is not None:
-            training.unpack(*training_state.read(Path(place)))
-
-    # --- what a person looks at
+            tensors, about = checkpoints.read(Path(place))
+            if own:
+                require_same(about, training.about)
+            training.unpack(tensors, about)
 
     def _preview(self, trainee: Trainee, data: Data, step: int) -> None:
-        """Draw images with the present weights, from the same noise always."""
-        s = self.settings
-        if self.directory is None or not s.validation_steps:
-            return
-        name = f"previews/{step:06d}.png"
-        if self.directory.has(name):
-            return
-        prompts = [""] * s.num_validation_images
-        if trainee.reads_text:
-            given = s.validation_prompt or tuple(data.prompts(s.num_validation_images))
-            prompts = [given[k % len(given)] for k in range(s.num_validation_images)]
-        images = trainee.model.sample(
-            prompts,
-            generator(s.seed, "previews"),
-            steps=PREVIEW_STEPS,
-            guidance=2.0 if trainee.reads_text else 1.0,
-        )
-        self.directory.write_png(name, torch.cat(list(images), -1), {"step": step, "prompts": prompts})
-
-    def _sheet(self, directory: RunDirectory) -> None:
-        """All previews below one another."""
-        files = sorted((directory.folder / "previews").glob("[0-9]*.png"))
-        rows: list[Tensor] = []
-        for file in files:
-            strip = media.read_image(file)
-            rows.append(torch.stack(strip.split(strip.shape[2] // self.settings.num_validation_images, -1)))
-        if rows:
-            labels = [f"step {int(file.stem)}" if int(file.stem) else "before" for file in files]
-            directory.write_png("sheet.png", media.sheet(rows, labels))
-
-    def _curves(self, directory: RunDirectory, training: Training) -> None:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(HISTORY)
-        writer.writerows((int(row[0]), *(repr(value) for value in row[1:])) for row in training.history)
-        directory.write_text("loss.csv", text.getvalue())
-        columns = list(zip(*training.history, strict=True))
-        plots.loss_curves(dict(zip(HISTORY, columns, strict=True)), directory.path("loss.png"))
-
-    def _export(self, directory: RunDirectory, trainee: Trainee) -> None:
-        """The model, made beside the run's files and then moved to them one by one, its index last."""
-        aside = directory.folder / ".model.tmp"
-        shutil.rmtree(aside, ignore_errors=True)
-        try:
-            with training_state.telling(directory.folder):
-                aside.mkdir(parents=True)
-                trainee.save(aside)
-                files = sorted(path for path in aside.rglob("*") if path.is_file())
-                for path in sorted(files, key=lambda path: path.name == "model_index.json"):
-                    path.replace(directory.path(path.relative_to(aside).as_posix()))
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+        if self.directory is not None:
+            write_preview(self.directory, self.settings, trainee, data, step)
 
 
 def _note(rows: list[tuple[float, ...]]) -> str:

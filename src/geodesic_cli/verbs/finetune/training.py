@@ -8,7 +8,7 @@ with timesteps spread evenly over the schedule (one in each N-th part of it), no
 them are functions of the seed, the step and the place in the batch: a training that was stopped goes on with the same
 numbers, and two processes see what one would see with twice the batch.
 
-L is a ratio of means over everything (see `geometry.isometry`): its sums are added over batches and processes before
+L is a ratio of means over everything (see `distortion.loss`): its sums are added over batches and processes before
 the ratio is taken, and only then is anything propagated back.
 
 The regulariser's differences are forward ones, from the bottleneck as the denoising pass itself computes it where that
@@ -24,14 +24,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from geodesic_cli.diffusion import Embedding
 from geodesic_cli.diffusion.tuning.features import Bottleneck
 from geodesic_cli.diffusion.tuning.trainee import Trainee
-from geodesic_cli.distortion.loss import Noise, Probe, Visit, linearise, ratio, surrogate
+from geodesic_cli.distortion.loss import Noise, Probe, Visit, gradient_scalar, linearise, ratio
 from geodesic_cli.errors import ModelError
 from geodesic_cli.settings import FinetuneSettings
-from geodesic_cli.verbs.finetune import checkpoints as training_state
 from geodesic_cli.verbs.finetune.average import Average
+from geodesic_cli.verbs.finetune.batch import Batch, examples
+from geodesic_cli.verbs.finetune.checkpoints import require_shapes
 from geodesic_cli.verbs.finetune.data import Data, generator
 from geodesic_cli.verbs.finetune.processes import Processes
 
@@ -39,60 +39,6 @@ MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What AdamW remembers of each weight."""
 HISTORY = ("step", "denoising", "regulariser", "gradient_norm", "learning_rate")
 """Columns of the history. The regulariser is NaN where there was none in the step."""
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Noised examples: n rows of everything.
-
-    Args:
-        x: noisy latents (n, C, H, W).
-        z: clean ones.
-        noise: what was added.
-        timestep: (n,), integers.
-        condition: n rows.
-        places: of the rows among all examples of the step.
-        noisy: (n,), whether the regulariser looks at the row.
-    """
-
-    x: Tensor
-    z: Tensor
-    noise: Tensor
-    timestep: Tensor
-    condition: Embedding
-    places: tuple[int, ...]
-    noisy: Tensor
-
-    @property
-    def rows(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Embedding]:
-        """What `Trainee.errors` asks for."""
-        return self.x, self.z, self.noise, self.timestep, self.condition
-
-    def only(self, which: Tensor) -> "Batch":
-        """The rows where (n,) is true."""
-        rows = which.to(self.x.device)
-        places = tuple(place for place, wanted in zip(self.places, which.tolist(), strict=True) if wanted)
-        x, z, noise = (part[rows] for part in (self.x, self.z, self.noise))
-        return Batch(x, z, noise, self.timestep[which], self.condition[rows], places, self.noisy[which])
-
-
-def timesteps(seed: int, step: int, count: int, levels: int) -> Tensor:
-    """Integer timesteps (count,) in range(levels), one in each count-th part of the range, in random order."""
-    source = generator(seed, "timesteps", step)
-    spread = torch.randperm(count, generator=source) + torch.rand(count, generator=source, dtype=torch.float64)
-    return (spread / count * levels).long().clamp(max=levels - 1)
-
-
-def examples(trainee: Trainee, data: Data, seed: int, step: int, total: int, places: range, gamma: float) -> Batch:
-    """The examples at some places among all of a step, noised."""
-    images, captions = data.batch(step, total, places)
-    z = trainee.latents(images)
-    levels = timesteps(seed, step, total, trainee.timesteps)[list(places)]
-    draws = [torch.randn(z.shape[1:], generator=generator(seed, "noise", step, k)) for k in places]
-    noise = torch.stack(draws).to(z.device)
-    condition = trainee.embed(captions)
-    noisy = levels > gamma * trainee.timesteps
-    return Batch(trainee.noised(z, noise, levels), z, noise, levels, condition, tuple(places), noisy)
 
 
 def probe_noise(seed: int, step: int, places: list[int]) -> Noise:
@@ -155,6 +101,7 @@ class Training:
         average: of the weights.
         optimiser: AdamW over the weights.
         scaler: of the loss under fp16.
+        about: digests of the data and of the weights as they came, for the checkpoints.
         history: one row of `HISTORY` for each step done.
     """
 
@@ -165,6 +112,7 @@ class Training:
     average: Average
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
+    about: dict[str, str]
     history: list[tuple[float, ...]] = field(default_factory=list)
 
     @classmethod
@@ -181,7 +129,8 @@ class Training:
         )
         scaler = torch.amp.GradScaler(trainee.model.device.type, enabled=s.mixed_precision == "fp16")
         average = Average.of(weights, s.ema_decay, s.ema_power)
-        return cls(trainee, data, s, processes, average, optimiser, scaler)
+        about = {"data": data.digest, "model": trainee.model.fingerprint}
+        return cls(trainee, data, s, processes, average, optimiser, scaler, about)
 
     @property
     def done(self) -> int:
@@ -270,7 +219,7 @@ class Training:
         loss = part = errors / self.total
         if one is not None and self.settings.iso_lambda > 0:
             f, _ = encoder(self.trainee, batch)
-            loss = part + self.settings.iso_lambda * surrogate(f, one, totals.to(one.totals), visit)
+            loss = part + self.settings.iso_lambda * gradient_scalar(f, one, totals.to(one.totals), visit)
         self.scaler.scale(loss).backward()
         return part.detach().double().cpu()
 
@@ -297,7 +246,7 @@ class Training:
             tensors[f"average.{name}"] = self.average.weights[name]
             for moment, value in self.optimiser.state.get(weight, {}).items():
                 tensors[f"{moment}.{name}"] = value
-        return tensors, {"scaler": json.dumps(self.scaler.state_dict())}
+        return tensors, {**self.about, "scaler": json.dumps(self.scaler.state_dict())}
 
     @torch.no_grad()
     def unpack(self, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
@@ -306,9 +255,7 @@ class Training:
         Raises:
             InputError: it is of another network, or of an adapter of another rank.
         """
-        training_state.require_shapes(
-            {key: tuple(tensor.shape) for key, tensor in tensors.items()}, self.trainee.weights
-        )
+        require_shapes({key: tuple(tensor.shape) for key, tensor in tensors.items()}, self.trainee.weights)
         for name, weight in self.trainee.weights.items():
             weight.copy_(tensors[f"weights.{name}"])
             self.average.weights[name].copy_(tensors[f"average.{name}"])

@@ -13,7 +13,8 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.keyframes import Ends, Keyframes
 from geodesic_cli.frames.pacing import Pacer, evaluations, spaced
-from geodesic_cli.frames.paths import Path, PathReport, clean, positions
+from geodesic_cli.frames.path_report import PathReport
+from geodesic_cli.frames.paths import ImagePath, clean_latents, positions
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import InterpolateSettings
@@ -94,13 +95,13 @@ class Drawer:
         return Drawn(torch.stack(frames), torch.tensor(u, dtype=torch.float64), numbers, decoded, paced)
 
     def _part(
-        self, ends: Ends, path: Path, u: Tensor, number: int, begins: float, count: int, main: bool
+        self, ends: Ends, path: ImagePath, u: Tensor, number: int, begins: float, count: int, main: bool
     ) -> list[Tensor]:
         s = self.settings
         names = [f"frames/{number + k:05d}.png" for k in range(len(u))]
         if main and self.directory is not None and all(self.directory.has(name) for name in names):
             return [media.read_image(self.directory.folder / name) for name in names]
-        clean_ones = clean(self.model, ends, path, u, s.steps, s.transport_guidance)
+        clean_ones = clean_latents(self.model, ends, path, u, s.steps, s.transport_guidance)
         pictures = self.canvas.crop(self.model.decode(clean_ones, ends.shape)).cpu()
         if main and self.directory is not None:
             for name, picture, position in zip(names, pictures, u.tolist(), strict=True):
@@ -126,7 +127,7 @@ class Drawer:
     def write(
         self,
         legs: Sequence[Leg],
-        path: Sequence[Path],
+        path: Sequence[ImagePath],
         keyframes: Keyframes,
         reports: dict[str, PathReport],
         drawn: dict[str, Drawn],

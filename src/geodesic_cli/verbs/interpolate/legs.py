@@ -14,7 +14,8 @@ from geodesic_cli.diffusion import Conditioning, LatentDiffusion
 from geodesic_cli.diffusion.densities import CombinedScore, alpha_of_paper, density_score
 from geodesic_cli.diffusion.noise_bank import NoiseBank
 from geodesic_cli.frames.keyframes import Ends
-from geodesic_cli.frames.paths import MEASURED, Path, PathReport, Problem, rounded
+from geodesic_cli.frames.path_report import PathReport
+from geodesic_cli.frames.paths import MEASURED, ImagePath, Problem, rounded
 from geodesic_cli.geometry import Step
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.observer import Observer
@@ -37,7 +38,7 @@ class Leg:
     """
 
     ends: Ends
-    paths: dict[str, Path]
+    paths: dict[str, ImagePath]
     reports: dict[str, PathReport]
     history: tuple[tuple[int, float, float], ...]
     found: Found | None
@@ -117,7 +118,7 @@ class LegSolver:
     def solve(self, number: int, problem: Problem) -> Leg:
         """The paths of one leg by all methods."""
         ends, history = problem.ends, list[tuple[int, float, float]]()
-        made: dict[str, Path] = {}
+        made: dict[str, ImagePath] = {}
         found = None
         if "global" in self.methods:
             checkpoint = self.name(number, "global.safetensors")
@@ -142,7 +143,7 @@ class LegSolver:
         reports = {name: problem.measure(made[name]) for name in self.methods}
         return Leg(ends, made, reports, tuple(history), found, spent)
 
-    def _geodesic(self, number: int, problem: Problem, history: list[tuple[int, float, float]]) -> Path:
+    def _geodesic(self, number: int, problem: Problem, history: list[tuple[int, float, float]]) -> ImagePath:
         s = self.settings
         name = self.name(number, "step.safetensors")
         start = self._last_step(name, problem, history)

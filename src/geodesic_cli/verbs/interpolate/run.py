@@ -10,8 +10,8 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path as FilePath
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,19 +22,20 @@ from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.errors import InputError
-from geodesic_cli.frames.canvas import Canvas, fit
+from geodesic_cli.frames.canvas import Canvas, fit, image_names, read_images
 from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all, prompt_of_each
-from geodesic_cli.frames.pacing import pacer
-from geodesic_cli.frames.paths import Path, PathReport, joined
-from geodesic_cli.frames.pictures import image_names, read_images
-from geodesic_cli.frames.text_inversion import inverted_conditioning, text_folder
-from geodesic_cli.frames.timing import frame_numbers
-from geodesic_cli.runs.folder import RunDirectory, first_free, require_same
-from geodesic_cli.runs.observer import Observer, Silent
-from geodesic_cli.runs.opening import open_model, open_run
-from geodesic_cli.settings import STEPS, InterpolateSettings, from_options, parse_timing
-from geodesic_cli.verbs.interpolate.drawing import Drawer, Drawn
-from geodesic_cli.verbs.interpolate.legs import Leg, LegSolver, rounded_legs
+from geodesic_cli.frames.pacing import frame_numbers, pacer
+from geodesic_cli.frames.path_report import PathReport, joined
+from geodesic_cli.frames.paths import ImagePath
+from geodesic_cli.frames.text_inversion import TEXTS, inverted_conditioning
+from geodesic_cli.runs.cache import cache_folder
+from geodesic_cli.runs.folder import RunDirectory, require_same
+from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.runs.observer import Observer
+from geodesic_cli.settings import STEPS, InterpolateSettings, parse_timing
+from geodesic_cli.verbs.interpolate.drawing import Drawer
+from geodesic_cli.verbs.interpolate.legs import LegSolver, rounded_legs
+from geodesic_cli.verbs.interpolate.metrics import path_metrics
 from geodesic_cli.verbs.interpolate.plan import Plan, plan
 from geodesic_cli.verbs.interpolate.searching import Found
 
@@ -59,15 +60,15 @@ class Interpolation:
 
     frames: Tensor
     u: Tensor
-    legs: tuple[Path, ...]
+    legs: tuple[ImagePath, ...]
     report: PathReport
     metrics: dict[str, Any]
     status: str
-    folder: FilePath | None
+    folder: Path | None
     found: tuple[Found, ...] = ()
 
     @property
-    def path(self) -> Path:
+    def path(self) -> ImagePath:
         """The path of the first leg; between two images the only one."""
         return self.legs[0]
 
@@ -83,7 +84,7 @@ class Interpolation:
 
 
 def interpolate(
-    *images: str | FilePath | Tensor,
+    *images: str | Path | Tensor,
     model: str | LatentDiffusion = "clevr-mini",
     observer: Observer | None = None,
     **options: Any,
@@ -99,16 +100,11 @@ def interpolate(
     Raises:
         GeodesicError: an input that cannot be used, with what to do about it.
     """
-    names = image_names(images)
-    named = model if isinstance(model, str) else model.name
-    settings = from_options(InterpolateSettings, "interpolate", options, {"images": names, "model": named})
-    pictures, names = _read(images)
-    loaded = open_model(settings) if isinstance(model, str) else model
-    watch = observer or Silent()
-    return _Work(settings, watch, None).run(loaded, *_fit(settings, watch, loaded, pictures, names), names)
+    job = in_memory(InterpolateSettings, "interpolate", model, options, observer, images=image_names(images))
+    return _interpolated(job, images)
 
 
-def _read(images: Sequence[str | FilePath | Tensor]) -> tuple[list[Tensor], tuple[str, ...]]:
+def _read(images: Sequence[str | Path | Tensor]) -> tuple[list[Tensor], tuple[str, ...]]:
     """The keyframes and their names: images as they are, or the frames of the one film or folder."""
     if len(images) > 1:
         return read_images(images), image_names(images)
@@ -125,43 +121,44 @@ def _read(images: Sequence[str | FilePath | Tensor]) -> tuple[list[Tensor], tupl
 
 def run(settings: InterpolateSettings, observer: Observer, command: str) -> Interpolation:
     """Interpolate and write the run directory. See the module's text and `InterpolateSettings`."""
-    pictures, names = _read(settings.images)
-    model = open_model(settings, observer)
+    return _interpolated(into_folder(settings, observer, command), settings.images)
+
+
+def _interpolated(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor]) -> Interpolation:
+    pictures, names = _read(given)
+    model = job.model()
     # All that may be refused comes before the folder is touched.
-    images, canvas = _fit(settings, observer, model, pictures, names)
-    folder = settings.out or free_folder(settings.images)
-    with open_run(settings, folder, observer, command) as directory:
-        return _Work(settings, observer, directory).run(model, images, canvas, names)
+    images, canvas = _fit(job, model, pictures, names)
+    with job.folder(stem(job.settings)) as directory:
+        return _Work(job.settings, job.observer, directory).run(model, images, canvas, names)
 
 
 def dry_run(settings: InterpolateSettings, observer: Observer) -> Plan:
     """What the run will cost, with everything refused that the run would refuse; nothing is written."""
+    job = Job(settings, observer)
     pictures, names = _read(settings.images)
-    model = open_model(settings, observer)
-    images, canvas = _fit(settings, observer, model, pictures, names)
+    model = job.model()
+    images, canvas = _fit(job, model, pictures, names)
     return plan(settings, model, len(images), *canvas.padded)
 
 
-def free_folder(images: tuple[str, ...]) -> str:
-    """The first of runs/A-to-B, runs/A-to-B-2, ... that does not exist."""
-    ends = (images[0], images[-1]) if len(images) > 1 else images
-    return first_free("runs/" + "-to-".join(FilePath(image).stem for image in ends))
+def stem(settings: InterpolateSettings) -> str:
+    """What the folder of a run is called below runs/."""
+    images = settings.images
+    return "-to-".join(Path(image).stem for image in (images[:1] + images[-1:] if len(images) > 1 else images))
 
 
 def _fit(
-    settings: InterpolateSettings,
-    observer: Observer,
-    model: LatentDiffusion,
-    read: list[Tensor],
-    names: tuple[str, ...],
+    job: Job[InterpolateSettings], model: LatentDiffusion, read: list[Tensor], names: tuple[str, ...]
 ) -> tuple[Tensor, Canvas]:
     """The images as the model sees them, (n, 3, h, w), and the canvas that crops frames; refuses what cannot be."""
-    images, canvas = fit(read, names, settings.size, model, observer)
+    settings = job.settings
+    images, canvas = fit(read, names, settings.size, model, job.observer, alike=True)
     prompt_of_each(settings.prompt, len(images))
     _numbers(settings, [1.0] * settings.legs(len(images)))
     if len(read) == 2 and torch.equal(read[0], read[1]):
-        observer.warn("The two images are the same; the path between them is one point.")
-    return images, canvas
+        job.observer.warn("The two images are the same; the path between them is one point.")
+    return canvas.pad(images), canvas
 
 
 def _numbers(settings: InterpolateSettings, lengths: list[float]) -> tuple[int, ...]:
@@ -205,85 +202,26 @@ class _Work:
         drawer = Drawer(model, s, canvas, self.observer, self.directory, solver.name, pace)
         drawn = {name: drawer.draw(legs, name, numbers) for name in (*(w for w in wanted if w != s.method), s.method)}
         reports = {name: joined([leg.reports[name] for leg in legs], legs[0].paths[name].alpha) for name in wanted}
-        result = self._result(legs, reports, drawn, keyframes, numbers)
+        metrics, status = path_metrics(s, legs, reports, drawn[s.method], keyframes, numbers)
         decoded = sum(one.decoded for one in drawn.values()) * self.branches
         paced = sum(one.paced for one in drawn.values()) * self.branches
         spent = sum(leg.evaluations for leg in legs) + self.branches * s.steps * len(images)
         text = 0 if s.invert_text == "none" else len(images) * DESCENTS[s.invert_text].evaluations
-        metrics = result.metrics | {
+        metrics |= {
             "model_folder": None if model.folder is None else str(model.folder),
             "pacing": "Frames at equal steps along the path." if pace is None else pace.detail,
             "evaluations": {"path": spent, "pacing": paced, "frames": decoded} | ({"text": text} if text else {}),
             "seconds": round(time.monotonic() - began, 3),
         }
-        result = replace(result, metrics=metrics)
+        path = tuple(leg.paths[s.method] for leg in legs)
+        found = tuple(leg.found for leg in legs if leg.found is not None)
+        main = drawn[s.method]
+        result = Interpolation(main.frames, main.u, path, reports[s.method], metrics, status, None, found)
         if self.directory is None:
             return result
         drawer.write(legs, result.legs, keyframes, reports, {name: drawn[name] for name in wanted})
         self.directory.finish(result.status, metrics, evaluations=spent + paced + decoded + text)
         return replace(result, folder=self.directory.folder)
-
-    def _result(
-        self,
-        legs: tuple[Leg, ...],
-        reports: dict[str, PathReport],
-        drawn: dict[str, Drawn],
-        keyframes: Keyframes,
-        numbers: tuple[int, ...],
-    ) -> Interpolation:
-        s = self.settings
-        main = drawn[s.method]
-        each = [self._of_leg(leg) for leg in legs]
-        # The worst: a leg that is not solved before one that is, and the largest residual among equals.
-        order = [(leg["converged"], -leg["relative_residual"]) for leg in each]
-        worst = each[order.index(min(order))]
-        metrics: dict[str, Any] = {
-            "method": s.method,
-            "status": worst["status"],
-            "alpha": legs[0].paths[s.method].alpha,
-            "bend": max(leg.paths[s.method].bend for leg in legs),
-            "tau": s.tau,
-            "dimension": keyframes.x.shape[1],
-            "frames": len(main.frames),
-            "keyframes": [number for number in numbers if number < len(main.frames)],
-            "positions": main.u.tolist(),
-            "reconstruction_psnr": list(keyframes.psnr),
-            "steps": sum(leg["steps"] for leg in each),
-            "score_evaluations": sum(leg["score_evaluations"] for leg in each),
-            "paths": {name: asdict(report) for name, report in reports.items()},
-        }
-        found = tuple(leg.found for leg in legs if leg.found is not None)
-        if found:
-            marked = []
-            for k, one in enumerate(found):
-                inside = main.of_leg(k)
-                marked += [int(inside[j]) for j in one.marked(main.u[inside] * len(legs) - k)]
-            metrics["global"] = found[0].metrics if len(found) == 1 else {"legs": [one.metrics for one in found]}
-            metrics["global"] |= {"marked_frames": sorted(set(marked))}
-        if len(legs) > 1:
-            metrics["legs"] = each
-        path = tuple(leg.paths[s.method] for leg in legs)
-        return Interpolation(main.frames, main.u, path, reports[s.method], metrics, worst["sentence"], None, found)
-
-    def _of_leg(self, leg: Leg) -> dict[str, Any]:
-        """How one leg ended, as metrics.json holds it."""
-        s = self.settings
-        path, report, found = leg.paths[s.method], leg.reports[s.method], leg.found
-        solution = path.solution
-        made = {
-            "status": solution.status.name if solution else "NOT_NEEDED",
-            "sentence": solution.status.value if solution else f"{s.method} needs no solving.",
-            "converged": solution is None or solution.converged,
-            "steps": solution.steps if solution else 0,
-            "score_evaluations": solution.score_calls if solution else 0,
-            "relative_residual": report.relative_residual,
-            "log_length": report.log_length,
-            "euclidean_length": report.euclidean_length,
-        }
-        if found is not None:
-            made |= {"status": "SEARCHED", "sentence": found.status, "converged": found.certain}
-            made |= {"score_evaluations": found.evaluations}
-        return made
 
     def _keyframes(self, model: LatentDiffusion, images: Tensor) -> Keyframes:
         """The images at noise level tau, from the checkpoint where there is one for these very images."""
@@ -319,7 +257,7 @@ class _Work:
             s.prompt,
             descent=DESCENTS[s.invert_text],
             seed=s.seed,
-            folder=text_folder(),
+            folder=cache_folder(TEXTS),
             observer=self.observer,
         )
 

@@ -12,19 +12,21 @@ from torch import Tensor
 
 from geodesic_cli import plots
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.frames.paths import Path, Problem
+from geodesic_cli.frames.keyframes import Ends
+from geodesic_cli.frames.paths import ImagePath, Problem
 from geodesic_cli.geometry import Curve, Euclidean
+from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.search.candidates import at_frames
-from geodesic_cli.search.pool import cache_folder, evaluations_to_fill
-from geodesic_cli.search.search import GlobalPath, global_path
+from geodesic_cli.search.pool import POOLS, evaluations_to_fill
+from geodesic_cli.search.search import GlobalPath, SearchChoice, global_path
 from geodesic_cli.settings import InterpolateSettings, parse_budget
 
 CHECKPOINT = "checkpoint/global.safetensors"
 UNTIMED = 600
 """About how many evaluations a search takes; for the progress bar where the budget is in seconds."""
-SAME = "The two images are the same: there is nothing to search for."
+ALIKE = "The two images are the same: there is nothing to search for."
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,7 @@ class Found:
         metrics: its part of metrics.json, as JSON holds it.
     """
 
-    path: Path
+    path: ImagePath
     doubtful: Tensor
     metrics: dict[str, Any]
 
@@ -87,11 +89,9 @@ def search(
         tensors, about = directory.read_tensors(checkpoint)
         curve = Curve(tensors["x"].to(ends.x.device), Euclidean())
         metrics = json.loads(about["metrics"])
-        return Found(Path("global", curve, None, None, alpha, bend), tensors["doubtful"].bool(), metrics)
+        return Found(ImagePath("global", curve, None, None, alpha, bend), tensors["doubtful"].bool(), metrics)
     if torch.equal(ends.x[0], ends.x[1]):
-        nothing = {"evaluations": {}, "log_lengths": {}, "graph": {}, "history": [], "way_positions": [0.0, 1.0]}
-        here = Path("global", Curve(ends.x, Euclidean()), None, None, alpha, 0.0)
-        return Found(here, torch.zeros(2, dtype=torch.bool), nothing | {"winner": "none", "status": SAME, "bend": 0.0})
+        return _nothing(ends, alpha)
     observer.stage("Searching", evaluations_to_fill(s.pool_size, s.guidance) + (evaluations or UNTIMED))
     told = 0
 
@@ -100,18 +100,15 @@ def search(
         observer.advance(spent - told, stage)
         told = spent
 
-    found = global_path(
-        model,
-        ends,
+    choice = SearchChoice(
         alpha=alpha,
         pool_size=s.pool_size,
         budget=evaluations,
         seconds=seconds,
         guidance=s.guidance,
         seed=s.seed,
-        cache=cache_folder(),
-        on_stage=tell,
     )
+    found = global_path(model, ends, choice, cache=cache_folder(POOLS), on_stage=tell)
     metrics = {
         "winner": found.path.method,
         "status": found.status,
@@ -128,7 +125,13 @@ def search(
             draw(found, directory)
         kept = {"x": found.path.curve.x, "doubtful": found.doubtful.to(torch.uint8), "way_points": found.way_points}
         directory.write_tensors(checkpoint, kept, {"metrics": json.dumps(metrics)})
-    return Found(Path("global", found.path.curve, None, None, alpha, bend), found.doubtful.cpu(), metrics)
+    return Found(ImagePath("global", found.path.curve, None, None, alpha, bend), found.doubtful.cpu(), metrics)
+
+
+def _nothing(ends: Ends, alpha: float) -> Found:
+    nothing = {"evaluations": {}, "log_lengths": {}, "graph": {}, "history": [], "way_positions": [0.0, 1.0]}
+    here = ImagePath("global", Curve(ends.x, Euclidean()), None, None, alpha, 0.0)
+    return Found(here, torch.zeros(2, dtype=torch.bool), nothing | {"winner": "none", "status": ALIKE, "bend": 0.0})
 
 
 def draw(found: GlobalPath, directory: RunDirectory) -> None:

@@ -25,9 +25,8 @@ from geodesic_cli.evaluation import Distance, linear_separability
 from geodesic_cli.evaluation.path_length import stylegan_ppl_of
 from geodesic_cli.geometry.linalg import slerp
 from geodesic_cli.runs.observer import Observer
-from geodesic_cli.scenes import Scene, render
+from geodesic_cli.scenes import MIDDLE, Scene, render
 from geodesic_cli.settings import IsometrySettings
-from geodesic_cli.verbs.latent.labels import MIDDLE
 
 EXACT_EVALUATIONS = 100_000
 """Of the encoder; beyond that `auto` projects."""

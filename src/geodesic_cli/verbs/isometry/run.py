@@ -7,7 +7,7 @@ own autoencoder's, so that two models with one autoencoder, as before and after 
 """
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,12 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.errors import InputError
-from geodesic_cli.frames.journey import perceptual
+from geodesic_cli.evaluation.likeness import perceptual_distance
 from geodesic_cli.plots.spectrum import Spectra, spectra
-from geodesic_cli.runs.folder import RunDirectory, first_free
-from geodesic_cli.runs.observer import Observer, Silent
-from geodesic_cli.runs.opening import open_model
+from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.runs.observer import Observer
 from geodesic_cli.scenes import Scene, render, sample
-from geodesic_cli.settings import IsometrySettings, from_options
+from geodesic_cli.settings import IsometrySettings
 from geodesic_cli.settings.finetune import EMBEDDED
 from geodesic_cli.settings.isometry import OWN_SAMPLES, SCENES_DATA
 from geodesic_cli.verbs.isometry.measures import Level, Look, Points
@@ -77,36 +76,32 @@ def isometry(
     Raises:
         GeodesicError: an input that cannot be used, with what to do about it.
     """
-    names = {
-        "model": model if isinstance(model, str) else model.name,
-        "against": against if against is None or isinstance(against, str) else against.name,
-    }
-    settings = from_options(IsometrySettings, "isometry", options, names)
-    given = [model] if against is None else [model, against]
-    watch = observer or Silent()
-    loaded = tuple(
-        open_model(choice, watch) if isinstance(one, str) else one
-        for one, choice in zip(given, _choices(settings), strict=True)
-    )
-    return measure(loaded, settings, watch)
+    other = against if against is None or isinstance(against, str) else against.name
+    job = in_memory(IsometrySettings, "isometry", model, options, observer, against=other)
+    return _compared(job, None if isinstance(against, str) else against)
 
 
 def run(settings: IsometrySettings, observer: Observer, command: str) -> Isometry:
     """Measure and write the run directory: metrics.json, table.md, spectrum.png and what every run has."""
-    models = tuple(open_model(choice, observer) for choice in _choices(settings))
-    folder = settings.out or free_folder(settings.model)
-    stored = asdict(settings) | {"out": folder}
-    with RunDirectory.open(folder, stored, command=command, overwrite=settings.overwrite) as directory:
-        result = replace(measure(models, settings, observer), folder=directory.folder)
+    return _compared(into_folder(settings, observer, command), None)
+
+
+def _compared(job: Job[IsometrySettings], against: LatentDiffusion | None) -> Isometry:
+    second = _second(job.settings)
+    models = (job.model(),) if second is None else (job.model(), replace(job, settings=second, given=against).model())
+    with job.folder(stem(job.settings)) as directory:
+        result = measure(models, job.settings, job.observer)
+        if directory is None:
+            return result
         result.draw(directory.path("spectrum.png"))
         directory.write_text("table.md", markdown(result.metrics))
         directory.finish(result.status, result.metrics)
-        return result
+        return replace(result, folder=directory.folder)
 
 
-def free_folder(model: str) -> str:
-    """The first of runs/isometry-NAME, runs/isometry-NAME-2, ... that does not exist."""
-    return first_free(f"runs/isometry-{Path(model).name}")
+def stem(settings: IsometrySettings) -> str:
+    """What the folder of a run is called below runs/."""
+    return f"isometry-{Path(settings.model).name}"
 
 
 def measure(models: tuple[LatentDiffusion, ...], settings: IsometrySettings, observer: Observer) -> Isometry:
@@ -154,11 +149,11 @@ def measure(models: tuple[LatentDiffusion, ...], settings: IsometrySettings, obs
 # --- the points ------------------------------------------------------------------------------------------------------
 
 
-def _choices(settings: IsometrySettings) -> list[IsometrySettings]:
+def _second(settings: IsometrySettings) -> IsometrySettings | None:
+    """The settings that open the second model, a plain one: revision and variant belong to the first."""
     if settings.against is None:
-        return [settings]
-    # The second model is a plain one: revision and variant belong to the first.
-    other = replace(
+        return None
+    return replace(
         settings,
         model=settings.against,
         lora=settings.against_lora,
@@ -167,12 +162,9 @@ def _choices(settings: IsometrySettings) -> list[IsometrySettings]:
         revision=None,
         variant=None,
     )
-    return [settings, other]
 
 
-def _images(
-    model: LatentDiffusion, settings: IsometrySettings, observer: Observer
-) -> tuple[Tensor | None, list[Scene], str]:
+def _images(model: LatentDiffusion, settings: IsometrySettings, observer: Observer) -> tuple[Tensor, list[Scene], str]:
     """Images (N, 3, h, w), the scenes that they show if any, and in words where they are from."""
     embedded = model.name in EMBEDDED or settings.against in EMBEDDED
     data = settings.data or (SCENES_DATA if embedded else OWN_SAMPLES)
@@ -198,9 +190,8 @@ def _images(
 
 
 def _points(
-    model: LatentDiffusion, images: Tensor | None, scenes: list[Scene], settings: IsometrySettings, source: str
+    model: LatentDiffusion, images: Tensor, scenes: list[Scene], settings: IsometrySettings, source: str
 ) -> Points:
-    assert images is not None
     side = model.image_size
     fitted = torch.stack([media.resize(image, side, side) for image in images])
     n = settings.points
@@ -222,7 +213,7 @@ def _of_images(look: Look, points: Points, scenes: list[Scene], which: str) -> d
     s, found = look.settings, {}
     if s.ppl_pairs:
         look.observer.stage(f"Perceptual path length{which}", s.ppl_pairs, "pairs")
-        _, distance = perceptual(s.lpips, s.metric_weights, str(look.device))
+        _, distance = perceptual_distance(s.lpips, s.metric_weights, str(look.device))
         found["ppl"] = look.path_length(points, distance)
     if s.labelled and scenes:
         look.observer.stage(f"Linear separability{which}", s.labelled, "scenes")

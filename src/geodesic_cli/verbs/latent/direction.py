@@ -26,13 +26,14 @@ from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Pyramid, hyperplane, linear_separability
-from geodesic_cli.evaluation.path_length import between
-from geodesic_cli.frames.journey import Journey, fitted
-from geodesic_cli.runs.folder import RunDirectory, first_free, require_same
-from geodesic_cli.runs.observer import Observer, Silent
-from geodesic_cli.runs.opening import open_model, open_run
+from geodesic_cli.evaluation.path_length import pair_distances
+from geodesic_cli.frames.canvas import Canvas, fit
+from geodesic_cli.frames.journey import Journey
+from geodesic_cli.runs.folder import RunDirectory, require_same
+from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.runs.observer import Observer
 from geodesic_cli.scenes import Fit, fit_all
-from geodesic_cli.settings import DirectionSettings, from_options, parse_strengths
+from geodesic_cli.settings import DirectionSettings, parse_strengths
 from geodesic_cli.verbs.latent.labels import Attribute, Labelled, attribute, of_files, of_scenes, shares
 
 SHOWN = 8
@@ -85,32 +86,31 @@ def latent_direction(
     Raises:
         GeodesicError: an input that cannot be used, with what to do about it.
     """
-    named = model if isinstance(model, str) else model.name
-    fixed = {"source": source, "target": target, "model": named}
-    settings = from_options(DirectionSettings, "latent_direction", options, fixed)
-    watch = observer or Silent()
-    loaded = open_model(settings, watch) if isinstance(model, str) else model
-    return _Work(settings, watch, None).run(
-        loaded, _labelled(settings, loaded, watch), loaded.prompts.embed(settings.prompt)
-    )
+    fixed = {"source": source, "target": target}
+    return _found(in_memory(DirectionSettings, "latent_direction", model, options, observer, **fixed))
 
 
 def run(settings: DirectionSettings, observer: Observer, command: str) -> LatentDirection:
     """Find, try, judge and write the run directory. See the module's text and `DirectionSettings`."""
-    if settings.labels is None:
-        attribute(settings.source, settings.target)  # a misspelt label is told before a model is loaded
-    model = open_model(settings, observer)
+    return _found(into_folder(settings, observer, command))
+
+
+def _found(job: Job[DirectionSettings]) -> LatentDirection:
+    s = job.settings
+    if s.labels is None:
+        attribute(s.source, s.target)  # a misspelt label is told before a model is loaded
+    model = job.model()
     # All that may be refused comes before the folder is touched.
-    data, condition = _labelled(settings, model, observer), model.prompts.embed(settings.prompt)
-    folder = settings.out or free_folder(settings)
-    with open_run(settings, folder, observer, command) as directory:
-        return _Work(settings, observer, directory).run(model, data, condition)
+    canvas = Canvas.of(model, None)
+    data, condition = _labelled(s, model, job.observer), model.prompts.embed(s.prompt)
+    journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
+    with job.folder(stem(s)) as directory:
+        return _Work(s, job.observer, directory, journey).run(data, condition)
 
 
-def free_folder(settings: DirectionSettings) -> str:
-    """The first of runs/SOURCE-to-TARGET, runs/SOURCE-to-TARGET-2, ... that does not exist."""
-    words = (Path(word).name or "label" for word in (settings.source, settings.target))
-    return first_free("runs/" + "-to-".join(words))
+def stem(settings: DirectionSettings) -> str:
+    """What the folder of a run is called below runs/."""
+    return "-to-".join(Path(word).name or "label" for word in (settings.source, settings.target))
 
 
 def find(source: Tensor, target: Tensor, estimate: str, seed: int = 0) -> Tensor:
@@ -134,7 +134,7 @@ def _labelled(s: DirectionSettings, model: LatentDiffusion, observer: Observer) 
         return of_scenes(attribute(s.source, s.target), s.pairs, s.held_out, model.image_size, s.seed)
 
     def fit_in(images: list[Tensor], names: list[str]) -> Tensor:
-        return fitted(images, tuple(names), model, None, observer)
+        return fit(images, names, None, model, observer)[0]
 
     return of_files(s.labels, s.source, s.target, s.held_out, s.seed, fit_in)
 
@@ -144,14 +144,14 @@ class _Work:
     settings: DirectionSettings
     observer: Observer
     directory: RunDirectory | None
+    journey: Journey
 
-    def run(self, model: LatentDiffusion, data: Labelled, condition: Embedding) -> LatentDirection:
+    def run(self, data: Labelled, condition: Embedding) -> LatentDirection:
         began = time.monotonic()
         s = self.settings
         what = attribute(s.source, s.target) if s.labels is None else None
-        shape = model.latent_shape(*data.source.shape[2:])
-        journey = Journey(model, shape, s.tau, s.steps, s.guidance, s.scheme)
-        points = self._points(journey, data, condition)
+        journey = self.journey
+        points = self._points(data, condition)
         direction = find(points["source"], points["target"], s.estimate, s.seed)
         x = points["held_out"]
         random = torch.randn(x.shape, generator=torch.Generator().manual_seed(s.seed))
@@ -204,27 +204,28 @@ class _Work:
         self.directory.finish(status, metrics, evaluations=evaluations)
         return replace(result, folder=self.directory.folder)
 
-    def _points(self, journey: Journey, data: Labelled, condition: Embedding) -> dict[str, Tensor]:
+    def _points(self, data: Labelled, condition: Embedding) -> dict[str, Tensor]:
         """All images at noise level tau; from disk where an earlier session has carried these very ones there."""
         batches = {"source": data.source, "target": data.target, "held_out": data.held_out}
-        each = journey.evaluations[0]
+        each = self.journey.evaluations[0]
         self.observer.stage("Inverting", each * sum(len(images) for images in batches.values()))
         points = {}
         for name, images in batches.items():
-            points[name] = self._carried(f"checkpoint/{name}.safetensors", journey, images, condition)
+            points[name] = self._carried(f"checkpoint/{name}.safetensors", images, condition)
             self.observer.advance(each * len(images))
         return points
 
-    def _carried(self, name: str, journey: Journey, images: Tensor, condition: Embedding) -> Tensor:
+    def _carried(self, name: str, images: Tensor, condition: Embedding) -> Tensor:
+        journey = self.journey
         if self.directory is None:
-            return journey.up(journey.model.encode(images), condition).cpu()
+            return journey.up(journey.encode(images), condition).cpu()
         digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
         about = {"images": digest, "model": journey.model.fingerprint}
         if self.directory.has(name):
             tensors, saved = self.directory.read_tensors(name)
             require_same(saved, about)
             return tensors["x"]
-        x = journey.up(journey.model.encode(images), condition).cpu()
+        x = journey.up(journey.encode(images), condition).cpu()
         self.directory.write_tensors(name, {"x": x}, about)
         return x
 
@@ -263,7 +264,7 @@ class _Work:
 
 def _judged(judge: tuple[Attribute, list[Fit]] | None, before: Tensor, images: Tensor) -> dict[str, float]:
     """What became of the held-out images: shares of flipped and kept ones, validity, and how far they look."""
-    found = {"distance": float(between(before, images, Pyramid()).mean())}
+    found = {"distance": float(pair_distances(before, images, Pyramid()).mean())}
     if judge is None:
         return found
     what, fits = judge

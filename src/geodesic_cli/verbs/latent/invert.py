@@ -8,6 +8,7 @@ Images go in groups, and each group is on disk as soon as it is done, so that a 
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,21 +20,18 @@ from torch.nn.functional import interpolate
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.evaluation import Distance, Normality, normality
+from geodesic_cli.evaluation.likeness import likeness, perceptual_distance, summary
+from geodesic_cli.frames.canvas import fit, image_names, read_images
 from geodesic_cli.frames.journey import (
     Journey,
     Reconstruction,
     conditions,
-    fitted,
-    likeness,
-    perceptual,
     reconstruct,
-    summary,
 )
-from geodesic_cli.frames.pictures import image_names, read_images
-from geodesic_cli.runs.folder import RunDirectory, first_free, require_same
-from geodesic_cli.runs.observer import Observer, Silent
-from geodesic_cli.runs.opening import open_model, open_run
-from geodesic_cli.settings import InvertSettings, from_options
+from geodesic_cli.runs.folder import RunDirectory, require_same
+from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.runs.observer import Observer
+from geodesic_cli.settings import InvertSettings
 
 GROUP = 16
 """Images that are carried together, and lost at most when a run is stopped."""
@@ -84,38 +82,31 @@ def invert(
     Raises:
         GeodesicError: an input that cannot be used, with what to do about it.
     """
-    names = image_names(images)
-    named = model if isinstance(model, str) else model.name
-    settings = from_options(InvertSettings, "invert", options, {"images": names, "model": named})
-    read = read_images(images)
-    watch = observer or Silent()
-    loaded = open_model(settings, watch) if isinstance(model, str) else model
-    return _Work(settings, watch, None).run(*_ready(settings, loaded, read, watch))
+    job = in_memory(InvertSettings, "invert", model, options, observer, images=image_names(images))
+    return _inverted(job, images)
 
 
 def run(settings: InvertSettings, observer: Observer, command: str) -> Inversion:
     """Invert and write the run directory. See the module's text and `InvertSettings`."""
-    read = read_images(settings.images)
-    model = open_model(settings, observer)
-    ready = _ready(settings, model, read, observer)  # all that may be refused comes before the folder is touched
-    folder = settings.out or free_folder(settings.images)
-    with open_run(settings, folder, observer, command) as directory:
-        return _Work(settings, observer, directory).run(*ready)
+    return _inverted(into_folder(settings, observer, command), settings.images)
 
 
-def free_folder(images: tuple[str, ...]) -> str:
-    """The first of runs/invert-NAME, runs/invert-NAME-2, ... that does not exist."""
-    return first_free(f"runs/invert-{Path(images[0]).stem}" if images else "runs/invert")
+def _inverted(job: Job[InvertSettings], given: Sequence[str | Path | Tensor]) -> Inversion:
+    s = job.settings
+    read = read_images(given)
+    model = job.model()
+    # All that may be refused comes before the folder is touched.
+    images, canvas = fit(read, s.images, s.size, model, job.observer)
+    condition = conditions(model, s.prompt, len(images))
+    key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device))
+    journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
+    with job.folder(stem(s)) as directory:
+        return _Work(s, job.observer, directory, journey).run(images, condition, {key: distance})
 
 
-_Ready = tuple[LatentDiffusion, Tensor, Embedding, dict[str, Distance]]
-"""The model, images of one size, their conditions, and the perceptual distance by its name."""
-
-
-def _ready(s: InvertSettings, model: LatentDiffusion, read: list[Tensor], observer: Observer) -> _Ready:
-    images = fitted(read, s.images, model, s.size, observer)
-    key, distance = perceptual(s.lpips, s.metric_weights, str(model.device))
-    return model, images, conditions(model, s.prompt, len(images)), {key: distance}
+def stem(settings: InvertSettings) -> str:
+    """What the folder of a run is called below runs/."""
+    return f"invert-{Path(settings.images[0]).stem}" if settings.images else "invert"
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,15 +116,12 @@ class _Work:
     settings: InvertSettings
     observer: Observer
     directory: RunDirectory | None
+    journey: Journey
 
-    def run(
-        self, model: LatentDiffusion, images: Tensor, condition: Embedding, distances: dict[str, Distance]
-    ) -> Inversion:
+    def run(self, images: Tensor, condition: Embedding, distances: dict[str, Distance]) -> Inversion:
         began = time.monotonic()
-        s = self.settings
-        shape = model.latent_shape(*images.shape[2:])
-        journey = Journey(model, shape, s.tau, s.steps, s.guidance, s.scheme)
-        made, evaluations = self._reconstructed(journey, images, condition)
+        s, shape = self.settings, self.journey.shape
+        made, evaluations = self._reconstructed(images, condition)
         metrics = {
             "images": list(s.images),
             "tau": s.tau,
@@ -148,9 +136,8 @@ class _Work:
             "seconds": round(time.monotonic() - began, 3),
         }
         psnr = metrics["transport"]["psnr"]["mean"]
-        status = f"{len(images)} images went to tau {s.tau:g} and came back, {psnr:.1f} dB from what was encoded."
-        if len(images) == 1:
-            status = status.replace("1 images went", "The image went")
+        who = "The image" if len(images) == 1 else f"{len(images)} images"
+        status = f"{who} went to tau {s.tau:g} and came back, {psnr:.1f} dB from what was encoded."
         result = Inversion(images, shape, made, metrics, status, None)
         if self.directory is None:
             return result
@@ -158,31 +145,31 @@ class _Work:
         self.directory.finish(status, metrics, evaluations=evaluations)
         return replace(result, folder=self.directory.folder)
 
-    def _reconstructed(self, journey: Journey, images: Tensor, condition: Embedding) -> tuple[Reconstruction, int]:
-        each = sum(journey.evaluations)
+    def _reconstructed(self, images: Tensor, condition: Embedding) -> tuple[Reconstruction, int]:
+        each = sum(self.journey.evaluations)
         self.observer.stage("Inverting", each * len(images))
         parts = []
         for first in range(0, len(images), GROUP):
             rows = slice(first, first + GROUP)
-            parts.append(self._group(journey, images[rows], condition[rows], f"checkpoint/{first:05d}.safetensors"))
+            parts.append(self._group(images[rows], condition[rows], f"checkpoint/{first:05d}.safetensors"))
             self.observer.advance(each * len(images[rows]))
         names = ("z", "x", "autoencoded", "back", "latent_error")
         whole = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
         return Reconstruction(**whole), each * len(images)
 
-    def _group(self, journey: Journey, images: Tensor, condition: Embedding, name: str) -> Reconstruction:
+    def _group(self, images: Tensor, condition: Embedding, name: str) -> Reconstruction:
         """One group of images, from disk where an earlier session has done these very ones."""
         if self.directory is None:
-            return reconstruct(journey, images, condition)
+            return reconstruct(self.journey, images, condition)
         about = {
             "images": hashlib.sha256(images.numpy().tobytes()).hexdigest(),
-            "model": journey.model.fingerprint,
+            "model": self.journey.model.fingerprint,
         }
         if self.directory.has(name):
             tensors, saved = self.directory.read_tensors(name)
             require_same(saved, about)
             return Reconstruction(**tensors)
-        made = reconstruct(journey, images, condition)
+        made = reconstruct(self.journey, images, condition)
         self.directory.write_tensors(name, vars(made), about)
         return made
 

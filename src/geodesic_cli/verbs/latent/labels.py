@@ -17,12 +17,10 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.errors import InputError
-from geodesic_cli.scenes import COLOURS, MATERIALS, SHAPES, Fit, Scene, Solid, render, sample
+from geodesic_cli.scenes import COLOURS, MATERIALS, MIDDLE, SHAPES, Fit, Scene, Solid, render, sample
 
 SIDES = {"left": -1, "right": 1, "near": -1, "far": 1, "small": -1, "large": 1}
 NUMBERS = {"left": "x", "right": "x", "near": "y", "far": "y", "small": "size", "large": "size"}
-MIDDLE = {"x": 0.0, "y": 0.15, "size": 0.675}
-"""What divides left from right, near from far, small from large, in world units."""
 APART = {"x": (0.4, 1.3), "y": (0.3, 1.1), "size": (0.05, 0.16)}
 """How far from the middle solids of either side are drawn."""
 MOVED = {"x": 0.25, "y": 0.25, "size": 0.1}

@@ -12,7 +12,8 @@ the error of the scene that explains a frame best, an independent judge of wheth
 
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,15 @@ from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.distortion.measures import relative_length
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Distance, path_perception
-from geodesic_cli.frames.journey import Journey, fitted, perceptual, summary
-from geodesic_cli.frames.pictures import image_names, read_images
+from geodesic_cli.evaluation.likeness import perceptual_distance, summary
+from geodesic_cli.frames.canvas import Canvas, fit, image_names, read_images
+from geodesic_cli.frames.journey import Journey
 from geodesic_cli.geometry import RadialProfile, linalg
-from geodesic_cli.runs.folder import RunDirectory, first_free
-from geodesic_cli.runs.observer import Observer, Silent
-from geodesic_cli.runs.opening import open_model
+from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.runs.observer import Observer
 from geodesic_cli.scenes import fit_all
-from geodesic_cli.settings import JOINS, SlerpSettings, from_options
+from geodesic_cli.settings import JOINS, SlerpSettings
 
 SHOWN = 8
 """Paths on the sheet: the first ones."""
@@ -75,33 +77,33 @@ def latent_slerp(
     Raises:
         GeodesicError: an input that cannot be used, with what to do about it.
     """
-    names = image_names(images)
-    named = model if isinstance(model, str) else model.name
-    settings = from_options(SlerpSettings, "latent_slerp", options, {"images": names, "model": named})
-    watch = observer or Silent()
-    read = read_images(images)
-    loaded = open_model(settings, watch) if isinstance(model, str) else model
-    return _paths(settings, loaded, _ready(settings, loaded, read, watch), watch)
+    job = in_memory(SlerpSettings, "latent_slerp", model, options, observer, images=image_names(images))
+    return _joined(job, images)
 
 
 def run(settings: SlerpSettings, observer: Observer, command: str) -> LatentPaths:
     """Join, draw, measure and write the run directory. See the module's text and `SlerpSettings`."""
-    read = read_images(settings.images)
-    model = open_model(settings, observer)
-    ready = _ready(settings, model, read, observer)  # all that may be refused comes before the folder is touched
-    folder = settings.out or free_folder(settings.images)
-    stored = asdict(settings) | {"out": folder}
-    with RunDirectory.open(folder, stored, command=command, overwrite=settings.overwrite) as directory:
-        result = _paths(settings, model, ready, observer)
-        _write(directory, settings, result, observer)
+    return _joined(into_folder(settings, observer, command), settings.images)
+
+
+def _joined(job: Job[SlerpSettings], given: Sequence[str | Path | Tensor]) -> LatentPaths:
+    s, observer = job.settings, job.observer
+    read = read_images(given)
+    model = job.model()
+    ready = _ready(s, model, read, observer)  # all that may be refused comes before the folder is touched
+    with job.folder(stem(s)) as directory:
+        result = _paths(s, ready, observer)
+        if directory is None:
+            return result
+        _write(directory, s, result, observer)
         directory.finish(result.status, result.metrics, evaluations=result.metrics["evaluations"])
         return replace(result, folder=directory.folder)
 
 
-def free_folder(images: tuple[str, ...]) -> str:
-    """The first of runs/slerp-A-to-B or runs/slerp, and then -2, -3, ... that does not exist."""
-    ends = "".join(f"-{word}" for word in ("-to-".join(Path(image).stem for image in images),) if word)
-    return first_free(f"runs/slerp{ends}")
+def stem(settings: SlerpSettings) -> str:
+    """What the folder of a run is called below runs/."""
+    ends = "-to-".join(Path(image).stem for image in settings.images)
+    return f"slerp-{ends}" if ends else "slerp"
 
 
 def join(a: Tensor, b: Tensor, u: Tensor, method: str) -> Tensor:
@@ -113,32 +115,32 @@ def join(a: Tensor, b: Tensor, u: Tensor, method: str) -> Tensor:
     return profile.lift(on_sphere, u.to(a))
 
 
-_Ready = tuple[Tensor | None, Embedding, str, Distance]
-"""Both images at the size of the run or None, the embedding of one prompt or two, a perceptual distance and its key."""
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """What was made ready: both images or None, one prompt's embedding or two, a perceptual distance and its key."""
+
+    journey: Journey
+    images: Tensor | None
+    condition: Embedding
+    key: str
+    distance: Distance
 
 
 def _ready(s: SlerpSettings, model: LatentDiffusion, read: list[Tensor], observer: Observer) -> _Ready:
     condition = Embedding.cat([model.prompts.embed(prompt) for prompt in s.prompt or ("",)])
-    key, distance = perceptual(s.lpips, s.metric_weights, str(model.device))
-    if not read:
-        model.latent_shape(*_size(s, model))
-        return None, condition, key, distance
-    images = fitted(read, s.images, model, s.size, observer)
-    if torch.equal(images[0], images[1]):
+    key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device))
+    images, canvas = fit(read, s.images, s.size, model, observer) if read else (None, Canvas.of(model, s.size))
+    if images is not None and torch.equal(images[0], images[1]):
         raise InputError("The two images are the same; there is no path between them.", "Pass two different images.")
-    return images, condition, key, distance
+    journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
+    model.latent_shape(*canvas.padded)  # refuses a size that the model cannot take
+    return _Ready(journey, images, condition, key, distance)
 
 
-def _size(s: SlerpSettings, model: LatentDiffusion) -> tuple[int, int]:
-    return (model.image_size, model.image_size) if s.size is None else media.parse_size(s.size)
-
-
-def _paths(settings: SlerpSettings, model: LatentDiffusion, ready: _Ready, observer: Observer) -> LatentPaths:
+def _paths(s: SlerpSettings, ready: _Ready, observer: Observer) -> LatentPaths:
     began = time.monotonic()
-    s = settings
-    images, condition, key, distance = ready
-    shape, ends, spent = _ends(s, model, images, condition, observer)
-    journey = Journey(model, shape, s.tau, s.steps, s.guidance, s.scheme)
+    journey, distance = ready.journey, ready.distance
+    ends, spent = _ends(s, ready, observer)
     u = torch.linspace(0, 1, s.frames, dtype=torch.float64)
     wanted = [method for method in JOINS if s.compare or method == s.method]
     frames: dict[str, Tensor] = {}
@@ -148,8 +150,8 @@ def _paths(settings: SlerpSettings, model: LatentDiffusion, ready: _Ready, obser
         rows, lengths = [], []
         for a, b in ends:
             x = join(a, b, u.to(torch.float32), method)
-            z = journey.down(x, _along(condition, u))
-            rows.append(model.decode(z, shape).cpu())
+            z = journey.down(x, _along(ready.condition, u))
+            rows.append(journey.decode(z))
             lengths.append(float(relative_length(z.cpu()[None])[0]))
             observer.advance(s.frames)
         frames[method] = torch.stack(rows)
@@ -165,7 +167,7 @@ def _paths(settings: SlerpSettings, model: LatentDiffusion, ready: _Ready, obser
         "scheme": s.scheme,
         "guidance": s.guidance,
         "seed": s.seed,
-        "perceptual": getattr(distance, "name", key),
+        "perceptual": getattr(distance, "name", ready.key),
         "norms": (ends.norm(dim=2) / ends.shape[2] ** 0.5).tolist(),
         "paths": {method: found | {"summary": summary(found)} for method, found in measures.items()},
         "evaluations": spent + drawn,
@@ -175,22 +177,18 @@ def _paths(settings: SlerpSettings, model: LatentDiffusion, ready: _Ready, obser
     return LatentPaths(ends, frames, u, metrics, status, None)
 
 
-def _ends(
-    s: SlerpSettings, model: LatentDiffusion, images: Tensor | None, condition: Embedding, observer: Observer
-) -> tuple[tuple[int, int, int], Tensor, int]:
-    """Shape, ends (pairs, 2, d), and the network evaluations spent on them."""
-    if images is None:
-        shape = model.latent_shape(*_size(s, model))
-        noise = torch.randn(s.pairs, 2, *shape, generator=torch.Generator().manual_seed(s.seed))
-        return shape, noise.flatten(2), 0
-    shape = model.latent_shape(*images.shape[2:])
-    journey = Journey(model, shape, s.tau, s.steps, s.guidance, s.scheme)
+def _ends(s: SlerpSettings, ready: _Ready, observer: Observer) -> tuple[Tensor, int]:
+    """Ends (pairs, 2, d), and the network evaluations spent on them."""
+    journey = ready.journey
+    if ready.images is None:
+        noise = torch.randn(s.pairs, 2, *journey.shape, generator=torch.Generator().manual_seed(s.seed))
+        return noise.flatten(2), 0
     spent = 2 * journey.evaluations[0]
     observer.stage("Inverting", spent)
-    both = condition if len(condition) == 2 else condition.expand(2)
-    x = journey.up(model.encode(images), both).cpu()
+    both = ready.condition if len(ready.condition) == 2 else ready.condition.expand(2)
+    x = journey.up(journey.encode(ready.images), both).cpu()
     observer.advance(spent)
-    return shape, x[None], spent
+    return x[None], spent
 
 
 def _along(condition: Embedding, u: Tensor) -> Embedding:

@@ -14,30 +14,31 @@ and resumed.
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from geodesic_cli import media, plots
+from geodesic_cli import plots
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
-from geodesic_cli.diffusion.score import guided_evaluations
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import InputError
+from geodesic_cli.frames.canvas import Canvas
+from geodesic_cli.frames.clip import clip_journey, clip_names, count_frames, frames_in_memory, stream_clip
+from geodesic_cli.frames.journey import Journey
 from geodesic_cli.frames.keyframes import widest
-from geodesic_cli.frames.pictures import frames_in_memory
 from geodesic_cli.geometry import Euclidean, Score
 from geodesic_cli.geometry.clips.rivals import RivalChoice, compare
 from geodesic_cli.geometry.clips.sequence import measure_sequence, moving, roughness
 from geodesic_cli.geometry.perturbation import moving_mean
-from geodesic_cli.runs.folder import RunDirectory, first_free
-from geodesic_cli.runs.observer import Observer, Silent
-from geodesic_cli.runs.opening import open_model, open_run
-from geodesic_cli.settings import VideoAnalyzeSettings, from_options
-from geodesic_cli.verbs.video_analyze.report import ClipReport, csv, plain, report_on
+from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.runs.observer import Observer
+from geodesic_cli.settings import VideoAnalyzeSettings
+from geodesic_cli.verbs.video_analyze.report import ClipReport, csv_of, report_metrics, report_on
 from geodesic_cli.verbs.video_analyze.sheet import Strip
 from geodesic_cli.verbs.video_analyze.windows import Window, cut
 
@@ -64,11 +65,11 @@ class VideoAnalysis:
     verdict: str
     report: ClipReport | None
     metrics: dict[str, Any]
-    folder: FilePath | None
+    folder: Path | None
 
 
 def video_analyze(
-    clip: str | FilePath | Sequence[str | FilePath] | Tensor,
+    clip: str | Path | Sequence[str | Path] | Tensor,
     *,
     model: str | LatentDiffusion = "clevr-mini",
     observer: Observer | None = None,
@@ -85,44 +86,30 @@ def video_analyze(
     Raises:
         GeodesicError: an input that cannot be used, with what to do about it.
     """
-    if isinstance(clip, Tensor):
-        names: tuple[str, ...] = ("clip",)
-    else:
-        names = (str(clip),) if isinstance(clip, str | FilePath) else tuple(str(one) for one in clip)
-    named = model if isinstance(model, str) else model.name
-    settings = from_options(VideoAnalyzeSettings, "video_analyze", options, {"clip": names, "model": named})
-    loaded = open_model(settings) if isinstance(model, str) else model
-    frames = frames_in_memory(clip, settings) if isinstance(clip, Tensor) else None
-    return _Work(settings, observer or Silent(), loaded, None).run(frames)
+    names = clip_names(clip, "clip")
+    job = in_memory(VideoAnalyzeSettings, "video_analyze", model, options, observer, clip=names)
+    return _analysed(job, clip if isinstance(clip, Tensor) else None)
 
 
 def run(settings: VideoAnalyzeSettings, observer: Observer, command: str) -> VideoAnalysis:
     """Analyse a clip and write the run directory. See the module's text and `VideoAnalyzeSettings`."""
-    # A clip that cannot be used is refused before the folder is touched; its warnings come when all of it is read.
-    _require_enough(sum(1 for _ in islice(_stream(settings, lambda _: None), LEAST)), settings)
-    model = open_model(settings)
-    folder = settings.out or free_folder(settings.clip)
-    with open_run(settings, folder, observer, command) as directory:
-        return _Work(settings, observer, model, directory).run(None)
+    return _analysed(into_folder(settings, observer, command), None)
 
 
-def free_folder(clip: tuple[str, ...]) -> str:
-    """The first of runs/analysis-of-CLIP, runs/analysis-of-CLIP-2, ... that does not exist."""
-    return first_free(f"runs/analysis-of-{FilePath(clip[0]).resolve().stem}")
+def _analysed(job: Job[VideoAnalyzeSettings], given: Tensor | None) -> VideoAnalysis:
+    s = job.settings
+    # A clip that cannot be used is refused before the model is loaded and the folder is touched.
+    frames = None if given is None else frames_in_memory(given, s)
+    _require_enough(count_frames(s.clip, s, LEAST) if frames is None else len(frames), s)
+    model = job.model()
+    with job.folder(stem(s)) as directory:
+        journey = clip_journey(s, model, Canvas.of(model, s.size))
+        return _Work(s, job.observer, model, directory, journey).run(frames)
 
 
-def _stream(settings: VideoAnalyzeSettings, warn: Callable[[str], None]) -> Iterator[media.Frame]:
-    source = settings.clip[0] if len(settings.clip) == 1 else settings.clip
-    size = None if settings.size is None else media.parse_size(settings.size)
-    return media.stream_sequence(
-        source,
-        start=settings.start,
-        stop=settings.stop,
-        stride=settings.stride,
-        max_frames=settings.max_frames,
-        size=size,
-        warn=warn,
-    )
+def stem(settings: VideoAnalyzeSettings) -> str:
+    """What the folder of a run is called below runs/."""
+    return f"analysis-of-{Path(settings.clip[0]).resolve().stem}"
 
 
 def _require_enough(count: int, settings: VideoAnalyzeSettings) -> None:
@@ -143,7 +130,6 @@ class _Seen:
     times: list[float]
     strip: Strip
     digest: str
-    shape: tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +140,7 @@ class _Work:
     observer: Observer
     model: LatentDiffusion
     directory: RunDirectory | None
+    journey: Journey
 
     def run(self, frames: Tensor | None) -> VideoAnalysis:
         began = time.monotonic()
@@ -161,7 +148,7 @@ class _Work:
         seen = self._read(frames)
         conditioning = self.model.prompts.along(s.prompt)
         x = self._embed(seen, conditioning)
-        score = self.model.score(seen.shape, s.tau, conditioning, s.guidance)
+        score = self.model.score(self.journey.shape, s.tau, conditioning, s.guidance)
         u = torch.linspace(0, 1, len(x), dtype=x.dtype, device=x.device)
         kept = moving(x, Euclidean()).to(x.device)
         common = {
@@ -181,71 +168,41 @@ class _Work:
         windows = self._windows(score, x, u, pieces, alpha, seen.digest)
         report = report_on(windows, alpha, len(x), seen.times, roughness(x[kept]))
         spent += sum(window.score_calls for window in windows)
-        metrics = common | plain(report) | {"score_evaluations": spent}
+        metrics = common | report_metrics(report) | {"score_evaluations": spent}
         return self._finish(report.verdict, report, metrics, seen, spent, began)
 
     # --- frames to points
 
     def _read(self, given: Tensor | None) -> _Seen:
         """Encode the frames as they come; no more than AT_ONCE pictures are held."""
-        s = self.settings
-        side = self.model.image_size
-        height, width = (side, side) if s.size is None else media.parse_size(s.size)
-        shape = self.model.latent_shape(height, width)
+        s, canvas = self.settings, self.journey.canvas
         digest = hashlib.sha256(self.model.fingerprint.encode())
         strip = Strip()
         z: list[Tensor] = []
         times: list[float] = []
-        held: list[Tensor] = []
-
-        def flush() -> None:
-            pictures = torch.stack(held)
+        self.observer.stage("Encoding", s.max_frames or 0, "frames")
+        stream = stream_clip(s.clip, given, s, canvas, self.observer)
+        while block := list(islice(stream, AT_ONCE)):
+            pictures = torch.stack([image for image, _ in block])
+            times += [at for _, at in block]
             digest.update(pictures.numpy().tobytes())
             strip.add(pictures)
-            encoded = self.model.encode(pictures).cpu()
-            if not bool(torch.isfinite(encoded).all()):
-                raise ModelError(f"The autoencoder of {self.model.name} gives NaN or infinity.", "Pass --dtype fp32.")
-            z.append(encoded)
-            self.observer.advance(len(held), f"{len(times)} frames")
-            held.clear()
-
-        self.observer.stage("Encoding", s.max_frames or 0, "frames")
-        stream = (
-            ((frame, float(k)) for k, frame in enumerate(given))
-            if given is not None
-            else ((frame.image, frame.time) for frame in _stream(s, self.observer.warn))
-        )
-        for image, at in stream:
-            h, w = image.shape[1:]
-            if not times and abs(h / w - height / width) > 0.01:
-                hint = " Pass --size WIDTHxHEIGHT for another shape." if s.size is None else ""
-                self.observer.warn(f"The frames are {w}x{h}; their middle is used at {width}x{height}.{hint}")
-            held.append(media.resize(image, height, width))
-            times.append(at)
-            if len(held) == AT_ONCE:
-                flush()
-        if held:
-            flush()
+            z.append(self.journey.encode(pictures).cpu())
+            self.observer.advance(len(block), f"{len(times)} frames")
         _require_enough(len(times), s)
-        return _Seen(torch.cat(z), times, strip, digest.hexdigest(), shape)
+        return _Seen(torch.cat(z), times, strip, digest.hexdigest())
 
     def _embed(self, seen: _Seen, conditioning: Conditioning) -> Tensor:
         """Points x (n, d) at noise level tau on the model's device, in float64 where there is one."""
-        s = self.settings
-        if s.embedding == "ridge":
-            signal = self.model.predict.schedule.level(s.tau)[0]
-            x = signal * seen.z.to(self.model.device)
-        else:
-            branches = guided_evaluations(s.guidance)
-            self.observer.stage("Inverting", len(seen.z) * s.steps * branches)
-            u = torch.linspace(0, 1, len(seen.z), dtype=torch.float64)
-            carried = []
-            for rows in torch.arange(len(seen.z)).split(AT_ONCE):
-                z = seen.z[rows].to(self.model.device)
-                carried.append(self.model.lift(z, seen.shape, conditioning(u[rows]), s.tau, s.steps, s.guidance))
-                self.observer.advance(len(rows) * s.steps * branches)
-            x = torch.cat(carried)
-        return widest(x)
+        each = self.journey.evaluations[0]
+        if each:
+            self.observer.stage("Inverting", len(seen.z) * each)
+        u = torch.linspace(0, 1, len(seen.z), dtype=torch.float64)
+        carried = []
+        for rows in torch.arange(len(seen.z)).split(AT_ONCE):
+            carried.append(self.journey.up(seen.z[rows].to(self.model.device), conditioning(u[rows])))
+            self.observer.advance(len(rows) * each)
+        return widest(torch.cat(carried))
 
     # --- points to numbers
 
@@ -318,7 +275,7 @@ class _Work:
         event = None if report is None else report.event
         self.directory.write_png("sheet.png", seen.strip.sheet(event))
         if report is not None:
-            self.directory.write_text("clip.csv", csv(report))
+            self.directory.write_text("clip.csv", csv_of(report))
             rows = [row for row in report.rows if row["moves"]]
             mark = (event.first, event.last, report.place.removeprefix("and ")) if event else None
             plots.clip_analysis(rows, mark, self.directory.path("analysis.png"))

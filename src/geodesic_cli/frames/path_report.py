@@ -1,0 +1,74 @@
+"""What is measured of a path, and the report of several legs as one."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, eq=False)
+class PathReport:
+    """Measurements of a path. Density, speed and ``euclidean_length`` are those of x, whatever the method.
+
+    ``log_length``, ``length``, ``residual`` and ``relative_residual`` belong to the metric that the path is judged by:
+    for the geodesic and slerp that of the directions on their sphere, which the solver shortens; for lerp, which leaves
+    the sphere, that of flat space, not to be compared with the others.
+    The density at u is that of the conditioning c(u): where the prompt changes along the path, ``log_density`` counts
+    what the motion gains and not what the change of prompt does. It ends elsewhere on every path, because of that and
+    because a network is not exactly a gradient; ``min_excess`` and ``mean_excess`` are what log p has above the
+    straight line between its own two end values, and compare paths without that mismatch.
+    """
+
+    u: list[float]
+    log_density: list[float]
+    speed: list[float]
+    node_u: list[float]
+    residual: list[float]
+    relative_residual: float
+    log_length: float
+    length: float
+    euclidean_length: float
+    min_log_density: float
+    mean_log_density: float
+    min_excess: float
+    mean_excess: float
+
+
+def joined(reports: Sequence[PathReport], alpha: float) -> PathReport:
+    """One report of the legs of a path, each in its own u, as one in u over all of them, in equal shares.
+
+    Weights are 1 at the first image. The residual is the worst of a leg, and no leg's corner rounding is in it.
+    """
+    if len(reports) == 1:
+        return reports[0]
+    count = len(reports)
+    u, node_u, log_density, speed, residual, log_lengths = [], [], [], [], [], []
+    reached = mean = 0.0
+    far = sum(one.euclidean_length for one in reports)
+    for k, one in enumerate(reports):
+        first = 1 if k else 0
+        mean += (reached + one.mean_log_density) * (one.euclidean_length / far if far else 1 / count)
+        u += [(k + position) / count for position in one.u[first:]]
+        node_u += [(k + position) / count for position in one.node_u]
+        log_density += [reached + value for value in one.log_density[first:]]
+        speed += [count * value for value in one.speed[first:]]
+        residual += one.residual
+        log_lengths.append(one.log_length - alpha * reached)
+        reached += one.log_density[-1]
+    log_length = float(torch.logsumexp(torch.tensor(log_lengths, dtype=torch.float64), 0))
+    return PathReport(
+        u=u,
+        log_density=log_density,
+        speed=speed,
+        node_u=node_u,
+        residual=residual,
+        relative_residual=max(one.relative_residual for one in reports),
+        log_length=log_length,
+        length=math.exp(log_length) if log_length < 700 else math.inf,
+        euclidean_length=far,
+        min_log_density=min(log_density),
+        mean_log_density=mean,
+        min_excess=min(one.min_excess for one in reports),
+        mean_excess=sum(one.mean_excess for one in reports) / count,
+    )

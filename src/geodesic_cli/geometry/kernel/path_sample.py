@@ -1,0 +1,77 @@
+"""Points of a path where the true score is asked for, and what it says there of the path.
+
+The two terms of the geodesic equation, kappa and alpha P_v P_x s, take the points, the velocity and the curvature from
+the path itself, by the polynomials of its scheme. Everything is float64 on the CPU, but for the score's own input.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from geodesic_cli.geometry import linalg
+from geodesic_cli.geometry.curve import Curve
+from geodesic_cli.geometry.kernel.schemes import Scheme
+from geodesic_cli.geometry.metric import LEAST_TURN, DensityMetric
+
+
+@dataclass(frozen=True, eq=False)
+class PathSample:
+    """Points of a path at which the true score is asked for.
+
+    Args:
+        metric: the true metric.
+        scheme: n unknowns.
+        path: the path's points, ends included, (n + 2, d).
+        u: the positions to look at, (m,).
+    """
+
+    metric: DensityMetric
+    scheme: Scheme
+    path: Tensor
+    u: Tensor
+
+    @cached_property
+    def x(self) -> Tensor:
+        """The points, (m, d)."""
+        return self.metric.space.project(self.scheme.at(self.u) @ self.path)
+
+    @cached_property
+    def v(self) -> Tensor:
+        """dx/du there, (m, d)."""
+        return self.metric.space.tangent(self.x, self.scheme.at(self.u, order=1) @ self.path)
+
+    def scores(self, like: Curve) -> Tensor:
+        """The true scores there, (m, d), asked for in the dtype and on the device of a curve."""
+        return true_scores(self.metric, like, self.x, self.u)
+
+    def curvature(self) -> Tensor:
+        """kappa, (m, d)."""
+        per_length = linalg.reciprocal(linalg.norm(self.v))
+        turning = self.metric.space.tangent(self.x, self.scheme.at(self.u, order=2) @ self.path)
+        return linalg.reject(turning, along=self.v) * per_length * per_length
+
+    def pull(self, scores: Tensor) -> Tensor:
+        """alpha P_v P_x s for scores (m, d)."""
+        return self.metric.alpha * linalg.reject(self.metric.space.tangent(self.x, scores), along=self.v)
+
+    def residual(self, scores: Tensor, pull: float) -> float:
+        """As `Residual.relative`: rms of the terms' sum over the rms `pull` along the path, or a straight one's."""
+        return rms(self.curvature() + self.pull(scores)) / max(pull, LEAST_TURN / polygon_length(self.path))
+
+
+def true_scores(metric: DensityMetric, like: Curve, x: Tensor, u: Tensor) -> Tensor:
+    """True scores at (m, d), (m,), asked for in the dtype and on the device of a curve."""
+    scores = metric.scores_at(x.to(like.x.device, like.x.dtype), u.to(like.x.device, like.x.dtype))
+    return scores.detach().to("cpu", torch.float64)
+
+
+def rms(vectors: Tensor) -> float:
+    """Root mean square of the norms of rows (m, d)."""
+    return float((vectors * vectors).sum(-1).mean().sqrt())
+
+
+def polygon_length(x: Tensor) -> float:
+    """The length of the polygon through points (n, d)."""
+    return float(linalg.norm(x[1:] - x[:-1]).sum())

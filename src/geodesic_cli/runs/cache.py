@@ -1,0 +1,61 @@
+"""The cache below the user's home: results that are the same for everybody who asks for the same thing.
+
+A file is named by what decides its content. A cache that cannot be read is made anew, one that cannot be written is no
+reason to fail.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from torch import Tensor
+
+from geodesic_cli.errors import OutputError
+from geodesic_cli.runs.tensors import DAMAGED, read_tensors, write_tensors
+
+
+def cache_folder(kind: str) -> Path | None:
+    """`geodesic/KIND` in $XDG_CACHE_HOME, or in ~/.cache where that is not set to an absolute path.
+
+    None where there is no home: then nothing is kept.
+    """
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        base = given if given.is_absolute() else Path.home() / ".cache"
+    except RuntimeError:  # a user without a home
+        return None
+    return base / "geodesic" / kind
+
+
+def remembered_tensors(path: Path | None) -> dict[str, Tensor] | None:
+    """The tensors of a file of the cache; None where there is no such file, or it is damaged."""
+    if path is not None:
+        with suppress(*DAMAGED):
+            return read_tensors(path)[0]
+    return None
+
+
+def remember_tensors(path: Path | None, tensors: Mapping[str, Tensor]) -> None:
+    """Write a file of the cache if that can be done."""
+    if path is not None:
+        with suppress(OSError, OutputError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_tensors(path, tensors)
+
+
+def kept(folder: Path | None, name: str, make: Callable[[], Tensor]) -> Tensor:
+    """The tensor of that name, read if it is there and whole, otherwise made and written.
+
+    Args:
+        folder: where; None keeps nothing.
+        name: of the file, without its ending; it should name all that decides the content.
+        make: makes it.
+    """
+    path = None if folder is None else folder / f"{name}.safetensors"
+    found = remembered_tensors(path) or {}
+    if "it" in found:
+        return found["it"]
+    made = make().contiguous()
+    remember_tensors(path, {"it": made})
+    return made

@@ -1,0 +1,69 @@
+"""Tensors on disk: the one place that writes and reads safetensors for runs, caches and checkpoints.
+
+A file appears whole or not at all, and the same tensors and text give the same bytes.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from geodesic_cli import media
+from geodesic_cli.errors import OutputError
+
+DAMAGED = (OSError, SafetensorError)
+"""What reading a file raises that is missing, cut short or of another format."""
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> None:
+    """Write tensors and text by name; what was there before stays until the new file is whole.
+
+    Raises:
+        OutputError: it cannot be written, for example because the disk is full.
+    """
+    # Clones, because safetensors refuses tensors that share memory.
+    own = {key: tensor.detach().cpu().clone().contiguous() for key, tensor in tensors.items()}
+    with media.replacing(path) as part, telling(path):
+        save_file(own, part, dict(about or {}))
+        _sort_header(part)
+
+
+def _sort_header(path: Path) -> None:
+    """Rewrite the header with sorted names. The library writes its text in random order, which changes the bytes."""
+    with path.open("r+b") as file:
+        room = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(room))
+        text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= room:  # spaces may follow the header, so the tensors stay where they are
+            file.seek(8)
+            file.write(text.ljust(room))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the text that `write_tensors` wrote, on the CPU; one of `DAMAGED` where that cannot be had."""
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors of a file by name; quick whatever their size. It raises what `read_tensors` raises."""
+    with safe_open(path, framework="pt") as file:
+        return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+
+
+@contextmanager
+def telling(place: Path) -> Iterator[None]:
+    """What the library of the file format says of a full disk, as an error that tells what to do."""
+    try:
+        yield
+    except DAMAGED as error:
+        words = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        full = any(word in words.lower() for word in ("storagefull", "no space", "quota"))
+        raise OutputError(
+            f"{place} cannot be written ({'no space left on the device' if full else words}).",
+            "The last checkpoint is kept; free some space and pass --resume." if full else "Choose another place.",
+        ) from error

@@ -1,0 +1,76 @@
+"""What a training leaves behind: the sheet of its previews, its curves, and the tuned model itself."""
+
+import csv
+import io
+import shutil
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from geodesic_cli import media, plots
+from geodesic_cli.diffusion.tuning.trainee import Trainee
+from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.tensors import telling
+from geodesic_cli.settings import FinetuneSettings
+from geodesic_cli.verbs.finetune.data import Data, generator
+from geodesic_cli.verbs.finetune.training import HISTORY
+
+PREVIEW_STEPS = 20
+"""Network evaluations from noise to a preview."""
+
+
+def write_preview(directory: RunDirectory, settings: FinetuneSettings, trainee: Trainee, data: Data, step: int) -> None:
+    """Images drawn with the present weights, from the same noise always; nothing where they are there already."""
+    s, name = settings, f"previews/{step:06d}.png"
+    if not s.validation_steps or directory.has(name):
+        return
+    prompts = [""] * s.num_validation_images
+    if trainee.reads_text:
+        given = s.validation_prompt or tuple(data.prompts(s.num_validation_images))
+        prompts = [given[k % len(given)] for k in range(s.num_validation_images)]
+    images = trainee.model.sample(
+        prompts,
+        generator(s.seed, "previews"),
+        steps=PREVIEW_STEPS,
+        guidance=2.0 if trainee.reads_text else 1.0,
+    )
+    directory.write_png(name, torch.cat(list(images), -1), {"step": step, "prompts": prompts})
+
+
+def write_sheet(directory: RunDirectory, images: int) -> None:
+    """All previews below one another, of so many images each."""
+    files = sorted((directory.folder / "previews").glob("[0-9]*.png"))
+    rows: list[Tensor] = []
+    for file in files:
+        strip = media.read_image(file)
+        rows.append(torch.stack(strip.split(strip.shape[2] // images, -1)))
+    if rows:
+        labels = [f"step {int(file.stem)}" if int(file.stem) else "before" for file in files]
+        directory.write_png("sheet.png", media.sheet(rows, labels))
+
+
+def write_curves(directory: RunDirectory, history: Sequence[tuple[float, ...]]) -> None:
+    """The history of the training as a table and as a plot."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HISTORY)
+    writer.writerows((int(row[0]), *(repr(value) for value in row[1:])) for row in history)
+    directory.write_text("loss.csv", text.getvalue())
+    columns = list(zip(*history, strict=True))
+    plots.loss_curves(dict(zip(HISTORY, columns, strict=True)), directory.path("loss.png"))
+
+
+def write_model(directory: RunDirectory, trainee: Trainee) -> None:
+    """The model, made beside the run's files and then moved to them one by one, its index last."""
+    aside = directory.folder / ".model.tmp"
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        with telling(directory.folder):
+            aside.mkdir(parents=True)
+            trainee.save(aside)
+            files = sorted(path for path in aside.rglob("*") if path.is_file())
+            for path in sorted(files, key=lambda path: path.name == "model_index.json"):
+                path.replace(directory.path(path.relative_to(aside).as_posix()))
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
