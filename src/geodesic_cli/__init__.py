@@ -10,6 +10,8 @@ Importing this package is instant; torch and diffusers are imported with the fir
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from geodesic_cli.version import __version__
+
 if TYPE_CHECKING:
     from geodesic_cli.verbs.extrapolate.run import extrapolate as extrapolate
     from geodesic_cli.verbs.finetune.run import finetune as finetune
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from geodesic_cli.verbs.latent.slerp import latent_slerp as latent_slerp
     from geodesic_cli.verbs.toy.run import toy as toy
     from geodesic_cli.verbs.video_analyze.run import video_analyze as video_analyze
-
-__version__ = "0.1.0"
 
 _VERBS = {
     "extrapolate": "extrapolate.run",
@@ -35,6 +35,12 @@ _VERBS = {
     "video_analyze": "video_analyze.run",
 }
 """The functions of this package and the files of `verbs` that hold them."""
+
+__all__ = ["__version__", *_VERBS]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def __getattr__(name: str) -> Any:

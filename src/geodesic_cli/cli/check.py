@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from geodesic_cli.cli.command import AS_JSON, options_of
 from geodesic_cli.cli.common import aligned
-from geodesic_cli.cli.options import AsJson, Device
+from geodesic_cli.settings.shared import DeviceOptions
 
 if TYPE_CHECKING:
     from geodesic_cli.verbs.about.check import Findings
 
 
-def check(device: Device = "auto", as_json: AsJson = False) -> None:
+@options_of(DeviceOptions, config=False, as_json=AS_JSON)
+def check(options: dict[str, Any]) -> None:
     """Show what this machine has and what would be chosen on it.
 
     \b
@@ -25,8 +27,8 @@ def check(device: Device = "auto", as_json: AsJson = False) -> None:
     """
     from geodesic_cli.verbs.about.check import check as looked
 
-    report = looked(device)
-    if as_json:
+    report = looked(options["device"])
+    if options["as_json"]:
         typer.echo(json.dumps({**report.facts, "advice": list(report.advice)}, indent=2))
         return
     typer.echo("\n".join(_lines(report)))

@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import typer
@@ -41,6 +42,20 @@ def _go_on(folder: str, processes: int = 1) -> str:
         words.append("--resume")
     how = "with: geodesic" if processes == 1 else "under the same launcher with: -m geodesic_cli"
     return f"What was finished is kept. Go on {how} {shlex.join(words)}"
+
+
+def in_its_folder(settings: Any, stem: Callable[[Any], str]) -> Any:
+    """The settings with the folder that was asked for, or else the first free one at runs/STEM."""
+    from geodesic_cli.runs.folder import first_free
+
+    return replace(settings, out=settings.out or first_free(f"runs/{stem(settings)}"))
+
+
+def show(result: Any, as_json: bool, table: Callable[[Any], str]) -> None:
+    """Print what came out of a run, as a table or as one JSON object."""
+    from geodesic_cli.runs.folder import to_json
+
+    typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else table(result))
 
 
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], align: Callable[[str, int], str]) -> list[str]:

@@ -1,72 +1,17 @@
 """`geodesic invert`: options to settings, settings to the task, the result to the screen."""
 
-from dataclasses import fields, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from geodesic_cli.cli.common import aligned, watched
-from geodesic_cli.cli.config import config_option
-from geodesic_cli.cli.options import (
-    AsJson,
-    Compile,
-    Device,
-    Dtype,
-    Lora,
-    LowMemory,
-    Model,
-    Out,
-    Overwrite,
-    Prompt,
-    Resume,
-    Revision,
-    Size,
-    Variant,
-    option,
-)
-from geodesic_cli.settings import SCHEMES, InvertSettings, from_command_line
+from geodesic_cli.cli.command import AS_JSON, options_of
+from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
+from geodesic_cli.settings import InvertSettings, from_command_line
 
 if TYPE_CHECKING:
     from geodesic_cli.verbs.latent.invert import Inversion
 
-DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(InvertSettings)}
 
-Lpips = Annotated[
-    bool, option("--lpips", help="Measure LPIPS, too. Needs pip install 'geodesic-cli[metrics]' and trained weights.")
-]
-MetricWeights = Annotated[
-    str | None, option(help="Folder with the weights of LPIPS. Default: the cache of torch.", metavar="FOLDER")
-]
-
-
-def invert(
-    images: Annotated[list[str], typer.Argument(help="Image files, of any sizes.", metavar="IMAGE...")],
-    prompt: Prompt = None,
-    tau: Annotated[float, option(help="Noise level to go to, 0 (clean) to 1 (noise).")] = DEFAULT["tau"],
-    steps: Annotated[int, option(help="Network evaluations on the way up, and about as many down.")] = DEFAULT["steps"],
-    scheme: Annotated[
-        str, option(help=f"One of {', '.join(SCHEMES)}: ours, of second order, or uniform steps as published.")
-    ] = DEFAULT["scheme"],
-    guidance: Annotated[float, option(help="Classifier-free guidance, both ways; 1 is none.")] = DEFAULT["guidance"],
-    amplify: Annotated[float, option(help="The sheet multiplies differences by this.")] = DEFAULT["amplify"],
-    lpips: Lpips = DEFAULT["lpips"],
-    metric_weights: MetricWeights = DEFAULT["metric_weights"],
-    size: Size = DEFAULT["size"],
-    model: Model = DEFAULT["model"],
-    revision: Revision = DEFAULT["revision"],
-    variant: Variant = DEFAULT["variant"],
-    lora: Lora = None,
-    device: Device = DEFAULT["device"],
-    dtype: Dtype = DEFAULT["dtype"],
-    low_memory: LowMemory = DEFAULT["low_memory"],
-    compile: Compile = DEFAULT["compile"],
-    out: Out = DEFAULT["out"],
-    resume: Resume = DEFAULT["resume"],
-    overwrite: Overwrite = DEFAULT["overwrite"],
-    as_json: AsJson = False,
-    config: Annotated[Path | None, config_option(InvertSettings, images=["a"])] = None,
-) -> None:
+@options_of(InvertSettings, as_json=AS_JSON)
+def invert(options: dict[str, Any]) -> None:
     """Carry images to noise and back, and measure what survives.
 
     The reconstruction is compared with the image and with what the autoencoder alone makes of it, and the noise with
@@ -82,13 +27,12 @@ def invert(
     Writes sheet.png, reconstructions/, noise.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every
     option but --prompt can also be set by a variable such as GEODESIC_INVERT_STEPS.
     """
-    settings = from_command_line(InvertSettings, locals())
-    from geodesic_cli.runs.folder import first_free, to_json
+    settings = from_command_line(InvertSettings, options)
     from geodesic_cli.verbs.latent.invert import run, stem
 
-    folder = out or first_free(f"runs/{stem(settings)}")
-    result = watched(run, replace(settings, out=folder), folder)
-    typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else _table(result))
+    settings = in_its_folder(settings, stem)
+    result = watched(run, settings, settings.out)
+    show(result, options["as_json"], _table)
 
 
 def _table(result: "Inversion") -> str:

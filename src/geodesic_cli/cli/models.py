@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from geodesic_cli.cli.command import AS_JSON, options_of
 from geodesic_cli.cli.common import aligned
-from geodesic_cli.cli.options import AsJson
 
 if TYPE_CHECKING:
     from geodesic_cli.verbs.about.models import Listed
@@ -19,8 +19,9 @@ LEGEND = (
 )
 
 
-def models(as_json: AsJson = False) -> None:
-    """List the models that have a short name, and what is on this machine.
+@options_of(None, config=False, as_json=AS_JSON)
+def models(options: dict[str, Any]) -> None:
+    """List the models with a short name, and which are here.
 
     \b
     Examples:
@@ -32,7 +33,7 @@ def models(as_json: AsJson = False) -> None:
     from geodesic_cli.verbs.about.models import models as listed
 
     found = listed()
-    if as_json:
+    if options["as_json"]:
         typer.echo(json.dumps([asdict(model) for model in found], indent=2))
         return
     typer.echo("\n".join([*aligned(HEADS, [_row(model) for model in found], str.ljust), "", LEGEND]))

@@ -11,7 +11,7 @@ from torch import Tensor
 from geodesic_cli.diffusion import Conditioning, Embedding, LatentDiffusion
 from geodesic_cli.evaluation import psnr
 from geodesic_cli.geometry import RadialProfile
-from geodesic_cli.settings.checks import prompts_for
+from geodesic_cli.settings.shared import prompts_for
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from geodesic_cli import __version__, media
+from geodesic_cli import media
 from geodesic_cli.errors import InputError, OutputError
 from geodesic_cli.runs.manifest import (
     MANIFEST,
@@ -36,6 +36,7 @@ from geodesic_cli.runs.manifest import (
 )
 from geodesic_cli.runs.plain import plain, to_json, to_toml
 from geodesic_cli.runs.tensors import DAMAGED, read_tensors, write_tensors
+from geodesic_cli.version import __version__
 
 CONFIG = "config.toml"
 LOG = "log.txt"

@@ -9,9 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from geodesic_cli import __version__
 from geodesic_cli.errors import OutputError
 from geodesic_cli.runs.plain import plain
+from geodesic_cli.version import __version__
 
 MANIFEST = "manifest.json"
 OPEN_SETTINGS = frozenset({"out", "resume", "overwrite"})

@@ -6,10 +6,10 @@ from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.diffusion.loading.load import require_text
 from geodesic_cli.runs.observer import Observer
-from geodesic_cli.settings import ModelChoice
+from geodesic_cli.settings import PlainModelOptions
 
 
-def open_model(choice: ModelChoice, observer: Observer | None = None) -> LatentDiffusion:
+def open_model(choice: PlainModelOptions, observer: Observer | None = None) -> LatentDiffusion:
     """Load the model that a verb's settings choose, with text or without; see `diffusion.load` for what may go wrong.
 
     Args:

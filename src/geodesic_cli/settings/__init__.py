@@ -1,10 +1,9 @@
-"""The settings of every verb: the one place of each default, and the checks that need nothing but the values.
+"""The settings of every verb: the one place of each option, and the checks that need nothing but the values.
 
 A field is called like the option, like the key in a config file and like the entry in the manifest. One file a verb.
 """
 
-from geodesic_cli.settings.bench import PROBLEMS, SOLVERS, BenchSettings
-from geodesic_cli.settings.bench_model import BenchModelSettings
+from geodesic_cli.settings.bench import PROBLEMS, SOLVERS, BenchModelSettings, BenchSettings
 from geodesic_cli.settings.extrapolate import DROP, PLACES, STEPPERS, ExtrapolateSettings
 from geodesic_cli.settings.finetune import (
     LR_SCHEDULERS,
@@ -30,8 +29,8 @@ from geodesic_cli.settings.interpolate import (
 from geodesic_cli.settings.invert import SCHEMES, InvertSettings
 from geodesic_cli.settings.isometry import JACOBIANS, IsometrySettings
 from geodesic_cli.settings.latent import ESTIMATES, JOINS, DirectionSettings, SlerpSettings, parse_strengths
-from geodesic_cli.settings.model import MODEL_FIELDS, ModelChoice
 from geodesic_cli.settings.reading import from_command_line, from_mapping, from_options
+from geodesic_cli.settings.shared import ModelOptions, PlainModelOptions
 from geodesic_cli.settings.toy import DENSITIES, ToySettings, parse_point
 from geodesic_cli.settings.video_analyze import EMBEDDINGS, VideoAnalyzeSettings
 
@@ -49,7 +48,6 @@ __all__ = [
     "METHODS",
     "MIXED_PRECISIONS",
     "MODEL_DENSITIES",
-    "MODEL_FIELDS",
     "PACINGS",
     "PATH_SOLVERS",
     "PLACES",
@@ -69,7 +67,8 @@ __all__ = [
     "InterpolateSettings",
     "InvertSettings",
     "IsometrySettings",
-    "ModelChoice",
+    "ModelOptions",
+    "PlainModelOptions",
     "SlerpSettings",
     "ToySettings",
     "VideoAnalyzeSettings",

@@ -1,98 +1,83 @@
 """The settings of `geodesic isometry`."""
 
-from dataclasses import dataclass
-
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.checks import at_least, between, one_of, seed_in_range
-from geodesic_cli.settings.model import prompt_option
+from geodesic_cli.settings.option import MODEL, AtLeast, OneOf, above, checked, opt, record
+from geodesic_cli.settings.shared import (
+    LPIPS_EXTRA,
+    FolderOptions,
+    PlainModelOptions,
+    metric_weights_opt,
+    seed_opt,
+    weights_of_lpips,
+)
 
 JACOBIANS = ("auto", "exact", "projected")
 OWN_SAMPLES, SCENES_DATA = "samples", "scenes"
+TAU = above(0, 1, "0.5,1 are two noise levels.")
+ENCODER, IMAGES = "Encoder", "Images"
 
 
-@dataclass(frozen=True)
-class IsometrySettings:
+@record(metric_weights="revision variant lora against_lora device seed")
+class IsometrySettings(PlainModelOptions, FolderOptions):
     """`geodesic isometry`.
 
     The networks run in fp32, and their derivatives in float64 where the device has it; there is no choice of precision.
-
-    Attributes:
-        model: alias, folder in diffusers' layout, or Hub id; with text or without.
-        against: a second model to measure beside it at the same points.
-        data: where points come from: `scenes`, `samples` of the (first) model, or a folder of images; None is `scenes`
-            for the embedded models and `samples` for others.
-        prompt: for points that are not scenes: none, or several that take turns.
-        taus: noise levels in (0, 1], separated by commas.
-        points: N, points at each noise level.
-        jacobian: `exact`, `projected` (random directions), or `auto`: exact where it takes at most 100 000 evaluations
-            of the encoder and fits into memory.
-        directions: k, of the projection.
-        probes: random directions for the loss at each point, where the Jacobian is projected.
-        pairs: of points, for the relative trajectory length.
-        segments: K, of each trajectory.
-        ppl_pairs: for the perceptual path length; 0 leaves it out.
-        ppl_eps: distance of the latents of a pair, as a fraction of their great circle.
-        labelled: scenes for linear separability; 0 leaves it out, as do points that are no scenes.
-        steps: network evaluations from clean data to noise, and about as many back.
-        lpips: LPIPS in the perceptual path length; needs the extra `metrics` and trained weights.
-        metric_weights: folder with the weights of LPIPS; None is the cache of torch.
-        revision: branch, tag or commit of a Hub id.
-        variant: of the weight files, such as `fp16`.
-        lora: adapters of the model, each `PATH` or `PATH:WEIGHT`.
-        against_lora: adapters of the second model.
-        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
-        seed: of points, noise, directions and pairs.
-        out: the folder of the run; None takes the first free `runs/isometry-NAME`.
-        overwrite: replace the run in `out`.
     """
 
-    model: str = "clevr-mini"
-    against: str | None = None
-    data: str | None = None
-    prompt: tuple[str, ...] = ()
-    taus: str = "0.5,0.75,1"
-    points: int = 8
-    jacobian: str = "auto"
-    directions: int = 64
-    probes: int = 8
-    pairs: int = 16
-    segments: int = 16
-    ppl_pairs: int = 64
-    ppl_eps: float = 1e-3
-    labelled: int = 300
-    steps: int = 12
-    lpips: bool = False
-    metric_weights: str | None = None
-    revision: str | None = None
-    variant: str | None = None
-    lora: tuple[str, ...] = ()
-    against_lora: tuple[str, ...] = ()
-    device: str = "auto"
-    seed: int = 0
-    out: str | None = None
-    overwrite: bool = False
-
-    @property
-    def text_option(self) -> tuple[str, str] | None:
-        """See `ModelChoice`."""
-        return prompt_option(*self.prompt)
+    model: str = opt(
+        "clevr-mini", "An alias, a folder in diffusers' layout, or a Hub id; with text or without.", argument=True
+    )
+    against: str | None = opt(None, "A second model, measured at the same points.", metavar="MODEL")
+    data: str | None = opt(
+        None, "scenes, samples (of the model) or a folder of images. Default: scenes for clevr-mini, or samples."
+    )
+    prompt: tuple[str, ...] = opt((), "For points that are no scenes; several take turns.", text=bool)
+    taus: str = opt("0.5,0.75,1", "Noise levels, 0 (clean) to 1 (noise).", metavar="A,B,...")
+    points: int = opt(8, "Points at each noise level.", check=AtLeast(2, "8 show the variation; a variance needs two."))
+    # auto: exact where it takes at most 100 000 evaluations of the encoder and fits into memory.
+    jacobian: str = opt(
+        "auto",
+        f"One of {', '.join(JACOBIANS)}; auto takes whole Jacobians where they are affordable.",
+        ENCODER,
+        OneOf(JACOBIANS),
+    )
+    directions: int = opt(
+        64,
+        "Random directions, where the Jacobian is projected.",
+        ENCODER,
+        AtLeast(2, "A condition number needs two; 64 are a good start."),
+    )
+    probes: int = opt(
+        8, "Random directions a point for L, where it is projected.", ENCODER, AtLeast(1, "8 are a good start.")
+    )
+    pairs: int = opt(16, "Trajectories for mRTL at each noise level.", ENCODER, AtLeast(1, "16 are a good start."))
+    segments: int = opt(
+        16,
+        "Segments of a trajectory.",
+        ENCODER,
+        AtLeast(2, "A trajectory of one segment is straight; 16 are a good start."),
+    )
+    ppl_pairs: int = opt(
+        64,
+        "Pairs of images for PPL; 0 leaves it out.",
+        IMAGES,
+        AtLeast(0, "0 leaves the perceptual path length out."),
+    )
+    ppl_eps: float = opt(1e-3, "Step of PPL along the great circle.", IMAGES, above(0, 0.5, "1e-3 is a good start."))
+    labelled: int = opt(300, "Scenes for LS; 0 leaves it out.", IMAGES, AtLeast(0, "0 leaves linear separability out."))
+    steps: int = opt(
+        12, "Network evaluations between clean data and noise.", IMAGES, AtLeast(1, "12 are a good start.")
+    )
+    lpips: bool = opt(False, f"PPL with LPIPS. {LPIPS_EXTRA}", IMAGES)
+    metric_weights: str | None = metric_weights_opt(panel=IMAGES)
+    against_lora: tuple[str, ...] = opt((), "An adapter of the second model; may be repeated.", MODEL)
+    seed: int = seed_opt("Of points, noise, directions and pairs.")
 
     def __post_init__(self) -> None:
         for tau in self.levels:
-            between("taus", tau, 0, 1, "0.5,1 are two noise levels.", open_below=True)
-        at_least("points", self.points, 2, "8 show the variation; a variance needs two.")
-        one_of("jacobian", self.jacobian, JACOBIANS)
-        at_least("directions", self.directions, 2, "A condition number needs two; 64 are a good start.")
-        at_least("probes", self.probes, 1, "8 are a good start.")
-        at_least("pairs", self.pairs, 1, "16 are a good start.")
-        at_least("segments", self.segments, 2, "A trajectory of one segment is straight; 16 are a good start.")
-        at_least("ppl-pairs", self.ppl_pairs, 0, "0 leaves the perceptual path length out.")
-        between("ppl-eps", self.ppl_eps, 0, 0.5, "1e-3 is a good start.", open_below=True)
-        at_least("labelled", self.labelled, 0, "0 leaves linear separability out.")
-        at_least("steps", self.steps, 1, "12 are a good start.")
-        seed_in_range(self.seed)
-        if self.metric_weights is not None and not self.lpips:
-            raise InputError("--metric-weights are those of LPIPS, which is not asked for.", "Pass --lpips, too.")
+            TAU("taus", tau)
+        checked(self)
+        weights_of_lpips(self.lpips, self.metric_weights)
         if self.against is None and self.against_lora:
             raise InputError(
                 "--against-lora needs the model that it adapts.", "Pass --against MODEL, which may be the first one."
@@ -108,18 +93,3 @@ class IsometrySettings:
         if not found:
             raise InputError(f"--taus takes noise levels separated by commas; got {self.taus!r}.", "Pass --taus 0.5,1.")
         return found
-
-    @property
-    def dtype(self) -> str:
-        """Of the networks."""
-        return "fp32"
-
-    @property
-    def low_memory(self) -> bool:
-        """Derivatives need the network in one place."""
-        return False
-
-    @property
-    def compile(self) -> bool:
-        """Derivatives need the network as it is."""
-        return False

@@ -1,85 +1,68 @@
 """The settings of `geodesic latent slerp` and `geodesic latent direction`."""
 
 import math
-from dataclasses import dataclass
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.checks import at_least, between, one_of, resume_of_a_folder, seed_in_range
-from geodesic_cli.settings.invert import SCHEMES
-from geodesic_cli.settings.model import prompt_option
+from geodesic_cli.settings.invert import MEASURING, scheme_opt
+from geodesic_cli.settings.option import AtLeast, OneOf, above, checked, opt, record
+from geodesic_cli.settings.shared import (
+    LPIPS_EXTRA,
+    FolderOptions,
+    ModelOptions,
+    RunOptions,
+    fps_opt,
+    guidance_opt,
+    metric_weights_opt,
+    prompt_opt,
+    resume_of_a_folder,
+    seed_opt,
+    size_opt,
+    weights_of_lpips,
+)
 
 JOINS = ("slerp", "lerp")
 ESTIMATES = ("mean", "svm")
+NOISE_TAU = above(0, 1, "1 is pure noise.")
+STEPS_OF_LATENT = AtLeast(1, "24 are enough for most images.")
+STEPS_HELP = "Network evaluations from an image to noise, and back."
+BOTH_WAYS = "Classifier-free guidance, both ways; 1 is none."
+WAY = "Way to noise and back"
 
 
-@dataclass(frozen=True)
-class SlerpSettings:
-    """`geodesic latent slerp`.
+@record(seed="model revision variant lora device dtype low_memory compile fps")
+class SlerpSettings(ModelOptions, FolderOptions):
+    """`geodesic latent slerp`."""
 
-    Attributes:
-        images: none, or the two image files whose noises are the ends.
-        prompt: no prompt, one for the whole path, or one for each end.
-        pairs: random pairs of noises, where no images are given.
-        method: `slerp`, the great circle, or `lerp`, the straight line.
-        compare: draw and measure both.
-        frames: exact number of frames, the two ends included.
-        tau: noise level at which the ends are joined; 1 is pure noise, and all there is without images.
-        steps: network evaluations from noise to a frame, and from an image to noise.
-        scheme: `adams`, this program's transport of second order, or `ddim`, uniform steps as published.
-        guidance: classifier-free scale of both ways; 1 is the plain conditional density.
-        fit: judge every frame by the rendered scene that explains it best. None is true for clevr-mini.
-        lpips: measure with LPIPS; needs the extra `metrics` and trained weights.
-        metric_weights: folder with the weights of LPIPS; None is the cache of torch.
-        size: `N` or `WIDTHxHEIGHT` in pixels; None is the model's own size.
-        seed: of the noises.
-        model: alias, folder in diffusers' layout, single .safetensors file, or Hub id.
-        revision: branch, tag or commit of a Hub id.
-        variant: of the weight files, such as `fp16`.
-        lora: adapters, each `PATH` or `PATH:WEIGHT`.
-        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
-        dtype: of the networks: `auto`, `fp32`, `fp16` or `bf16`.
-        low_memory: keep on the device only the network that is at work, and tile the autoencoder.
-        compile: compile the network.
-        fps: frames a second of the film.
-        out: the folder of the run; None takes the first free `runs/slerp`.
-        overwrite: replace the run in `out`.
-    """
-
-    images: tuple[str, ...] = ()
-    prompt: tuple[str, ...] = ()
-    pairs: int = 4
-    method: str = "slerp"
-    compare: bool = False
-    frames: int = 11
-    tau: float = 1.0
-    steps: int = 24
-    scheme: str = "adams"
-    guidance: float = 1.0
-    fit: bool = None  # type: ignore[assignment]  # filled in below
-    lpips: bool = False
-    metric_weights: str | None = None
-    size: str | None = None
-    seed: int = 0
-    model: str = "clevr-mini"
-    revision: str | None = None
-    variant: str | None = None
-    lora: tuple[str, ...] = ()
-    device: str = "auto"
-    dtype: str = "auto"
-    low_memory: bool = False
-    compile: bool = False
-    fps: float = 8.0
-    out: str | None = None
-    overwrite: bool = False
-
-    @property
-    def text_option(self) -> tuple[str, str] | None:
-        """See `ModelChoice`."""
-        return prompt_option(*self.prompt)
+    images: tuple[str, ...] = opt(
+        (), "Two images whose noises are joined. Default: random noises.", argument=True, metavar="[A B]"
+    )
+    prompt: tuple[str, ...] = prompt_opt(help="What the images show; or twice, for the ends. Default: nothing.")
+    pairs: int = opt(4, "Random pairs of noises, where no images are given.", check=AtLeast(1, "4 fill a sheet."))
+    method: str = opt("slerp", f"One of {', '.join(JOINS)}.", check=OneOf(JOINS))
+    compare: bool = opt(False, "Draw and measure both.")
+    frames: int = opt(
+        11,
+        "Exact number of frames, the ends included.",
+        check=AtLeast(2, "The two ends are the first and the last frame."),
+    )
+    tau: float = opt(1.0, "Noise level at which images are joined; 1 is pure noise.", WAY, NOISE_TAU)
+    steps: int = opt(24, STEPS_HELP, WAY, STEPS_OF_LATENT)
+    scheme: str = scheme_opt(panel=WAY)
+    guidance: float = guidance_opt(help=BOTH_WAYS, panel=WAY)
+    fit: bool = opt(
+        None,
+        "Judge frames by the scene that explains them. Default: for clevr-mini.",
+        MEASURING,
+        flags=("--fit/--no-fit",),
+        by=lambda given: given.model == "clevr-mini",
+    )
+    lpips: bool = opt(False, f"Measure LPIPS, too. {LPIPS_EXTRA}", MEASURING)
+    metric_weights: str | None = metric_weights_opt(panel=MEASURING)
+    size: str | None = size_opt()
+    seed: int = seed_opt("Of the noises.")
+    fps: float = fps_opt(8.0, panel=MEASURING)
 
     def __post_init__(self) -> None:
-        if self.fit is None:
-            object.__setattr__(self, "fit", self.model == "clevr-mini")
         if len(self.images) not in (0, 2):
             raise InputError(
                 f"A path in noise joins two images, or noises where none are given; got {len(self.images)}.",
@@ -94,87 +77,42 @@ class SlerpSettings:
             raise InputError(
                 f"Random ends are pure noise, which is at tau 1; got {self.tau:g}.", "Pass two images, or --tau 1."
             )
-        at_least("pairs", self.pairs, 1, "4 fill a sheet.")
-        one_of("method", self.method, JOINS)
-        at_least("frames", self.frames, 2, "The two ends are the first and the last frame.")
-        between("fps", self.fps, 0.1, 240, "8 shows each frame for an eighth of a second.")
-        _check_common(self.tau, self.steps, self.scheme, self.guidance, self.seed)
-        if self.metric_weights is not None and not self.lpips:
-            raise InputError("--metric-weights are those of LPIPS, which is not asked for.", "Pass --lpips, too.")
+        checked(self)
+        weights_of_lpips(self.lpips, self.metric_weights)
 
 
-@dataclass(frozen=True)
-class DirectionSettings:
-    """`geodesic latent direction`.
+@record()
+class DirectionSettings(ModelOptions, RunOptions):
+    """`geodesic latent direction`."""
 
-    Attributes:
-        source: the label to start from, such as `red`, `cube`, `left`; or one of the labels of `labels`.
-        target: the label to go to, such as `blue`, `sphere`, `right`.
-        labels: a CSV file with the columns image and label; None renders scenes, which know their labels.
-        prompt: what all images show; none as a rule, because the prompt would hold on to what is to change.
-        pairs: pairs of scenes, alike but for the label, to find the direction with.
-        held_out: images with the first label that the direction is tried on and was not found with.
-        strengths: how far to go, in units of the mean distance between the labels along the direction; `A,B,...`.
-        estimate: `mean`, the difference of the means, or `svm`, the normal of a linear support vector machine.
-        tau: noise level at which the arithmetic is done; 1 is pure noise.
-        steps: network evaluations on the way up, and about as many down.
-        scheme: `adams`, this program's transport of second order, or `ddim`, uniform steps as published.
-        guidance: classifier-free scale of both ways; 1 is the plain conditional density.
-        seed: of the scenes, of the choice of held-out images, and of the random directions to compare with.
-        model: alias, folder in diffusers' layout, single .safetensors file, or Hub id.
-        revision: branch, tag or commit of a Hub id.
-        variant: of the weight files, such as `fp16`.
-        lora: adapters, each `PATH` or `PATH:WEIGHT`.
-        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
-        dtype: of the networks: `auto`, `fp32`, `fp16` or `bf16`.
-        low_memory: keep on the device only the network that is at work, and tile the autoencoder.
-        compile: compile the network.
-        out: the folder of the run; None takes the first free `runs/SOURCE-to-TARGET`.
-        resume: go on with the run in `out`.
-        overwrite: replace the run in `out`.
-    """
-
-    source: str
-    target: str
-    labels: str | None = None
-    prompt: str = ""
-    pairs: int = 64
-    held_out: int = 24
-    strengths: str = "0.5,1,1.5,2"
-    estimate: str = "mean"
-    tau: float = 1.0
-    steps: int = 24
-    scheme: str = "adams"
-    guidance: float = 1.0
-    seed: int = 0
-    model: str = "clevr-mini"
-    revision: str | None = None
-    variant: str | None = None
-    lora: tuple[str, ...] = ()
-    device: str = "auto"
-    dtype: str = "auto"
-    low_memory: bool = False
-    compile: bool = False
-    out: str | None = None
-    resume: bool = False
-    overwrite: bool = False
-
-    @property
-    def text_option(self) -> tuple[str, str] | None:
-        """See `ModelChoice`."""
-        return prompt_option(self.prompt)
+    source: str = opt(..., "The label to start from: red, cube, left, ...", argument=True, metavar="SOURCE")
+    target: str = opt(..., "The label to go to: blue, sphere, right, ...", argument=True, metavar="TARGET")
+    labels: str | None = opt(None, "A CSV with the columns image and label. Default: rendered scenes.", metavar="FILE")
+    # None as a rule, because the prompt would hold on to what is to change.
+    prompt: str = opt("", "What all images show; none lets the noise decide.", text=bool)
+    pairs: int = opt(64, "Pairs of scenes to find the direction with.", check=AtLeast(2, "64 give a steady direction."))
+    held_out: int = opt(24, "Other images to try it on.", check=AtLeast(1, "24 give shares to a few per cent."))
+    strengths: str = opt("0.5,1,1.5,2", "How far to go; 1 is from one label's mean to the other's.", metavar="A,B,...")
+    estimate: str = opt(
+        "mean",
+        f"One of {', '.join(ESTIMATES)}: difference of means, or a hyperplane's normal.",
+        WAY,
+        OneOf(ESTIMATES),
+    )
+    tau: float = opt(1.0, "Noise level of the arithmetic; 1 is pure noise.", WAY, NOISE_TAU)
+    steps: int = opt(24, STEPS_HELP, WAY, STEPS_OF_LATENT)
+    scheme: str = scheme_opt(panel=WAY)
+    guidance: float = guidance_opt(help=BOTH_WAYS, panel=WAY)
+    seed: int = seed_opt("Of the scenes, the held-out images and the random directions.")
 
     def __post_init__(self) -> None:
         if self.source == self.target:
             raise InputError(
                 f"A direction goes from one label to another; both are {self.source!r}.", "Pass two labels: red blue."
             )
-        at_least("pairs", self.pairs, 2, "64 give a steady direction.")
-        at_least("held-out", self.held_out, 1, "24 give shares to a few per cent.")
+        checked(self)
         parse_strengths(self.strengths)
-        one_of("estimate", self.estimate, ESTIMATES)
-        _check_common(self.tau, self.steps, self.scheme, self.guidance, self.seed)
-        resume_of_a_folder(self.resume, self.out)
+        resume_of_a_folder(self)
 
 
 def parse_strengths(text: str) -> tuple[float, ...]:
@@ -193,11 +131,3 @@ def parse_strengths(text: str) -> tuple[float, ...]:
             "Pass --strengths 0,0.5,1,2 for instance.",
         )
     return values
-
-
-def _check_common(tau: float, steps: int, scheme: str, guidance: float, seed: int) -> None:
-    between("tau", tau, 0, 1, "1 is pure noise.", open_below=True)
-    at_least("steps", steps, 1, "24 are enough for most images.")
-    one_of("scheme", scheme, SCHEMES)
-    between("guidance", guidance, 0, 100, "1 is the plain conditional density.")
-    seed_in_range(seed)

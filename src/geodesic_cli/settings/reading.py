@@ -1,13 +1,11 @@
 """Settings from a config file and from the keyword arguments of a function."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
-from typing import Any, TypeVar, get_type_hints
+from dataclasses import fields
+from typing import Any, cast, get_type_hints
 
 from geodesic_cli.errors import InputError
-
-Kind = TypeVar("Kind")
-"""The settings of one verb."""
+from geodesic_cli.settings.option import Kind, nearest, option_of
 
 
 def from_mapping(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
@@ -19,10 +17,8 @@ def from_mapping(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
     types = get_type_hints(kind)
     for key in values:
         if key not in types:
-            near = get_close_matches(key, types, n=1)
             raise InputError(
-                f"There is no setting {key!r}.",
-                f"Did you mean {near[0]!r}?" if near else f"The settings are {', '.join(sorted(types))}.",
+                f"There is no setting {key!r}.", nearest(key, types, f"The settings are {', '.join(sorted(types))}.")
             )
     return kind(**{key: _converted(key, types[key], value) for key, value in values.items()})
 
@@ -47,10 +43,26 @@ def from_command_line(kind: type[Kind], options: Mapping[str, Any], **instead: A
     """The settings of a verb called from the shell: each field is the option of its name, or what stands ``instead``.
 
     Options that are no settings, such as --json, may be among them.
+
+    Raises:
+        InputError: numbers with commas between them that are none.
     """
     hints = get_type_hints(kind)
     given = {key: options[key] for key in hints if key not in instead}
+    for each in fields(cast(Any, kind)):
+        if option_of(each).commas:
+            given[each.name] = _apart(each.name, hints[each.name], given[each.name])
     return kind(**_with_texts(given, hints), **instead)
+
+
+def _apart(name: str, kind: Any, text: str) -> tuple[Any, ...]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    try:
+        return tuple(map(kind.__args__[0], words))
+    except ValueError:
+        raise InputError(
+            f"--{name} takes whole numbers with commas between; got {text!r}.", "1,4,16 is a good start."
+        ) from None
 
 
 def _with_texts(values: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]:

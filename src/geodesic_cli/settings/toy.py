@@ -1,72 +1,21 @@
 """The settings of `geodesic toy`."""
 
 import math
-from dataclasses import dataclass
-from difflib import get_close_matches
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.checks import at_least, between, seed_in_range
+from geodesic_cli.settings.option import AtLeast, Between, above, checked, nearest, opt, record
+from geodesic_cli.settings.shared import FolderOptions, seed_opt
 
 DENSITIES = ("ring", "banana", "moons")
+PATH, SOLVER = "Path", "Solver"
 
 
-@dataclass(frozen=True)
-class ToySettings:
-    """`geodesic toy`.
-
-    Attributes:
-        density: a density in the plane by its name.
-        points: a file of points whose fitted density takes the place of the named one.
-        a: where the path begins, `X,Y`; None is the density's own choice.
-        b: where it ends.
-        bend: bending number Be = alpha x length x median |normal score| of the straight line; alpha follows from it.
-        alpha: the density exponent itself; overrides `bend`.
-        nodes: nodes of the path, ends included.
-        tol: relative residual of the geodesic equation at which the path counts as solved.
-        max_steps: most steps of the solver.
-        rays: how many geodesics to shoot from A, in a fan about the direction in which the path leaves.
-        components: most Gaussians in the mixture that is fitted to points; how many it takes is chosen by BIC.
-        seed: of the bump that keeps a symmetric start off a saddle, and of the fit to points.
-        gif: draw the film, too.
-        out: the folder of the run; None takes the first free `runs/toy-NAME`.
-        overwrite: replace the run in `out`.
-    """
-
-    density: str = "ring"
-    points: str | None = None
-    a: str | None = None
-    b: str | None = None
-    bend: float = 4.0
-    alpha: float | None = None
-    nodes: int = 33
-    tol: float = 0.01
-    max_steps: int = 60
-    rays: int = 11
-    components: int = 24
-    seed: int = 0
-    gif: bool = True
-    out: str | None = None
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        if self.density not in DENSITIES:
-            near = get_close_matches(self.density, DENSITIES, n=1)
-            raise InputError(
-                f"The densities are {', '.join(DENSITIES)}; got {self.density!r}.",
-                f"Did you mean {near[0]!r}?" if near else "For a density of your own pass --points FILE.",
-            )
-        for name, text in (("a", self.a), ("b", self.b)):
-            if text is not None:
-                parse_point(name, text)
-        between("bend", self.bend, 0, 1000, "0 is the straight line; 2 to 10 is useful.")
-        if self.alpha is not None:
-            between("alpha", self.alpha, 0, 100, "0 is the straight line; 1 is ds = |dx| / p.")
-        at_least("nodes", self.nodes, 5, "33 is enough for most paths.")
-        between("tol", self.tol, 0, 1, "0.01 is a good start.", open_below=True)
-        at_least("max-steps", self.max_steps, 1, "60 is enough for most paths.")
-        between("rays", self.rays, 0, 200, "0 draws none.")
-        between("components", self.components, 1, 100, "24 is enough for most shapes.")
-        seed_in_range(self.seed)
+def _named_density(name: str, value: str) -> None:
+    if value not in DENSITIES:
+        raise InputError(
+            f"The densities are {', '.join(DENSITIES)}; got {value!r}.",
+            nearest(value, DENSITIES, "For a density of your own pass --points FILE."),
+        )
 
 
 def parse_point(name: str, text: str) -> tuple[float, float]:
@@ -82,3 +31,47 @@ def parse_point(name: str, text: str) -> tuple[float, float]:
     if not (math.isfinite(x) and math.isfinite(y)):
         raise InputError(f"--{name} takes two numbers X,Y; got {text!r}.", f"Pass --{name} 1.5,-2 for instance.")
     return x, y
+
+
+@record()
+class ToySettings(FolderOptions):
+    """`geodesic toy`."""
+
+    density: str = opt(
+        "ring", f"One of {', '.join(DENSITIES)}.", check=_named_density, argument=True, metavar="[DENSITY]"
+    )
+    points: str | None = opt(None, "Take the density of the points in this .csv, .txt or .npy file (two columns).")
+    a: str | None = opt(
+        None, "Where the path begins. Default: depends on the density.", check=parse_point, metavar="X,Y"
+    )
+    b: str | None = opt(None, "Where it ends.", check=parse_point, metavar="X,Y")
+    # The bending number Be = alpha x length x median |normal score| of the straight line; alpha follows from it.
+    bend: float = opt(
+        4.0,
+        "How far the path leaves the straight line to find density; 0 is the straight line.",
+        check=Between(0, 1000, "0 is the straight line; 2 to 10 is useful."),
+    )
+    alpha: float | None = opt(
+        None,
+        "The exponent in ds = p^(-alpha) |dx| itself; overrides --bend.",
+        PATH,
+        Between(0, 100, "0 is the straight line; 1 is ds = |dx| / p."),
+    )
+    nodes: int = opt(33, "Nodes of the path.", SOLVER, AtLeast(5, "33 is enough for most paths."))
+    tol: float = opt(
+        0.01, "Relative residual at which the path is solved.", SOLVER, above(0, 1, "0.01 is a good start.")
+    )
+    max_steps: int = opt(60, "Most steps of the solver.", SOLVER, AtLeast(1, "60 is enough for most paths."))
+    rays: int = opt(11, "Geodesics to shoot from A, in a fan about the path.", PATH, Between(0, 200, "0 draws none."))
+    components: int = opt(
+        24,
+        "Most Gaussians to fit to --points; how many it takes is chosen by BIC.",
+        PATH,
+        Between(1, 100, "24 is enough for most shapes."),
+    )
+    seed: int = seed_opt("Of the fit, and of the bump that keeps the path off a saddle.")
+    gif: bool = opt(True, "Draw evolution.gif, too.", flags=("--gif/--no-gif",))
+    out: str | None = opt(None, "Folder for the results. Default: the first free runs/toy-NAME.")
+
+    def __post_init__(self) -> None:
+        checked(self)

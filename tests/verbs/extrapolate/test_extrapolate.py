@@ -38,7 +38,7 @@ def folder(ball: Tensor, tmp_path: Path) -> str:
 
 
 def settings(source: str, out: Path, **more: object) -> ExtrapolateSettings:
-    return ExtrapolateSettings((source,), **({"frames": MADE, "out": str(out)} | more))  # type: ignore[arg-type]
+    return ExtrapolateSettings(source=(source,), **({"frames": MADE, "out": str(out)} | more))  # type: ignore[arg-type]
 
 
 def contents(out: Path) -> dict[str, bytes]:

@@ -79,7 +79,7 @@ def test_words_that_scenes_do_not_know_are_refused_with_the_nearest() -> None:
     with pytest.raises(InputError, match=r"of one kind: red is a colour, cube a shape.*blue"):
         attribute("red", "cube")
     with pytest.raises(InputError, match="both are 'red'"):
-        DirectionSettings("red", "red")
+        DirectionSettings(source="red", target="red")
     for text in ("", "1,,2", "a", "nan", "1e9"):
         with pytest.raises(InputError, match="--strengths takes numbers"):
             parse_strengths(text)
@@ -113,7 +113,7 @@ def test_a_direction_for_colour_works_on_held_out_scenes_and_random_ones_do_not(
 
 
 def test_a_stopped_run_keeps_what_was_inverted(tmp_path: Path) -> None:
-    settings = DirectionSettings("red", "blue", out=str(tmp_path / "o"), device="cpu", **QUICK)
+    settings = DirectionSettings(source="red", target="blue", out=str(tmp_path / "o"), device="cpu", **QUICK)
     with pytest.raises(KeyboardInterrupt):
         run(settings, Recorder(after=1), "test")
     kept = tmp_path / "o/checkpoint/source.safetensors"

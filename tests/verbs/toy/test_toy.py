@@ -96,13 +96,13 @@ def test_the_film_is_light_and_moves(result: Toy, tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_pictures(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        run(ToySettings("banana", rays=1, out=str(tmp_path / name)), Silent(), "test")
+        run(ToySettings(density="banana", rays=1, out=str(tmp_path / name)), Silent(), "test")
     for name in ("toy.png", "evolution.png", "evolution.gif", "path.safetensors"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
 def test_a_run_leaves_a_folder_with_all_that_it_lists(tmp_path: Path) -> None:
-    result = run(ToySettings("ring", out=str(tmp_path / "o"), rays=2), Silent(), "geodesic toy ring")
+    result = run(ToySettings(density="ring", out=str(tmp_path / "o"), rays=2), Silent(), "geodesic toy ring")
     manifest = json.loads((tmp_path / "o" / "manifest.json").read_text())
     names = sorted(path.name for path in (tmp_path / "o").iterdir())
     assert manifest["files"] == [name for name in names if name != "manifest.json"]
@@ -118,7 +118,7 @@ def test_a_run_leaves_a_folder_with_all_that_it_lists(tmp_path: Path) -> None:
 
 
 def test_without_a_film_and_without_rays_there_are_none(tmp_path: Path) -> None:
-    result = run(ToySettings("ring", out=str(tmp_path / "o"), rays=0, gif=False), Silent(), "test")
+    result = run(ToySettings(density="ring", out=str(tmp_path / "o"), rays=0, gif=False), Silent(), "test")
     assert result.rays == ()
     assert not (tmp_path / "o" / "evolution.gif").exists()
 
@@ -193,13 +193,13 @@ def test_what_cannot_be_used_is_one_sentence(options: dict, words: str) -> None:
 
 def test_a_refused_run_touches_no_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError):
-        run(ToySettings("ring", a="1,1", b="1,1", out=str(tmp_path / "o")), Silent(), "test")
+        run(ToySettings(density="ring", a="1,1", b="1,1", out=str(tmp_path / "o")), Silent(), "test")
     assert not (tmp_path / "o").exists()
 
 
 def test_the_first_free_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert first_free("runs/" + stem(ToySettings("moons"))) == "runs/toy-moons"
+    assert first_free("runs/" + stem(ToySettings(density="moons"))) == "runs/toy-moons"
     (tmp_path / "runs" / "toy-moons").mkdir(parents=True)
-    assert first_free("runs/" + stem(ToySettings("moons"))) == "runs/toy-moons-2"
+    assert first_free("runs/" + stem(ToySettings(density="moons"))) == "runs/toy-moons-2"
     assert first_free("runs/" + stem(ToySettings(points="data/my points.csv"))) == "runs/toy-my points"

@@ -83,7 +83,7 @@ def test_identical_frames_and_two_different_ones_get_an_answer(model: LatentDiff
     assert still.report is None
     assert "All 4 frames show the same picture" in still.verdict
     folder = written(rolling(0.2, 0.2, 0.7), tmp_path / "two")
-    two = run(VideoAnalyzeSettings((folder,), out=str(tmp_path / "out"), device="cpu"), Silent(), "test")
+    two = run(VideoAnalyzeSettings(clip=(folder,), out=str(tmp_path / "out"), device="cpu"), Silent(), "test")
     assert "Only two of the 3 frames differ" in two.verdict
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"sheet.png", "metrics.json", "manifest.json"}
 
@@ -116,8 +116,8 @@ def test_frames_of_another_size_are_fitted_and_mixed_ones_refused(model: LatentD
 def test_a_run_that_is_stopped_between_windows_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     folder = written(rolling(*even(16)), tmp_path / "clip")
     options = {"window": 7, "overlap": 3, **QUICK}
-    whole = run(VideoAnalyzeSettings((folder,), out=str(tmp_path / "whole"), **options), Silent(), "test")
-    settings = VideoAnalyzeSettings((folder,), out=str(tmp_path / "parts"), **options)
+    whole = run(VideoAnalyzeSettings(clip=(folder,), out=str(tmp_path / "whole"), **options), Silent(), "test")
+    settings = VideoAnalyzeSettings(clip=(folder,), out=str(tmp_path / "parts"), **options)
     with pytest.raises(KeyboardInterrupt):
         run(settings, Recorder("Comparing", 3), "test")
     kept = sorted((tmp_path / "parts" / "checkpoint").iterdir())
@@ -137,7 +137,7 @@ def test_a_run_that_is_stopped_between_windows_goes_on_to_the_same_bytes(tmp_pat
 
 def test_a_resumed_run_refuses_other_frames(tmp_path: Path) -> None:
     folder = written(rolling(*even(9)), tmp_path / "clip")
-    settings = VideoAnalyzeSettings((folder,), out=str(tmp_path / "out"), **QUICK)
+    settings = VideoAnalyzeSettings(clip=(folder,), out=str(tmp_path / "out"), **QUICK)
     run(settings, Silent(), "test")
     media.write_png(rolling(0.5)[0], Path(folder) / "002.png")
     with pytest.raises(InputError, match="not those that this run was begun with"):
@@ -147,11 +147,11 @@ def test_a_resumed_run_refuses_other_frames(tmp_path: Path) -> None:
 def test_a_refused_clip_leaves_no_folder(tmp_path: Path) -> None:
     for clip in (str(tmp_path / "absent.mp4"), str(tmp_path)):
         with pytest.raises(InputError):
-            run(VideoAnalyzeSettings((clip,), out=str(tmp_path / "out"), device="cpu"), Silent(), "test")
+            run(VideoAnalyzeSettings(clip=(clip,), out=str(tmp_path / "out"), device="cpu"), Silent(), "test")
     assert not (tmp_path / "out").exists()
     folder = written(rolling(0.3, 0.6), tmp_path / "short")
     with pytest.raises(InputError, match="at least 3 frames"):
-        run(VideoAnalyzeSettings((folder,), out=str(tmp_path / "out"), device="cpu"), Silent(), "test")
+        run(VideoAnalyzeSettings(clip=(folder,), out=str(tmp_path / "out"), device="cpu"), Silent(), "test")
     assert not (tmp_path / "out").exists()
 
 
@@ -172,5 +172,5 @@ def test_settings_refuse_what_cannot_be() -> None:
         {"tau": 0.0},
     ):
         with pytest.raises(InputError):
-            VideoAnalyzeSettings(("clip",), **wrong)
-    assert asdict(VideoAnalyzeSettings(("clip",)))["window"] == 17
+            VideoAnalyzeSettings(clip=("clip",), **wrong)
+    assert asdict(VideoAnalyzeSettings(clip=("clip",)))["window"] == 17

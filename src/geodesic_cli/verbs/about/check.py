@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
-from geodesic_cli import __version__
 from geodesic_cli.diffusion.batching import free_memory
 from geodesic_cli.diffusion.loading import locate
 from geodesic_cli.diffusion.loading.devices import DTYPES, pick_device, pick_dtype, why_not_compile
 from geodesic_cli.errors import GeodesicError
 from geodesic_cli.media.films import video_encoder
 from geodesic_cli.verbs.about.models import IN_PACKAGE, Listed, models
+from geodesic_cli.version import __version__
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "av", "scipy")
 EXTRAS = {"scikit-learn": "toy densities of points", "torchvision": "metrics", "lpips": "metrics", "pyiqa": "metrics"}

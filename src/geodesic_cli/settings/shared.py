@@ -1,0 +1,135 @@
+"""What several verbs have: the groups that are the same in all of them, and single options."""
+
+import re
+from dataclasses import fields
+from functools import partial
+
+from geodesic_cli.errors import InputError
+from geodesic_cli.settings.option import MODEL, RUN, AtLeast, Between, opt, option_of, record
+
+
+@record()
+class DeviceOptions:
+    """Where it computes."""
+
+    device: str = opt("auto", "auto, cpu, cuda, cuda:1 or mps.", MODEL)
+
+
+@record()
+class PlainModelOptions(DeviceOptions):
+    """Which model, and where it computes; in full precision."""
+
+    model: str = opt("clevr-mini", "An alias (see geodesic models), folder, .safetensors file or Hub id.")
+    revision: str | None = opt(None, "Branch, tag or commit of a Hub id.", MODEL)
+    variant: str | None = opt(None, "Of the weight files, such as fp16.", MODEL)
+    lora: tuple[str, ...] = opt((), "An adapter, PATH or PATH:WEIGHT; may be repeated.", MODEL)
+
+    @property
+    def text_option(self) -> tuple[str, str] | None:
+        """Name and value of the first option that is set and means nothing to a model without text."""
+        for each in fields(self):
+            value, of_text = getattr(self, each.name), option_of(each).text
+            for one in value if isinstance(value, tuple) else (value,):
+                if of_text is not None and of_text(one):
+                    return each.name.replace("_", "-"), one
+        return None
+
+    @property
+    def dtype(self) -> str:
+        """Of the networks."""
+        return "fp32"
+
+    @property
+    def low_memory(self) -> bool:
+        """Whether only the network at work is on the device."""
+        return False
+
+    @property
+    def compile(self) -> bool:
+        """Whether the network is compiled."""
+        return False
+
+
+@record(model="revision variant lora device dtype low_memory compile")
+class ModelOptions(PlainModelOptions):
+    """Which model, and how it computes."""
+
+    dtype: str = opt("auto", "auto, fp32, fp16 or bf16.", MODEL)
+    low_memory: bool = opt(False, "Offload idle networks; tile the autoencoder.", MODEL)
+    compile: bool = opt(False, "Compile the network; pays on CUDA for long runs.", MODEL)
+
+
+@record()
+class FolderOptions:
+    """The folder of a run."""
+
+    out: str | None = opt(None, "Folder of the run. Default: a free one in runs/.")
+    overwrite: bool = opt(False, "Replace the run in --out; other files there stay.", RUN)
+
+
+@record(out="resume")
+class RunOptions(FolderOptions):
+    """The folder of a run that can go on where it was interrupted."""
+
+    resume: bool = opt(False, "Go on with the run in --out.", RUN)
+
+
+def position(name: str, value: str) -> None:
+    """Refuse what is neither the number of a frame nor a time in seconds: `12` or `1.5s`."""
+    if re.fullmatch(r"\s*([0-9]{1,9}|([0-9]*\.?[0-9]+|[0-9]+\.)\s*s)\s*", value) is None:
+        raise InputError(
+            f"--{name} takes the number of a frame or a time in seconds; got {value!r}.", "Write 12 or 1.5s."
+        )
+
+
+place_opt = partial(opt, None, panel="Clip", check=position, metavar="N|Ns")
+
+
+@record()
+class ClipOptions:
+    """Which frames of a clip are used."""
+
+    start: str | None = place_opt("First frame, 12 or 1.5s.")
+    stop: str | None = place_opt("Frame or time before which to end.")
+    stride: int = opt(1, "Take every n-th frame.", "Clip", AtLeast(1, "1 uses every frame."))
+    max_frames: int | None = opt(None, "Most frames to take.", "Clip", AtLeast(2, "One frame alone has no direction."))
+
+
+prompt_opt = partial(opt, (), help="What the images show; once for all or for each.", text=bool)
+size_opt = partial(opt, None, help="N or WIDTHxHEIGHT in pixels. Default: the model's own.", panel=MODEL)
+seed_opt = partial(
+    opt, 0, panel=RUN, check=Between(0, 2**63 - 1, "Any whole number in this range is as good as any other.")
+)
+steps_opt = partial(opt, check=AtLeast(1, "12 keeps an image to a fraction of a gray level."))
+guidance_opt = partial(
+    opt, 1.0, help="Classifier-free guidance; 1 is none.", check=Between(0, 100, "1 is the plain conditional density.")
+)
+fps_opt = partial(
+    opt, help="Frames a second of the films.", check=Between(0.1, 240, "8 shows each frame for an eighth of a second.")
+)
+
+LPIPS_EXTRA = "Needs pip install 'geodesic-cli[metrics]' and trained weights."
+metric_weights_opt = partial(
+    opt, None, help="Folder with the weights of LPIPS. Default: the cache of torch.", metavar="FOLDER"
+)
+
+
+def resume_of_a_folder(run: RunOptions) -> None:
+    """Refuse to go on with a run that is not named."""
+    if run.resume and run.out is None:
+        raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
+
+
+def weights_of_lpips(lpips: bool, folder: str | None) -> None:
+    """Refuse weights for a measure that is not asked for."""
+    if folder is not None and not lpips:
+        raise InputError("--metric-weights are those of LPIPS, which is not asked for.", "Pass --lpips, too.")
+
+
+def prompts_for(images: int, prompts: tuple[str, ...]) -> None:
+    """Refuse a number of prompts that is not none, one for all images, or one for each."""
+    if len(prompts) not in (0, 1, images):
+        takes = "1 image takes no prompt or one" if images == 1 else f"{images} images take no prompt, one, or {images}"
+        raise InputError(
+            f"{takes}; got {len(prompts)}.", "Pass --prompt once for all images, or once for each, in their order."
+        )
