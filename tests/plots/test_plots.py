@@ -65,10 +65,10 @@ def test_every_method_has_its_colour_on_a_white_ground(tmp_path, draw):
     draw(tmp_path / "a.png")
     pixels = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).reshape(-1, 3)
     assert (pixels[0] == 255).all()
-    for colour in plots.COLOURS[:2]:
+    for colour in plots.LINE_COLOURS[:2]:
         rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
         assert (np.abs(pixels.astype(int) - rgb).max(1) <= 2).sum() > 100
-    assert len(set(plots.COLOURS)) == 7
+    assert len(set(plots.LINE_COLOURS)) == 7
 
 
 @every
@@ -184,7 +184,7 @@ def test_pictures_of_the_plane_are_the_same_bytes_every_time(tmp_path, draw, mon
 def test_the_map_shows_the_geodesic_the_rays_and_the_straight_line(tmp_path):
     draw_plane(tmp_path / "a.png")
     pixels = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).reshape(-1, 3).astype(int)
-    for colour in (plots.COLOURS[1], plots.COLOURS[2], "#000000"):
+    for colour in (plots.LINE_COLOURS[1], plots.LINE_COLOURS[2], "#000000"):
         rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
         assert (np.abs(pixels - rgb).max(1) <= 25).sum() > 50, colour
 
