@@ -1,17 +1,13 @@
 """`geodesic bench model` as a person uses it."""
 
 import json
-from dataclasses import fields
-from inspect import signature
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from geodesic_cli.cli.app import app
-from geodesic_cli.cli.bench import of_model
 from geodesic_cli.errors import InputError, OutputError
-from geodesic_cli.settings import BenchModelSettings
 
 QUICK = ["bench", "model", "--batches", "1,2", "--seconds", "0.01", "--device", "cpu"]
 
@@ -60,12 +56,3 @@ def test_bad_input_gets_one_sentence(arguments: list[str], word: str) -> None:
 def test_a_variable_sets_what_no_option_does() -> None:
     done = inside("bench", "model", "--seconds", "0.01", "--json", GEODESIC_BENCH_MODEL_BATCHES="3")
     assert [row["batch"] for row in json.loads(done.stdout)["rows"]] == [3]
-
-
-def test_the_options_show_the_defaults_of_the_settings() -> None:
-    parameters = signature(of_model).parameters
-    for field in fields(BenchModelSettings):
-        if field.name == "batches":
-            assert parameters["batches"].default == ",".join(map(str, field.default))
-        elif field.name != "lora":  # a repeated option has no default but None
-            assert parameters[field.name].default == field.default, field.name

@@ -1,9 +1,7 @@
 """`geodesic extrapolate` on the command line."""
 
-import inspect
 import json
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,9 +10,7 @@ from typer.testing import CliRunner, Result
 from geodesic_cli import media
 from geodesic_cli.__main__ import main
 from geodesic_cli.cli.app import app
-from geodesic_cli.cli.extrapolate import extrapolate
 from geodesic_cli.scenes import Scene, Solid, motion, render
-from geodesic_cli.settings import ExtrapolateSettings
 
 
 def inside(*arguments: str, **environment: str) -> Result:
@@ -41,15 +37,6 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     start = Scene((Solid("sphere", "red", x=-0.5, size=0.7),))
     for k, frame in enumerate(render(list(motion("translation", start, 5, 0.4)))):
         media.write_png(frame, f"clip/{k}.png")
-
-
-def test_options_are_the_settings_by_name_and_by_default() -> None:
-    parameters = inspect.signature(extrapolate).parameters
-    names = {field.name for field in fields(ExtrapolateSettings)}
-    assert set(parameters) - {"strict", "as_json", "config"} == names
-    for field in fields(ExtrapolateSettings):
-        if field.name not in ("source", "lora"):
-            assert parameters[field.name].default == field.default, field.name
 
 
 def test_a_first_run_prints_a_table_and_leaves_pictures() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from typer.testing import CliRunner
 from geodesic_cli.__main__ import main
 from geodesic_cli.cli.app import app
 from geodesic_cli.cli.common import _go_on
-from geodesic_cli.settings import DirectionSettings, InvertSettings, SlerpSettings
 
 
 def printed(*arguments: str, **environment: str) -> str:
@@ -103,23 +101,6 @@ def test_a_mistake_is_one_sentence(
     monkeypatch.chdir(tmp_path)
     assert sentence in refused(capsys, *arguments)
     assert not (tmp_path / "runs").exists()
-
-
-def test_every_setting_is_an_option_and_shows_its_default() -> None:
-    from typer.main import get_command
-
-    group = get_command(app)
-    latent = group.commands["latent"]  # type: ignore[attr-defined]
-    for command, kind in (
-        (group.commands["invert"], InvertSettings),  # type: ignore[attr-defined]
-        (latent.commands["slerp"], SlerpSettings),
-        (latent.commands["direction"], DirectionSettings),
-    ):
-        options = {parameter.name: parameter for parameter in command.params}
-        for field in fields(kind):
-            assert field.name in options, field.name
-            if field.name not in ("images", "prompt", "lora", "source", "target"):
-                assert options[field.name].default == field.default, field.name
 
 
 def test_an_interruption_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

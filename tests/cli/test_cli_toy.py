@@ -1,10 +1,8 @@
 """`geodesic toy` on the command line."""
 
-import inspect
 import json
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,8 +10,6 @@ from typer.testing import CliRunner, Result
 
 from geodesic_cli.__main__ import main
 from geodesic_cli.cli.app import app
-from geodesic_cli.cli.toy import toy
-from geodesic_cli.settings import ToySettings
 
 QUICK = ["--no-gif", "--rays", "1"]
 
@@ -38,13 +34,6 @@ def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def test_options_are_the_settings_by_name_and_by_default() -> None:
-    parameters = inspect.signature(toy).parameters
-    assert set(parameters) - {"strict", "as_json", "config"} == {field.name for field in fields(ToySettings)}
-    for field in fields(ToySettings):
-        assert parameters[field.name].default == field.default, field.name
 
 
 def test_a_first_run_prints_a_table_and_leaves_pictures() -> None:

@@ -1,11 +1,7 @@
 """Settings: every bad value is one sentence, every default stands in one place."""
 
-import inspect
-from dataclasses import fields
-
 import pytest
 
-from geodesic_cli.cli.interpolate import interpolate
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import InterpolateSettings, from_mapping, from_options
 
@@ -73,15 +69,6 @@ def test_a_misspelt_key_is_answered_with_the_nearest_one() -> None:
 def test_a_mapping_gives_the_settings_that_it_names() -> None:
     made = from_mapping(InterpolateSettings, {"images": ["a", "b"], "prompt": ["x"], "tau": 0.4})
     assert made == InterpolateSettings(images=("a", "b"), prompt=("x",), tau=0.4)
-
-
-def test_options_are_the_settings_by_name_and_by_default() -> None:
-    parameters = inspect.signature(interpolate).parameters
-    only_on_the_command_line = {"strict", "as_json", "config", "dry", "globally"}
-    assert set(parameters) - only_on_the_command_line == {field.name for field in fields(InterpolateSettings)}
-    for field in fields(InterpolateSettings):
-        if field.name not in ("images", "prompt", "lora"):  # a repeated option has no default but None
-            assert parameters[field.name].default == field.default, field.name
 
 
 @pytest.mark.parametrize(
