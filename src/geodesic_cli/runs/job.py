@@ -17,14 +17,17 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.runs.folder import MANIFEST, RunDirectory, first_free
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import open_model
-from geodesic_cli.settings import from_options
+from geodesic_cli.settings import PlainModelOptions, from_options
+from geodesic_cli.settings.shared import FolderOptions
 
 Settings = TypeVar("Settings")
 """The settings of one verb."""
+Chosen = TypeVar("Chosen", covariant=True)
+"""The same, of a job that only reads them."""
 
 
 @dataclass(frozen=True, eq=False)
-class Job(Generic[Settings]):
+class Job(Generic[Chosen]):
     """What a verb is asked to do.
 
     Args:
@@ -34,21 +37,21 @@ class Job(Generic[Settings]):
         command: the command line, for the manifest; None where nothing is to be written.
     """
 
-    settings: Settings
+    settings: Chosen
     observer: Observer
     given: LatentDiffusion | None = None
     command: str | None = None
 
-    def model(self) -> LatentDiffusion:
+    def model(self: "Job[PlainModelOptions]") -> LatentDiffusion:
         """The model. A notice that memory ran out and the batch was halved goes to the observer.
 
         Raises:
             GeodesicError: it cannot be had, or not with these settings.
         """
-        return self.given or open_model(self.settings, self.observer)  # type: ignore[arg-type]
+        return self.given or open_model(self.settings, self.observer)
 
     @contextmanager
-    def folder(self, stem: str) -> Iterator[RunDirectory | None]:
+    def folder(self: "Job[FolderOptions]", stem: str) -> Iterator[RunDirectory | None]:
         """The folder of the run, with the settings in it: the one that was asked for, or a free one at runs/STEM.
 
         Raises:
@@ -57,8 +60,9 @@ class Job(Generic[Settings]):
         if self.command is None:
             yield None
             return
-        stored = asdict(self.settings)  # type: ignore[call-overload]
-        folder = stored["out"] or first_free(f"runs/{stem}")
+        settings: Any = self.settings  # a dataclass, which the type checker does not see
+        stored = asdict(settings)
+        folder = self.settings.out or first_free(f"runs/{stem}")
         with open_folder(folder, stored | {"out": folder}, self.observer, self.command) as directory:
             yield directory
 
