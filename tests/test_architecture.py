@@ -4,85 +4,130 @@ import ast
 import resource
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "geodesic_cli"
+WINGS = {"geometry": ("solvers", "kernel", "graph", "clips", "sets", "zoo"), "diffusion": ("loading", "tuning")}
+"""Folders of a room that are rooms of their own; the files beside them are the core of the room."""
 
-# Room -> (rooms of the package it may import, third-party packages it may import). Standard library: everybody.
-FLOORS: dict[str, tuple[set[str], set[str]]] = {
-    "__init__": (
-        {"verbs", "version"},
-        set(),
-    ),  # verbs inside a function: importing the package costs nothing
-    "__main__": ({"errors", "cli"}, set()),
-    "errors": (set(), set()),
-    "version": (set(), set()),
-    "settings": ({"settings", "errors"}, set()),
-    "geometry": ({"geometry", "errors"}, {"torch", "scipy"}),  # scipy inside functions: shortest paths over a graph
-    "distortion": ({"distortion", "geometry", "errors"}, {"torch"}),
-    "diffusion": (
-        {"diffusion", "geometry", "distortion", "errors"},
-        {"torch", "diffusers", "transformers", "peft", "safetensors", "huggingface_hub", "psutil"},
+# Room -> (rooms that it may import, third-party packages that it may import). Every room may import itself, `errors`
+# and `version`, and the standard library. The face of a room, its __init__.py, may also import the wings of the room.
+FLOORS: dict[str, tuple[str, str]] = {
+    "__init__": ("verbs", ""),  # inside a function: importing the package costs nothing
+    "__main__": ("cli", ""),
+    "errors": ("", ""),
+    "version": ("", ""),
+    "settings": ("", ""),
+    "geometry": ("", "torch jaxtyping"),
+    "geometry/kernel": ("geometry", "torch jaxtyping"),
+    "geometry/graph": ("geometry", "torch jaxtyping scipy"),  # scipy inside functions
+    "geometry/zoo": ("geometry", "torch jaxtyping"),
+    "geometry/solvers": ("geometry geometry/kernel", "torch jaxtyping"),  # the kernel solver is the default
+    "geometry/clips": ("geometry geometry/solvers", "torch jaxtyping"),
+    "geometry/sets": ("geometry geometry/solvers geometry/graph", "torch jaxtyping"),
+    "distortion": ("geometry", "torch jaxtyping"),  # of geometry linalg alone, which another test holds
+    "diffusion": ("geometry", "torch diffusers transformers psutil"),
+    "diffusion/loading": ("diffusion", "torch diffusers transformers peft safetensors huggingface_hub"),
+    "diffusion/tuning": ("diffusion diffusion/loading distortion", "torch diffusers peft"),
+    "scenes": ("", "torch"),
+    "media": ("", "torch numpy PIL av"),
+    "plots": ("", "numpy matplotlib"),
+    "evaluation": ("", "torch numpy scipy torchvision lpips pyiqa sklearn"),
+    # `steps` keeps a solver's state, so it knows the classes of the two solvers that have one.
+    "runs": (
+        "settings diffusion diffusion/loading media geometry geometry/kernel geometry/solvers",
+        "torch safetensors",
     ),
-    "scenes": ({"scenes", "errors"}, {"torch"}),
-    "media": ({"media", "errors"}, {"torch", "numpy", "PIL", "av"}),
-    "plots": ({"plots", "errors"}, {"numpy", "matplotlib"}),
-    "evaluation": ({"evaluation", "errors"}, {"torch", "numpy", "scipy", "torchvision", "lpips", "pyiqa", "sklearn"}),
-    "runs": ({"runs", "settings", "diffusion", "geometry", "media", "errors"}, {"torch", "safetensors"}),
-    "frames": (
-        {"frames", "runs", "settings", "diffusion", "geometry", "media", "evaluation", "errors", "search"},
-        {"torch", "safetensors"},
-    ),
-    "search": (
-        {"search", "frames", "runs", "settings", "diffusion", "geometry", "media", "errors"},
-        {"torch", "safetensors"},
-    ),
-    "verbs": (
-        {"verbs", "search", "frames", "runs", "distortion", "geometry", "diffusion", "scenes", "media", "plots"}
-        | {"evaluation", "settings", "errors"},
-        {"torch", "safetensors", "scipy", "accelerate", "numpy", "sklearn"},
-    ),
-    "cli": ({"cli", "verbs", "runs", "settings", "errors", "media"}, {"typer", "rich"}),
+    "frames": ("runs settings diffusion diffusion/tuning geometry media evaluation", "torch"),
+    "search": ("frames runs diffusion geometry geometry/graph geometry/solvers", "torch"),
+    "cli": ("verbs runs settings media", "typer rich"),
+}
+LEAVES = "distortion geometry diffusion scenes media plots evaluation settings runs frames search"
+VERB = (f"{LEAVES} {' '.join(f'{room}/{wing}' for room, wings in WINGS.items() for wing in wings)}", "torch")
+MORE = {"bench": "scipy", "finetune": "accelerate", "toy": "numpy sklearn"}
+VERBS = sorted(path.name for path in (SOURCE / "verbs").iterdir() if (path / "__init__.py").is_file())
+FLOORS |= {f"verbs/{verb}": (VERB[0], f"{VERB[1]} {MORE.get(verb, '')}") for verb in VERBS}
+FLOORS["verbs"] = ("", "")
+
+FILES = sorted(SOURCE.rglob("*.py"))
+MODULES = {
+    ".".join(("geodesic_cli", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in FILES
 }
 
 
-def imports(path: Path) -> set[tuple[str, str]]:
-    """(package, room) for every import of a file; room is empty for other packages."""
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """The modules that a file imports, also inside functions: the file itself where it is one of the package."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} uses a relative import"
-            module = node.module or ""
-            names = [f"{module}.{a.name}" for a in node.names] if module == "geodesic_cli" else [module]
-        else:
-            continue
-        for name in names:
-            package, _, rest = name.partition(".")
-            found.add((package, rest.partition(".")[0]))
-    return found
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in MODULES else str(node.module) for name in names}
+    return frozenset(found)
 
 
-FILES = sorted(SOURCE.rglob("*.py"))
+def room_of(module: str) -> str:
+    """The room that a module of the package stands in."""
+    first, *rest = module.split(".")[1:] or ["__init__"]
+    wing = rest[0] if rest and (first == "verbs" or rest[0] in WINGS.get(first, ())) else ""
+    return f"{first}/{wing}" if wing else first
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_a_file_imports_only_from_its_own_floor_and_below(path: Path) -> None:
-    room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
-    rooms, packages = FLOORS[room]
-    for package, other in imports(path):
+@pytest.mark.parametrize("module", MODULES)
+def test_a_file_imports_only_from_its_own_room_and_below(module: str) -> None:
+    path, room = MODULES[module], room_of(module)
+    rooms, packages = (set(names.split()) for names in FLOORS[room])
+    rooms |= {room, "errors", "version"}
+    if path.name == "__init__.py":
+        rooms |= {f"{room}/{wing}" for wing in WINGS.get(room, ())}
+    if room == "cli":
+        rooms |= {f"verbs/{verb}" for verb in VERBS}
+    if room == "__init__":
+        rooms |= {f"verbs/{verb}" for verb in VERBS}
+    for other in imports(path):
+        package = other.partition(".")[0]
         if package == "geodesic_cli":
-            assert other in rooms | {"version"}, f"{room} must not import geodesic_cli.{other}"
+            assert room_of(other) in rooms or other == "geodesic_cli", f"{room} must not import {other}"
         elif package not in sys.stdlib_module_names:
             assert package in packages, f"{room} must not import {package}"
 
 
-def test_the_architecture_table_names_every_room() -> None:
-    rooms = {path.relative_to(SOURCE).parts[0].removesuffix(".py") for path in FILES}
-    assert rooms == set(FLOORS)
+def test_no_files_import_each_other_in_a_circle() -> None:
+    below: dict[str, set[str]] = {
+        name: {other for other in imports(path) if other in MODULES and other != name} for name, path in MODULES.items()
+    }
+    while free := [name for name, others in below.items() if not others]:
+        below = {name: others - set(free) for name, others in below.items() if name not in free}
+    assert not below, f"a circle goes through {sorted(below)}"
+
+
+def test_geometry_and_distortion_meet_in_linear_algebra_only() -> None:
+    for module, path in MODULES.items():
+        if room_of(module) == "distortion":
+            met = {other for other in imports(path) if other.startswith("geodesic_cli.geometry")}
+            assert met <= {"geodesic_cli.geometry.linalg"}, f"{module} imports {met}"
+
+
+def test_the_method_can_be_read_in_seven_files_that_need_no_others() -> None:
+    reading = ("space", "density", "curve", "metric", "solution", "solvers.bvp", "analysis")
+    names = [f"geodesic_cli.geometry.{name}" for name in reading]
+    for name in names:
+        others = {other for other in imports(MODULES[name]) if other.startswith("geodesic_cli")}
+        allowed = {*names, "geodesic_cli.geometry.linalg", "geodesic_cli.errors"}
+        # The loop of the path solvers names its default, and that alone.
+        allowed |= {"geodesic_cli.geometry.kernel.surrogate"} if name.endswith("bvp") else set()
+        assert others <= allowed, f"{name} needs {others - allowed}"
+
+
+def test_the_table_of_rooms_names_every_room() -> None:
+    assert {room_of(module) for module in MODULES} == set(FLOORS)
 
 
 def test_nothing_in_the_library_prints() -> None:

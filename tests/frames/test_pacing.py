@@ -12,10 +12,16 @@ from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.frames import pacing
 from geodesic_cli.frames.keyframes import embed
-from geodesic_cli.frames.pacing import DENSE, Features, Pacer, at_equal_parts, evaluations, pacer, spaced, unevenness
+from geodesic_cli.frames.pacing import DENSE, Features, Pacer, at_equal_parts, evaluations, pacer, spaced
 from geodesic_cli.frames.paths import positions
 
 SHAPE = (4, 8, 8)
+
+
+def unevenness(lengths: Tensor) -> float:
+    """Standard deviation of steps over their mean: 0 where they are even."""
+    mean = float(lengths.mean())
+    return float(lengths.std(correction=0)) / mean if mean > 0 else 0.0
 
 
 def test_positions_cut_a_known_length_into_equal_parts() -> None:

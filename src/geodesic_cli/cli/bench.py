@@ -1,6 +1,7 @@
 """`geodesic bench`: options to settings, settings to the task, the table to the screen."""
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,6 +13,7 @@ from geodesic_cli.settings import BenchModelSettings, BenchSettings, from_comman
 if TYPE_CHECKING:
     from geodesic_cli.verbs.bench.model import ModelBench
     from geodesic_cli.verbs.bench.race import Bench
+    from geodesic_cli.verbs.bench.table import BenchTable
 
 
 bench = typer.Typer(
@@ -45,7 +47,7 @@ def solver(options: dict[str, Any]) -> None:
     from geodesic_cli.verbs.bench.race import run
 
     result = watched(run, settings)
-    typer.echo(to_json(result.metrics).rstrip() if options["as_json"] else _table(result))
+    typer.echo(to_json(result.metrics).rstrip() if options["as_json"] else _shown(result, str.ljust, rich=True))
 
 
 @options_of(BenchModelSettings, config=False, as_json=AS_JSON)
@@ -65,37 +67,28 @@ def model(options: dict[str, Any]) -> None:
     from geodesic_cli.verbs.bench.model import run
 
     result = watched(run, settings)
-    typer.echo(to_json(result.metrics).rstrip() if options["as_json"] else _model_table(result))
+    typer.echo(to_json(result.metrics).rstrip() if options["as_json"] else _shown(result, str.rjust))
 
 
 for each in (solver, model):
     add(bench, each, "GEODESIC_BENCH")
 
 
-def _model_table(result: "ModelBench") -> str:
-    from geodesic_cli.verbs.bench.model import HEADS, LEGEND, cells
-
+def _shown(result: "Bench | ModelBench", align: Callable[[str, int], str], rich: bool = False) -> str:
+    """The table, as one with rules where that is asked for and a person reads it, and what its columns mean."""
+    table = result.table
     where = [] if result.folder is None else [f"{result.folder}/table.md, bench.json"]
-    return "\n".join([*aligned(HEADS, [cells(row) for row in result.rows], str.rjust), LEGEND, *where])
+    lines = [_rich(table)] if rich and sys.stdout.isatty() else aligned(table.heads, table.lines, align)
+    return "\n".join([*lines, table.legend, *where])
 
 
-def _table(result: "Bench") -> str:
-    from geodesic_cli.verbs.bench.race import HEADS, LEGEND, cells
-
-    rows = [cells(row) for row in result.rows]
-    where = [] if result.folder is None else [f"{result.folder}/table.md, bench.json"]
-    if sys.stdout.isatty():
-        return "\n".join([_rich(HEADS, rows), LEGEND, *where])
-    return "\n".join([*aligned(HEADS, rows, str.ljust), LEGEND, *where])
-
-
-def _rich(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _rich(shown: "BenchTable") -> str:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*heads)
+    table = Table(*shown.heads)
     before = ""
-    for row in rows:
+    for row in shown.lines:
         if before and row[0] != before:
             table.add_section()
         table.add_row(row[0] if row[0] != before else "", *row[1:])

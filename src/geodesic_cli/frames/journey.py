@@ -54,10 +54,6 @@ class Journey:
         branches = guided_evaluations(self.guidance)
         return branches * self.steps, branches * (self.steps + (self.scheme == "adams"))
 
-    @property
-    def _signal(self) -> float:
-        return self.model.predict.schedule.level(self.tau)[0]
-
     def encode(self, images: Tensor) -> Tensor:
         """Images (n, 3, h, w) at the size of the canvas to clean points (n, d)."""
         return self.model.encode(self.canvas.pad(images))
@@ -69,7 +65,7 @@ class Journey:
     def up(self, z: Tensor, condition: Embedding) -> Tensor:
         """Clean points z (n, d) to noise level tau, each under its row of the condition, or all under its one row."""
         if self.scheme == "ridge":
-            return self._signal * z.to(self.model.device)
+            return self.model.ridge(z.to(self.model.device), self.tau)
         if self.scheme == "adams":
             return self.model.lift(z, self.shape, condition.expand(len(z)), self.tau, self.steps, self.guidance)
         return self._ddim(z, condition, 0.0, self.tau)
@@ -77,7 +73,7 @@ class Journey:
     def down(self, x: Tensor, condition: Embedding) -> Tensor:
         """Points x (n, d) at noise level tau to clean ones."""
         if self.scheme == "ridge":
-            return (x / self._signal).float()
+            return self.model.from_ridge(x, self.tau).float()
         if self.scheme == "adams":
             return self.model.drop(x, self.shape, condition.expand(len(x)), self.tau, self.steps, self.guidance)
         return self._ddim(x, condition, self.tau, 0.0)

@@ -202,12 +202,6 @@ def at_equal_parts(dense: Tensor, lengths: Tensor, frames: int) -> Tensor:
     return u
 
 
-def unevenness(lengths: Tensor) -> float:
-    """Standard deviation of steps over their mean: 0 where they are even."""
-    mean = float(lengths.mean())
-    return float(lengths.std(correction=0)) / mean if mean > 0 else 0.0
-
-
 def frame_numbers(shares: Sequence[float], frames: int, loop: bool = False) -> tuple[int, ...]:
     """The numbers of the frames at which the legs of a path begin, and that at which the last one ends.
 

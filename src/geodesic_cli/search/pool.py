@@ -106,13 +106,12 @@ def pool(
         return model.drop(noise, shape, condition.expand(BLOCK), 1.0, steps, guidance).float().cpu()
 
     z = torch.cat([kept(folder, f"{digest}-{block}", partial(drawn, block)) for block in range(blocks)])
-    signal = model.predict.schedule.level(tau)[0]
     score = model.score(shape, tau, Conditioning(condition, condition), guidance)
 
     def scored(block: int) -> Tensor:
         nonlocal spent
         spent += branches * BLOCK
-        x = signal * z[block * BLOCK : (block + 1) * BLOCK].double()
+        x = model.ridge(z[block * BLOCK : (block + 1) * BLOCK].double(), tau)
         return score(x, torch.zeros(len(x), dtype=x.dtype))
 
     level = f"{tau:.6f}"

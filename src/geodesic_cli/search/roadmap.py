@@ -82,7 +82,6 @@ def samples(
     varying = not ends.conditioning.start.equal(ends.conditioning.end)
     third = -(-size // 3)
     shares = [(0.0, third), (0.5, size - 2 * third), (1.0, third)] if varying else [(0.0, size)]
-    signal = model.predict.schedule.level(ends.tau)[0]
     dtype, device = ends.x.dtype, ends.x.device
     how = Sampling(guidance=guidance, seed=seed)
     parts: list[Pool] = []
@@ -91,7 +90,7 @@ def samples(
         condition = ends.conditioning(torch.tensor([position], dtype=dtype, device=device))[0]
         part = pool(model, ends.shape, condition, ends.tau, max(1, share), how, folder)
         parts.append(part)
-        x.append(signal * part.z.to(device, dtype))
+        x.append(model.ridge(part.z.to(device, dtype), ends.tau))
         u.append(torch.full((len(part.z),), position, dtype=dtype, device=device))
         scores.append(part.scores.to(device, dtype))
     points, positions, known = torch.cat(x), torch.cat(u), torch.cat(scores)
@@ -114,9 +113,8 @@ def samples(
 
 def roadmap(model: LatentDiffusion, ends: Ends, score: Remembered, among: Graph) -> Graph:
     """The two images (nodes 0 and 1), their clean latents without noise, and the samples, joined to neighbours."""
-    signal = model.predict.schedule.level(ends.tau)[0]
     at_ends = torch.tensor([0.0, 1.0], dtype=ends.x.dtype, device=ends.x.device)
-    x = torch.cat([ends.x, signal * ends.z.to(ends.x.dtype), among.x])
+    x = torch.cat([ends.x, model.ridge(ends.z.to(ends.x.dtype), ends.tau), among.x])
     u = torch.cat([at_ends, at_ends, among.u])
     graph = connect(score, x, u, neighbours=NEIGHBOURS, levels=0, scores=score(x, u))
     return graph.knowing(among.edges + 4, among.slopes, among.levels)

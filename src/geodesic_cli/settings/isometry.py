@@ -13,7 +13,7 @@ from geodesic_cli.settings.shared import (
 
 JACOBIANS = ("auto", "exact", "projected")
 OWN_SAMPLES, SCENES_DATA = "samples", "scenes"
-TAU = above(0, 1, "0.5,1 are two noise levels.")
+tau_check = above(0, 1, "0.5,1 are two noise levels.")
 ENCODER, IMAGES = "Encoder", "Images"
 
 
@@ -75,7 +75,7 @@ class IsometrySettings(PlainModelOptions, FolderOptions):
 
     def __post_init__(self) -> None:
         for tau in self.levels:
-            TAU("taus", tau)
+            tau_check("taus", tau)
         checked(self)
         weights_of_lpips(self.lpips, self.metric_weights)
         if self.against is None and self.against_lora:

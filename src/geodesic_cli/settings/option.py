@@ -19,7 +19,7 @@ from geodesic_cli.errors import InputError
 
 Kind = TypeVar("Kind")
 """A class of settings."""
-KEY = "option"
+FIELD_KEY = "option"
 COMMON, MODEL, RUN = "Common options", "Model", "Run"
 """Groups of `--help` that every verb has: COMMON is shown first, MODEL and RUN last."""
 
@@ -57,12 +57,12 @@ class Option:
 def opt(default: Any, help: str, panel: str = COMMON, check: Any = None, **more: Any) -> Any:
     """The field of an option; required where the default is `...`. See `Option` for the rest."""
     option = Option(help, panel, check, **more)
-    return field(default=MISSING if default is ... else default, metadata={KEY: option})
+    return field(default=MISSING if default is ... else default, metadata={FIELD_KEY: option})
 
 
 def option_of(of: Field[Any]) -> Option:
     """What a field of a record says."""
-    return of.metadata[KEY]
+    return of.metadata[FIELD_KEY]
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -135,7 +135,7 @@ class OneOf:
         """Refuse another value."""
         if value not in self.allowed:
             raise InputError(
-                f"--{name} is one of {', '.join(self.allowed)}; got {value!r}.", nearest(value, self.allowed)
+                f"--{name} is one of {', '.join(self.allowed)}; got {value!r}.", did_you_mean(value, self.allowed)
             )
 
 
@@ -174,7 +174,7 @@ above = partial(Between, open_below=True)
 """A number in (low, high]."""
 
 
-def nearest(value: str, allowed: Iterable[str], otherwise: str = "") -> str:
+def did_you_mean(value: str, allowed: Iterable[str], otherwise: str = "") -> str:
     """The question whether the nearest of the allowed texts was meant, or what to say where none is near."""
     near = get_close_matches(value, allowed, n=1)
     return f"Did you mean {near[0]!r}?" if near else otherwise

@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any, cast, get_type_hints
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.option import Kind, nearest, option_of
+from geodesic_cli.settings.option import Kind, did_you_mean, option_of
 
 
 def from_mapping(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
@@ -18,7 +18,8 @@ def from_mapping(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
     for key in values:
         if key not in types:
             raise InputError(
-                f"There is no setting {key!r}.", nearest(key, types, f"The settings are {', '.join(sorted(types))}.")
+                f"There is no setting {key!r}.",
+                did_you_mean(key, types, f"The settings are {', '.join(sorted(types))}."),
             )
     return kind(**{key: _converted(key, types[key], value) for key, value in values.items()})
 

@@ -3,7 +3,7 @@
 import math
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.option import AtLeast, Between, above, checked, nearest, opt, record
+from geodesic_cli.settings.option import AtLeast, Between, above, checked, did_you_mean, opt, record
 from geodesic_cli.settings.shared import FolderOptions, seed_opt
 
 DENSITIES = ("ring", "banana", "moons")
@@ -14,7 +14,7 @@ def _named_density(name: str, value: str) -> None:
     if value not in DENSITIES:
         raise InputError(
             f"The densities are {', '.join(DENSITIES)}; got {value!r}.",
-            nearest(value, DENSITIES, "For a density of your own pass --points FILE."),
+            did_you_mean(value, DENSITIES, "For a density of your own pass --points FILE."),
         )
 
 

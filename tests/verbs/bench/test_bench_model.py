@@ -12,7 +12,7 @@ from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import BenchModelSettings
 from geodesic_cli.verbs.bench import model as bench_model
-from geodesic_cli.verbs.bench.model import HEADS, LEAST_ROUNDS, cells, measure_speed, run
+from geodesic_cli.verbs.bench.model import LEAST_ROUNDS, ModelBench, measure_speed, run
 
 SHAPE = (4, 8, 8)
 
@@ -70,13 +70,13 @@ def test_a_run_has_a_row_for_each_device_dtype_and_batch(tmp_path) -> None:
     ]
     table = (out / "table.md").read_text()
     assert table.count("\n|") == 5 and "overhead" in table and (out / "bench.json").is_file()
-    assert all(len(cells(row)) == len(HEADS) for row in result.rows)
+    assert all(len(line) == len(result.table.heads) for line in result.table.lines)
     assert result.metrics["rows"][3]["dtype"] == "bfloat16"
 
 
 def test_a_system_that_does_not_say_its_memory_leaves_a_dash(monkeypatch, model) -> None:
     monkeypatch.setattr(bench_model, "_resident", lambda: None)
-    assert cells(measure_speed(model, SHAPE, 1, 0.01))[-1] == "-"
+    assert ModelBench((measure_speed(model, SHAPE, 1, 0.01),), {}, None).table.lines[0][-1] == "-"
 
 
 @pytest.mark.parametrize(

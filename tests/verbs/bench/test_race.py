@@ -12,7 +12,7 @@ from geodesic_cli.geometry import Curve, Relaxation
 from geodesic_cli.geometry.zoo import problems as zoo
 from geodesic_cli.settings import PROBLEMS, SOLVERS, BenchSettings
 from geodesic_cli.verbs.bench import race as bench
-from geodesic_cli.verbs.bench.race import Contest, Ending, came_to_stay, markdown, path_solver, race, run
+from geodesic_cli.verbs.bench.race import Contest, Ending, came_to_stay, path_solver, race, run
 from helpers import Recorder
 
 RELAX = path_solver(Relaxation())
@@ -143,7 +143,7 @@ def test_the_folder_holds_the_table_and_the_numbers(one_problem, tmp_path):
     assert [row["solver"] for row in data["rows"]] == ["relaxation", "scipy"]
     assert data["tol"] == 0.03
     table = (result.folder / "table.md").read_text()
-    assert table == markdown(result.rows)
+    assert table == result.table.markdown
     assert table.count("\n| exponential |") == 2
     assert json.loads((result.folder / "manifest.json").read_text())["status"] == "2 races were run."
 

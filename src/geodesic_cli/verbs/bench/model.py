@@ -26,6 +26,7 @@ from geodesic_cli.runs.job import open_folder
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import BenchModelSettings
+from geodesic_cli.verbs.bench.table import BenchTable
 
 LEAST_ROUNDS = 5
 """Rounds of a row at least."""
@@ -34,7 +35,7 @@ TAU = 0.4
 
 
 @dataclass(frozen=True)
-class Row:
+class SpeedRow:
     """One batch on one device in one dtype.
 
     Args:
@@ -67,9 +68,14 @@ class Row:
 class ModelBench:
     """All rows, and where they were written."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[SpeedRow, ...]
     metrics: dict[str, Any]
     folder: Path | None
+
+    @property
+    def table(self) -> BenchTable:
+        """The rows as texts."""
+        return BenchTable(SPEED_HEADS, [_cells(row) for row in self.rows], SPEED_LEGEND)
 
 
 def run(settings: BenchModelSettings, observer: Observer | None = None, command: str = "") -> ModelBench:
@@ -81,17 +87,17 @@ def run(settings: BenchModelSettings, observer: Observer | None = None, command:
     with open_folder(settings.out, asdict(settings), watch, command) as folder:
         rows = _all_rows(settings, watch)
         metrics = _metrics(settings, rows)
-        folder.write_text("table.md", markdown(rows))
+        folder.write_text("table.md", ModelBench(rows, metrics, None).table.markdown)
         folder.write_json("bench.json", metrics)
         spent = sum(2 * row.rounds * row.batch for row in rows)
         folder.finish(f"{len(rows)} batches were measured.", metrics, evaluations=spent)
         return ModelBench(rows, metrics, folder.folder)
 
 
-def _all_rows(settings: BenchModelSettings, observer: Observer) -> tuple[Row, ...]:
+def _all_rows(settings: BenchModelSettings, observer: Observer) -> tuple[SpeedRow, ...]:
     kinds = [(device, dtype) for device in settings.devices for dtype in settings.dtypes]
     observer.stage(f"Measuring {settings.model}", len(kinds) * len(settings.batches), "batches")
-    rows: list[Row] = []
+    rows: list[SpeedRow] = []
     for device, dtype in kinds:
         model = open_model(replace(settings, device=device, dtype=dtype), observer)
         height, width = (model.image_size,) * 2 if settings.size is None else parse_size(settings.size)
@@ -104,7 +110,7 @@ def _all_rows(settings: BenchModelSettings, observer: Observer) -> tuple[Row, ..
     return tuple(rows)
 
 
-def measure_speed(model: LatentDiffusion, shape: tuple[int, int, int], batch: int, seconds: float) -> Row:
+def measure_speed(model: LatentDiffusion, shape: tuple[int, int, int], batch: int, seconds: float) -> SpeedRow:
     """One row: the score against the bare network on `batch` points, for about so many seconds.
 
     Args:
@@ -148,7 +154,7 @@ def measure_speed(model: LatentDiffusion, shape: tuple[int, int, int], batch: in
             first = _timed(bare, device)
             doors.append((first, _timed(ours, device)))
     raw, whole = (statistics.median(column) for column in zip(*doors, strict=True))
-    return Row(
+    return SpeedRow(
         device=str(device),
         dtype=str(dtype).removeprefix("torch."),
         batch=batch,
@@ -205,15 +211,14 @@ def _resident() -> int | None:
 
 # --- the table -------------------------------------------------------------------------------------------------------
 
-HEADS = ("device", "dtype", "batch", "chunk", "network ms", "score ms", "overhead", "evaluations/s", "peak MB")
-LEGEND = (
+SPEED_HEADS = ("device", "dtype", "batch", "chunk", "network ms", "score ms", "overhead", "evaluations/s", "peak MB")
+SPEED_LEGEND = (
     "network: bare, at equal batch and chunk; score: as the solvers call it, from float64 points to float64 scores. "
     "overhead: median of the ratio over interleaved rounds. peak: of the process on the CPU, of tensors on CUDA."
 )
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """A row as texts, in the order of `HEADS`."""
+def _cells(row: SpeedRow) -> tuple[str, ...]:
     return (
         row.device,
         row.dtype,
@@ -227,11 +232,5 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def markdown(rows: tuple[Row, ...]) -> str:
-    """The table, and what its columns mean."""
-    lines = [HEADS, ("---",) * len(HEADS), *(cells(row) for row in rows)]
-    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", LEGEND, ""])
-
-
-def _metrics(settings: BenchModelSettings, rows: tuple[Row, ...]) -> dict[str, Any]:
+def _metrics(settings: BenchModelSettings, rows: tuple[SpeedRow, ...]) -> dict[str, Any]:
     return {"model": settings.model, "size": settings.size, "tau": TAU, "rows": [asdict(row) for row in rows]}

@@ -25,6 +25,7 @@ from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.settings import BenchSettings
 from geodesic_cli.verbs.bench.contests import Contest, contests_of
 from geodesic_cli.verbs.bench.entrants import ENTRANTS, Ending, Entrant, path_solver, scipy_solver
+from geodesic_cli.verbs.bench.table import BenchTable
 
 FRESH = 129
 """Points on which the residual of the final path is measured."""
@@ -35,7 +36,7 @@ CLOSELY, LOOSELY = 20, 10
 
 
 @dataclass(frozen=True)
-class Row:
+class RaceRow:
     """One solver on one problem. Evaluations are of the score, at single points.
 
     Args:
@@ -73,9 +74,14 @@ class Row:
 class Bench:
     """All rows, and where they were written."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[RaceRow, ...]
     metrics: dict[str, Any]
     folder: Path | None
+
+    @property
+    def table(self) -> BenchTable:
+        """The rows as texts."""
+        return BenchTable(RACE_HEADS, [_cells(row) for row in self.rows], RACE_LEGEND)
 
 
 class Meter:
@@ -104,14 +110,14 @@ def run(settings: BenchSettings, observer: Observer | None = None, command: str 
     with open_folder(settings.out, asdict(settings), observer, command) as folder:
         rows = _all_rows(settings, observer)
         metrics = _metrics(settings, rows)
-        folder.write_text("table.md", markdown(rows))
+        folder.write_text("table.md", Bench(rows, metrics, None).table.markdown)
         folder.write_json("bench.json", metrics)
         status = f"{len(rows)} races were run."
         folder.finish(status, metrics, evaluations=sum(row.evaluations for row in rows))
         return Bench(rows, metrics, folder.folder)
 
 
-def race(contest: Contest, name: str, entrant: Entrant, tol: float, note: str = "") -> Row:
+def race(contest: Contest, name: str, entrant: Entrant, tol: float, note: str = "") -> RaceRow:
     """One solver on one problem, watched."""
     meter = Meter(contest.metric.score)
     marks: list[tuple[int, float]] = []
@@ -133,7 +139,7 @@ def race(contest: Contest, name: str, entrant: Entrant, tol: float, note: str = 
     fresh = contest.truth.residual(ending.curve.at_constant_speed(FRESH), order=4)
     excess = contest.excess(ending.curve)
     marks.append((meter.points, excess))
-    return Row(
+    return RaceRow(
         problem=contest.name,
         dimension=contest.guess.x.shape[1],
         solver=name,
@@ -161,7 +167,7 @@ def came_to_stay(marks: list[tuple[int, float]], bound: float) -> int | None:
     return first
 
 
-def _row(contest: Contest, name: str, tol: float) -> Row | None:
+def _row(contest: Contest, name: str, tol: float) -> RaceRow | None:
     """One race, or the best of the tuned ones; None where the solver does not fit the problem."""
     if name == "scipy":
         fits = contest.guess.x.shape[1] == 2 and contest.guess.space == Euclidean()
@@ -181,8 +187,8 @@ def _row(contest: Contest, name: str, tol: float) -> Row | None:
 # --- the result ------------------------------------------------------------------------------------------------------
 
 
-def _all_rows(settings: BenchSettings, observer: Observer) -> tuple[Row, ...]:
-    rows: list[Row] = []
+def _all_rows(settings: BenchSettings, observer: Observer) -> tuple[RaceRow, ...]:
+    rows: list[RaceRow] = []
     for group in settings.problems:
         contests = list(contests_of(group, settings))
         observer.stage(f"Racing: {group}", len(contests) * len(settings.solvers), "races")
@@ -194,15 +200,18 @@ def _all_rows(settings: BenchSettings, observer: Observer) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _metrics(settings: BenchSettings, rows: tuple[Row, ...]) -> dict[str, Any]:
+def _metrics(settings: BenchSettings, rows: tuple[RaceRow, ...]) -> dict[str, Any]:
     return {"tol": settings.tol, "seed": settings.seed, "rows": [asdict(row) for row in rows]}
 
 
-HEADS = ("problem", "d", "solver", "1 %", "0.1 %", "all", "seconds", "residual", "true", "excess", "status")
+RACE_HEADS = ("problem", "d", "solver", "1 %", "0.1 %", "all", "seconds", "residual", "true", "excess", "status")
+RACE_LEGEND = (
+    "1 % and 0.1 %: score evaluations until the length is within that of the shortest and stays; all: score "
+    "evaluations in all. residual: as the solver says; true: of its path on 129 fresh points."
+)
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """A row as texts, in the order of `HEADS`."""
+def _cells(row: RaceRow) -> tuple[str, ...]:
     solver = f"{row.solver} ({row.note})" if row.note and row.status != "FAILED" else row.solver
     return (
         row.problem,
@@ -216,15 +225,3 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{row.excess:.1e}",
         row.status,
     )
-
-
-def markdown(rows: tuple[Row, ...]) -> str:
-    """The table, and what its columns mean."""
-    lines = [HEADS, ("---",) * len(HEADS), *(cells(row) for row in rows)]
-    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", LEGEND, ""])
-
-
-LEGEND = (
-    "1 % and 0.1 %: score evaluations until the length is within that of the shortest and stays; all: score "
-    "evaluations in all. residual: as the solver says; true: of its path on 129 fresh points."
-)

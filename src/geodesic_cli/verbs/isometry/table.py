@@ -3,10 +3,8 @@
 import math
 from typing import Any
 
-Row = tuple[str, ...]
 
-
-def rows(metrics: dict[str, Any]) -> tuple[Row, list[Row]]:
+def rows(metrics: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Heads and lines of the table: one model by noise level, or two side by side."""
     models = metrics["models"]
     measures = _measures(models[0])
