@@ -16,8 +16,11 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "__main__": ({"errors", "cli"}, set()),
     "errors": (set(), set()),
     "settings": ({"settings", "errors"}, set()),
-    "geometry": ({"geometry", "errors"}, {"torch", "scipy"}),  # scipy inside functions: shortest paths over a graph
-    "distortion": ({"distortion", "geometry", "errors"}, {"torch"}),
+    "geometry": (
+        {"geometry", "errors"},
+        {"torch", "jaxtyping", "scipy"},
+    ),  # scipy inside functions: shortest paths over a graph
+    "distortion": ({"distortion", "geometry", "errors"}, {"torch", "jaxtyping"}),
     "diffusion": (
         {"diffusion", "geometry", "distortion", "errors"},
         {"torch", "diffusers", "transformers", "peft", "safetensors", "huggingface_hub"},
