@@ -6,12 +6,18 @@ import pytest
 import torch
 from torch import Tensor
 
+import typechecker  # before anything of the package
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.media import write_png
 from geodesic_cli.scenes import Scene, Solid, render
 
 # Small tensors: a second thread costs more than it brings, and the order of sums stays the same in every fixture.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def every_test_checks_shapes_afresh() -> None:
+    typechecker.fresh()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 Encoder = Callable[[Tensor], Tensor]
@@ -32,27 +33,33 @@ class Visit:
         rows: which of the m they are, (n,); None are all.
     """
 
-    x: Tensor
-    h: Tensor
-    rows: Tensor | None = None
+    x: Float[Tensor, "m *point"]
+    h: Float[Tensor, "n *feature"]
+    rows: Int[Tensor, "n"] | None = None
 
 
-def visited(f: Encoder, x: Tensor) -> Visit:
+def visited(f: Encoder, x: Float[Tensor, "n *point"]) -> Visit:
     """f at points (m, ...), with its graph."""
     with torch.enable_grad():
         leaf = x.detach().requires_grad_(True)
         return Visit(leaf, f(leaf))
 
 
-def pulled(visit: Visit, cotangent: Tensor) -> Tensor:
+def pulled(visit: Visit, cotangent: Float[Tensor, "n *feature"]) -> Float[Tensor, "n *point"]:
     """Jᵀ times cotangents, row by row; the graph of the visit is kept for what comes after."""
     (gradient,) = torch.autograd.grad(visit.h, visit.x, cotangent, retain_graph=True)
     return gradient.detach() if visit.rows is None else gradient.detach()[visit.rows]
 
 
 def push(
-    f: Encoder, x: Tensor, directions: Tensor, *, sphere: bool, step: float, start: Tensor | None = None
-) -> Tensor:
+    f: Encoder,
+    x: Float[Tensor, "n *point"],
+    directions: Float[Tensor, "k *point"],
+    *,
+    sphere: bool,
+    step: float,
+    start: Float[Tensor, "n *feature"] | None = None,
+) -> Float[Tensor, "k *feature"]:
     """J d by differences, with graph if gradients are on: k n directions at n points to k n rows like h.
 
     They are forward differences from `start`, f(x) of n rows, and central ones without it. On the sphere the way is the
@@ -75,7 +82,9 @@ def push(
     return (ahead - behind) * _column(rate / 2, ahead)
 
 
-def pull_back(f: Encoder, x: Tensor, cotangent: Tensor) -> Tensor:
+def pull_back(
+    f: Encoder, x: Float[Tensor, "m *point"], cotangent: Float[Tensor, "m *feature"]
+) -> Float[Tensor, "m *point"]:
     """Jᵀ times cotangents, row by row and without graph: points (m, ...) and rows like h -> (m, ...)."""
     return pulled(visited(f, x), cotangent)
 
@@ -90,19 +99,19 @@ def default_step(dtype: torch.dtype, differences: str = "central") -> float:
     return 0.14 * eps ** (1 / 3) if differences == "central" else eps**0.5
 
 
-def tangent(x: Tensor, v: Tensor) -> Tensor:
+def tangent(x: Float[Tensor, "m *point"], v: Float[Tensor, "m *point"]) -> Float[Tensor, "m *point"]:
     """P v = v - x (x.v) / |x|², row by row for tensors of any shape (m, ...); v itself where x is zero."""
     square = _column(squares(x), x)
     return v - x * _column(inner(x, v), x) / torch.where(square > 0, square, torch.ones_like(square))
 
 
-def inner(a: Tensor, b: Tensor) -> Tensor:
-    """Inner products of rows of any shape, (m, ...) and (m, ...) -> (m,)."""
+def inner(a: Float[Tensor, "m *point"], b: Float[Tensor, "m *point"]) -> Float[Tensor, "m"]:
+    """Inner products of rows of any shape."""
     return (a * b).flatten(1).sum(1)
 
 
-def squares(a: Tensor) -> Tensor:
-    """Squared norms of rows of any shape, (m, ...) -> (m,)."""
+def squares(a: Float[Tensor, "m *point"]) -> Float[Tensor, "m"]:
+    """Squared norms of rows of any shape."""
     return inner(a, a)
 
 

@@ -36,6 +36,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.distortion.derivatives import (
@@ -77,11 +78,11 @@ class Probe:
     """
 
     regulariser: str
-    x: Tensor
-    ahead: Tensor
-    back: Tensor
-    image: Tensor | None
-    totals: Tensor
+    x: Float[Tensor, "m *point"]
+    ahead: Float[Tensor, "m *either"]
+    back: Float[Tensor, "m *point"]
+    image: Float[Tensor, "m *feature"] | None
+    totals: Float[Tensor, "3"]
     step: float
     differences: str = "central"
     visit: Visit | None = None
@@ -94,7 +95,7 @@ def gaussian(generator: torch.Generator) -> Noise:
 
 def linearise(
     f: Encoder,
-    x: Tensor,
+    x: Float[Tensor, "n *point"],
     noise: Noise,
     *,
     regulariser: str = "iso",
@@ -154,7 +155,9 @@ def linearise(
     return Probe(regulariser, x, ahead, back, image, totals, step, differences, visit)
 
 
-def gradient_scalar(f: Encoder, probe: Probe, totals: Tensor, visit: Visit | None = None) -> Tensor:
+def gradient_scalar(
+    f: Encoder, probe: Probe, totals: Float[Tensor, "3"], visit: Visit | None = None
+) -> Float[Tensor, ""]:
     """Phase two: a scalar whose gradient, *summed* over all probes that went into the totals, is the gradient of L.
 
     Its value means nothing; `ratio` has the value of L. Costs one forward pass with graph of 4 m rows, of 2 m with the
@@ -186,7 +189,7 @@ def gradient_scalar(f: Encoder, probe: Probe, totals: Tensor, visit: Visit | Non
     return (on_first * squares(a) + on_second * 2 * moved).sum()
 
 
-def ratio(totals: Tensor) -> float:
+def ratio(totals: Float[Tensor, "3"]) -> float:
     """The loss L = mean s2 / (mean s1)² from the totals (3,) of `Probe`; for path-length 1 is its least value.
 
     Raises:

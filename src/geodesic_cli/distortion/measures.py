@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.distortion import stereographic
@@ -65,7 +66,7 @@ def is_possible(points_dimension: int, features_dimension: int) -> bool:
 
 
 @torch.no_grad()
-def jacobian(f: Encoder, x: Tensor, at_once: int = ENCODED_AT_ONCE) -> Tensor:
+def jacobian(f: Encoder, x: Float[Tensor, "1 *point"], at_once: int = ENCODED_AT_ONCE) -> Float[Tensor, "h n"]:
     """All of J at one point x (1, ...), flattened, (dim h, n), by central differences: 2 n evaluations of the encoder.
 
     In float64 it is exact to about 1e-9; in float32 to about 1e-4 of its largest singular value.
@@ -78,15 +79,17 @@ def jacobian(f: Encoder, x: Tensor, at_once: int = ENCODED_AT_ONCE) -> Tensor:
     return torch.cat(columns).T
 
 
-def tangent_metric(full: Tensor, x: Tensor) -> Tensor:
+def tangent_metric(full: Float[Tensor, "h n"], x: Float[Tensor, "1 *point"]) -> Float[Tensor, "k k"]:
     """G (n - 1, n - 1) in the chart's frame, from all of J (dim h, n) at x (1, ...)."""
     in_frame = stereographic.reflect(x.flatten(), full)[:, :-1]
     return in_frame.T @ in_frame
 
 
 @torch.no_grad()
-def projected_metric(f: Encoder, x: Tensor, basis: Tensor, at_once: int = ENCODED_AT_ONCE) -> Tensor:
-    """G restricted to the directions whose coordinates are the orthonormal rows of ``basis`` (k, n - 1), (k, k).
+def projected_metric(
+    f: Encoder, x: Float[Tensor, "1 *point"], basis: Float[Tensor, "k t"], at_once: int = ENCODED_AT_ONCE
+) -> Float[Tensor, "k k"]:
+    """G restricted to the directions whose coordinates are the orthonormal rows of ``basis`` (k, n - 1).
 
     2 k evaluations of the encoder at x (1, ...).
     """
@@ -95,17 +98,19 @@ def projected_metric(f: Encoder, x: Tensor, basis: Tensor, at_once: int = ENCODE
     return pushed @ pushed.T
 
 
-def random_basis(k: int, dimension: int, generator: torch.Generator) -> Tensor:
+def random_basis(k: int, dimension: int, generator: torch.Generator) -> Float[Tensor, "k t"]:
     """k orthonormal rows in R^dimension, uniform among all subspaces, float64 on the CPU."""
     return torch.linalg.qr(torch.randn(dimension, k, generator=generator, dtype=torch.float64))[0].T
 
 
-def pooled(full: Tensor, shape: torch.Size) -> Tensor:
+def pooled(full: Float[Tensor, "h n"], shape: torch.Size) -> Float[Tensor, "c n"]:
     """The Jacobian of h averaged over its pixels: (dim h, n) and h's shape (C', ...) -> (C', n)."""
     return full.reshape(shape[0], -1, full.shape[1]).mean(1)
 
 
-def pooled_jacobian(f: Encoder, x: Tensor, at_once: int = ENCODED_AT_ONCE, mix: Tensor | None = None) -> Tensor:
+def pooled_jacobian(
+    f: Encoder, x: Float[Tensor, "1 *point"], at_once: int = ENCODED_AT_ONCE, mix: Float[Tensor, "k c"] | None = None
+) -> Float[Tensor, "r n"]:
     """The same at one point x (1, ...) from C' backward passes, (C', n), without all of J.
 
     With ``mix`` (k, C'), orthonormal combinations of the channels, k rows from k passes: a part of the whole.
@@ -122,8 +127,14 @@ def pooled_jacobian(f: Encoder, x: Tensor, at_once: int = ENCODED_AT_ONCE, mix: 
 
 
 def top_singular_values(
-    f: Encoder, x: Tensor, k: int, generator: torch.Generator, *, rounds: int = 6, at_once: int = ENCODED_AT_ONCE
-) -> tuple[Tensor, Tensor]:
+    f: Encoder,
+    x: Float[Tensor, "1 *point"],
+    k: int,
+    generator: torch.Generator,
+    *,
+    rounds: int = 6,
+    at_once: int = ENCODED_AT_ONCE,
+) -> tuple[Float[Tensor, "k"], Float[Tensor, "k"]]:
     """The k largest singular values of J P at x (1, ...), descending, and the error bound of each; both (k,).
 
     Args:
@@ -169,7 +180,7 @@ def top_singular_values(
 # --- measures --------------------------------------------------------------------------------------------------------
 
 
-def riemannian(metrics: Tensor) -> Distortion:
+def riemannian(metrics: Float[Tensor, "points k k"]) -> Distortion:
     """Of metrics (N, k, k) at N points, in frames that can be compared."""
     values = torch.linalg.eigvalsh(metrics)
     # What lies below rounding is zero: the metric is singular there.
@@ -186,7 +197,7 @@ def riemannian(metrics: Tensor) -> Distortion:
     )
 
 
-def singular(values: Tensor) -> Distortion:
+def singular(values: Float[Tensor, "points k"]) -> Distortion:
     """Of singular values (N, k), descending, at N points."""
     if bool((values[:, -1] <= values[:, 0] * torch.finfo(values.dtype).eps * values.shape[1]).any()):
         return Distortion(math.inf, math.nan, math.inf, values.shape[1], len(values))
@@ -195,7 +206,7 @@ def singular(values: Tensor) -> Distortion:
     return Distortion(float(conditions.mean()), _std(conditions), float(variance), values.shape[1], len(values))
 
 
-def moments(metric: Tensor) -> Tensor:
+def moments(metric: Float[Tensor, "k k"]) -> Float[Tensor, "3"]:
     """(Tr G, Tr G², 1): what `loss.linearise` estimates by chance, from all of a metric (k, k)."""
     return torch.stack([metric.diagonal().sum(), (metric**2).sum(), metric.new_ones(())]).double().cpu()
 
@@ -211,8 +222,8 @@ def loss_and_error(totals: Sequence[Tensor]) -> tuple[float, float]:
     return value, float(((n - 1) / n * ((without - without.mean()) ** 2).sum()).sqrt())
 
 
-def relative_length(h: Tensor) -> Tensor:
-    """Relative trajectory lengths of curves h (m, K + 1, ...), (m,)."""
+def relative_length(h: Float[Tensor, "m frames *feature"]) -> Float[Tensor, "m"]:
+    """Relative trajectory lengths of curves h (m, K + 1, ...)."""
     h = h.flatten(2)
     steps = (h[:, 1:] - h[:, :-1]).norm(dim=2).sum(1)
     return steps * linalg.reciprocal((h[:, -1] - h[:, 0]).norm(dim=1))

@@ -12,19 +12,20 @@ tangent space, written in this frame, can be averaged over points.
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
 
 
-def reflect(x: Tensor, v: Tensor) -> Tensor:
-    """H v for the reflection that exchanges x / |x| and e_n: (n,) and rows (m, n) -> (m, n)."""
+def reflect(x: Float[Tensor, "n"], v: Float[Tensor, "m n"]) -> Float[Tensor, "m n"]:
+    """H v for the reflection that exchanges x / |x| and e_n; v are rows."""
     u = linalg.unit(x[None])
     u = torch.cat([u[:, :-1], u[:, -1:] - 1], 1)
     u = linalg.unit(u)
     return v - 2 * linalg.dot(v, u) * u
 
 
-def frame(x: Tensor, coordinates: Tensor) -> Tensor:
+def frame(x: Float[Tensor, "n"], coordinates: Float[Tensor, "m t"]) -> Float[Tensor, "m n"]:
     """Tangent vectors (m, n) at x (n,) from coordinates (m, n - 1) in the orthonormal frame of the chart."""
     return reflect(x, torch.nn.functional.pad(coordinates, (0, 1)))

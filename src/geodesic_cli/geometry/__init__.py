@@ -1,13 +1,20 @@
 """Geodesics of a probability density, ds = p(x)^(-alpha) |dx|, in any dimension, from its score alone. Torch only.
 
-Read in this order: `space` (where points live), `density` (what a score is), `curve`, `metric` (the equations) and
-`solution`. Then, between two points, `bvp` (the loop) with its path solvers: `relaxation`; `surrogate` with `kernel`,
-`collocation` and `on_model`; `gradient_flow`, the published one. From a point and a velocity, `ivp` with `steppers`.
-On top of both, `maps` and `pointset`; for the path that no local solver finds, `graph` with `edges` and `sparse`;
-`remembered` asks no score twice.
-`analysis` measures curves; `sequence` points that keep their own timing, such as the frames of a clip, `significance`
-says what of it could be chance, and `rivals` compares them with other paths. `toys` has densities with known answers,
-`zoo` the problems that solvers are compared on.
+Seven files tell the method, in this order: `space` (where points live), `density` (what a score is), `curve`, `metric`
+(the equations), `solution`, `solvers.bvp` (the loop of every path solver) and `analysis` (how geodesic a curve is).
+`seen` asks no score twice, `perturbation` roughens and smooths curves, `toys` are densities with known answers.
+
+    solvers  between two points `relaxation` and the published `gradient_flow`; from a point and a velocity `ivp`, with
+             the methods of `steppers`
+    kernel   `surrogate`, the default between two points: `regression` of the score, the problem `on_model` by
+             `collocation`
+    graph    the path that no local solver finds: `connecting` points, `routing` over them
+    clips    points that keep their own timing, such as frames: a `sequence`, its `rivals`, `significance`, `departure`
+    sets     `maps` (exponential and logarithm) and `pointset` (distances, means, neighbours)
+    zoo      the problems that solvers are compared on
+
+Shapes stand on the signatures (`Float[Tensor, "n d"]`), and the tests check them. Where a function looks at a shape
+itself and refuses it with a sentence, its annotation says `Tensor` alone.
 """
 
 from geodesic_cli.geometry.analysis import CurveReport, analyse

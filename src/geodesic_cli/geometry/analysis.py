@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
@@ -36,13 +37,13 @@ class CurveReport:
         mean_log_density: the mean of log p, relative to the first node, over the arc length.
     """
 
-    u: Tensor
-    log_density: Tensor
-    speed: Tensor
-    residual: Tensor
-    score_term: Tensor
-    curvature_term: Tensor
-    angle: Tensor
+    u: Float[Tensor, "k"]
+    log_density: Float[Tensor, "k"]
+    speed: Float[Tensor, "k"]
+    residual: Float[Tensor, "k"]
+    score_term: Float[Tensor, "k"]
+    curvature_term: Float[Tensor, "k"]
+    angle: Float[Tensor, "k"]
     relative_residual: float
     euclidean_length: float
     log_length: float
@@ -56,7 +57,9 @@ class CurveReport:
         return math.exp(self.log_length) if self.log_length < 709 else math.inf
 
 
-def analyse(metric: DensityMetric, curve: Curve, scores: Tensor | None = None, order: int = 2) -> CurveReport:
+def analyse(
+    metric: DensityMetric, curve: Curve, scores: Float[Tensor, "k d"] | None = None, order: int = 2
+) -> CurveReport:
     """Measure a curve under a metric.
 
     Args:

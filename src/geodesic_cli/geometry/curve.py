@@ -21,6 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -98,26 +99,26 @@ class Curve:
         return curve if nodes is None else curve.at_constant_speed(nodes)
 
     @property
-    def u(self) -> Tensor:
+    def u(self) -> Float[Tensor, k]:
         """The positions of the nodes, (k,), from 0 to 1."""
         return torch.linspace(0, 1, self.x.shape[0], dtype=self.x.dtype, device=self.x.device)
 
     @property
-    def segments(self) -> Tensor:
+    def segments(self) -> Float[Tensor, k - 1]:
         """Distances between neighbouring nodes along straight lines of the space, (k - 1,)."""
         return self.space.distance(self.x[:-1], self.x[1:])
 
     @property
-    def length(self) -> Tensor:
+    def length(self) -> Float[Tensor, ""]:
         """The Euclidean length of the polygon of nodes, (), in units of x; second order in the spacing."""
         return self.segments.sum()
 
     @property
-    def speed(self) -> Tensor:
-        """|dx/du| at the nodes, (k,)."""
+    def speed(self) -> Float[Tensor, k]:
+        """|dx/du| at the nodes."""
         return linalg.norm(self.velocity()).squeeze(-1)
 
-    def velocity(self, order: int = 2) -> Tensor:
+    def velocity(self, order: int = 2) -> Float[Tensor, "k d"]:
         """dx/du at the nodes, (k, d), tangent to the space; of order 2, or 4 from six nodes on."""
         x, spans = self.x, self.x.shape[0] - 1
         if order == 4 and spans >= 5:
@@ -130,7 +131,7 @@ class Curve:
             change = torch.cat([first, 0.5 * (x[2:] - x[:-2]), last])
         return self.space.tangent(x, spans * change)
 
-    def acceleration(self, order: int = 2) -> Tensor:
+    def acceleration(self, order: int = 2) -> Float[Tensor, "k d"]:
         """d²x/du² at the nodes in ambient coordinates, (k, d); of order 2 from four nodes on, or 4 from six.
 
         Three nodes have one second difference, used at all of them; two nodes have none and give zero.
@@ -145,7 +146,7 @@ class Curve:
             return spans**2 * inside.expand_as(x)
         return spans**2 * torch.cat([2 * inside[:1] - inside[1:2], inside, 2 * inside[-1:] - inside[-2:-1]])
 
-    def __call__(self, u: Tensor) -> Tensor:
+    def __call__(self, u: Float[Tensor, m]) -> Float[Tensor, "m d"]:
         """Points of the curve at any positions, (m,) in [0, 1] -> (m, d).
 
         At the position of a node (to rounding) the node itself is returned, bit for bit.

@@ -17,20 +17,22 @@ R0 the chain rule gives
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
 
 
+@runtime_checkable
 class Score(Protocol):
     """The gradient of a log density, in nats per unit of x: points (n, d) and path positions (n,) -> (n, d).
 
     A score is a function: the same input gives the same bits, row by row, whatever else is in the batch.
     """
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
         """Evaluate at n points in one batch."""
         ...
 
@@ -42,8 +44,8 @@ class Scaled:
     score: Score
     factor: float
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """Evaluate at (n, d), (n,) -> (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """Evaluate at n points in one batch."""
         return self.factor * self.score(x, u)
 
 
@@ -53,8 +55,8 @@ class Sum:
 
     scores: tuple[Score, ...]
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """Evaluate at (n, d), (n,) -> (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """Evaluate at n points in one batch."""
         total = self.scores[0](x, u)
         for score in self.scores[1:]:
             total = total + score(x, u)
@@ -68,8 +70,8 @@ class Blend:
     first: Score
     second: Score
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """Evaluate at (n, d), (n,) -> (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """Evaluate at n points in one batch."""
         weight = u[:, None]
         return (1 - weight) * self.first(x, u) + weight * self.second(x, u)
 
@@ -82,8 +84,8 @@ class Portion:
     start: float
     end: float
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """Evaluate at (n, d), (n,) -> (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """Evaluate at n points in one batch."""
         return self.score(x, self.start + u * (self.end - self.start))
 
 
@@ -114,15 +116,15 @@ class RadialProfile:
         """R0 = sqrt(start end), the radius of the sphere that the path is solved on."""
         return math.sqrt(self.start) * math.sqrt(self.end)
 
-    def factor(self, u: Tensor) -> Tensor:
-        """R(u) / R0 = (end / start)^(u - 1/2), (n,) -> (n, 1)."""
+    def factor(self, u: Float[Tensor, "n"]) -> Float[Tensor, "n 1"]:
+        """R(u) / R0 = (end / start)^(u - 1/2)."""
         return ((u - 0.5) * (math.log(self.end) - math.log(self.start))).exp()[:, None]
 
-    def lift(self, y: Tensor, u: Tensor) -> Tensor:
-        """Points of the sphere to points of the path, x = (R(u) / R0) y, (n, d) and (n,) -> (n, d)."""
+    def lift(self, y: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """Points of the sphere to points of the path, x = (R(u) / R0) y."""
         return self.factor(u) * y
 
-    def lower(self, x: Tensor, u: Tensor) -> Tensor:
+    def lower(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
         """Points of the path to points of the sphere, y = (R0 / R(u)) x: the inverse of `lift`."""
         return x / self.factor(u)
 

@@ -17,40 +17,41 @@ matrix is negative definite.
 import math
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
 
 
-def dot(a: Tensor, b: Tensor) -> Tensor:
-    """Inner products of rows, (..., d) and (..., d) -> (..., 1)."""
+def dot(a: Float[Tensor, "*#n d"], b: Float[Tensor, "*#n d"]) -> Float[Tensor, "... 1"]:
+    """Inner products of rows."""
     return (a * b).sum(-1, keepdim=True)
 
 
-def norm(a: Tensor) -> Tensor:
-    """Euclidean norms of rows, (..., d) -> (..., 1)."""
+def norm(a: Float[Tensor, "*n d"]) -> Float[Tensor, "*n 1"]:
+    """Euclidean norms of rows."""
     return torch.linalg.vector_norm(a, dim=-1, keepdim=True)
 
 
-def unit(a: Tensor) -> Tensor:
-    """Rows scaled to norm 1, (..., d) -> (..., d); a row of zeros stays zero."""
+def unit(a: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+    """Rows scaled to norm 1; a row of zeros stays zero."""
     length = norm(a)
     return a / torch.where(length > 0, length, torch.ones_like(length))
 
 
-def reciprocal(length: Tensor) -> Tensor:
+def reciprocal(length: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """1 / length, and 0 where the length is 0: of any shape."""
     return torch.where(length > 0, 1 / torch.where(length > 0, length, torch.ones_like(length)), length)
 
 
-def reject(v: Tensor, along: Tensor) -> Tensor:
-    """The part of v orthogonal to `along`, (..., d) -> (..., d); v itself where `along` is zero."""
+def reject(v: Float[Tensor, "*#n d"], along: Float[Tensor, "*#n d"]) -> Float[Tensor, "... d"]:
+    """The part of v orthogonal to `along`; v itself where `along` is zero."""
     axis = unit(along)
     return v - dot(v, axis) * axis
 
 
-def angle(a: Tensor, b: Tensor) -> Tensor:
-    """Angles between rows in radians, in [0, pi], (..., d) and (..., d) -> (..., 1). Zero where a row is zero."""
+def angle(a: Float[Tensor, "*n d"], b: Float[Tensor, "*n d"]) -> Float[Tensor, "*n 1"]:
+    """Angles between rows in radians, in [0, pi]. Zero where a row is zero."""
     first, second = unit(a), unit(b)
     return torch.where(
         (norm(a) > 0) & (norm(b) > 0),
@@ -59,7 +60,7 @@ def angle(a: Tensor, b: Tensor) -> Tensor:
     )
 
 
-def slerp(a: Tensor, b: Tensor, u: Tensor) -> Tensor:
+def slerp(a: Float[Tensor, "d"], b: Float[Tensor, "d"], u: Float[Tensor, "m"]) -> Float[Tensor, "m d"]:
     """The great circle from a to b at constant speed: (d,), (d,) of one norm and (m,) positions -> (m, d).
 
     Below an angle of sqrt(eps) it is the straight segment, equal to the arc to rounding.
@@ -80,7 +81,7 @@ def slerp(a: Tensor, b: Tensor, u: Tensor) -> Tensor:
     return (torch.sin((1 - weight) * theta) * a + torch.sin(weight * theta) * b) / torch.sin(theta)
 
 
-def bracket(table: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+def bracket(table: Float[Tensor, "k"], wanted: Float[Tensor, "m"]) -> tuple[Int[Tensor, "m"], Float[Tensor, "m"]]:
     """Where values (m,) lie in a table of k >= 2 running sums: the entry above, and the fraction of the way to it.
 
     Of several equal entries the last counts; beyond the ends the fraction is 0 or 1.
@@ -91,7 +92,7 @@ def bracket(table: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     return above, part.clamp(0, 1)
 
 
-def least_left(target: Tensor, parts: Tensor, ridge: float) -> Tensor:
+def least_left(target: Float[Tensor, "m"], parts: Float[Tensor, "k m"], ridge: float) -> Float[Tensor, "k"]:
     """The weights (k,) with which the parts (k, m) leave least of the target (m,), as Anderson acceleration needs them.
 
     The ridge, a share of the mean square of the parts, keeps parts that are nearly alike from cancelling each other.
@@ -101,7 +102,9 @@ def least_left(target: Tensor, parts: Tensor, ridge: float) -> Tensor:
     return torch.linalg.solve(gram, parts @ target)
 
 
-def solve_tridiagonal(rhs: Tensor, first: Tensor, last: Tensor, *, centre: float, side: float) -> Tensor:
+def solve_tridiagonal(
+    rhs: Float[Tensor, "n d"], first: Float[Tensor, "d"], last: Float[Tensor, "d"], *, centre: float, side: float
+) -> Float[Tensor, "n d"]:
     """Solve side x[i-1] + centre x[i] + side x[i+1] = rhs[i] with x before the first row and after the last row given.
 
     Args:
@@ -130,7 +133,9 @@ def solve_tridiagonal(rhs: Tensor, first: Tensor, last: Tensor, *, centre: float
     return torch.stack(rows)
 
 
-def solve_second_difference(rhs: Tensor, first: Tensor, last: Tensor, *, shift: float = 0.0) -> Tensor:
+def solve_second_difference(
+    rhs: Float[Tensor, "n d"], first: Float[Tensor, "d"], last: Float[Tensor, "d"], *, shift: float = 0.0
+) -> Float[Tensor, "n d"]:
     """Solve D2 x - shift x = rhs on n interior nodes of [0, 1] with Dirichlet ends.
 
     Args:

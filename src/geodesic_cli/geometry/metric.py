@@ -20,6 +20,7 @@ import math
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -43,13 +44,13 @@ class Residual:
         length: the Euclidean length of the curve, ().
     """
 
-    curvature: Tensor
-    density: Tensor
-    length: Tensor
+    curvature: Float[Tensor, "k d"]
+    density: Float[Tensor, "k d"]
+    length: Float[Tensor, ""]
 
     @property
-    def vectors(self) -> Tensor:
-        """kappa + alpha P_v P_x s at the nodes, (k, d). The end nodes rest on one-sided differences."""
+    def vectors(self) -> Float[Tensor, "k d"]:
+        """kappa + alpha P_v P_x s at the nodes. The end nodes rest on one-sided differences."""
         return self.curvature + self.density
 
     @property
@@ -89,19 +90,23 @@ class DensityMetric:
                 "Larger values follow high density more closely.",
             )
 
-    def acceleration(self, x: Tensor, v: Tensor, u: Tensor) -> Tensor:
-        """g'' of the constant-speed geodesic through x with velocity v at position u, (n, d), (n, d), (n,) -> (n, d).
+    def acceleration(
+        self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], u: Float[Tensor, "n"]
+    ) -> Float[Tensor, "n d"]:
+        """g'' of the constant-speed geodesic through x with velocity v at position u.
 
         Calls the score once, at n points.
         """
         return self.acceleration_given(x, v, self.scores_at(x, u))
 
-    def acceleration_given(self, x: Tensor, v: Tensor, score: Tensor) -> Tensor:
+    def acceleration_given(
+        self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], score: Float[Tensor, "n d"]
+    ) -> Float[Tensor, "n d"]:
         """The same where the score at x is known, (n, d): -alpha |v|² P_v P_x s + curvature of the space."""
         pull = linalg.reject(self.space.tangent(x, score), along=v)
         return self.space.curvature(x, v) - self.alpha * linalg.dot(v, v) * pull
 
-    def scores_at(self, x: Tensor, u: Tensor) -> Tensor:
+    def scores_at(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
         """The score at n points in one batch, checked for its shape and dtype.
 
         Raises:
@@ -115,7 +120,7 @@ class DensityMetric:
             )
         return score
 
-    def residual(self, curve: Curve, scores: Tensor | None = None, order: int = 2) -> Residual:
+    def residual(self, curve: Curve, scores: Float[Tensor, "k d"] | None = None, order: int = 2) -> Residual:
         """The terms of the geodesic equation at the nodes. Pass `scores` (k, d) if they are known already.
 
         The curvature rests on differences of the given order, 2 or 4: with 33 nodes and a bending number of 10 those
@@ -128,31 +133,31 @@ class DensityMetric:
         pull = linalg.reject(self.space.tangent(x, scores), along=v)
         return Residual(turning * per_length * per_length, self.alpha * pull, curve.length)
 
-    def defect(self, curve: Curve, scores: Tensor, order: int = 2) -> Tensor:
+    def defect(self, curve: Curve, scores: Float[Tensor, "k d"], order: int = 2) -> Float[Tensor, "k-2 d"]:
         """The strong form P_v P_x (x'' - acceleration) at the interior nodes, (k - 2, d), in units of x."""
         x, v = curve.x[1:-1], curve.velocity(order)[1:-1]
         wanted = self.acceleration_given(x, v, scores[1:-1])
         return linalg.reject(self.space.tangent(x, curve.acceleration(order)[1:-1] - wanted), along=v)
 
-    def refined(self, curve: Curve, scores: Tensor) -> tuple[Curve, Tensor]:
+    def refined(self, curve: Curve, scores: Float[Tensor, "k d"]) -> tuple[Curve, Float[Tensor, "2*k-1 d"]]:
         """A curve of k nodes with one more between every two, and the scores at all of them: k - 1 evaluations."""
         fine = curve.refine()
         merged = torch.empty_like(fine.x)
         merged[::2], merged[1::2] = scores, self.scores_at(fine.x[1::2], fine.u[1::2])
         return fine, merged
 
-    def log_density(self, curve: Curve, scores: Tensor | None = None) -> Tensor:
+    def log_density(self, curve: Curve, scores: Float[Tensor, "k d"] | None = None) -> Float[Tensor, "k"]:
         """log p at the nodes relative to the first node, in nats, (k,): the trapezoid rule for ∫ s.dx, second order."""
         scores = self.scores_at(curve.x, curve.u) if scores is None else scores
         return accumulate(self.log_density_steps(curve.x, scores))
 
-    def log_density_steps(self, x: Tensor, scores: Tensor) -> Tensor:
-        """The change of log p from each node (k, d) to the next, in nats, (k - 1,)."""
+    def log_density_steps(self, x: Float[Tensor, "k d"], scores: Float[Tensor, "k d"]) -> Float[Tensor, "k-1"]:
+        """The change of log p from each node (k, d) to the next, in nats."""
         tangential = self.space.tangent(x, scores)
         return linalg.dot(0.5 * (tangential[:-1] + tangential[1:]), x[1:] - x[:-1]).squeeze(-1)
 
-    def log_distance(self, curve: Curve, scores: Tensor | None = None) -> Tensor:
-        """The logarithm of the length from the first node to each node, with weight 1 at the first node, (k,).
+    def log_distance(self, curve: Curve, scores: Float[Tensor, "k d"] | None = None) -> Float[Tensor, "k"]:
+        """The logarithm of the length from the first node to each node, with weight 1 at the first node.
 
         The first entry is -inf. The distance in units of the weight at node b is log_distance + alpha log_density[b].
         """
@@ -161,16 +166,16 @@ class DensityMetric:
         start = torch.full_like(pieces[:1], -math.inf)
         return torch.cat([start, torch.logcumsumexp(pieces, dim=0)])
 
-    def log_length(self, curve: Curve, scores: Tensor | None = None) -> Tensor:
+    def log_length(self, curve: Curve, scores: Float[Tensor, "k d"] | None = None) -> Float[Tensor, ""]:
         """log of ∫ (p / p_start)^(-alpha) |dx|, (); never overflows. Second order in the spacing of the nodes."""
         return self.log_distance(curve, scores)[-1]
 
-    def length(self, curve: Curve, scores: Tensor | None = None) -> Tensor:
+    def length(self, curve: Curve, scores: Float[Tensor, "k d"] | None = None) -> Float[Tensor, ""]:
         """∫ (p / p_start)^(-alpha) |dx|, (); infinite where `log_length` is too large for the dtype."""
         return self.log_length(curve, scores).exp()
 
 
-def bending(score: Score, curve: Curve, scores: Tensor | None = None) -> float:
+def bending(score: Score, curve: Curve, scores: Float[Tensor, "k d"] | None = None) -> float:
     """Euclidean length times the median of |P_v P_x s| over the nodes, in nats: the bending number per unit of alpha.
 
     The bending number Be = alpha * bending says how far a geodesic departs from this (initial) curve: nearly straight
@@ -181,8 +186,8 @@ def bending(score: Score, curve: Curve, scores: Tensor | None = None) -> float:
     return float(terms.length * linalg.norm(terms.density).median())
 
 
-def accumulate(steps: Tensor) -> Tensor:
-    """Running sums that start at zero, (k - 1,) -> (k,)."""
+def accumulate(steps: Float[Tensor, "k"]) -> Float[Tensor, "k+1"]:
+    """Running sums that start at zero."""
     return torch.cat([torch.zeros_like(steps[:1]), steps.cumsum(0)])
 
 

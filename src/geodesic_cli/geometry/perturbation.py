@@ -17,6 +17,7 @@ curve with curvature kappa moves by (width step)² kappa / 2, towards the inside
 import math
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -63,7 +64,7 @@ def smooth(curve: Curve, width: float) -> Curve:
     return curve if width == 0 else Curve(torch.cat([curve.x[:1], moved[1:-1], curve.x[-1:]]), curve.space)
 
 
-def moving_mean(values: Tensor, width: float) -> Tensor:
+def moving_mean(values: Float[Tensor, "k d"], width: float) -> Float[Tensor, "k d"]:
     """The moving mean of rows (k, d) with the first and the last row fixed; the rows themselves for a width of 0."""
     if not 0 <= width < math.inf:
         raise GeometryError(f"A moving mean needs a width >= 0, got {width}.")

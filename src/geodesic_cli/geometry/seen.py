@@ -8,6 +8,7 @@ those of a path before and after. Points count as the same if all their bits are
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry.density import Score
@@ -17,9 +18,9 @@ from geodesic_cli.geometry.density import Score
 class Seen:
     """Scores that were evaluated: at points x (m, d), positions u (m,), scores (m, d)."""
 
-    x: Tensor
-    u: Tensor
-    scores: Tensor
+    x: Float[Tensor, "m d"]
+    u: Float[Tensor, "m"]
+    scores: Float[Tensor, "m d"]
 
     def and_also(self, other: "Seen") -> "Seen":
         """These, then those."""
@@ -53,8 +54,8 @@ class Remembered:
         """Evaluations of the score at single points."""
         self._known: dict[bytes, Tensor] = {}
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """Evaluate at (n, d), (n,) -> (n, d), in one batch where a point is new, and otherwise for nothing."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """Evaluate at n points, in one batch where a point is new, and otherwise for nothing."""
         keys = self._keys(x, u)
         new = {key: row for row, key in enumerate(keys) if key not in self._known}
         if new:
@@ -63,11 +64,11 @@ class Remembered:
             self.learn(x[rows], u[rows], self.score(x[rows], u[rows]))
         return torch.stack([self._known[key] for key in keys]) if keys else torch.empty_like(x)
 
-    def learn(self, x: Tensor, u: Tensor, scores: Tensor) -> None:
+    def learn(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"], scores: Float[Tensor, "n d"]) -> None:
         """Take over scores (n, d) at (n, d), (n,) that are known from elsewhere."""
         self._known.update(zip(self._keys(x, u), scores, strict=True))
 
-    def seen(self, x: Tensor, u: Tensor) -> Seen:
+    def seen(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Seen:
         """The scores at points (n, d), (n,) as a kernel model takes them; new ones are asked for."""
         return Seen(x, u, self(x, u)).on_cpu()
 

@@ -7,7 +7,7 @@ least certain. Failure is a value with a sentence, not an exception: the last go
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
@@ -80,6 +80,7 @@ class Solution:
         return self.status is Status.CONVERGED
 
 
+@runtime_checkable
 class PathSolver(Protocol):
     """A method for the boundary-value problem. Its functions are pure, and the ends of the curve never move a bit."""
 

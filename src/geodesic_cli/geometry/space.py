@@ -11,9 +11,10 @@ onto it P_x = I - x xᵀ / |x|², and the straight lines are great circles,
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -23,34 +24,37 @@ OFF_SPHERE = 1e-4
 """How far off the sphere a point may lie and still count as on it, as a fraction of the radius."""
 
 
+@runtime_checkable
 class Space(Protocol):
     """A space of points with straight lines. Points and vectors are rows in ambient coordinates, (n, d)."""
 
-    def project(self, x: Tensor) -> Tensor:
+    def project(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """The points of the space nearest to x."""
         ...
 
-    def contains(self, x: Tensor) -> Tensor:
+    def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, "n"]:
         """Which rows lie in the space, up to rounding, (n, d) -> (n,) of booleans."""
         ...
 
-    def tangent(self, x: Tensor, v: Tensor) -> Tensor:
+    def tangent(self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """The part of v that is tangent to the space at x."""
         ...
 
-    def curvature(self, x: Tensor, v: Tensor) -> Tensor:
+    def curvature(self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """The acceleration that keeps a straight line through x with velocity v in the space."""
         ...
 
-    def between(self, a: Tensor, b: Tensor, u: Tensor) -> Tensor:
-        """The straight line from a (d,) to b (d,) at the positions u (m,) -> (m, d); exactly a at 0 and b at 1."""
+    def between(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"], u: Float[Tensor, "m"]) -> Float[Tensor, "m d"]:
+        """The straight line from a (d,) to b (d,) at the positions u; exactly a at 0 and b at 1."""
         ...
 
-    def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """Lengths of the straight lines between rows, (n, d) and (n, d) -> (n,)."""
+    def distance(self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+        """Lengths of the straight lines between rows."""
         ...
 
-    def move(self, x: Tensor, v: Tensor, h: float) -> tuple[Tensor, Tensor]:
+    def move(
+        self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], h: float
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
         """Follow the straight lines from x with the tangent velocities v for the time h: points and velocities there.
 
         The point is the exponential map of h v, the velocity is v transported in parallel; |v| is kept to rounding.
@@ -62,31 +66,33 @@ class Space(Protocol):
 class Euclidean:
     """Flat space of any dimension."""
 
-    def project(self, x: Tensor) -> Tensor:
+    def project(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """Every point is in the space."""
         return x
 
-    def contains(self, x: Tensor) -> Tensor:
+    def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, "n"]:
         """Every finite point is in the space."""
         return x.isfinite().all(dim=-1)
 
-    def tangent(self, x: Tensor, v: Tensor) -> Tensor:
+    def tangent(self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """Every vector is tangent."""
         return v
 
-    def curvature(self, x: Tensor, v: Tensor) -> Tensor:
+    def curvature(self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """Straight lines do not accelerate."""
         return torch.zeros_like(v)
 
-    def between(self, a: Tensor, b: Tensor, u: Tensor) -> Tensor:
-        """The segment from a to b, (m, d)."""
+    def between(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"], u: Float[Tensor, "m"]) -> Float[Tensor, "m d"]:
+        """The segment from a to b."""
         return _with_exact_ends(a + u[:, None] * (b - a), a, b, u)
 
-    def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """|a - b|, (n,)."""
+    def distance(self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+        """|a - b|."""
         return linalg.norm(a - b).squeeze(-1)
 
-    def move(self, x: Tensor, v: Tensor, h: float) -> tuple[Tensor, Tensor]:
+    def move(
+        self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], h: float
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
         """x + h v, and v itself."""
         return x + h * v, v
 
@@ -105,31 +111,33 @@ class Sphere:
         if not 0 < self.radius < float("inf"):
             raise GeometryError(f"A sphere needs a positive finite radius, got {self.radius}.")
 
-    def project(self, x: Tensor) -> Tensor:
+    def project(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """R x / |x|. The centre has no nearest point and stays where it is, off the sphere."""
         return self.radius * linalg.unit(x)
 
-    def contains(self, x: Tensor) -> Tensor:
+    def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, "n"]:
         """Whether | |x| - R | <= 1e-4 R: wide enough for norms taken in single precision."""
         return (linalg.norm(x).squeeze(-1) - self.radius).abs() <= OFF_SPHERE * self.radius
 
-    def tangent(self, x: Tensor, v: Tensor) -> Tensor:
+    def tangent(self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """P_x v = v - (v.x) x / |x|²."""
         return linalg.reject(v, along=x)
 
-    def curvature(self, x: Tensor, v: Tensor) -> Tensor:
+    def curvature(self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """The centripetal acceleration -(|v|² / R²) x."""
         return -linalg.dot(v, v) / self.radius**2 * x
 
-    def between(self, a: Tensor, b: Tensor, u: Tensor) -> Tensor:
-        """The shorter great-circle arc at constant speed, (m, d). Raises GeometryError for antipodal ends."""
+    def between(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"], u: Float[Tensor, "m"]) -> Float[Tensor, "m d"]:
+        """The shorter great-circle arc at constant speed. Raises GeometryError for antipodal ends."""
         return _with_exact_ends(self.project(linalg.slerp(a, b, u)), a, b, u)
 
-    def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """Lengths of the shorter great-circle arcs, (n,)."""
+    def distance(self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+        """Lengths of the shorter great-circle arcs."""
         return self.radius * linalg.angle(a, b).squeeze(-1)
 
-    def move(self, x: Tensor, v: Tensor, h: float) -> tuple[Tensor, Tensor]:
+    def move(
+        self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], h: float
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
         """Along the great circle by the angle h |v| / R, then put back on the sphere: rounding does not add up."""
         speed, ahead = linalg.norm(v), linalg.unit(v)
         turn = h / self.radius * speed

@@ -17,6 +17,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -36,22 +37,22 @@ class HalfSpace:
 
     alpha: float
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log(y) / alpha, (n, d) -> (n,)."""
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+        """log(y) / alpha."""
         return x[:, -1].log() / self.alpha
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """The score, 1 / (alpha y) along the last axis, (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """The score, 1 / (alpha y) along the last axis."""
         height = x[:, -1:]
         pull = torch.where(height > 0, 1 / (self.alpha * height), torch.full_like(height, math.nan))
         return torch.cat([torch.zeros_like(x[:, :-1]), pull], dim=1)
 
-    def distance(self, a: Tensor, b: Tensor) -> float:
+    def distance(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"]) -> float:
         """arcosh(1 + |a - b|² / (2 y_a y_b)) as 2 arsinh(|a - b| / (2 sqrt(y_a y_b))), for a and b of shape (d,)."""
         return 2 * float(torch.asinh(linalg.norm(a - b) / (2 * (a[-1] * b[-1]).sqrt())))
 
-    def geodesic(self, a: Tensor, b: Tensor, u: Tensor) -> Tensor:
-        """Points of the circle through a and b that is normal to y = 0, at constant Euclidean speed, (m, d)."""
+    def geodesic(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"], u: Float[Tensor, "m"]) -> Float[Tensor, "m d"]:
+        """Points of the circle through a and b that is normal to y = 0, at constant Euclidean speed."""
         across = torch.cat([(b - a)[:-1], torch.zeros_like(a[-1:])])
         width = float(linalg.norm(across))
         if width == 0:
@@ -76,25 +77,25 @@ class SphereChart:
 
     alpha: float
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log((1 + |x|²) / 2) / alpha, (n, d) -> (n,)."""
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+        """log((1 + |x|²) / 2) / alpha."""
         return ((1 + linalg.dot(x, x)) / 2).log().squeeze(-1) / self.alpha
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """The score, 2 x / (alpha (1 + |x|²)), (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """The score, 2 x / (alpha (1 + |x|²))."""
         return 2 * x / (self.alpha * (1 + linalg.dot(x, x)))
 
-    def to_sphere(self, x: Tensor) -> Tensor:
+    def to_sphere(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d+1"]:
         """Inverse stereographic projection from the north pole, (n, d) -> (n, d + 1) on the unit sphere."""
         square = linalg.dot(x, x)
         return torch.cat([2 * x, square - 1], dim=-1) / (1 + square)
 
-    def distance(self, a: Tensor, b: Tensor) -> float:
+    def distance(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"]) -> float:
         """The angle between the two points on the unit sphere, for a and b of shape (d,)."""
         return float(linalg.angle(self.to_sphere(a), self.to_sphere(b)))
 
-    def geodesic(self, a: Tensor, b: Tensor, u: Tensor) -> Tensor:
-        """Points of the great circle from a to b in the chart, evenly spaced on the sphere, (m, d)."""
+    def geodesic(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"], u: Float[Tensor, "m"]) -> Float[Tensor, "m d"]:
+        """Points of the great circle from a to b in the chart, evenly spaced on the sphere."""
         lifted = linalg.slerp(self.to_sphere(a), self.to_sphere(b), u)
         return lifted[:, :-1] / (1 - lifted[:, -1:])
 
@@ -107,17 +108,17 @@ class Exponential:
         slope: c, (d,), d >= 2, nats per unit of x.
     """
 
-    slope: Tensor
+    slope: Float[Tensor, "d"]
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """c.x, (n, d) -> (n,)."""
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+        """c.x."""
         return x @ self.slope
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """The score, c everywhere, (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """The score, c everywhere."""
         return self.slope.expand_as(x)
 
-    def distance(self, a: Tensor, b: Tensor, alpha: float) -> float:
+    def distance(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"], alpha: float) -> float:
         """The length of the straight line from exp(i beta z_a) / beta to exp(i beta z_b) / beta, a and b of shape (d,).
 
         Raises:
@@ -126,8 +127,10 @@ class Exponential:
         radius_a, radius_b, width, beta = self._polar(a, b, alpha)
         return math.sqrt((radius_a - radius_b) ** 2 + 4 * radius_a * radius_b * math.sin(width * beta / 2) ** 2)
 
-    def geodesic(self, a: Tensor, b: Tensor, u: Tensor, alpha: float) -> Tensor:
-        """Points of the geodesic from a to b, evenly spaced in the flat picture, (m, d). Raises like `distance`."""
+    def geodesic(
+        self, a: Float[Tensor, "d"], b: Float[Tensor, "d"], u: Float[Tensor, "m"], alpha: float
+    ) -> Float[Tensor, "m d"]:
+        """Points of the geodesic from a to b, evenly spaced in the flat picture. Raises like `distance`."""
         radius_a, radius_b, width, beta = self._polar(a, b, alpha)
         along = radius_a + u * (radius_b * math.cos(beta * width) - radius_a)
         aside = u * (radius_b * math.sin(beta * width))
@@ -162,12 +165,12 @@ class Radial:
 
     scale: float
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """-|x|² / (2 scale²), (n, d) -> (n,)."""
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+        """-|x|² / (2 scale²)."""
         return -linalg.dot(x, x).squeeze(-1) / (2 * self.scale**2)
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """The score, -x / scale², (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """The score, -x / scale²."""
         return -x / self.scale**2
 
 
@@ -198,12 +201,12 @@ class GaussianMixture:
         if not bool((self.scales > 0).all()) or not bool((self.weights > 0).all()):
             raise GeometryError("The scales and weights of a mixture must be positive.")
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log p, normalised, (n, d) -> (n,)."""
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+        """log p, normalised."""
         return torch.logsumexp(self._log_components(x), dim=-1)
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """The score: the components' scores (mean - x) / scale² weighted by their responsibilities, (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """The score: the components' scores (mean - x) / scale² weighted by their responsibilities."""
         pull = torch.softmax(self._log_components(x), dim=-1) / self.scales**2
         return pull @ self.means - pull.sum(-1, keepdim=True) * x
 

@@ -24,6 +24,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -46,8 +47,8 @@ class Departure:
         misfit: root mean square distance of the points from the polynomial, as a fraction of |v|.
     """
 
-    x: Tensor
-    v: Tensor
+    x: Float[Tensor, "d"]
+    v: Float[Tensor, "d"]
     misfit: float
 
 
@@ -63,8 +64,8 @@ class Arrival:
         residual: the largest relative residual of the geodesic equation in any frame so far.
     """
 
-    x: Tensor
-    v: Tensor
+    x: Float[Tensor, "d"]
+    v: Float[Tensor, "d"]
     log_density: float = 0.0
     calls: int = 0
     residual: float = 0.0
@@ -97,7 +98,7 @@ class Ray:
         sign = -1.0 if self.alpha < 0 else 1.0
         portion = Portion(self.score, k / self.frames, (k + 1) / self.frames)
         metric = DensityMetric(Scaled(portion, sign), abs(self.alpha))
-        visited, states = [now.x], [Motion(now.v, torch.zeros(0), torch.zeros(0))]
+        visited, states = [now.x], [Motion(now.v, now.v.new_zeros(0), now.v.new_zeros(0, len(now.v)))]
 
         def note(step: Step) -> None:
             assert isinstance(step.state, Motion)
@@ -118,7 +119,7 @@ class Ray:
         return Arrival(visited[-1], motion.velocity, log_density, calls, residual)
 
 
-def depart(points: Tensor, degree: int) -> Departure:
+def depart(points: Float[Tensor, "k d"], degree: int) -> Departure:
     """The departure of points (k, d) by a polynomial of a degree in [1, k - 1].
 
     Raises:

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
@@ -95,7 +96,11 @@ class Rivals:
 
 
 def compare(
-    score: Score, x: Tensor, u: Tensor, choice: RivalChoice, on_calls: Callable[[int], None] | None = None
+    score: Score,
+    x: Float[Tensor, "m d"],
+    u: Float[Tensor, "m"],
+    choice: RivalChoice,
+    on_calls: Callable[[int], None] | None = None,
 ) -> Rivals:
     """Compare a sequence with its rivals.
 
@@ -106,8 +111,7 @@ def compare(
         choice: how the rivals are made.
         on_calls: told of score evaluations as they are spent; it only watches.
     """
-    count = len(x)
-    spent = 0
+    count, spent = len(x), 0
 
     def note(calls: int) -> None:
         nonlocal spent
@@ -116,8 +120,7 @@ def compare(
             on_calls(calls)
 
     profile = RadialProfile(float(linalg.norm(x[0])), float(linalg.norm(x[-1])))
-    space = Sphere(profile.radius)
-    factor = linalg.norm(x) / profile.radius
+    space, factor = Sphere(profile.radius), linalg.norm(x) / profile.radius
     y = x / factor
     even = torch.linspace(0, 1, count, dtype=x.dtype, device=x.device)
     even_u = u[0] + even * (u[-1] - u[0])

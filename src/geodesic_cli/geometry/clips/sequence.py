@@ -35,6 +35,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -61,38 +62,38 @@ class SequenceReport:
         log_weighted: logarithms of the lengths of the segments under the metric, weight 1 at the first point, (m - 1,).
     """
 
-    steps: Tensor
-    curvature: Tensor
-    pull: Tensor
+    steps: Float[Tensor, "spans"]
+    curvature: Float[Tensor, "spans-1 d"]
+    pull: Float[Tensor, "spans-1 d"]
     alpha: float
-    turn: Tensor
-    departure: Tensor
-    log_density: Tensor
-    log_weighted: Tensor
+    turn: Float[Tensor, "spans-1"]
+    departure: Float[Tensor, "spans-1"]
+    log_density: Float[Tensor, "spans+1"]
+    log_weighted: Float[Tensor, "spans"]
     roughness: float
 
     @property
-    def gradient(self) -> Tensor:
+    def gradient(self) -> Float[Tensor, "n"]:
         """|kappa + alpha P_v s|, the norm of the geodesic gradient, in 1 / unit of x."""
         return linalg.norm(self.curvature + self.alpha * self.pull).squeeze(-1)
 
     @property
-    def curvature_term(self) -> Tensor:
+    def curvature_term(self) -> Float[Tensor, "n"]:
         """|kappa|, in 1 / unit of x."""
         return linalg.norm(self.curvature).squeeze(-1)
 
     @property
-    def score_term(self) -> Tensor:
+    def score_term(self) -> Float[Tensor, "n"]:
         """|alpha P_v s|, in 1 / unit of x."""
         return self.alpha * linalg.norm(self.pull).squeeze(-1)
 
     @property
-    def angle(self) -> Tensor:
+    def angle(self) -> Float[Tensor, "n"]:
         """Between the two terms in radians: pi on a geodesic; half of pi where one of them vanishes."""
         return torch.acos(-self.alignment)
 
     @property
-    def alignment(self) -> Tensor:
+    def alignment(self) -> Float[Tensor, "n"]:
         """The cosine between kappa and -P_v s: 1 on a geodesic of any alpha > 0; 0 where one of them vanishes."""
         return alignment(self.curvature, self.pull)
 
@@ -112,7 +113,7 @@ class SequenceReport:
         return float(self.gradient.mean())
 
 
-def moving(x: Tensor, space: Space) -> Tensor:
+def moving(x: Float[Tensor, "m d"], space: Space) -> Int[Tensor, "k"]:
     """Indices of the points (m, d) that are not repetitions of the one kept before them; the first always is kept.
 
     A repetition is nearer than LEAST_STEP times the median of the steps that are not zero.
@@ -130,7 +131,7 @@ def moving(x: Tensor, space: Space) -> Tensor:
 
 
 def measure_sequence(
-    x: Tensor, scores: Tensor, alpha: float, space: Space, third_scores: Tensor | None = None
+    x: Tensor, scores: Tensor, alpha: float, space: Space, third_scores: Float[Tensor, "2 spans d"] | None = None
 ) -> SequenceReport:
     """Measure a sequence under the metric p^(-alpha) |dx|.
 
@@ -180,13 +181,18 @@ def measure_sequence(
     )
 
 
-def thirds(x: Tensor, space: Space) -> Tensor:
-    """The points a third and two thirds of the way along the segments between neighbours, (m, d) -> (2, m - 1, d)."""
+def thirds(x: Float[Tensor, "m d"], space: Space) -> Float[Tensor, "2 m-1 d"]:
+    """The points a third and two thirds of the way along the segments between neighbours."""
     return torch.stack([space.project((2 * x[:-1] + x[1:]) / 3), space.project((x[:-1] + 2 * x[1:]) / 3)])
 
 
-def log_density_changes(x: Tensor, scores: Tensor, space: Space, third_scores: Tensor | None = None) -> Tensor:
-    """The change of log p from each point to the middle of its segment and to its end, nats, (m - 1, 2).
+def log_density_changes(
+    x: Float[Tensor, "m d"],
+    scores: Float[Tensor, "m d"],
+    space: Space,
+    third_scores: Float[Tensor, "2 m-1 d"] | None = None,
+) -> Float[Tensor, "m-1 2"]:
+    """The change of log p from each point to the middle of its segment and to its end, nats.
 
     The slope along the segment is a cubic through its values at both ends and at the thirds; a straight line where
     these are not known. A middle alone would not do: in a valley between two ridges the slope vanishes at all three.
@@ -204,12 +210,12 @@ def log_density_changes(x: Tensor, scores: Tensor, space: Space, third_scores: T
     return torch.stack([half, (first + 3 * one + 3 * two + last) / 8], dim=1)
 
 
-def roughness(x: Tensor) -> float:
+def roughness(x: Float[Tensor, "m d"]) -> float:
     """H of the module's text for points (m, d), m >= 3; 1 where nothing moves."""
     one, two = (float((x[k:] - x[:-k]).square().sum(-1).mean()) for k in (1, 2))
     return 0.5 * math.log2(max(two / one, 1e-12)) if one > 0 else 1.0
 
 
-def alignment(curvature: Tensor, pull: Tensor) -> Tensor:
-    """The cosine between kappa and -P_v s, rows (n, d) -> (n,); 0 where a row is zero."""
+def alignment(curvature: Float[Tensor, "n d"], pull: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    """The cosine between kappa and -P_v s; 0 where a row is zero."""
     return -linalg.dot(linalg.unit(curvature), linalg.unit(pull)).squeeze(-1).clamp(-1, 1)

@@ -22,6 +22,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
@@ -67,7 +68,7 @@ class Alignment:
         return (1 + sum(value >= self.mean - 1e-12 for value in self.null)) / (1 + len(self.null))
 
 
-def best_alpha(products: Tensor, squares: Tensor, turned: float) -> BestAlpha:
+def best_alpha(products: Float[Tensor, "n"], squares: Float[Tensor, "n"], turned: float) -> BestAlpha:
     """Fit kappa = -alpha P_v s.
 
     Args:
@@ -89,7 +90,7 @@ def best_alpha(products: Tensor, squares: Tensor, turned: float) -> BestAlpha:
 
 
 def against_shuffled(
-    x: Tensor, scores: Tensor, space: Space, generator: torch.Generator, draws: int = 199
+    x: Float[Tensor, "m d"], scores: Float[Tensor, "m d"], space: Space, generator: torch.Generator, draws: int = 199
 ) -> Alignment:
     """The mean alignment of a sequence (m, d) against that of the same points in random order, ends fixed.
 

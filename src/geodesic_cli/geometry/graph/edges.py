@@ -7,6 +7,7 @@ line at level 0), whose integral l(w) is wanted on the finest grid; what the las
 import math
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 FINEST = 4
@@ -15,7 +16,7 @@ FINEST = 4
 GRID_POINTS = 2**FINEST + 1
 
 
-def profile(slopes: Tensor, levels: Tensor) -> Tensor:
+def profile(slopes: Float[Tensor, "m 17"], levels: Int[Tensor, "m"]) -> Float[Tensor, "m 17"]:
     """l(w) on the grid, (m, 17), from the slopes known at each edge's level."""
     change = torch.empty_like(slopes)
     for level in levels.unique().tolist():
@@ -24,8 +25,8 @@ def profile(slopes: Tensor, levels: Tensor) -> Tensor:
     return change
 
 
-def errors(slopes: Tensor, levels: Tensor) -> Tensor:
-    """Largest change of l(w) by the last halving, (m,)."""
+def errors(slopes: Float[Tensor, "m 17"], levels: Int[Tensor, "m"]) -> Float[Tensor, "m"]:
+    """Largest change of l(w) by the last halving."""
     worst = torch.full_like(slopes[:, 0], math.nan)
     for level in levels.unique().tolist():
         which = levels == level
@@ -51,7 +52,7 @@ def _integral(known: Tensor, level: int) -> Tensor:
     return before[:, panel] + (first[:, panel] * r + tilt[:, panel] * r**2 / 2 + bow[:, panel] * r**3 / 3) / panels
 
 
-def simpson(like: Tensor) -> Tensor:
+def simpson(like: Float[Tensor, "..."]) -> Float[Tensor, "17"]:
     """Simpson's weights on the grid, (17,), with sum 1."""
     weights = like.new_full((GRID_POINTS,), 2.0)
     weights[1::2] = 4.0

@@ -38,6 +38,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -67,10 +68,10 @@ class Route:
         dips: how far log p falls on each edge below the lower of its two nodes, in nats, (k - 1,).
     """
 
-    nodes: Tensor
-    edges: Tensor
-    log_lengths: Tensor
-    dips: Tensor
+    nodes: Int[Tensor, "k"]
+    edges: Int[Tensor, "e"]
+    log_lengths: Float[Tensor, "e"]
+    dips: Float[Tensor, "e"]
 
     @property
     def connected(self) -> bool:
@@ -99,28 +100,28 @@ class Graph:
         score_calls: evaluations of the score at single points.
     """
 
-    x: Tensor
-    u: Tensor
-    scores: Tensor
+    x: Float[Tensor, "n d"]
+    u: Float[Tensor, "n"]
+    scores: Float[Tensor, "n d"]
     space: Space
-    edges: Tensor
-    slopes: Tensor
-    levels: Tensor
-    log_densities: Tensor
+    edges: Int[Tensor, "m 2"]
+    slopes: Float[Tensor, "m 17"]
+    levels: Int[Tensor, "m"]
+    log_densities: Float[Tensor, "n"]
     score_calls: int
 
     @property
-    def lengths(self) -> Tensor:
-        """Euclidean lengths of the edges, (m,)."""
+    def lengths(self) -> Float[Tensor, "m"]:
+        """Euclidean lengths of the edges."""
         return self.space.distance(self.x[self.edges[:, 0]], self.x[self.edges[:, 1]])
 
     @property
-    def increments(self) -> Tensor:
-        """l_ij, the change of log p from the first to the second node of each edge, in nats, (m,)."""
+    def increments(self) -> Float[Tensor, "m"]:
+        """l_ij, the change of log p from the first to the second node of each edge, in nats."""
         return quadrature.profile(self.slopes, self.levels)[:, -1]
 
     @property
-    def errors(self) -> Tensor:
+    def errors(self) -> Float[Tensor, "m"]:
         """How much l changed anywhere on each edge when it was last halved, in nats, (m,); nan where it never was."""
         return quadrature.errors(self.slopes, self.levels)
 
@@ -131,18 +132,18 @@ class Graph:
         known = self.levels > 0
         return float(off[known].median() if bool(known.any()) else off.median())
 
-    def rough(self, edges: Tensor, tol: float, levels: int = FINEST) -> Tensor:
-        """Which of given edges (k,) `sharpened` would halve, (k,)."""
+    def rough(self, edges: Int[Tensor, "k"], tol: float, levels: int = FINEST) -> Bool[Tensor, "k"]:
+        """Which of given edges (k,) `sharpened` would halve."""
         return _rough(self.slopes[edges], self.levels[edges], tol, levels)
 
-    def profile(self, edges: Tensor) -> Tensor:
-        """log p along given edges (k,) at w = 0, 1/16, ..., 1, relative like `log_densities`, (k, 17)."""
+    def profile(self, edges: Int[Tensor, "k"]) -> Float[Tensor, "k 17"]:
+        """log p along given edges (k,) at w = 0, 1/16, ..., 1, relative like `log_densities`."""
         change = quadrature.profile(self.slopes[edges], self.levels[edges])
         w = torch.linspace(0, 1, GRID_POINTS, dtype=change.dtype, device=change.device)
         off = self._differences()[edges] - change[:, -1]
         return self.log_densities[self.edges[edges, 0]][:, None] + change + w * off[:, None]
 
-    def log_lengths(self, alpha: float) -> Tensor:
+    def log_lengths(self, alpha: float) -> Float[Tensor, "m"]:
         """The logarithms of the weighted lengths of the edges, (m,), weight 1 where the log density is 0."""
         everything = torch.arange(len(self.edges), device=self.edges.device)
         return (
@@ -150,8 +151,8 @@ class Graph:
             + self.lengths.log()
         )
 
-    def log_distances(self, alpha: float, sources: Sequence[int] | None = None) -> Tensor:
-        """Logarithms of the geodesic distances over the graph from some nodes (or all) to every node, (k, n).
+    def log_distances(self, alpha: float, sources: Sequence[int] | None = None) -> Float[Tensor, "k n"]:
+        """Logarithms of the geodesic distances over the graph from some nodes (or all) to every node.
 
         They are -inf from a node to itself, and inf where no path leads. One common scale has to hold all of them:
         edges more than e^690 longer or shorter than the median are taken as no edge, or as ones of that length.
@@ -161,7 +162,7 @@ class Graph:
         found = sparse.dijkstra(len(self.x), self.edges, log_lengths, scale, sources)[0]
         return torch.as_tensor(found, dtype=self.x.dtype, device=self.x.device).log() + scale
 
-    def nearest(self, alpha: float, source: int, k: int) -> tuple[Tensor, Tensor]:
+    def nearest(self, alpha: float, source: int, k: int) -> tuple[Int[Tensor, "k"], Float[Tensor, "k"]]:
         """The k nodes nearest to a node by distance over the graph, nearest first, and the log distances, (k,) each.
 
         Raises:
@@ -185,7 +186,7 @@ class Graph:
         relative = log_lengths[steps] + alpha * self.log_densities[start]
         return Route(route, steps, relative, lower - profile.min(dim=1).values)
 
-    def sharpened(self, score: Score, edges: Tensor, *, tol: float = 1.0, levels: int = FINEST) -> "Graph":
+    def sharpened(self, score: Score, edges: Int[Tensor, "k"], *, tol: float = 1.0, levels: int = FINEST) -> "Graph":
         """The graph with given edges (k,) halved until l changes by less than tol nats, at most `levels` times.
 
         Every edge given is halved at least FEWEST_HALVINGS times. Costs one evaluation for each new point.
@@ -211,8 +212,8 @@ class Graph:
         Costs one evaluation for each new point. New edges are not halved: see `sharpened`.
         """
         u = torch.zeros_like(x[:, 0]) if u is None else u
-        scores = score(x, u)
-        return self.joined(x, u, scores, neighbours=neighbours, score_calls=len(x))
+        _require(x, u, x, self.space, neighbours)
+        return self.joined(x, u, score(x, u), neighbours=neighbours, score_calls=len(x))
 
     def joined(self, x: Tensor, u: Tensor, scores: Tensor, *, neighbours: int = 8, score_calls: int = 0) -> "Graph":
         """As `extended`, with scores (k, d) that are known already."""
@@ -228,7 +229,7 @@ class Graph:
         new = torch.arange(len(self.x), len(grown.x), device=x.device)
         return grown.linked(nearest(grown.x, new, neighbours))
 
-    def linked(self, pairs: Tensor) -> "Graph":
+    def linked(self, pairs: Int[Tensor, "k 2"]) -> "Graph":
         """The graph with edges between given pairs of nodes (k, 2), where there are none yet. Costs no evaluation."""
         edges = unique_pairs(pairs, len(self.x))
         edges = edges[~torch.isin(keys(edges, len(self.x)), keys(self.edges, len(self.x)))]
@@ -244,7 +245,7 @@ class Graph:
         linked.slopes[rows[:, None], columns] = linalg.dot(ends, self.scores[edges.T])[..., 0].T
         return linked._levelled()
 
-    def knowing(self, edges: Tensor, slopes: Tensor, levels: Tensor) -> "Graph":
+    def knowing(self, edges: Int[Tensor, "k 2"], slopes: Float[Tensor, "k 17"], levels: Int[Tensor, "k"]) -> "Graph":
         """The graph with what another one knows of edges (k, 2) between the same points: slopes (k, 17), levels (k,).
 
         The smaller index comes first. Edges that are not there yet are added. Costs no evaluation.

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 DIRECT = 2000
@@ -18,8 +19,10 @@ ROWS = 1024
 """Points whose distances to all others are computed at once."""
 
 
-def potentials(edges: Tensor, increments: Tensor, trust: Tensor, guess: Tensor) -> Tensor:
-    """phi by weighted least squares over the edges, 0 at the first node of every connected part, (n,).
+def potentials(
+    edges: Int[Tensor, "m 2"], increments: Float[Tensor, "m"], trust: Float[Tensor, "m"], guess: Float[Tensor, "n"]
+) -> Float[Tensor, "n"]:
+    """phi by weighted least squares over the edges, 0 at the first node of every connected part.
 
     Args:
         edges: (m, 2), indices of nodes.
@@ -58,7 +61,7 @@ def potentials(edges: Tensor, increments: Tensor, trust: Tensor, guess: Tensor) 
 
 
 def dijkstra(
-    n: int, edges: Tensor, log_lengths: Tensor, scale: float, sources: Sequence[int] | None
+    n: int, edges: Int[Tensor, "m 2"], log_lengths: Float[Tensor, "m"], scale: float, sources: Sequence[int] | None
 ) -> tuple[Any, Any]:
     """scipy's Dijkstra on exp(log_lengths - scale) over n nodes: distances and predecessors, (k, n) both."""
     from scipy.sparse import csgraph, csr_array
@@ -72,7 +75,9 @@ def dijkstra(
     return csgraph.dijkstra(links, directed=False, indices=indices, return_predecessors=True)
 
 
-def shortest(n: int, edges: Tensor, log_lengths: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]:
+def shortest(
+    n: int, edges: Int[Tensor, "m 2"], log_lengths: Float[Tensor, "m"], start: int, end: int
+) -> tuple[Int[Tensor, "k"], Int[Tensor, "e"]]:
     """The shortest path between two of n nodes: its nodes (k,) and edges (k - 1,), both empty where there is none.
 
     The scale of the weights is that of the longest edge of the path, found by iteration.
@@ -96,7 +101,7 @@ def shortest(n: int, edges: Tensor, log_lengths: Tensor, start: int, end: int) -
     return torch.tensor(nodes[::-1], device=edges.device), steps
 
 
-def nearest(x: Tensor, rows: Tensor, neighbours: int) -> Tensor:
+def nearest(x: Float[Tensor, "n d"], rows: Int[Tensor, "k"], neighbours: int) -> Int[Tensor, "p 2"]:
     """Pairs of given rows (k,) and their nearest others, (k neighbours, 2)."""
     count = min(neighbours, len(x) - 1)
     pairs = []
@@ -108,20 +113,20 @@ def nearest(x: Tensor, rows: Tensor, neighbours: int) -> Tensor:
     return torch.cat(pairs)
 
 
-def unique_pairs(pairs: Tensor, count: int) -> Tensor:
+def unique_pairs(pairs: Int[Tensor, "p 2"], count: int) -> Int[Tensor, "q 2"]:
     """Each pair once, the smaller index first, in order; none of a node and itself."""
     pairs = pairs.sort(dim=1).values
     numbers = keys(pairs[pairs[:, 0] < pairs[:, 1]], count).unique()
     return torch.stack([numbers // count, numbers % count], dim=1)
 
 
-def keys(edges: Tensor, count: int) -> Tensor:
+def keys(edges: Int[Tensor, "m 2"], count: int) -> Int[Tensor, "m"]:
     """A number for each edge (m, 2) between `count` nodes."""
     return edges[:, 0] * count + edges[:, 1]
 
 
-def rows_of(edges: Tensor, among: Tensor, count: int) -> Tensor:
-    """Where edges (k, 2) are among the edges (m, 2) that a graph of `count` nodes has, (k,)."""
+def rows_of(edges: Int[Tensor, "k 2"], among: Int[Tensor, "m 2"], count: int) -> Int[Tensor, "k"]:
+    """Where edges (k, 2) are among the edges (m, 2) that a graph of `count` nodes has."""
     known = keys(among, count)
     order = known.argsort()
     return order[torch.searchsorted(known[order], keys(edges, count))]

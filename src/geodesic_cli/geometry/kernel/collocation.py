@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
@@ -51,13 +52,13 @@ class Settled:
         steps: evaluations of the force, each at all forced points.
     """
 
-    x: Tensor
+    x: Float[Tensor, "points d"]
     residual: float
     steps: int
 
 
 def settle(
-    force: Force, space: Space, scheme: Scheme, x: Tensor, *, tol: float = 1e-6, max_steps: int = 200
+    force: Force, space: Space, scheme: Scheme, x: Float[Tensor, "points d"], *, tol: float = 1e-6, max_steps: int = 200
 ) -> Settled:
     """Solve x'' = force + centripetal on a scheme by Anderson's method.
 
@@ -106,13 +107,17 @@ def settle(
     return best
 
 
-def moved(space: Space, x: Tensor, step: Tensor, longest: float) -> Tensor:
+def moved(
+    space: Space, x: Float[Tensor, "points d"], step: Float[Tensor, "points-2 d"], longest: float
+) -> Float[Tensor, "points d"]:
     """All points x (n + 2, d) with the inner ones moved by a tangent step (n, d), none farther than `longest`."""
     step = step * min(1.0, longest / max(float(linalg.norm(step).max()), 1e-300))
     return torch.cat([x[:1], space.project(x[1:-1] + step), x[-1:]])
 
 
-def mismatch(force: Force, space: Space, scheme: Scheme, x: Tensor) -> tuple[Tensor, Tensor, float]:
+def mismatch(
+    force: Force, space: Space, scheme: Scheme, x: Float[Tensor, "points d"]
+) -> tuple[Float[Tensor, "points-2 d"], Float[Tensor, "points-2 d"], float]:
     """r in the strong form (n, d), F at the unknowns (n, d), and the length of the curve."""
     part = scheme.forced
     at, v = x[part], space.tangent(x[part], scheme.derivative @ x)

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
@@ -67,7 +68,7 @@ class OnModel:
     space: Space
     slope: float
 
-    def resolved(self, x: Tensor, rough: float) -> tuple[Scheme, Tensor]:
+    def resolved(self, x: Float[Tensor, "points d"], rough: float) -> tuple[Scheme, Float[Tensor, "finer d"]]:
         """A scheme for the points (n + 2, d), finer where the force is rougher than that, and the path on it."""
         coarse = numerov(x.shape[0] - 2)
         scheme = finer(coarse) if self.roughness(coarse, x) > rough else coarse
@@ -76,7 +77,7 @@ class OnModel:
         refined = self.space.project(coarse.at(scheme.u[1:-1]) @ x)
         return scheme, torch.cat([x[:1], refined, x[-1:]])
 
-    def geodesic(self, scheme: Scheme, x: Tensor) -> tuple[Tensor, float]:
+    def geodesic(self, scheme: Scheme, x: Float[Tensor, "points d"]) -> tuple[Float[Tensor, "points d"], float]:
         """The geodesic near the points x (n + 2, d): its points, and the largest |r| / length.
 
         Where Numerov's scheme does not get there, second differences may.
@@ -103,7 +104,7 @@ class OnModel:
             best, residual = _better((best, residual), (slow, self._residual(scheme, slow)))
         return best, residual
 
-    def descend(self, scheme: Scheme, x: Tensor, steps: int) -> Tensor:
+    def descend(self, scheme: Scheme, x: Float[Tensor, "points d"], steps: int) -> Float[Tensor, "points d"]:
         """Follow the flow of curve shortening for at most so many steps."""
         eye = torch.eye(x.shape[0] - 2, dtype=x.dtype)
         force, c, before = self._force(), FIRST_SCREEN, math.inf
@@ -124,27 +125,27 @@ class OnModel:
             x = moved(self.space, x, step, FLOW_STEP * length)
         return x
 
-    def log_length(self, scheme: Scheme, x: Tensor, nodes: int = 129) -> float:
+    def log_length(self, scheme: Scheme, x: Float[Tensor, "points d"], nodes: int = 129) -> float:
         """The logarithm of the length on the model, weight 1 at the start."""
         u = torch.linspace(0, 1, nodes, dtype=x.dtype)
         return float(self._metric.log_length(Curve(self.space.project(scheme.at(u) @ x), self.space)))
 
-    def pull(self, scheme: Scheme, x: Tensor) -> Tensor:
-        """alpha |P_v P_x s| of the model at the inner points of the path (n + 2, d), (n,)."""
+    def pull(self, scheme: Scheme, x: Float[Tensor, "points d"]) -> Float[Tensor, "points-2"]:
+        """alpha |P_v P_x s| of the model at the inner points of the path (n + 2, d)."""
         inner, u = x[1:-1], scheme.u[1:-1]
         v = scheme.derivative @ x
         along = v[1:-1] if v.shape[0] == x.shape[0] else v
         pull = linalg.reject(self.space.tangent(inner, self.score(inner, u)), along=self.space.tangent(inner, along))
         return self.alpha * linalg.norm(pull).squeeze(-1)
 
-    def roughness(self, scheme: Scheme, x: Tensor) -> float:
+    def roughness(self, scheme: Scheme, x: Float[Tensor, "points d"]) -> float:
         """rms |second difference of the force| / 12 over rms |force|: what second order would do wrong here."""
         v = self.space.tangent(x, scheme.derivative @ x)
         pull = linalg.reject(self.space.tangent(x, self.score(x, scheme.u)), along=v)
         size = float(pull.norm())
         return float((pull[2:] - 2 * pull[1:-1] + pull[:-2]).norm()) / (12 * size) if size > 0 else 0.0
 
-    def steepest(self, x: Tensor, seed: int = 0) -> tuple[float, Tensor]:
+    def steepest(self, x: Float[Tensor, "points d"], seed: int = 0) -> tuple[float, Float[Tensor, "points-2 d"]]:
         """The lowest eigenvalue of the second variation, and its direction (n, d) with largest row of norm 1.
 
         Args:
@@ -185,7 +186,9 @@ class OnModel:
         direction = across(laplacian @ vector / root)
         return value, direction / linalg.norm(direction).max().clamp(min=1e-300)
 
-    def downhill(self, scheme: Scheme, x: Tensor, direction: Tensor, reach: float) -> Tensor:
+    def downhill(
+        self, scheme: Scheme, x: Float[Tensor, "points d"], direction: Float[Tensor, "points-2 d"], reach: float
+    ) -> Float[Tensor, "points d"]:
         """Leave a saddle along a direction (n, d), both ways, as far as `reach`: the shorter geodesic found."""
         found = []
         for sign in (1.0, -1.0):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
@@ -29,49 +30,51 @@ class PathSample:
 
     metric: DensityMetric
     scheme: Scheme
-    path: Tensor
-    u: Tensor
+    path: Float[Tensor, "points d"]
+    u: Float[Tensor, "m"]
 
     @cached_property
-    def x(self) -> Tensor:
-        """The points, (m, d)."""
+    def x(self) -> Float[Tensor, "m d"]:
+        """The points."""
         return self.metric.space.project(self.scheme.at(self.u) @ self.path)
 
     @cached_property
-    def v(self) -> Tensor:
-        """dx/du there, (m, d)."""
+    def v(self) -> Float[Tensor, "m d"]:
+        """dx/du there."""
         return self.metric.space.tangent(self.x, self.scheme.at(self.u, order=1) @ self.path)
 
-    def scores(self, like: Curve) -> Tensor:
+    def scores(self, like: Curve) -> Float[Tensor, "m d"]:
         """The true scores there, (m, d), asked for in the dtype and on the device of a curve."""
         return true_scores(self.metric, like, self.x, self.u)
 
-    def curvature(self) -> Tensor:
-        """kappa, (m, d)."""
+    def curvature(self) -> Float[Tensor, "m d"]:
+        """kappa."""
         per_length = linalg.reciprocal(linalg.norm(self.v))
         turning = self.metric.space.tangent(self.x, self.scheme.at(self.u, order=2) @ self.path)
         return linalg.reject(turning, along=self.v) * per_length * per_length
 
-    def pull(self, scores: Tensor) -> Tensor:
+    def pull(self, scores: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
         """alpha P_v P_x s for scores (m, d)."""
         return self.metric.alpha * linalg.reject(self.metric.space.tangent(self.x, scores), along=self.v)
 
-    def residual(self, scores: Tensor, pull: float) -> float:
+    def residual(self, scores: Float[Tensor, "m d"], pull: float) -> float:
         """As `Residual.relative`: rms of the terms' sum over the rms `pull` along the path, or a straight one's."""
         return rms(self.curvature() + self.pull(scores)) / max(pull, LEAST_TURN / polygon_length(self.path))
 
 
-def true_scores(metric: DensityMetric, like: Curve, x: Tensor, u: Tensor) -> Tensor:
+def true_scores(
+    metric: DensityMetric, like: Curve, x: Float[Tensor, "m d"], u: Float[Tensor, "m"]
+) -> Float[Tensor, "m d"]:
     """True scores at (m, d), (m,), asked for in the dtype and on the device of a curve."""
     scores = metric.scores_at(x.to(like.x.device, like.x.dtype), u.to(like.x.device, like.x.dtype))
     return scores.detach().to("cpu", torch.float64)
 
 
-def rms(vectors: Tensor) -> float:
+def rms(vectors: Float[Tensor, "m d"]) -> float:
     """Root mean square of the norms of rows (m, d)."""
     return float((vectors * vectors).sum(-1).mean().sqrt())
 
 
-def polygon_length(x: Tensor) -> float:
+def polygon_length(x: Float[Tensor, "n d"]) -> float:
     """The length of the polygon through points (n, d)."""
     return float(linalg.norm(x[1:] - x[:-1]).sum())

@@ -20,6 +20,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
@@ -55,17 +56,17 @@ class KernelScore:
     """
 
     seen: Seen
-    coefficients: Tensor
-    offset: Tensor
+    coefficients: Float[Tensor, "m d"]
+    offset: Float[Tensor, "d"]
     slope: float
     length: float
     position_length: float
     nugget: float
     scale: float
-    whitening: Tensor
+    whitening: Float[Tensor, "m m"]
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """The modelled score at (n, d), (n,) -> (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """The modelled score at n points."""
         return self.offset - self.slope * x + self._to_seen(x, u) @ self.coefficients
 
     @property
@@ -73,7 +74,7 @@ class KernelScore:
         """The estimated norm of the noise of one score, nats per unit of x."""
         return math.sqrt(self.scale * self.nugget * self.seen.x.shape[1])
 
-    def least_certain(self, x: Tensor, u: Tensor, count: int) -> list[int]:
+    def least_certain(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"], count: int) -> list[int]:
         """Which `count` of the points (n, d), (n,) to evaluate next, in increasing order.
 
         Greedily those of largest posterior variance, each taken as known before the next is chosen.
@@ -169,7 +170,7 @@ def _matern(distance: Tensor) -> Tensor:
     return (1 + a + a * a / 3) * torch.exp(-a)
 
 
-def orthonormal(rows: Tensor) -> Tensor:
+def orthonormal(rows: Float[Tensor, "p d"]) -> Float[Tensor, "d k"]:
     """An orthonormal basis of the span of the rows (p, d), as columns (d, k)."""
     size = linalg.norm(rows).max()
     q, r = torch.linalg.qr(rows.T / torch.where(size > 0, size, torch.ones_like(size)))

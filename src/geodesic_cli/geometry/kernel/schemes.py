@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
@@ -36,15 +37,15 @@ class Scheme:
     """
 
     n: int
-    u: Tensor
+    u: Float[Tensor, "points"]
     forced: slice
-    derivative: Tensor
-    integral: Tensor
-    screen: Tensor
-    green: Tensor
-    second: Tensor
+    derivative: Float[Tensor, "m points"]
+    integral: Float[Tensor, "n m"]
+    screen: Float[Tensor, "n n"]
+    green: Float[Tensor, "n n"]
+    second: Float[Tensor, "n n"]
 
-    def at(self, u: Tensor, order: int = 0) -> Tensor:
+    def at(self, u: Float[Tensor, "m"], order: int = 0) -> Float[Tensor, "m points"]:
         """From all points to the curve, or its derivative of order 1 or 2, at positions u (m,): (m, n + 2)."""
         return _stencils(u, self.u, width=6, order=order)
 
@@ -76,7 +77,7 @@ def finer(scheme: Scheme) -> Scheme:
     return numerov(2 * scheme.n + 1) if 2 * scheme.n + 1 <= MOST_POINTS else scheme
 
 
-def gauss_legendre(n: int) -> Tensor:
+def gauss_legendre(n: int) -> Float[Tensor, "n"]:
     """The n Gauss-Legendre points of [0, 1] in increasing order, (n,): eigenvalues of Jacobi's matrix."""
     k = torch.arange(1, n, dtype=torch.float64)
     beside = k / (4 * k * k - 1).sqrt()

@@ -21,6 +21,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -55,7 +56,7 @@ class Surveyed:
         flips: how often a saddle was left.
     """
 
-    x: Tensor
+    x: Float[Tensor, "points d"]
     seen: Seen
     varying: bool
     length: float | None = None

@@ -20,6 +20,7 @@ import math
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -72,7 +73,7 @@ class Connection:
 
     curve: Curve
     status: Status
-    velocity: Tensor
+    velocity: Float[Tensor, "d"]
     log_distance: float
     log_density: float
     score_calls: int

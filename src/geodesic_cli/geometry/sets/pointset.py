@@ -24,6 +24,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -48,14 +49,14 @@ class DistanceMatrix:
         score_calls: evaluations of the score at single points.
     """
 
-    log_distances: Tensor
+    log_distances: Float[Tensor, "n n"]
     statuses: dict[tuple[int, int], Status]
-    log_densities: Tensor
+    log_densities: Float[Tensor, "n"]
     mismatch: float
     score_calls: int
 
     @property
-    def distances(self) -> Tensor:
+    def distances(self) -> Float[Tensor, "n n"]:
         """(n, n), symmetric, 0 on the diagonal; infinite where they overflow."""
         return self.log_distances.exp()
 
@@ -78,10 +79,10 @@ class Mean:
         score_calls: evaluations of the score at single points.
     """
 
-    x: Tensor
+    x: Float[Tensor, "d"]
     status: Status
     residual: float
-    log_distances: Tensor
+    log_distances: Float[Tensor, "n"]
     steps: int
     score_calls: int
 
@@ -97,8 +98,8 @@ class Neighbours:
         score_calls: evaluations of the score at single points.
     """
 
-    indices: Tensor
-    log_distances: Tensor
+    indices: Int[Tensor, "k"]
+    log_distances: Float[Tensor, "k"]
     statuses: tuple[Status, ...]
     score_calls: int
 

@@ -28,6 +28,7 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -52,9 +53,9 @@ class Descending:
         looked: the residual when the path was last looked at between its nodes.
     """
 
-    knots: Tensor
+    knots: Float[Tensor, "k d"]
     level: int
-    scores: Tensor
+    scores: Float[Tensor, "nodes d"]
     looked: float = math.inf
 
 
@@ -176,7 +177,13 @@ class GradientFlow:
         return Descending(torch.cat([knots[:1], inner, knots[-1:]]), level + 1 if over else level, scores)
 
 
-def descent(metric: DensityMetric, x: Tensor, v: Tensor, a: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+def descent(
+    metric: DensityMetric,
+    x: Float[Tensor, "n d"],
+    v: Float[Tensor, "n d"],
+    a: Float[Tensor, "n d"],
+    scores: Float[Tensor, "n d"],
+) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
     """The two terms of the step, P_v P_x s and P_v P_x a / (alpha |v|²), at n points with velocities and accelerations.
 
     Everything is (n, d); the terms are in nats per unit of x.
@@ -187,7 +194,9 @@ def descent(metric: DensityMetric, x: Tensor, v: Tensor, a: Tensor, scores: Tens
     return pull, bend
 
 
-def along(knots: Tensor, space: Space, spans: int) -> tuple[Tensor, Tensor, Tensor]:
+def along(
+    knots: Float[Tensor, "k d"], space: Space, spans: int
+) -> tuple[Float[Tensor, "m d"], Float[Tensor, "m d"], Float[Tensor, "m d"]]:
     """Positions, velocities and accelerations of the path through uniform knots, at uniform positions.
 
     Args:

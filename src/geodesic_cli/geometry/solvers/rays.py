@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
@@ -34,9 +35,9 @@ class Motion:
         scores: the scores there, (m, d).
     """
 
-    velocity: Tensor
-    u: Tensor
-    scores: Tensor
+    velocity: Float[Tensor, "d"]
+    u: Float[Tensor, "m"]
+    scores: Float[Tensor, "m d"]
 
 
 def observed(metric: DensityMetric, weighted: bool, path: list[State], calls: int) -> Step:

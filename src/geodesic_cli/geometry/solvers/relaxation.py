@@ -36,6 +36,7 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
@@ -106,8 +107,8 @@ class Relaxed:
     curve: Curve
     residual: float
     log_length: float
-    scores: Tensor
-    defect: Tensor
+    scores: Float[Tensor, "k d"]
+    defect: Float[Tensor, "k-2 d"]
     damping: float
     shift: float
     kept: tuple[tuple[Tensor, Tensor], ...] = ()

@@ -31,9 +31,10 @@ Source: J. R. Dormand and P. J. Prince, "A family of embedded Runge-Kutta formul
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -56,14 +57,15 @@ class State:
     """
 
     u: float
-    x: Tensor
-    v: Tensor
-    score: Tensor
+    x: Float[Tensor, "1 d"]
+    v: Float[Tensor, "1 d"]
+    score: Float[Tensor, "1 d"]
     calls: int = 1
     error: float | None = None
     past: tuple[tuple[float, Tensor, Tensor], ...] = ()
 
 
+@runtime_checkable
 class Stepper(Protocol):
     """A method for rays. Its function is pure, and keeps the point in the space and the velocity tangent."""
 
@@ -208,7 +210,9 @@ class DormandPrince:
         return State(u, new.x, new.v, new.score, new.calls, error)
 
 
-def acceleration(metric: DensityMetric, x: Tensor, v: Tensor, score: Tensor, weighted: bool) -> Tensor:
+def acceleration(
+    metric: DensityMetric, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], score: Float[Tensor, "n d"], weighted: bool
+) -> Float[Tensor, "n d"]:
     """dv/du of the rays of constant speed in space, or in the metric if `weighted`, given the score; (n, d) each."""
     across = metric.acceleration_given(x, v, score)
     if not weighted:

@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -32,16 +33,16 @@ class Disk:
 
     alpha: float
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log((1 - |x|²) / 2) / alpha, (n, d) -> (n,)."""
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+        """log((1 - |x|²) / 2) / alpha."""
         return ((1 - linalg.dot(x, x)) / 2).log().squeeze(-1) / self.alpha
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """The score, -2 x / (alpha (1 - |x|²)), (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """The score, -2 x / (alpha (1 - |x|²))."""
         room = 1 - linalg.dot(x, x)
         return torch.where(room > 0, -2 * x / (self.alpha * room), torch.full_like(x, math.nan))
 
-    def distance(self, a: Tensor, b: Tensor) -> float:
+    def distance(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"]) -> float:
         """2 arsinh(|a - b| / sqrt((1 - |a|²) (1 - |b|²))), for a and b of shape (d,)."""
         room = (1 - linalg.dot(a, a)) * (1 - linalg.dot(b, b))
         return 2 * float(torch.asinh(linalg.norm(a - b) / room.sqrt()))
@@ -56,18 +57,18 @@ class RoundMixture:
         scale: the standard deviation of a coordinate in every component.
     """
 
-    means: Tensor
+    means: Float[Tensor, "m d"]
     scale: float
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log p, (n, d) -> (n,)."""
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+        """log p."""
         return torch.logsumexp(self._log_components(x), dim=-1)
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """The score, (mean of the means by responsibility - x) / scale², (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """The score, (mean of the means by responsibility - x) / scale²."""
         return (torch.softmax(self._log_components(x), dim=-1) @ self.means - x) / self.scale**2
 
-    def rotated(self, basis: Tensor) -> "RoundMixture":
+    def rotated(self, basis: Float[Tensor, "d r"]) -> "RoundMixture":
         """The same mixture in the coordinates of an orthonormal basis (d, r) of a space that holds its means."""
         return RoundMixture(self.means @ basis, self.scale)
 
@@ -86,15 +87,15 @@ class BlockMixture:
         scale: the standard deviation of a coordinate in every component.
     """
 
-    means: Tensor
+    means: Float[Tensor, "blocks m width"]
     scale: float
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log p, (n, d) -> (n,)."""
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+        """log p."""
         return torch.logsumexp(self._log_components(x), dim=-1).sum(-1)
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """The score, block by block that of a mixture, (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """The score, block by block that of a mixture."""
         shares = torch.softmax(self._log_components(x), dim=-1)
         centres = torch.einsum("nbm,bmw->nbw", shares, self.means)
         return (centres.flatten(1) - x) / self.scale**2
@@ -116,15 +117,15 @@ class Kink:
 
     slope: float
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """-slope |y|, (n, d) -> (n,)."""
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+        """-slope |y|."""
         return -self.slope * x[:, -1].abs()
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
         """The score, -slope sign(y) along the last axis; 0 on the edge. (n, d)."""
         return torch.cat([torch.zeros_like(x[:, :-1]), -self.slope * x[:, -1:].sign()], dim=1)
 
-    def distance_through_the_origin(self, a: Tensor, alpha: float) -> float:
+    def distance_through_the_origin(self, a: Float[Tensor, "d"], alpha: float) -> float:
         """The length of the geodesic from a, above the edge, to -a. By symmetry it crosses the edge at the origin.
 
         The weight is continuous, so the path crosses without a corner, and each half is a geodesic of `Exponential`.
@@ -157,8 +158,8 @@ class Noisy:
     scale: float
     seed: int = 0
 
-    def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        """Evaluate at (n, d), (n,) -> (n, d)."""
+    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        """Evaluate at n points in one batch."""
         source = torch.Generator().manual_seed(self.seed)
         # A random odd factor for every coordinate; the products and their sum are taken modulo 2^64.
         factors = 2 * torch.randint(2**62, x.shape[1:], generator=source) + 1

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -32,8 +33,7 @@ MOST_NATS = 700.0
 
 GROUPS = ("closed", "mixture", "high", "noisy")
 
-CLOSED = "closed form"
-COMPUTED = "computed"
+CLOSED, COMPUTED = "closed form", "computed"
 
 REFERENCE: Mapping[str, float] = {
     "radial": 0.1282803,
@@ -69,12 +69,12 @@ class Case:
 
     name: str
     metric: DensityMetric
-    a: Tensor
-    b: Tensor
+    a: Float[Tensor, "d"]
+    b: Float[Tensor, "d"]
     log_prob: Callable[[Tensor], Tensor]
     log_length: float
     source: str = COMPUTED
-    exact: Tensor | None = None
+    exact: Float[Tensor, "m d"] | None = None
     clean: Score | None = None
 
     @property
