@@ -194,7 +194,7 @@ def global_path(
         way_points=graph.x[route.nodes],
         way_positions=graph.u[route.nodes],
         evaluations=account.spent,
-        graph={"pool": among.cold, **_numbers(graph, route), "rounds": len(history) - 1},
+        graph={"pool": among.cold, **_numbers(graph, route, len(history) - 1)},
         history=tuple(history),
         log_density=found[best].log_density,
         doubtful=found[best].doubtful,
@@ -232,12 +232,13 @@ def _grown(
     return graph, route
 
 
-def _numbers(graph: Graph, route: Route) -> dict[str, float]:
+def _numbers(graph: Graph, route: Route, rounds: int) -> dict[str, float]:
     return {
         "nodes": len(graph.x),
         "edges": len(graph.edges),
         "hops": len(route.edges),
         "mismatch": graph.mismatch,
+        "rounds": rounds,
         "deepest_dip": float(route.dips.max()) if route.connected else math.inf,
     }
 
