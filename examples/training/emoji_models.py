@@ -107,7 +107,6 @@ def make_unet() -> UNet2DConditionModel:
         attention_head_dim=4,
         norm_num_groups=16,
         resnet_time_scale_shift="scale_shift",
-        encoder_hid_dim=WIDTH,
         addition_embed_type="text",
         addition_embed_type_num_heads=4,
     )
