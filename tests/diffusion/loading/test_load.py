@@ -112,6 +112,12 @@ def test_a_model_of_another_kind_is_refused_with_the_reason(copy: Path, key: str
         require_supported(replace(parts, network=network), "other")
 
 
+def test_a_network_that_pools_the_prompt_itself_is_accepted(copy: Path) -> None:
+    parts = read_folder(copy, "other", torch.float32)
+    network = SimpleNamespace(config=FrozenDict({**parts.network.config, "addition_embed_type": "text"}))
+    require_supported(replace(parts, network=network), "other")
+
+
 def test_devices_and_dtypes_that_cannot_be_had_are_refused() -> None:
     with pytest.raises(InputError, match="device 'gpu'"):
         load("clevr-mini", device="gpu")

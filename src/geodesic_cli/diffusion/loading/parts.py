@@ -158,7 +158,8 @@ def require_supported(parts: Parts, name: str) -> None:
     elif parts.family in ("sd", "sdxl"):
         text = sum(encoder.config.hidden_size for encoder in parts.encoders.values())
         added = config.get("addition_embed_type")
-        if added and (parts.family == "sd" or added != "text_time"):
+        # "text" pools the prompt's own embeddings inside the network and asks for nothing beside them.
+        if added and added != {"sd": "text", "sdxl": "text_time"}[parts.family]:
             wrong = (
                 f"its network wants {added} embeddings beside the prompt, and it has {len(parts.encoders)} text encoder"
             )
