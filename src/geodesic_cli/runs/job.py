@@ -11,14 +11,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.runs.folder import MANIFEST, RunDirectory, first_free
 from geodesic_cli.runs.observer import Observer, Silent
-from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import PlainModelOptions, from_options
 from geodesic_cli.settings.shared import FolderOptions
+
+if TYPE_CHECKING:
+    from geodesic_cli.diffusion import LatentDiffusion
 
 Settings = TypeVar("Settings")
 """The settings of one verb."""
@@ -39,15 +40,17 @@ class Job(Generic[Chosen]):
 
     settings: Chosen
     observer: Observer
-    given: LatentDiffusion | None = None
+    given: "LatentDiffusion | None" = None
     command: str | None = None
 
-    def model(self: "Job[PlainModelOptions]") -> LatentDiffusion:
+    def model(self: "Job[PlainModelOptions]") -> "LatentDiffusion":
         """The model. A notice that memory ran out and the batch was halved goes to the observer.
 
         Raises:
             GeodesicError: it cannot be had, or not with these settings.
         """
+        from geodesic_cli.runs.opening import open_model  # its libraries are loaded by verbs that have a model
+
         return self.given or open_model(self.settings, self.observer)
 
     @contextmanager
@@ -88,7 +91,7 @@ def open_folder(
 def in_memory(
     kind: type[Settings],
     verb: str,
-    model: str | LatentDiffusion,
+    model: "str | LatentDiffusion",
     options: Mapping[str, Any],
     observer: Observer | None,
     **fixed: Any,
