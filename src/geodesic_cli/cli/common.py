@@ -9,6 +9,8 @@ from typing import Any
 
 import typer
 
+from geodesic_cli.cli.signals import exit_code_of
+
 
 def watched(
     run: Callable[..., Any], settings: object, again: str | None = None, processes: int = 1, speaks: bool = True
@@ -28,10 +30,10 @@ def watched(
     try:
         with Display() if speaks else nullcontext(Silent()) as display:
             return run(settings, display, shlex.join(["geodesic", *sys.argv[1:]]))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         if speaks:
             sys.stderr.write("Interrupted.\n" if again is None else f"Interrupted. {_go_on(again, processes)}\n")
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code_of(stop)) from None
 
 
 def _go_on(folder: str, processes: int = 1) -> str:
