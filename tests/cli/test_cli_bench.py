@@ -18,7 +18,7 @@ HELD = ["bench", "solver", "--solvers", "surrogate,relaxation", "--problems", "c
 def one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     case = zoo.half_space()
     contest = bench.Contest(case.name, case.metric, case.truth, case.straight(17), case.excess)
-    monkeypatch.setattr(bench, "_contests", lambda group, settings: iter([contest]))
+    monkeypatch.setattr(bench, "contests_of", lambda group, settings: iter([contest]))
 
 
 def inside(*arguments: str, **environment: str) -> Result:

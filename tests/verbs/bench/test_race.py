@@ -12,8 +12,11 @@ from geodesic_cli.geometry import Curve, Relaxation
 from geodesic_cli.geometry.zoo import problems as zoo
 from geodesic_cli.settings import PROBLEMS, SOLVERS, BenchSettings
 from geodesic_cli.verbs.bench import race as bench
-from geodesic_cli.verbs.bench.race import Contest, Ending, came_to_stay, path_solver, race, run
-from helpers import Recorder
+from geodesic_cli.verbs.bench.race import Contest, Ending, came_to_stay, path_solver, race
+from geodesic_cli.verbs.bench.race import run as verb_run
+from helpers import Recorder, into_folder
+
+run = into_folder(verb_run)
 
 RELAX = path_solver(Relaxation())
 
@@ -25,7 +28,7 @@ def contest(case: zoo.Case) -> Contest:
 @pytest.fixture
 def one_problem(monkeypatch):
     """The zoo reduced to one animal, so that a whole run takes a second."""
-    monkeypatch.setattr(bench, "_contests", lambda group, settings: iter([contest(zoo.exponential())]))
+    monkeypatch.setattr(bench, "contests_of", lambda group, settings: iter([contest(zoo.exponential())]))
     monkeypatch.setattr(bench, "RATES", (0.1, 1.0))
 
 
@@ -125,7 +128,7 @@ def test_in_many_dimensions_it_is_tuned_in_few_and_raced_in_many(monkeypatch):
     monkeypatch.setattr(bench, "RATES", (1.0,))
     small = zoo.latent_arc(0.002, 1024)
     monkeypatch.setattr(zoo, "cases", lambda group, seed: iter([replace(small, log_length=0.0)]))
-    (many,) = bench._contests("high", BenchSettings())
+    (many,) = bench.contests_of("high", BenchSettings())
     assert many.rehearsal is not None
     assert many.rehearsal.guess.x.shape == (17, 66)
     assert many.excess(many.guess) == pytest.approx(many.rehearsal.excess(many.rehearsal.guess), rel=1e-3)
