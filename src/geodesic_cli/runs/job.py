@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from torch import Tensor
 
-from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.runs.folder import MANIFEST, RunDirectory, first_free, require_same
 from geodesic_cli.runs.observer import Observer, Silent
-from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import PlainModelOptions, from_options
+
+if TYPE_CHECKING:
+    from geodesic_cli.diffusion import LatentDiffusion
 
 Settings = TypeVar("Settings")
 """The settings of one verb."""
@@ -59,16 +60,18 @@ class Job(Generic[Chosen]):
 
     settings: Chosen
     observer: Observer
-    given: LatentDiffusion | None = None
+    given: "LatentDiffusion | None" = None
     command: str | None = None
     directory: RunDirectory | None = None
 
-    def load_model(self: "Job[PlainModelOptions]") -> LatentDiffusion:
+    def load_model(self: "Job[PlainModelOptions]") -> "LatentDiffusion":
         """The model. A notice that memory ran out and the batch was halved goes to the observer.
 
         Raises:
             GeodesicError: it cannot be had, or not with these settings.
         """
+        from geodesic_cli.runs.opening import open_model  # its libraries are loaded by verbs that have a model
+
         return self.given or open_model(self.settings, self.observer)
 
     @contextmanager
@@ -86,7 +89,7 @@ class Job(Generic[Chosen]):
         with open_folder(folder, asdict(settings) | {"out": folder}, self.observer, self.command) as directory:
             yield replace(self, directory=directory)
 
-    def begun_with(self, images: Tensor, model: LatentDiffusion) -> dict[str, str]:
+    def begun_with(self, images: Tensor, model: "LatentDiffusion") -> dict[str, str]:
         """What a checkpoint says of the images and the model that it is of; nothing where none is written."""
         if self.directory is None:
             return {}
@@ -139,7 +142,7 @@ def open_folder(
 def in_memory(
     kind: type[Settings],
     verb: str,
-    model: str | LatentDiffusion,
+    model: "str | LatentDiffusion",
     options: Mapping[str, Any],
     observer: Observer | None,
     **fixed: Any,

@@ -11,6 +11,7 @@ from geodesic_cli.errors import GeometryError, InputError
 from geodesic_cli.geometry import Curve, Relaxation
 from geodesic_cli.geometry.zoo import problems as zoo
 from geodesic_cli.settings import PROBLEMS, SOLVERS, BenchSettings
+from geodesic_cli.verbs.bench import contests
 from geodesic_cli.verbs.bench import race as bench
 from geodesic_cli.verbs.bench.race import Contest, Ending, came_to_stay, path_solver, race
 from geodesic_cli.verbs.bench.race import run as verb_run
@@ -128,7 +129,7 @@ def test_in_many_dimensions_it_is_tuned_in_few_and_raced_in_many(monkeypatch):
     monkeypatch.setattr(bench, "RATES", (1.0,))
     small = zoo.latent_arc(0.002, 1024)
     monkeypatch.setattr(zoo, "cases", lambda group, seed: iter([replace(small, log_length=0.0)]))
-    (many,) = bench.contests_of("high", BenchSettings())
+    (many,) = contests.contests_of("high", BenchSettings())
     assert many.rehearsal is not None
     assert many.rehearsal.guess.x.shape == (17, 66)
     assert many.excess(many.guess) == pytest.approx(many.rehearsal.excess(many.rehearsal.guess), rel=1e-3)
@@ -153,7 +154,7 @@ def test_the_folder_holds_the_table_and_the_numbers(one_problem, tmp_path):
 
 def test_the_groups_of_the_settings_are_those_of_the_zoo_and_the_model():
     assert (*zoo.GROUPS, "clevr") == PROBLEMS
-    assert set(bench.PATH_SOLVERS) | {"gradient-flow-tuned", "scipy"} == set(SOLVERS)
+    assert set(bench.ENTRANTS) | {"gradient-flow-tuned", "scipy"} == set(SOLVERS)
 
 
 @pytest.mark.parametrize(
@@ -174,10 +175,10 @@ def test_settings_without_meaning_are_refused(options, match):
 def test_a_straight_path_is_judged_by_the_score_alone_where_there_is_no_other_density():
     case = zoo.half_space()
     line = case.straight(17)
-    excess = bench._excess_by_score(case.metric, case.log_length, line)
+    excess = contests._excess_by_score(case.metric, case.log_length, line)
     assert excess == pytest.approx(case.excess(line), rel=1e-3)
     exact = Curve(case.exact).at_constant_speed(65)
-    assert bench._excess_by_score(case.metric, case.log_length, exact) == pytest.approx(0, abs=1e-3)
+    assert contests._excess_by_score(case.metric, case.log_length, exact) == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.slow

@@ -230,7 +230,7 @@ def test_another_model_is_not_mixed_into_a_run(
         weight.mul_(1.01)
     other = replace(model, predict=replace(model.predict, unet=scaled))
     assert other.fingerprint != model.fingerprint
-    monkeypatch.setattr("geodesic_cli.runs.job.open_model", lambda *arguments: other)
+    monkeypatch.setattr("geodesic_cli.runs.opening.open_model", lambda *arguments: other)
     with pytest.raises(InputError, match="model's weights, dtype or kind of device"):
         run(settings(files, out, resume=True), Silent(), "second")
 

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geodesic_cli.frames.paths import positions
 from geodesic_cli.geometry import (
     Curve,
     CurveReport,
@@ -28,7 +27,7 @@ from geodesic_cli.geometry.toys import GaussianMixture
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import ToySettings
-from geodesic_cli.verbs.toy.result import DRAWN, FINE, Moment, Toy, exp
+from geodesic_cli.verbs.toy.result import DRAWN, FINE, Moment, Toy, even_steps, exp
 
 FIRST_BUMP = 0.01
 """Of the first path, as a fraction of its length: keeps a straight line along an axis of symmetry off a saddle."""
@@ -78,7 +77,7 @@ def compute(
         history = (*history, last)  # after its last step a solver may look once more, and mend what it sees
     observer.stage("Shooting", settings.rays, "rays")
     shot = [_ray(metric, solution.curve, turn, observer) for turn in _fan(settings.rays)]
-    straight, geodesic = (Curve(line(positions(FINE))) for line in (first, solution.curve))
+    straight, geodesic = (Curve(line(even_steps(FINE))) for line in (first, solution.curve))
     made = Toy(
         name=name,
         density=density,
@@ -168,7 +167,7 @@ def _solve(
 
 def _moment(metric: DensityMetric, curve: Curve, score_calls: int) -> Moment:
     """The path measured anew and finely; the evaluations that this takes are not the solver's."""
-    fine = Curve(curve(positions(DRAWN)))
+    fine = Curve(curve(even_steps(DRAWN)))
     report = analyse(metric, fine)
     return Moment(fine.x, report.log_density, report.log_length, score_calls)
 

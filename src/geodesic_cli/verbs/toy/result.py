@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from geodesic_cli import plots
-from geodesic_cli.frames.paths import positions
 from geodesic_cli.geometry import Curve, CurveReport, DensityMetric, Solution
 from geodesic_cli.geometry.toys import GaussianMixture
 from geodesic_cli.runs.job import RunResult
@@ -79,7 +78,7 @@ class Toy(RunResult):
 
     def draw(self, path: str | Path) -> None:
         """toy.png: the density with both paths and the rays; beside it the density along the two."""
-        straight, geodesic = (Curve(line(positions(DRAWN))) for line in (self.straight, self.geodesic))
+        straight, geodesic = (Curve(line(even_steps(DRAWN))) for line in (self.straight, self.geodesic))
         profiles = {
             name: (report.u.numpy(), report.log_density.numpy())
             for name, report in (("straight line", self.straight_report), ("geodesic", self.geodesic_report))
@@ -98,7 +97,7 @@ class Toy(RunResult):
         """evolution.png: the density along the path after every step, and the weighted length."""
         changes = torch.stack([moment.log_density for moment in self.history])
         calls = [moment.score_calls for moment in self.history]
-        plots.evolution(positions(DRAWN).numpy(), changes.numpy(), calls, self._lengths(), path)
+        plots.evolution(even_steps(DRAWN).numpy(), changes.numpy(), calls, self._lengths(), path)
 
     def film(self) -> Tensor:
         """evolution.gif: frames (n, 3, h, w) of the path on its way from the straight line to the geodesic.
@@ -116,7 +115,7 @@ class Toy(RunResult):
                 paths.append(torch.lerp(one.x, other.x, k / between if after else 1.0).numpy())
                 captions.append(f"{other.score_calls} score evaluations,  length {lengths[after]:.3g} × straight line")
         paths, captions = paths + paths[-1:] * HELD, captions + captions[-1:] * HELD
-        frames = plots.film(self._plane(), self.straight(positions(2)).numpy(), paths, captions)
+        frames = plots.film(self._plane(), self.straight(even_steps(2)).numpy(), paths, captions)
         return torch.from_numpy(frames).movedim(-1, 1).float() / 255
 
     def _lengths(self) -> list[float]:
@@ -150,3 +149,8 @@ def _steps(low: float, high: float, step: float) -> Tensor:
 def exp(log: float) -> float:
     """e to the power of a logarithm, infinite beyond the largest float."""
     return math.exp(log) if log < 709 else math.inf
+
+
+def even_steps(count: int) -> Tensor:
+    """Equal steps in u, (count,), float64."""
+    return torch.linspace(0, 1, count, dtype=torch.float64)
