@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 latent = typer.Typer(
-    help="Paths through noise, and directions that change one thing.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+    help="Paths through noise, and directions that change one thing.", no_args_is_help=True, rich_markup_mode=None
 )
 
 

@@ -206,7 +206,7 @@ class _Work(Job[InterpolateSettings]):
             require_same(saved, about)
             x, z = (tensors[name].to(model.device) for name in ("x", "z"))
             shape = model.latent_shape(*images.shape[2:])
-            return Keyframes(z, x, shape, conditions, s.tau, tuple(json.loads(saved["psnr"])))
+            return Keyframes(z, x, shape, s.tau, tuple(json.loads(saved["psnr"])), conditions)
         spent = self.branches * s.steps * len(images)
         self.observer.stage("Encoding", spent)
         made = embed_all(model, images, conditions, s.tau, s.steps, s.transport_guidance)
