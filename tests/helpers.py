@@ -1,6 +1,8 @@
 """Test doubles shared by the tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +12,8 @@ from geodesic_cli.evaluation import psnr
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.toys import Radial
+from geodesic_cli.runs.job import Job
+from geodesic_cli.runs.observer import Observer, Silent
 
 
 @dataclass
@@ -73,6 +77,15 @@ class Recorder:
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
+
+
+def into_folder(verb: Callable[[Any], Any]) -> Callable[..., Any]:
+    """A verb as the command line runs it: settings, observer and command line to its result."""
+
+    def run(settings: Any, observer: Observer | None = None, command: str = "test") -> Any:
+        return verb(Job(settings, observer or Silent(), command=command))
+
+    return run
 
 
 class LargestTensor(TorchDispatchMode):

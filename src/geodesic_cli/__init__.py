@@ -4,6 +4,10 @@
     result = geodesic_cli.interpolate("a.png", "b.png", frames=17)
     result = geodesic_cli.toy("moons")
 
+Every function takes the options of its command as keywords, a model by its name or loaded already, and an observer that
+is told of the progress. It works in memory and writes nothing. An input that cannot be used is a `GeodesicError`, with
+what to do about it.
+
 Importing this package is instant; torch and diffusers are imported with the first function that is asked for.
 """
 

@@ -11,9 +11,7 @@ from geodesic_cli.cli.common import aligned, watched
 from geodesic_cli.settings import BenchModelSettings, BenchSettings, from_command_line
 
 if TYPE_CHECKING:
-    from geodesic_cli.verbs.bench.model import ModelBench
-    from geodesic_cli.verbs.bench.race import Bench
-    from geodesic_cli.verbs.bench.table import BenchTable
+    from geodesic_cli.verbs.bench.table import Bench, BenchTable
 
 
 bench = typer.Typer(
@@ -43,11 +41,9 @@ def solver(options: dict[str, Any]) -> None:
     GEODESIC_BENCH_SOLVER_TOL.
     """
     settings = from_command_line(BenchSettings, options)
-    from geodesic_cli.runs.folder import to_json
     from geodesic_cli.verbs.bench.race import run
 
-    result = watched(run, settings)
-    typer.echo(to_json(result.metrics).rstrip() if options["as_json"] else _shown(result, str.ljust, rich=True))
+    _show(watched(run, settings), options["as_json"], str.ljust, rich=True)
 
 
 @options_of(BenchModelSettings, config=False, as_json=AS_JSON)
@@ -63,23 +59,23 @@ def model(options: dict[str, Any]) -> None:
     Everything can also be set by a variable such as GEODESIC_BENCH_MODEL_BATCHES.
     """
     settings = from_command_line(BenchModelSettings, options)
-    from geodesic_cli.runs.folder import to_json
     from geodesic_cli.verbs.bench.model import run
 
-    result = watched(run, settings)
-    typer.echo(to_json(result.metrics).rstrip() if options["as_json"] else _shown(result, str.rjust))
+    _show(watched(run, settings), options["as_json"], str.rjust)
 
 
 for each in (solver, model):
     add(bench, each, "GEODESIC_BENCH")
 
 
-def _shown(result: "Bench | ModelBench", align: Callable[[str, int], str], rich: bool = False) -> str:
+def _show(result: "Bench", as_json: bool, align: Callable[[str, int], str], rich: bool = False) -> None:
     """The table, as one with rules where that is asked for and a person reads it, and what its columns mean."""
+    from geodesic_cli.runs.plain import to_json
+
     table = result.table
     where = [] if result.folder is None else [f"{result.folder}/table.md, bench.json"]
     lines = [_rich(table)] if rich and sys.stdout.isatty() else aligned(table.heads, table.lines, align)
-    return "\n".join([*lines, table.legend, *where])
+    typer.echo(to_json(result.metrics).rstrip() if as_json else "\n".join([*lines, table.legend, *where]))
 
 
 def _rich(shown: "BenchTable") -> str:

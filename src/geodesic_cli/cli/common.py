@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import typer
@@ -13,23 +14,24 @@ from geodesic_cli.cli.signals import exit_code_of
 
 
 def watched(
-    run: Callable[..., Any], settings: object, again: str | None = None, processes: int = 1, speaks: bool = True
+    run: Callable[[Any], Any], settings: object, again: str | None = None, processes: int = 1, speaks: bool = True
 ) -> Any:
     """The result of a task whose progress is shown; an interruption ends the program with 130.
 
     Args:
-        run: the task, of settings, observer and command line.
+        run: the task, of a job.
         settings: of the verb.
         again: for a verb that can resume, the folder of the run; an interruption then says how to go on with it.
         processes: how many run this command together.
         speaks: whether this is the one of them that shows anything.
     """
     from geodesic_cli.cli.progress import Display
+    from geodesic_cli.runs.job import Job
     from geodesic_cli.runs.observer import Silent
 
     try:
         with Display() if speaks else nullcontext(Silent()) as display:
-            return run(settings, display, shlex.join(["geodesic", *sys.argv[1:]]))
+            return run(Job(settings, display, command=shlex.join(["geodesic", *sys.argv[1:]])))
     except KeyboardInterrupt as stop:
         if speaks:
             sys.stderr.write("Interrupted.\n" if again is None else f"Interrupted. {_go_on(again, processes)}\n")
@@ -46,6 +48,22 @@ def _go_on(folder: str, processes: int = 1) -> str:
     return f"What was finished is kept. Go on {how} {shlex.join(words)}"
 
 
+def ran(verb: str, settings: Any, as_json: bool, table: Callable[[Any], str]) -> Any:
+    """The result of a verb, run into its folder, or else the first free one at runs/STEM, and shown.
+
+    Args:
+        verb: its file below `verbs`, such as `latent.invert`.
+        settings: of the verb.
+        as_json: print one JSON object instead of the table.
+        table: of a result.
+    """
+    module = import_module(f"geodesic_cli.verbs.{verb}")
+    settings = in_its_folder(settings, module.stem)
+    result = watched(module.run, settings, settings.out if hasattr(settings, "resume") else None)
+    show(result, as_json, table)
+    return result
+
+
 def in_its_folder(settings: Any, stem: Callable[[Any], str]) -> Any:
     """The settings with the folder that was asked for, or else the first free one at runs/STEM."""
     from geodesic_cli.runs.folder import first_free
@@ -55,7 +73,7 @@ def in_its_folder(settings: Any, stem: Callable[[Any], str]) -> Any:
 
 def show(result: Any, as_json: bool, table: Callable[[Any], str]) -> None:
     """Print what came out of a run, as a table or as one JSON object."""
-    from geodesic_cli.runs.folder import to_json
+    from geodesic_cli.runs.plain import to_json
 
     typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else table(result))
 

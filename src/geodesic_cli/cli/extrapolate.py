@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import AS_JSON, flag, options_of
-from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
+from geodesic_cli.cli.common import aligned, ran
 from geodesic_cli.settings import ExtrapolateSettings, from_command_line
 
 if TYPE_CHECKING:
@@ -32,12 +32,7 @@ def extrapolate(options: dict[str, Any]) -> None:
     density.png, metrics.json, path.safetensors, config.toml, manifest.json and log.txt. Every option but the prompts
     can also be set by a variable such as GEODESIC_EXTRAPOLATE_TAU.
     """
-    settings = from_command_line(ExtrapolateSettings, options)
-    from geodesic_cli.verbs.extrapolate.run import run, stem
-
-    settings = in_its_folder(settings, stem)
-    result = watched(run, settings, settings.out)
-    show(result, options["as_json"], _table)
+    result = ran("extrapolate.run", from_command_line(ExtrapolateSettings, options), options["as_json"], _table)
     if not result.complete:
         sys.stderr.write(f"Warning: {result.status}\n")
         if options["strict"]:

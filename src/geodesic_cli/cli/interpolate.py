@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of
-from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
+from geodesic_cli.cli.common import aligned, ran, watched
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import InterpolateSettings, from_command_line
 from geodesic_cli.settings.option import COMMON
@@ -45,16 +45,14 @@ def interpolate(options: dict[str, Any]) -> None:
     if options["globally"] and method not in (None, "global"):
         raise InputError(f"--global means --method global; got --method {method} too.", "Leave one of them out.")
     settings = from_command_line(InterpolateSettings, options, method="global" if options["globally"] else method)
-    from geodesic_cli.runs.folder import to_json
-    from geodesic_cli.verbs.interpolate.run import dry_run, run, stem
-
     if options["dry"]:
-        planned = watched(lambda chosen, display, command: dry_run(chosen, display), settings)
+        from geodesic_cli.runs.plain import to_json
+        from geodesic_cli.verbs.interpolate.run import dry_run
+
+        planned = watched(dry_run, settings)
         typer.echo(to_json(planned.metrics).rstrip() if options["as_json"] else planned.text)
         return
-    settings = in_its_folder(settings, stem)
-    result = watched(run, settings, settings.out)
-    show(result, options["as_json"], _table)
+    result = ran("interpolate.run", settings, options["as_json"], _table)
     if not result.converged:
         residual = result.report.relative_residual
         sys.stderr.write(

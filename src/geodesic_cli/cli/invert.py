@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, options_of
-from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
+from geodesic_cli.cli.common import aligned, ran
 from geodesic_cli.settings import InvertSettings, from_command_line
 
 if TYPE_CHECKING:
@@ -27,12 +27,7 @@ def invert(options: dict[str, Any]) -> None:
     Writes sheet.png, reconstructions/, noise.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every
     option but --prompt can also be set by a variable such as GEODESIC_INVERT_STEPS.
     """
-    settings = from_command_line(InvertSettings, options)
-    from geodesic_cli.verbs.latent.invert import run, stem
-
-    settings = in_its_folder(settings, stem)
-    result = watched(run, settings, settings.out)
-    show(result, options["as_json"], _table)
+    ran("latent.invert", from_command_line(InvertSettings, options), options["as_json"], _table)
 
 
 def _table(result: "Inversion") -> str:

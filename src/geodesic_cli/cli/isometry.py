@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, options_of
-from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
+from geodesic_cli.cli.common import aligned, ran
 from geodesic_cli.settings import IsometrySettings, from_command_line
 
 if TYPE_CHECKING:
@@ -28,11 +28,7 @@ def isometry(options: dict[str, Any]) -> None:
     Writes table.md, spectrum.png, metrics.json, config.toml, manifest.json and log.txt. Every option but --prompt and
     --lora can also be set by a variable such as GEODESIC_ISOMETRY_POINTS.
     """
-    settings = from_command_line(IsometrySettings, options)
-    from geodesic_cli.verbs.isometry.run import run, stem
-
-    result = watched(run, in_its_folder(settings, stem))
-    show(result, options["as_json"], _table)
+    ran("isometry.run", from_command_line(IsometrySettings, options), options["as_json"], _table)
 
 
 def _table(result: "Isometry") -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import AS_JSON, add, options_of
-from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
+from geodesic_cli.cli.common import aligned, ran
 from geodesic_cli.settings import DirectionSettings, SlerpSettings, from_command_line
 
 if TYPE_CHECKING:
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 latent = typer.Typer(
-    help="Paths through noise, and directions that change one thing.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+    help="Paths through noise, and directions that change one thing.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
@@ -38,11 +36,7 @@ def slerp(options: dict[str, Any]) -> None:
     Writes sheet.png, video.gif, frames/, path.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every
     option but --prompt can also be set by a variable such as GEODESIC_LATENT_SLERP_PAIRS.
     """
-    settings = from_command_line(SlerpSettings, options)
-    from geodesic_cli.verbs.latent.slerp import run, stem
-
-    result = watched(run, in_its_folder(settings, stem))
-    show(result, options["as_json"], _paths_table)
+    ran("latent.slerp", from_command_line(SlerpSettings, options), options["as_json"], _paths_table)
 
 
 @options_of(DirectionSettings, as_json=AS_JSON)
@@ -60,12 +54,7 @@ def direction(options: dict[str, Any]) -> None:
     Writes sheet.png, direction.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every option can also
     be set by a variable such as GEODESIC_LATENT_DIRECTION_TAU.
     """
-    settings = from_command_line(DirectionSettings, options)
-    from geodesic_cli.verbs.latent.direction import run, stem
-
-    settings = in_its_folder(settings, stem)
-    result = watched(run, settings, settings.out)
-    show(result, options["as_json"], _direction_table)
+    ran("latent.direction", from_command_line(DirectionSettings, options), options["as_json"], _direction_table)
 
 
 for each in (slerp, direction):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, options_of
-from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
+from geodesic_cli.cli.common import aligned, ran
 from geodesic_cli.settings import ToySettings, from_command_line
 
 if TYPE_CHECKING:
@@ -31,10 +31,7 @@ def toy(options: dict[str, Any]) -> None:
     pip install 'geodesic-cli[toy]'
     """
     settings = from_command_line(ToySettings, options)
-    from geodesic_cli.verbs.toy.run import run, stem
-
-    result = watched(run, in_its_folder(settings, stem))
-    show(result, options["as_json"], lambda toy: _table(toy, settings.gif))
+    result = ran("toy.run", settings, options["as_json"], lambda toy: _table(toy, settings.gif))
     if not result.converged:
         residual = result.solution.residual
         sys.stderr.write(

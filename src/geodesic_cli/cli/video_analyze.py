@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, options_of
-from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
+from geodesic_cli.cli.common import aligned, ran
 from geodesic_cli.settings import VideoAnalyzeSettings, from_command_line
 
 if TYPE_CHECKING:
@@ -26,12 +26,7 @@ def video_analyze(options: dict[str, Any]) -> None:
     Writes metrics.json, clip.csv (one row a frame), analysis.png, sheet.png, config.toml, manifest.json and log.txt.
     Every option but --prompt can also be set by a variable such as GEODESIC_VIDEO_ANALYZE_TAU.
     """
-    settings = from_command_line(VideoAnalyzeSettings, options)
-    from geodesic_cli.verbs.video_analyze.run import run, stem
-
-    settings = in_its_folder(settings, stem)
-    result = watched(run, settings, settings.out)
-    show(result, options["as_json"], _table)
+    ran("video_analyze.run", from_command_line(VideoAnalyzeSettings, options), options["as_json"], _table)
 
 
 def _table(result: "VideoAnalysis") -> str:

@@ -19,6 +19,7 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.frames.canvas import Canvas, tell_of_cuts, within_unit
 from geodesic_cli.frames.journey import Journey
+from geodesic_cli.media.sequences import Choice
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import ExtrapolateSettings, VideoAnalyzeSettings
 
@@ -55,6 +56,10 @@ def _source(names: tuple[str, ...]) -> str | tuple[str, ...]:
     return names[0] if len(names) == 1 else names
 
 
+def _choice(cut: ClipCut, size: tuple[int, int]) -> Choice:
+    return Choice(start=cut.start, stop=cut.stop, stride=cut.stride, max_frames=cut.max_frames, size=size)
+
+
 def stream_clip(
     names: tuple[str, ...], given: Tensor | None, cut: ClipCut, canvas: Canvas, observer: Observer
 ) -> Iterator[tuple[Tensor, float]]:
@@ -72,25 +77,15 @@ def stream_clip(
         yield from ((media.resize(frame, canvas.height, canvas.width), float(k)) for k, frame in enumerate(given))
         return
     _tell_of_first(names, cut, canvas, observer)
-    for frame in media.stream_sequence(
-        _source(names),
-        start=cut.start,
-        stop=cut.stop,
-        stride=cut.stride,
-        max_frames=cut.max_frames,
-        size=(canvas.height, canvas.width),
-        warn=observer.warn,
-    ):
+    choice = _choice(cut, (canvas.height, canvas.width))
+    for frame in media.stream_sequence(_source(names), warn=observer.warn, **choice):
         yield frame.image, frame.time
 
 
 def count_frames(names: tuple[str, ...], cut: ClipCut, most: int) -> int:
     """How many frames are meant, counted up to a number; a file that cannot be read is refused."""
     any_size = (8, 8)  # only their number counts
-    frames = media.stream_sequence(
-        _source(names), start=cut.start, stop=cut.stop, stride=cut.stride, max_frames=cut.max_frames, size=any_size
-    )
-    return sum(1 for _ in islice(frames, most))
+    return sum(1 for _ in islice(media.stream_sequence(_source(names), **_choice(cut, any_size)), most))
 
 
 def read_clip(
@@ -102,16 +97,8 @@ def read_clip(
         tell_of_cuts([given[0]], names[:1], canvas, cut.size, observer)
         return Known(canvas.fit(list(given)), IN_MEMORY, canvas)
     _tell_of_first(names, cut, canvas, observer)
-    clip = media.read_sequence(
-        _source(names),
-        start=cut.start,
-        stop=cut.stop,
-        stride=cut.stride,
-        max_frames=cut.max_frames,
-        size=(canvas.height, canvas.width),
-        least=2,
-        warn=observer.warn,
-    )
+    choice = _choice(cut, (canvas.height, canvas.width))
+    clip = media.read_sequence(_source(names), least=2, warn=observer.warn, **choice)
     return Known(clip.frames, min(max(clip.fps, SLOWEST), FASTEST), canvas)
 
 

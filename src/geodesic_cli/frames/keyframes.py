@@ -15,14 +15,13 @@ from geodesic_cli.settings.shared import prompts_for
 
 
 @dataclass(frozen=True, eq=False)
-class Ends:
-    """Two images at noise level tau, and what is needed to measure and to draw what lies between them.
+class _Images:
+    """Images at noise level tau.
 
     Args:
-        z: (2, d), clean latents.
-        x: (2, d), the same carried to noise level tau.
+        z: (n, d), clean latents.
+        x: (n, d), the same carried to noise level tau.
         shape: (C, H, W) of a latent.
-        conditioning: c(u).
         tau: the noise level.
         psnr: how well the autoencoder alone brings each image back, dB.
     """
@@ -30,9 +29,15 @@ class Ends:
     z: Tensor
     x: Tensor
     shape: tuple[int, int, int]
-    conditioning: Conditioning
     tau: float
-    psnr: tuple[float, float]
+    psnr: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Ends(_Images):
+    """Two images at noise level tau, with the conditioning c(u) of what lies between them."""
+
+    conditioning: Conditioning
 
     @property
     def profile(self) -> RadialProfile:
@@ -41,31 +46,17 @@ class Ends:
 
 
 @dataclass(frozen=True, eq=False)
-class Keyframes:
-    """Two or more images at noise level tau: the ends of the legs of a path, in its order.
+class Keyframes(_Images):
+    """Two or more images at noise level tau, each with its condition: the ends of a path's legs, in its order."""
 
-    Args:
-        z: (n, d), clean latents.
-        x: (n, d), the same carried to noise level tau.
-        shape: (C, H, W) of a latent.
-        conditions: of each image.
-        tau: the noise level.
-        psnr: how well the autoencoder alone brings each image back, dB.
-    """
-
-    z: Tensor
-    x: Tensor
-    shape: tuple[int, int, int]
     conditions: tuple[Embedding, ...]
-    tau: float
-    psnr: tuple[float, ...]
 
     def leg(self, k: int) -> Ends:
         """The images k and k + 1; the last is followed by the first."""
         pair = [k, (k + 1) % len(self.x)]
         conditioning = Conditioning(self.conditions[pair[0]], self.conditions[pair[1]])
         quality = self.psnr[pair[0]], self.psnr[pair[1]]
-        return Ends(self.z[pair], self.x[pair], self.shape, conditioning, self.tau, quality)
+        return Ends(self.z[pair], self.x[pair], self.shape, self.tau, quality, conditioning)
 
 
 def embed(
@@ -108,7 +99,7 @@ def embed_all(
     back = [model.decode(z[k : k + 1], shape)[0].to(images.device) for k in range(len(z))]
     x = model.lift(z, shape, Embedding.cat(conditions), tau, steps, guidance)
     quality = tuple(psnr(images.double(), torch.stack(back).double()).tolist())
-    return Keyframes(z.to(x.device), widest(x), shape, conditions, tau, quality)
+    return Keyframes(z.to(x.device), widest(x), shape, tau, quality, conditions)
 
 
 def widest(x: Tensor) -> Tensor:

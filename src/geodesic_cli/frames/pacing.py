@@ -139,10 +139,7 @@ class Features:
         # A compiled network would not hear of a hook that comes later.
         compiled = hasattr(predict.unet, "_orig_mod")
         parts = []
-        with (
-            tapped(predict.unet) as seen,
-            torch.compiler.set_stance("force_eager") if compiled else nullcontext(),
-        ):
+        with tapped(predict.unet) as seen, torch.compiler.set_stance("force_eager") if compiled else nullcontext():
             for part in noisy.split(PICTURES_AT_ONCE):
                 seen.clear()
                 predict(part, timestep, null.expand(len(part)))

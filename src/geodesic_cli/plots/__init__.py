@@ -8,18 +8,3 @@ from geodesic_cli.plots.figure import LINE_COLOURS
 from geodesic_cli.plots.graph import graph_in_plane
 from geodesic_cli.plots.plane import DEPTH, Plane, evolution, film, map_and_profile
 from geodesic_cli.plots.training import loss_curves
-
-__all__ = [
-    "DEPTH",
-    "LINE_COLOURS",
-    "Plane",
-    "clip_analysis",
-    "continuation",
-    "density_and_speed",
-    "evolution",
-    "film",
-    "graph_in_plane",
-    "length_history",
-    "loss_curves",
-    "map_and_profile",
-]

@@ -1,22 +1,24 @@
 """One way to run a verb: in memory for Python, into a folder for the command line.
 
-    in_memory(InterpolateSettings, "interpolate", model, options, observer, images=...)  ->  Job
-    into_folder(settings, observer, command)                                             ->  Job
+    run(in_memory(InvertSettings, "invert", model, options, observer, images=...))     nothing is written
+    run(Job(settings, observer, command="geodesic invert a.png"))                       into the folder of the settings
 
-A verb is one function of a job. It opens the model when it needs it, refuses what must be refused, and only then opens
-the folder, which is None for a job in memory.
+A verb is one function of a job, `run`. It opens the model when it needs it, refuses what must be refused, and only then
+opens the folder, which is None for a job in memory.
 """
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from geodesic_cli.runs.folder import MANIFEST, RunDirectory, first_free
+from torch import Tensor
+
+from geodesic_cli.runs.folder import MANIFEST, RunDirectory, first_free, require_same
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.settings import PlainModelOptions, from_options
-from geodesic_cli.settings.shared import FolderOptions
 
 if TYPE_CHECKING:
     from geodesic_cli.diffusion import LatentDiffusion
@@ -25,6 +27,23 @@ Settings = TypeVar("Settings")
 """The settings of one verb."""
 Chosen = TypeVar("Chosen", covariant=True)
 """The same, of a job that only reads them."""
+Result = TypeVar("Result", bound="RunResult")
+"""What one verb gives back."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RunResult:
+    """What every verb gives back, beside what its own class has.
+
+    Args:
+        metrics: what metrics.json holds.
+        status: a sentence on what came out.
+        folder: the run directory, or None where nothing was written.
+    """
+
+    metrics: dict[str, Any]
+    status: str
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +55,16 @@ class Job(Generic[Chosen]):
         observer: told of the progress.
         given: a model that is loaded already; without one the settings say which to load.
         command: the command line, for the manifest; None where nothing is to be written.
+        directory: where it is written, once that is open.
     """
 
     settings: Chosen
     observer: Observer
     given: "LatentDiffusion | None" = None
     command: str | None = None
+    directory: RunDirectory | None = None
 
-    def model(self: "Job[PlainModelOptions]") -> "LatentDiffusion":
+    def load_model(self: "Job[PlainModelOptions]") -> "LatentDiffusion":
         """The model. A notice that memory ran out and the batch was halved goes to the observer.
 
         Raises:
@@ -54,20 +75,50 @@ class Job(Generic[Chosen]):
         return self.given or open_model(self.settings, self.observer)
 
     @contextmanager
-    def folder(self: "Job[FolderOptions]", stem: str) -> Iterator[RunDirectory | None]:
-        """The folder of the run, with the settings in it: the one that was asked for, or a free one at runs/STEM.
+    def in_folder(self, stem: str) -> Iterator["Job[Chosen]"]:
+        """The job with its folder, the settings in it: the one that was asked for, or a free one at runs/STEM.
 
         Raises:
             OutputError: it cannot be used; nothing in it has been touched.
         """
         if self.command is None:
-            yield None
+            yield self
             return
-        settings: Any = self.settings  # a dataclass, which the type checker does not see
-        stored = asdict(settings)
-        folder = self.settings.out or first_free(f"runs/{stem}")
-        with open_folder(folder, stored | {"out": folder}, self.observer, self.command) as directory:
-            yield directory
+        settings: Any = self.settings  # a dataclass with a folder, which the type checker does not see
+        folder = settings.out or first_free(f"runs/{stem}")
+        with open_folder(folder, asdict(settings) | {"out": folder}, self.observer, self.command) as directory:
+            yield replace(self, directory=directory)
+
+    def begun_with(self, images: Tensor, model: "LatentDiffusion") -> dict[str, str]:
+        """What a checkpoint says of the images and the model that it is of; nothing where none is written."""
+        if self.directory is None:
+            return {}
+        return {"images": hashlib.sha256(images.numpy().tobytes()).hexdigest(), "model": model.fingerprint}
+
+    def kept(
+        self, name: str, make: Callable[[], Mapping[str, Tensor]], about: Mapping[str, str] | None = None
+    ) -> Mapping[str, Tensor]:
+        """The tensors of a checkpoint: those of an earlier session, or made now and written.
+
+        Raises:
+            InputError: they are of other images or of another model than `begun_with` says.
+        """
+        if self.directory is None:
+            return make()
+        if self.directory.has(name):
+            tensors, saved = self.directory.read_tensors(name)
+            require_same(saved, about or {})
+            return tensors
+        made = make()
+        self.directory.write_tensors(name, made, about)
+        return made
+
+    def done(self, result: Result, evaluations: int | None = None) -> Result:
+        """The result, with the end of the run in its folder where there is one."""
+        if self.directory is None:
+            return result
+        self.directory.finish(result.status, result.metrics, evaluations=evaluations)
+        return replace(result, folder=self.directory.folder)
 
 
 def open_folder(
@@ -113,8 +164,3 @@ def in_memory(
     name = model if isinstance(model, str) else model.name
     settings = from_options(kind, verb, options, {**fixed, "model": name})
     return Job(settings, observer or Silent(), given)
-
-
-def into_folder(settings: Settings, observer: Observer, command: str) -> Job[Settings]:
-    """The job of a verb that is called from the command line."""
-    return Job(settings, observer, None, command)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.option import MODEL, AtLeast, Between, OneOf, above, checked, opt, record
+from geodesic_cli.settings.option import MODEL, AtLeast, Between, above, checked, choice_opt, opt, record
 from geodesic_cli.settings.shared import ModelOptions, RunOptions, seed_opt
 
 REGULARISERS = ("none", "iso", "iso-euclidean", "path-length")
@@ -44,22 +44,15 @@ class FinetuneSettings(ModelOptions, RunOptions):
     )
     caption_column: str = opt("text", "Key in metadata.jsonl.", DATA)
     resolution: int | None = opt(
-        None,
-        "In pixels. Default: the model's own.",
-        DATA,
-        AtLeast(8, "Leave it out for the model's own size."),
+        None, "In pixels. Default: the model's own.", DATA, AtLeast(8, "Leave it out for the model's own size.")
     )
     random_flip: bool = opt(False, "Mirror images of a folder at random.", DATA)
     # It keeps the model fit for guidance.
     proportion_empty_prompts: float = opt(0.1, "Share of captions left out.", DATA, Between(0, 1, "0.1 is usual."))
     # `iso` makes the bottleneck a scaled isometry of the sphere of noisy latents, `iso-euclidean` the same without the
     # sphere, `path-length` evens out the lengths of its derivatives, `none` only denoises.
-    regulariser: str = opt(
-        None,
-        f"One of {', '.join(REGULARISERS)}. Default: none; iso under --iso.",
-        REGULARISER,
-        OneOf(REGULARISERS),
-        by=lambda given: "none",
+    regulariser: str = choice_opt(
+        None, REGULARISERS, ". Default: none; iso under --iso.", REGULARISER, by=lambda given: "none"
     )
     gamma: float = opt(
         0.5,
@@ -100,7 +93,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
         check=above(0, 1, "1e-5 is the published rate."),
         by=_learning_rate,
     )
-    lr_scheduler: str = opt("constant", f"One of {', '.join(LR_SCHEDULERS)}.", ADAMW, OneOf(LR_SCHEDULERS))
+    lr_scheduler: str = choice_opt("constant", LR_SCHEDULERS, panel=ADAMW)
     lr_warmup_steps: int = opt(0, "Steps of warm-up.", ADAMW, AtLeast(0, "0 is no warm-up."))
     adam_beta1: float = _memory_opt(0.95)
     adam_beta2: float = _memory_opt(0.999)
@@ -117,12 +110,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     ema_power: float = opt(
         0.75, "The average of step k keeps 1 - k^(-power).", ADAMW, above(0, 10, "0.75 is the published power.")
     )
-    mixed_precision: str = opt(
-        "no",
-        f"One of {', '.join(MIXED_PRECISIONS)}; the regulariser stays in fp32.",
-        MODEL,
-        OneOf(MIXED_PRECISIONS),
-    )
+    mixed_precision: str = choice_opt("no", MIXED_PRECISIONS, "; the regulariser stays in fp32.", MODEL)
     gradient_checkpointing: bool = opt(False, "Less memory, more time.", MODEL)
     checkpointing_steps: int = opt(100, "Steps between checkpoints.", PREVIEWS, AtLeast(1, "100 is a good start."))
     checkpoints_total_limit: int = opt(2, "Checkpoints kept.", PREVIEWS, AtLeast(1, "The last one is always needed."))

@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.option import AtLeast, Between, OneOf, above, checked, opt, record
+from geodesic_cli.settings.option import AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
 from geodesic_cli.settings.shared import (
     ModelOptions,
     RunOptions,
@@ -68,11 +68,11 @@ class InterpolateSettings(ModelOptions, RunOptions):
         OneOf(TEXT_INVERSIONS),
         text=lambda value: value != "none",
     )
-    method: str = opt(
+    method: str = choice_opt(
         None,
-        f"One of {', '.join(METHODS)}. Default: geodesic; for clevr-mini global, except in a clip or with an option of "
-        "the local solver such as --bend.",
-        check=OneOf(METHODS),
+        METHODS,
+        ". Default: geodesic; for clevr-mini global, except in a clip or with an option of the local solver such as "
+        "--bend.",
         by=_method,
     )
     compare: bool = opt(False, "Draw lerp, slerp and the geodesic side by side.")
@@ -118,7 +118,7 @@ class InterpolateSettings(ModelOptions, RunOptions):
     budget: str = opt("3000", "Network evaluations after them, or seconds: 60s.", SEARCH)
     nodes: int = opt(17, "Nodes of the first path.", SOLVER, AtLeast(5, "17 is enough for most paths."))
     # Relaxation needs several times the evaluations and no model of the score.
-    solver: str = opt("surrogate", f"One of {', '.join(PATH_SOLVERS)}.", SOLVER, OneOf(PATH_SOLVERS))
+    solver: str = choice_opt("surrogate", PATH_SOLVERS, panel=SOLVER)
     # Equal steps along the path; in the autoencoder's latents (even); in the features of the network's middle block; of
     # LPIPS, whose package and weights are needed; of LPIPS where it is at hand and of the features otherwise.
     pacing: str = opt("even", f"Equal steps of: {', '.join(PACINGS)}.", PATH, OneOf(PACINGS))
@@ -139,10 +139,7 @@ class InterpolateSettings(ModelOptions, RunOptions):
         None, "Of the densities negative and paper. Default: the defects of a bad morph.", DENSITY
     )
     noise_bank: int = opt(
-        1,
-        "Noise levels to average the score over.",
-        DENSITY,
-        AtLeast(1, "1 is no averaging; 4 is a good start."),
+        1, "Noise levels to average the score over.", DENSITY, AtLeast(1, "1 is no averaging; 4 is a good start.")
     )
     noise_band: float = opt(0.1, "Half-width of their band.", DENSITY, Between(0, 0.5, "0.1 is the published one."))
     tol: float = opt(0.03, "Relative residual to solve to.", SOLVER, above(0, 1, "0.03 is a good start."))

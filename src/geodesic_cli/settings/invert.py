@@ -3,7 +3,7 @@
 from functools import partial
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.option import AtLeast, OneOf, above, checked, opt, record
+from geodesic_cli.settings.option import AtLeast, above, checked, choice_opt, opt, record
 from geodesic_cli.settings.shared import (
     LPIPS_EXTRA,
     ModelOptions,
@@ -21,11 +21,7 @@ SCHEMES = ("adams", "ddim")
 MEASURING = "Measuring"
 
 scheme_opt = partial(
-    opt,
-    "adams",
-    help=f"One of {', '.join(SCHEMES)}: ours, of second order, or uniform steps as published.",
-    panel=MEASURING,
-    check=OneOf(SCHEMES),
+    choice_opt, "adams", SCHEMES, ": ours, of second order, or uniform steps as published.", panel=MEASURING
 )
 
 

@@ -1,7 +1,7 @@
 """The settings of `geodesic isometry`."""
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.option import MODEL, AtLeast, OneOf, above, checked, opt, record
+from geodesic_cli.settings.option import MODEL, AtLeast, above, checked, choice_opt, opt, record
 from geodesic_cli.settings.shared import (
     LPIPS_EXTRA,
     FolderOptions,
@@ -35,12 +35,7 @@ class IsometrySettings(PlainModelOptions, FolderOptions):
     taus: str = opt("0.5,0.75,1", "Noise levels, 0 (clean) to 1 (noise).", metavar="A,B,...")
     points: int = opt(8, "Points at each noise level.", check=AtLeast(2, "8 show the variation; a variance needs two."))
     # auto: exact where it takes at most 100 000 evaluations of the encoder and fits into memory.
-    jacobian: str = opt(
-        "auto",
-        f"One of {', '.join(JACOBIANS)}; auto takes whole Jacobians where they are affordable.",
-        ENCODER,
-        OneOf(JACOBIANS),
-    )
+    jacobian: str = choice_opt("auto", JACOBIANS, "; auto takes whole Jacobians where they are affordable.", ENCODER)
     directions: int = opt(
         64,
         "Random directions, where the Jacobian is projected.",
@@ -58,10 +53,7 @@ class IsometrySettings(PlainModelOptions, FolderOptions):
         AtLeast(2, "A trajectory of one segment is straight; 16 are a good start."),
     )
     ppl_pairs: int = opt(
-        64,
-        "Pairs of images for PPL; 0 leaves it out.",
-        IMAGES,
-        AtLeast(0, "0 leaves the perceptual path length out."),
+        64, "Pairs of images for PPL; 0 leaves it out.", IMAGES, AtLeast(0, "0 leaves the perceptual path length out.")
     )
     ppl_eps: float = opt(1e-3, "Step of PPL along the great circle.", IMAGES, above(0, 0.5, "1e-3 is a good start."))
     labelled: int = opt(300, "Scenes for LS; 0 leaves it out.", IMAGES, AtLeast(0, "0 leaves linear separability out."))

@@ -4,7 +4,7 @@ import math
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.invert import MEASURING, scheme_opt
-from geodesic_cli.settings.option import AtLeast, OneOf, above, checked, opt, record
+from geodesic_cli.settings.option import AtLeast, above, checked, choice_opt, opt, record
 from geodesic_cli.settings.shared import (
     LPIPS_EXTRA,
     FolderOptions,
@@ -38,7 +38,7 @@ class SlerpSettings(ModelOptions, FolderOptions):
     )
     prompt: tuple[str, ...] = prompt_opt(help="What the images show; or twice, for the ends. Default: nothing.")
     pairs: int = opt(4, "Random pairs of noises, where no images are given.", check=AtLeast(1, "4 fill a sheet."))
-    method: str = opt("slerp", f"One of {', '.join(JOINS)}.", check=OneOf(JOINS))
+    method: str = choice_opt("slerp", JOINS)
     compare: bool = opt(False, "Draw and measure both.")
     frames: int = opt(
         11,
@@ -93,12 +93,7 @@ class DirectionSettings(ModelOptions, RunOptions):
     pairs: int = opt(64, "Pairs of scenes to find the direction with.", check=AtLeast(2, "64 give a steady direction."))
     held_out: int = opt(24, "Other images to try it on.", check=AtLeast(1, "24 give shares to a few per cent."))
     strengths: str = opt("0.5,1,1.5,2", "How far to go; 1 is from one label's mean to the other's.", metavar="A,B,...")
-    estimate: str = opt(
-        "mean",
-        f"One of {', '.join(ESTIMATES)}: difference of means, or a hyperplane's normal.",
-        WAY,
-        OneOf(ESTIMATES),
-    )
+    estimate: str = choice_opt("mean", ESTIMATES, ": difference of means, or a hyperplane's normal.", WAY)
     tau: float = opt(1.0, "Noise level of the arithmetic; 1 is pure noise.", WAY, NOISE_TAU)
     steps: int = opt(24, STEPS_HELP, WAY, STEPS_OF_LATENT)
     scheme: str = scheme_opt(panel=WAY)

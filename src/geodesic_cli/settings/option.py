@@ -60,6 +60,11 @@ def opt(default: Any, help: str, panel: str = COMMON, check: Any = None, **more:
     return field(default=MISSING if default is ... else default, metadata={FIELD_KEY: option})
 
 
+def choice_opt(default: str | None, among: tuple[str, ...], rest: str = ".", panel: str = COMMON, **more: Any) -> Any:
+    """The field of an option that is one of some texts, with which its help begins."""
+    return opt(default, f"One of {', '.join(among)}{rest}", panel, OneOf(among), **more)
+
+
 def option_of(of: Field[Any]) -> Option:
     """What a field of a record says."""
     return of.metadata[FIELD_KEY]

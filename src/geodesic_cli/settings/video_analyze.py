@@ -1,7 +1,7 @@
 """The settings of `geodesic video-analyze`."""
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.option import AtLeast, Between, OneOf, above, checked, opt, record
+from geodesic_cli.settings.option import AtLeast, Between, above, checked, choice_opt, opt, record
 from geodesic_cli.settings.shared import (
     ClipOptions,
     ModelOptions,
@@ -31,11 +31,8 @@ class VideoAnalyzeSettings(ClipOptions, ModelOptions, RunOptions):
         None, "Most frames to take.", "Clip", AtLeast(3, "A path that can bend has at least three points.")
     )
     prompt: tuple[str, ...] = prompt_opt(help="What the clip shows; or twice, for its ends. Default: nothing.")
-    embedding: str = opt(
-        "ridge",
-        f"One of {', '.join(EMBEDDINGS)}: the frames' own encodings, or carried to tau, where no clip is a geodesic.",
-        DENSITY,
-        OneOf(EMBEDDINGS),
+    embedding: str = choice_opt(
+        "ridge", EMBEDDINGS, ": the frames' own encodings, or carried to tau, where no clip is a geodesic.", DENSITY
     )
     tau: float = opt(
         CLIP_TAU,

@@ -12,7 +12,11 @@ from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import BenchModelSettings
 from geodesic_cli.verbs.bench import model as bench_model
-from geodesic_cli.verbs.bench.model import LEAST_ROUNDS, ModelBench, measure_speed, run
+from geodesic_cli.verbs.bench.model import LEAST_ROUNDS, measure_speed
+from geodesic_cli.verbs.bench.model import run as verb_run
+from helpers import into_folder
+
+run = into_folder(verb_run)
 
 SHAPE = (4, 8, 8)
 
@@ -76,7 +80,7 @@ def test_a_run_has_a_row_for_each_device_dtype_and_batch(tmp_path) -> None:
 
 def test_a_system_that_does_not_say_its_memory_leaves_a_dash(monkeypatch, model) -> None:
     monkeypatch.setattr(bench_model, "_resident", lambda: None)
-    assert ModelBench((measure_speed(model, SHAPE, 1, 0.01),), {}, None).table.lines[0][-1] == "-"
+    assert measure_speed(model, SHAPE, 1, 0.01).cells[-1] == "-"
 
 
 @pytest.mark.parametrize(

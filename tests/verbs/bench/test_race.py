@@ -13,8 +13,11 @@ from geodesic_cli.geometry.zoo import problems as zoo
 from geodesic_cli.settings import PROBLEMS, SOLVERS, BenchSettings
 from geodesic_cli.verbs.bench import contests
 from geodesic_cli.verbs.bench import race as bench
-from geodesic_cli.verbs.bench.race import Contest, Ending, came_to_stay, path_solver, race, run
-from helpers import Recorder
+from geodesic_cli.verbs.bench.race import Contest, Ending, came_to_stay, path_solver, race
+from geodesic_cli.verbs.bench.race import run as verb_run
+from helpers import Recorder, into_folder
+
+run = into_folder(verb_run)
 
 RELAX = path_solver(Relaxation())
 

@@ -14,8 +14,11 @@ from geodesic_cli.geometry import Status
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, fit, motion, render
 from geodesic_cli.settings import ExtrapolateSettings
-from geodesic_cli.verbs.extrapolate.run import extrapolate, run
-from helpers import Recorder, decibels
+from geodesic_cli.verbs.extrapolate.run import extrapolate
+from geodesic_cli.verbs.extrapolate.run import run as verb_run
+from helpers import Recorder, decibels, into_folder
+
+run = into_folder(verb_run)
 
 GIVEN, MADE = 6, 2
 

@@ -18,8 +18,11 @@ from geodesic_cli.errors import GeodesicError, InputError, OutputError
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.data import Scenes
-from geodesic_cli.verbs.finetune.run import finetune, run
-from helpers import Recorder
+from geodesic_cli.verbs.finetune.run import finetune
+from geodesic_cli.verbs.finetune.run import run as verb_run
+from helpers import Recorder, into_folder
+
+run = into_folder(verb_run)
 
 STEPS = 5
 

@@ -14,10 +14,11 @@ from tiny import pixel_model
 from geodesic_cli.diffusion.tuning.trainee import Trainee, prepare
 from geodesic_cli.errors import GeodesicError
 from geodesic_cli.settings import FinetuneSettings
+from geodesic_cli.verbs.finetune.batch import examples, timesteps
 from geodesic_cli.verbs.finetune.data import Scenes
 from geodesic_cli.verbs.finetune.processes import Processes
 from geodesic_cli.verbs.finetune.run import finetune
-from geodesic_cli.verbs.finetune.training import Training, examples, learning_rate, measure_trainee, probe, timesteps
+from geodesic_cli.verbs.finetune.training import Training, learning_rate, measure_trainee, probe
 
 DATA = Scenes(8, seed=0)
 

@@ -18,8 +18,11 @@ from geodesic_cli.frames.paths import Problem, clean_latents, positions
 from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import InterpolateSettings
-from geodesic_cli.verbs.interpolate.run import Interpolation, interpolate, run, stem
-from helpers import Recorder, decibels
+from geodesic_cli.verbs.interpolate.run import Interpolation, interpolate, stem
+from geodesic_cli.verbs.interpolate.run import run as verb_run
+from helpers import Recorder, decibels, into_folder
+
+run = into_folder(verb_run)
 
 QUICK = {"frames": 5, "nodes": 9, "steps": 6, "tau": 0.6, "bend": 1.0, "pacing": "path"}
 PROMPTS = ("a blue rubber cube", "a yellow rubber cylinder")

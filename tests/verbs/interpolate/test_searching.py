@@ -7,14 +7,16 @@ import pytest
 import torch
 
 from geodesic_cli import media
-from geodesic_cli.frames.paths import Path as Route
+from geodesic_cli.frames.paths import ImagePath as Route
 from geodesic_cli.geometry import Curve, Euclidean
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, render
 from geodesic_cli.settings import InterpolateSettings
-from geodesic_cli.verbs.interpolate.run import run
+from geodesic_cli.verbs.interpolate.run import run as verb_run
 from geodesic_cli.verbs.interpolate.searching import Found
-from helpers import Recorder, decibels, vector
+from helpers import Recorder, decibels, into_folder, vector
+
+run = into_folder(verb_run)
 
 TOLD = {"manifest.json", "metrics.json", "log.txt", "config.toml", "global.safetensors"}
 """Files that hold the time, or what the search has cost: nothing for a pool that is in the cache."""

@@ -14,9 +14,12 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.media import write_png
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import IsometrySettings
-from geodesic_cli.verbs.isometry.run import Isometry, isometry, run
+from geodesic_cli.verbs.isometry.run import Isometry, isometry
+from geodesic_cli.verbs.isometry.run import run as verb_run
 from geodesic_cli.verbs.isometry.table import markdown, rows
-from helpers import Recorder
+from helpers import Recorder, into_folder
+
+run = into_folder(verb_run)
 
 QUICK = {"taus": "0.5,1", "points": 3, "pairs": 2, "segments": 4, "ppl_pairs": 0, "labelled": 0, "steps": 4}
 

@@ -12,9 +12,12 @@ from geodesic_cli.media import read_image, write_png
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import MIDDLE, Fit, Scene, Solid, render, sample
 from geodesic_cli.settings import DirectionSettings, parse_strengths
-from geodesic_cli.verbs.latent.direction import find, latent_direction, move, run
+from geodesic_cli.verbs.latent.direction import find, latent_direction, move
+from geodesic_cli.verbs.latent.direction import run as verb_run
 from geodesic_cli.verbs.latent.labels import Attribute, attribute, of_files, of_scenes, shares
-from helpers import Recorder, normal
+from helpers import Recorder, into_folder, normal
+
+run = into_folder(verb_run)
 
 QUICK = {"pairs": 6, "held_out": 2, "steps": 4, "strengths": "1"}
 

@@ -21,8 +21,11 @@ from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import render, sample
 from geodesic_cli.settings import InvertSettings
-from geodesic_cli.verbs.latent.invert import GROUP, Inversion, invert, noise_pictures, run, stem
-from helpers import Recorder
+from geodesic_cli.verbs.latent.invert import GROUP, Inversion, invert, noise_pictures, stem
+from geodesic_cli.verbs.latent.invert import run as verb_run
+from helpers import Recorder, into_folder
+
+run = into_folder(verb_run)
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,11 @@ from geodesic_cli.media import read_image
 from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import SlerpSettings
-from geodesic_cli.verbs.latent.slerp import join, latent_slerp, run, stem
-from helpers import decibels, normal
+from geodesic_cli.verbs.latent.slerp import join, latent_slerp, stem
+from geodesic_cli.verbs.latent.slerp import run as verb_run
+from helpers import decibels, into_folder, normal
+
+run = into_folder(verb_run)
 
 QUICK = {"frames": 4, "steps": 4, "fit": False}
 

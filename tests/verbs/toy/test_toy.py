@@ -18,8 +18,11 @@ from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import DENSITIES, ToySettings
 from geodesic_cli.verbs.toy.computing import bend_per_alpha
 from geodesic_cli.verbs.toy.result import Toy
-from geodesic_cli.verbs.toy.run import NAMED, run, stem, toy
-from helpers import normal
+from geodesic_cli.verbs.toy.run import NAMED, stem, toy
+from geodesic_cli.verbs.toy.run import run as verb_run
+from helpers import into_folder, normal
+
+run = into_folder(verb_run)
 
 
 @pytest.fixture(scope="module", params=DENSITIES)

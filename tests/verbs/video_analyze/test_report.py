@@ -10,7 +10,7 @@ from torch import Tensor
 
 from geodesic_cli.geometry.clips.rivals import RivalChoice, compare
 from geodesic_cli.geometry.clips.sequence import roughness
-from geodesic_cli.verbs.video_analyze.report import ClipReport, csv, plain, report_on
+from geodesic_cli.verbs.video_analyze.report import ClipReport, csv_of, report_metrics, report_on
 from geodesic_cli.verbs.video_analyze.windows import Window, cut
 from helpers import normal
 
@@ -106,13 +106,13 @@ def test_a_window_survives_json_and_a_report_has_no_tensor() -> None:
     assert window.solver == "ENDS_MEET"
     assert Window.from_plain(json.loads(json.dumps(asdict(window)))) == window
     found = reported(x)
-    text = json.dumps(plain(found))
+    text = json.dumps(report_metrics(found))
     assert json.loads(text)["grade"] == "not a geodesic"
     assert "optimised" not in found.ratios
 
 
 def test_the_table_has_a_row_for_each_frame_and_leaves_unknowns_empty() -> None:
-    lines = csv(reported(arc(even(7)))).splitlines()
+    lines = csv_of(reported(arc(even(7)))).splitlines()
     assert len(lines) == 8
     heads = lines[0].split(",")
     first = dict(zip(heads, lines[1].split(","), strict=True))

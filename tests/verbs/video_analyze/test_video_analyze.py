@@ -15,8 +15,11 @@ from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, motion, render
 from geodesic_cli.settings import VideoAnalyzeSettings
-from geodesic_cli.verbs.video_analyze.run import VideoAnalysis, run, stem, video_analyze
-from helpers import Recorder
+from geodesic_cli.verbs.video_analyze.run import VideoAnalysis, stem, video_analyze
+from geodesic_cli.verbs.video_analyze.run import run as verb_run
+from helpers import Recorder, into_folder
+
+run = into_folder(verb_run)
 
 QUICK = {"draws": 2, "max_steps": 3, "device": "cpu"}
 BALL = Scene((Solid("sphere", "red", x=-0.9, size=0.65),))

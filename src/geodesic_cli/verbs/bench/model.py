@@ -11,9 +11,9 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -22,11 +22,11 @@ from geodesic_cli.diffusion.batching import item_cost
 from geodesic_cli.diffusion.densities import density_score
 from geodesic_cli.frames.keyframes import widest
 from geodesic_cli.media import parse_size
-from geodesic_cli.runs.job import open_folder
-from geodesic_cli.runs.observer import Observer, Silent
+from geodesic_cli.runs.job import Job
+from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import BenchModelSettings
-from geodesic_cli.verbs.bench.table import BenchTable
+from geodesic_cli.verbs.bench.table import Bench, benched
 
 LEAST_ROUNDS = 5
 """Rounds of a row at least."""
@@ -63,38 +63,35 @@ class SpeedRow:
     evaluations: float
     peak: int | None
 
-
-@dataclass(frozen=True, eq=False)
-class ModelBench:
-    """All rows, and where they were written."""
-
-    rows: tuple[SpeedRow, ...]
-    metrics: dict[str, Any]
-    folder: Path | None
+    @property
+    def spent(self) -> int:
+        """Evaluations through both doors."""
+        return 2 * self.rounds * self.batch
 
     @property
-    def table(self) -> BenchTable:
-        """The rows as texts."""
-        return BenchTable(SPEED_HEADS, [_cells(row) for row in self.rows], SPEED_LEGEND)
+    def cells(self) -> tuple[str, ...]:
+        """The row as texts."""
+        return (
+            self.device,
+            self.dtype,
+            str(self.batch),
+            str(self.chunk),
+            f"{1e3 * self.raw:.2f}",
+            f"{1e3 * self.score:.2f}",
+            f"{100 * self.overhead:+.1f} %",
+            f"{self.evaluations:.1f}",
+            "-" if self.peak is None else f"{self.peak / 1e6:.0f}",
+        )
 
 
-def run(settings: BenchModelSettings, observer: Observer | None = None, command: str = "") -> ModelBench:
-    """Measure; write the table and the JSON where a folder is given."""
-    watch = observer or Silent()
-    if settings.out is None:
-        rows = _all_rows(settings, watch)
-        return ModelBench(rows, _metrics(settings, rows), None)
-    with open_folder(settings.out, asdict(settings), watch, command) as folder:
-        rows = _all_rows(settings, watch)
-        metrics = _metrics(settings, rows)
-        folder.write_text("table.md", ModelBench(rows, metrics, None).table.markdown)
-        folder.write_json("bench.json", metrics)
-        spent = sum(2 * row.rounds * row.batch for row in rows)
-        folder.finish(f"{len(rows)} batches were measured.", metrics, evaluations=spent)
-        return ModelBench(rows, metrics, folder.folder)
+def run(job: Job[BenchModelSettings]) -> Bench:
+    """Measure every batch on every device in every dtype."""
+    about = {"model": job.settings.model, "size": job.settings.size, "tau": TAU}
+    measure = partial(_all_rows, job.settings, job.observer)
+    return benched(job, measure, SPEED_HEADS, SPEED_LEGEND, about, "batches were measured")
 
 
-def _all_rows(settings: BenchModelSettings, observer: Observer) -> tuple[SpeedRow, ...]:
+def _all_rows(settings: BenchModelSettings, observer: Observer) -> list[SpeedRow]:
     kinds = [(device, dtype) for device in settings.devices for dtype in settings.dtypes]
     observer.stage(f"Measuring {settings.model}", len(kinds) * len(settings.batches), "batches")
     rows: list[SpeedRow] = []
@@ -107,7 +104,7 @@ def _all_rows(settings: BenchModelSettings, observer: Observer) -> tuple[SpeedRo
             observer.advance(1, f"{rows[-1].device} {rows[-1].dtype}, batch {batch}")
         del model  # before the next one is loaded
         gc.collect()
-    return tuple(rows)
+    return rows
 
 
 def measure_speed(model: LatentDiffusion, shape: tuple[int, int, int], batch: int, seconds: float) -> SpeedRow:
@@ -216,21 +213,3 @@ SPEED_LEGEND = (
     "network: bare, at equal batch and chunk; score: as the solvers call it, from float64 points to float64 scores. "
     "overhead: median of the ratio over interleaved rounds. peak: of the process on the CPU, of tensors on CUDA."
 )
-
-
-def _cells(row: SpeedRow) -> tuple[str, ...]:
-    return (
-        row.device,
-        row.dtype,
-        str(row.batch),
-        str(row.chunk),
-        f"{1e3 * row.raw:.2f}",
-        f"{1e3 * row.score:.2f}",
-        f"{100 * row.overhead:+.1f} %",
-        f"{row.evaluations:.1f}",
-        "-" if row.peak is None else f"{row.peak / 1e6:.0f}",
-    )
-
-
-def _metrics(settings: BenchModelSettings, rows: tuple[SpeedRow, ...]) -> dict[str, Any]:
-    return {"model": settings.model, "size": settings.size, "tau": TAU, "rows": [asdict(row) for row in rows]}

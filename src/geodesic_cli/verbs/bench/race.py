@@ -10,9 +10,8 @@ keep a few hundredths. None of the judge's evaluations count, and none of its ti
 """
 
 import time
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
 
 from torch import Tensor
 
@@ -20,12 +19,12 @@ from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import Euclidean, Step
 from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.solvers.gradient_flow import GradientFlow
-from geodesic_cli.runs.job import open_folder
-from geodesic_cli.runs.observer import Observer, Silent
+from geodesic_cli.runs.job import Job
+from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import BenchSettings
 from geodesic_cli.verbs.bench.contests import Contest, contests_of
 from geodesic_cli.verbs.bench.entrants import ENTRANTS, Ending, Entrant, path_solver, scipy_solver
-from geodesic_cli.verbs.bench.table import BenchTable
+from geodesic_cli.verbs.bench.table import Bench, benched
 
 FRESH = 129
 """Points on which the residual of the final path is measured."""
@@ -69,19 +68,26 @@ class RaceRow:
     excess: float
     status: str
 
-
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """All rows, and where they were written."""
-
-    rows: tuple[RaceRow, ...]
-    metrics: dict[str, Any]
-    folder: Path | None
+    @property
+    def spent(self) -> int:
+        """Evaluations in all."""
+        return self.evaluations
 
     @property
-    def table(self) -> BenchTable:
-        """The rows as texts."""
-        return BenchTable(RACE_HEADS, [_cells(row) for row in self.rows], RACE_LEGEND)
+    def cells(self) -> tuple[str, ...]:
+        """The row as texts."""
+        return (
+            self.problem,
+            str(self.dimension),
+            f"{self.solver} ({self.note})" if self.note and self.status != "FAILED" else self.solver,
+            *("-" if calls is None else str(calls) for calls in (self.within_1, self.within_01)),
+            str(self.evaluations),
+            f"{self.seconds:.2f}",
+            f"{self.residual:.2g}",
+            f"{self.true_residual:.2g}",
+            f"{self.excess:.1e}",
+            self.status,
+        )
 
 
 class Meter:
@@ -101,20 +107,11 @@ class Meter:
         return value
 
 
-def run(settings: BenchSettings, observer: Observer | None = None, command: str = "") -> Bench:
+def run(job: Job[BenchSettings]) -> Bench:
     """Race every solver on every problem; a solver that does not fit a problem sits it out."""
-    observer = Silent() if observer is None else observer
-    if settings.out is None:
-        rows = _all_rows(settings, observer)
-        return Bench(rows, _metrics(settings, rows), None)
-    with open_folder(settings.out, asdict(settings), observer, command) as folder:
-        rows = _all_rows(settings, observer)
-        metrics = _metrics(settings, rows)
-        folder.write_text("table.md", Bench(rows, metrics, None).table.markdown)
-        folder.write_json("bench.json", metrics)
-        status = f"{len(rows)} races were run."
-        folder.finish(status, metrics, evaluations=sum(row.evaluations for row in rows))
-        return Bench(rows, metrics, folder.folder)
+    about = {"tol": job.settings.tol, "seed": job.settings.seed}
+    measure = partial(_all_rows, job.settings, job.observer)
+    return benched(job, measure, RACE_HEADS, RACE_LEGEND, about, "races were run")
 
 
 def race(contest: Contest, name: str, entrant: Entrant, tol: float, note: str = "") -> RaceRow:
@@ -184,10 +181,7 @@ def _row(contest: Contest, name: str, tol: float) -> RaceRow | None:
     return race(contest, name, ENTRANTS[name], tol)
 
 
-# --- the result ------------------------------------------------------------------------------------------------------
-
-
-def _all_rows(settings: BenchSettings, observer: Observer) -> tuple[RaceRow, ...]:
+def _all_rows(settings: BenchSettings, observer: Observer) -> list[RaceRow]:
     rows: list[RaceRow] = []
     for group in settings.problems:
         contests = list(contests_of(group, settings))
@@ -197,11 +191,7 @@ def _all_rows(settings: BenchSettings, observer: Observer) -> tuple[RaceRow, ...
                 row = _row(contest, name, settings.tol)
                 rows += [row] if row is not None else []
                 observer.advance(1, f"{contest.name}: {name}")
-    return tuple(rows)
-
-
-def _metrics(settings: BenchSettings, rows: tuple[RaceRow, ...]) -> dict[str, Any]:
-    return {"tol": settings.tol, "seed": settings.seed, "rows": [asdict(row) for row in rows]}
+    return rows
 
 
 RACE_HEADS = ("problem", "d", "solver", "1 %", "0.1 %", "all", "seconds", "residual", "true", "excess", "status")
@@ -209,19 +199,3 @@ RACE_LEGEND = (
     "1 % and 0.1 %: score evaluations until the length is within that of the shortest and stays; all: score "
     "evaluations in all. residual: as the solver says; true: of its path on 129 fresh points."
 )
-
-
-def _cells(row: RaceRow) -> tuple[str, ...]:
-    solver = f"{row.solver} ({row.note})" if row.note and row.status != "FAILED" else row.solver
-    return (
-        row.problem,
-        str(row.dimension),
-        solver,
-        *("-" if calls is None else str(calls) for calls in (row.within_1, row.within_01)),
-        str(row.evaluations),
-        f"{row.seconds:.2f}",
-        f"{row.residual:.2g}",
-        f"{row.true_residual:.2g}",
-        f"{row.excess:.1e}",
-        row.status,
-    )

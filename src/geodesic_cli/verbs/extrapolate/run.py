@@ -9,7 +9,8 @@ so a run can be stopped at any moment and resumed, with the same bytes.
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,23 @@ from torch import Tensor
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.frames.clip import Known, clip_journey, clip_names, count_frames, frames_in_memory, read_clip
-from geodesic_cli.frames.journey import Journey
 from geodesic_cli.frames.keyframes import widest
-from geodesic_cli.geometry import (
-    RK4,
-    AdamsBashforth4,
-    DormandPrince,
-    IsokineticLeapfrog,
-    Status,
-    Stepper,
-)
+from geodesic_cli.geometry import RK4, AdamsBashforth4, DormandPrince, IsokineticLeapfrog, Status, Stepper
 from geodesic_cli.geometry.clips.departure import Arrival, Departure, Ray, depart
-from geodesic_cli.runs.folder import RunDirectory, require_same
-from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.runs.folder import require_same
+from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import DROP, ExtrapolateSettings
-from geodesic_cli.verbs.extrapolate.writing import Continuation, EncodedFrames, Written, looks, numbers, told, write
+from geodesic_cli.verbs.extrapolate.writing import (
+    Continuation,
+    EncodedFrames,
+    Extending,
+    looks,
+    numbers,
+    told,
+    walked,
+    write,
+)
 
 DRAWN_AT_ONCE = 8
 STEPPER_OF: dict[str, Stepper] = {
@@ -46,24 +48,18 @@ STEPPER_OF: dict[str, Stepper] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Extrapolation:
-    """The result of an extrapolation.
+class Extrapolation(RunResult):
+    """The result of an extrapolation. Its status says where the rays ended, and why.
 
     Args:
         frames: the whole sequence in the order of time, (n, 3, h, w) in [0, 1].
         known: the numbers in it of the first known frame and of the first one after them.
         continuations: after the last frame and, where asked for, before the first one.
-        metrics: what metrics.json holds.
-        status: a sentence on where the rays ended, and why.
-        folder: the run directory, or None where nothing was written.
     """
 
     frames: Tensor
     known: tuple[int, int]
     continuations: tuple[Continuation, ...]
-    metrics: dict[str, Any]
-    status: str
-    folder: Path | None
 
     @property
     def complete(self) -> bool:
@@ -82,33 +78,24 @@ def extrapolate(
 
     Args:
         source: a video, an animation, a folder of frames, several images, or a tensor (n, 3, h, w) in [0, 1].
-        model: a name, or a model that is loaded already.
-        observer: told of the progress.
         options: any setting of `settings.ExtrapolateSettings` but source, out, resume and overwrite.
-
-    Raises:
-        GeodesicError: an input that cannot be used, with what to do about it.
     """
     names = clip_names(source, "sequence")
     job = in_memory(ExtrapolateSettings, "extrapolate", model, options, observer, source=names)
-    return _extrapolated(job, source if isinstance(source, Tensor) else None)
+    return run(job, source if isinstance(source, Tensor) else None)
 
 
-def run(settings: ExtrapolateSettings, observer: Observer, command: str) -> Extrapolation:
-    """Continue a sequence and write the run directory. See the module's text and `ExtrapolateSettings`."""
-    return _extrapolated(into_folder(settings, observer, command), None)
-
-
-def _extrapolated(job: Job[ExtrapolateSettings], given: Tensor | None) -> Extrapolation:
+def run(job: Job[ExtrapolateSettings], given: Tensor | None = None) -> Extrapolation:
+    """Continue the sequence of the settings, or frames given in its place. See the module's text."""
     s = job.settings
     # What cannot be read is refused before the model is loaded.
     frames = None if given is None else frames_in_memory(given, s, least=2)
     if given is None:
         count_frames(s.source, s, 1)
-    model = job.model()
+    model = job.load_model()
     known = read_clip(s.source, frames, s, model, job.observer)
-    with job.folder(stem(s)) as directory:
-        return _Work(s, job.observer, model, directory, clip_journey(s, model, known.canvas)).run(known)
+    with job.in_folder(stem(s)) as job:
+        return _Work(**vars(job), model=model, journey=clip_journey(s, model, known.canvas)).run(known)
 
 
 def stem(settings: ExtrapolateSettings) -> str:
@@ -116,16 +103,7 @@ def stem(settings: ExtrapolateSettings) -> str:
     return f"after-{Path(settings.source[-1]).resolve().stem}"
 
 
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """One extrapolation: what was asked for, who watches, the model, and where it is written, if anywhere."""
-
-    settings: ExtrapolateSettings
-    observer: Observer
-    model: LatentDiffusion
-    directory: RunDirectory | None
-    journey: Journey
-
+class _Work(Extending):
     @property
     def branches(self) -> int:
         """Network evaluations for one of a score: guidance calls the network with and without the prompt."""
@@ -161,12 +139,10 @@ class _Work:
             "evaluations": spent,
             "seconds": round(time.monotonic() - began, 3),
         }
-        result = Extrapolation(frames, bounds, rays, metrics, status, None)
-        if self.directory is None:
-            return result
-        write(Written(s, self.observer, self.model, self.directory), known, frames, bounds[0], rays)
-        self.directory.finish(status, metrics, evaluations=sum(spent.values()))
-        return replace(result, folder=self.directory.folder)
+        result = Extrapolation(frames, bounds, rays, metrics=metrics, status=status)
+        if self.directory is not None:
+            write(self, known, frames, bounds[0], rays)
+        return self.done(result, sum(spent.values()))
 
     @property
     def _sigma(self) -> float:
@@ -210,10 +186,7 @@ class _Work:
         self.observer.stage(f"Following the ray {name}", ray.frames, "frames")
         self.observer.advance(len(arrivals))
         now = arrivals[-1] if arrivals else Arrival(departure.x, departure.v)
-        while status is None:
-            if len(arrivals) == ray.frames:
-                status = Status.CONVERGED
-                break
+        while status is None and len(arrivals) < ray.frames:
             after = ray.next(now, len(arrivals))
             if isinstance(after, Status):
                 status = after
@@ -222,22 +195,10 @@ class _Work:
                 now = after
                 self.observer.advance(1, f"log p {after.log_density:+.0f}")
             if self.directory is not None:
-                self._save(self.directory, file, about, departure, arrivals, status)
-        return tuple(arrivals), status
-
-    def _save(
-        self,
-        directory: RunDirectory,
-        file: str,
-        about: dict[str, str],
-        departure: Departure,
-        arrivals: list[Arrival],
-        status: Status | None,
-    ) -> None:
-        numbers = [(one.log_density, one.calls, one.residual) for one in arrivals]
-        words = {"numbers": json.dumps(numbers), "status": "" if status is None else status.name}
-        x, v = (torch.stack([getattr(departure, key), *(getattr(one, key) for one in arrivals)]) for key in "xv")
-        directory.write_tensors(file, {"x": x, "v": v}, about | words)
+                numbers = [(one.log_density, one.calls, one.residual) for one in arrivals]
+                words = {"numbers": json.dumps(numbers), "status": "" if status is None else status.name}
+                self.directory.write_tensors(file, walked(departure, arrivals), about | words)
+        return tuple(arrivals), Status.CONVERGED if status is None else status
 
     def _saved(self, file: str, about: dict[str, str], device: torch.device) -> tuple[list[Arrival], Status | None]:
         if self.directory is None or not self.directory.has(file):
@@ -256,17 +217,16 @@ class _Work:
         u = torch.arange(1, len(arrivals) + 1, dtype=torch.float64) / s.frames
         frames, z = [known.frames[:0]], [points.z[:0]]
         self.observer.stage(f"Drawing {name}", len(arrivals), "frames")
-        for rows in torch.arange(len(arrivals)).split(DRAWN_AT_ONCE):
-            file = f"checkpoint/drawn-{name}-{int(rows[0]):05d}.safetensors" if len(rows) else ""
-            if rows.numel() and self.directory is not None and self.directory.has(file):
-                saved = self.directory.read_tensors(file)[0]
-                frames.append(saved["frames"])
-                z.append(saved["z"].to(points.z.device))
-            elif rows.numel():
-                x = torch.stack([arrivals[k].x for k in rows.tolist()])
-                z.append(self.journey.down(x, conditioning(u[rows])))
-                frames.append(self.journey.decode(z[-1]))
-                if self.directory is not None:
-                    self.directory.write_tensors(file, {"frames": frames[-1], "z": z[-1]})
-            self.observer.advance(len(rows))
+
+        def drawn(rows: slice) -> dict[str, Tensor]:
+            x = torch.stack([arrival.x for arrival in arrivals[rows]])
+            clean = self.journey.down(x, conditioning(u[rows]))
+            return {"frames": self.journey.decode(clean), "z": clean}
+
+        for first in range(0, len(arrivals), DRAWN_AT_ONCE):
+            rows = slice(first, first + DRAWN_AT_ONCE)
+            made = self.kept(f"checkpoint/drawn-{name}-{first:05d}.safetensors", partial(drawn, rows))
+            frames.append(made["frames"])
+            z.append(made["z"].to(points.z.device))
+            self.observer.advance(len(made["z"]))
         return torch.cat(frames), torch.cat([part.to(points.z.dtype) for part in z])

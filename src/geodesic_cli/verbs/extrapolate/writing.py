@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,10 +13,10 @@ from torch.nn.functional import pad
 from geodesic_cli import media, plots
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.frames.clip import Known
+from geodesic_cli.frames.journey import Journey
 from geodesic_cli.geometry import Curve, DensityMetric, Euclidean, Status
 from geodesic_cli.geometry.clips.departure import Arrival, Departure, depart
-from geodesic_cli.runs.folder import RunDirectory
-from geodesic_cli.runs.observer import Observer
+from geodesic_cli.runs.job import Job
 from geodesic_cli.settings import ExtrapolateSettings
 
 ORANGE = (0.835, 0.369, 0.0)
@@ -73,14 +74,12 @@ class Continuation:
     z: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class Written:
-    """What writing needs to know of a run."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Extending(Job[ExtrapolateSettings]):
+    """An extrapolation at work: its model, and how frames are carried to points."""
 
-    settings: ExtrapolateSettings
-    observer: Observer
     model: LatentDiffusion
-    directory: RunDirectory
+    journey: Journey
 
 
 def told(one: Continuation, asked: int) -> str:
@@ -113,44 +112,43 @@ def numbers(one: Continuation, settings: ExtrapolateSettings) -> dict[str, Any]:
     }
 
 
+def walked(departure: Departure, arrivals: Sequence[Arrival]) -> dict[str, Tensor]:
+    """Points x and velocities v of a ray, its start included, (m + 1, d) each."""
+    x = torch.stack([departure.x, *(arrival.x for arrival in arrivals)])
+    return {"x": x, "v": torch.stack([departure.v, *(arrival.v for arrival in arrivals)])}
+
+
 def looks(one: Continuation) -> int:
     """Score evaluations that the density along the known frames takes, for the plot."""
     return DENSITY_LOOKS * (len(one.points.x) - 1) + 1
 
 
-def write(
-    work: Written,
-    known: Known,
-    frames: Tensor,
-    begin: int,
-    rays: Sequence[Continuation],
-) -> None:
+def write(work: Extending, known: Known, frames: Tensor, begin: int, rays: Sequence[Continuation]) -> None:
     """The frames of the whole sequence, the sheet, the films, the plot and the path."""
     s, directory, observer = work.settings, work.directory, work.observer
+    assert directory is not None
     end = begin + len(known.frames)
     observer.stage("Writing", len(frames) + 5, "files")
     for k, frame in enumerate(frames):
         if not directory.has(f"frames/{k:05d}.png"):
-            about = {"frame": k - begin, "known": begin <= k < end}
-            directory.write_png(f"frames/{k:05d}.png", frame, about)
+            directory.write_png(f"frames/{k:05d}.png", frame, {"frame": k - begin, "known": begin <= k < end})
         observer.advance(1)
     directory.write_png("sheet.png", _sheet(work, known, rays))
     fps = s.fps or known.fps
     media.write_gif(frames, directory.path("video.gif"), fps)
     media.write_mp4(frames, directory.path("video.mp4"), fps)
-    _plot(work, known, rays)
+    _plot(work, known, rays, directory.path("density.png"))
     tensors: dict[str, Tensor] = {}
     for one in rays:
-        x = torch.stack([one.departure.x, *(arrival.x for arrival in one.arrivals)])
-        v = torch.stack([one.departure.v, *(arrival.v for arrival in one.arrivals)])
-        tensors |= {f"{one.name}_known": one.points.x, f"{one.name}_x": x, f"{one.name}_v": v}
+        tensors[f"{one.name}_known"] = one.points.x
+        tensors |= {f"{one.name}_{key}": value for key, value in walked(one.departure, one.arrivals).items()}
     shape = rays[0].points.shape
     words = {"tau": str(s.tau), "embedding": s.embedding, "shape": json.dumps(list(shape)), "model": s.model}
     directory.write_tensors("path.safetensors", tensors, words)
     observer.advance(5)
 
 
-def _sheet(work: Written, known: Known, rays: Sequence[Continuation]) -> Tensor:
+def _sheet(work: Extending, known: Known, rays: Sequence[Continuation]) -> Tensor:
     """The rays' row and, with --compare, those of the last step repeated in clean encodings and of the last frame."""
     frames = {one.name: one.frames for one in rays}
     none = known.frames[:0]
@@ -188,7 +186,7 @@ def strip(before: Tensor, known: Tensor, after: Tensor) -> Tensor:
     return torch.cat([framed(frames, colour) for frames, colour in parts if len(frames)])
 
 
-def _plot(work: Written, known: Known, rays: Sequence[Continuation]) -> None:
+def _plot(work: Extending, known: Known, rays: Sequence[Continuation], path: Path) -> None:
     s = work.settings
     last = len(known.frames) - 1
     lines: dict[str, tuple[list[float], list[float]]] = {}
@@ -196,11 +194,8 @@ def _plot(work: Written, known: Known, rays: Sequence[Continuation]) -> None:
     for one in rays:
         way = 1 if one.name == "after" else -1
         seam = last if one.name == "after" else 0
-        count = len(one.arrivals)
-        lines[one.name] = (
-            [float(seam + way * k) for k in range(count + 1)],
-            [0.0, *(arrival.log_density for arrival in one.arrivals)],
-        )
+        densities = [0.0, *(arrival.log_density for arrival in one.arrivals)]
+        lines[one.name] = ([float(seam + way * k) for k in range(len(densities))], densities)
         found = numbers(one, s)
         both = found["known_steps"] + found["steps"]
         first = 1 - len(found["known_steps"])
@@ -213,11 +208,4 @@ def _plot(work: Written, known: Known, rays: Sequence[Continuation]) -> None:
     score = work.model.score(after.points.shape, s.tau, conditioning, s.guidance)
     density = DensityMetric(score, 0.0).log_density(Curve(look(u), Euclidean()))
     where = (last + (u - 1) * (len(look.x) - 1)).tolist()
-    plots.continuation(
-        (where, (density - density[-1]).tolist()),
-        lines,
-        steps,
-        last,
-        -after.max_drop,
-        work.directory.path("density.png"),
-    )
+    plots.continuation((where, (density - density[-1]).tolist()), lines, steps, last, -after.max_drop, path)

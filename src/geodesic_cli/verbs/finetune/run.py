@@ -18,8 +18,8 @@ import torch
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.tuning.trainee import Trainee, prepare
 from geodesic_cli.errors import GeodesicError, InputError
-from geodesic_cli.runs.folder import RunDirectory, first_free, require_same
-from geodesic_cli.runs.job import open_folder
+from geodesic_cli.runs.folder import first_free, require_same
+from geodesic_cli.runs.job import Job, RunResult, open_folder
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
@@ -36,23 +36,17 @@ PORTION = 50
 
 
 @dataclass(frozen=True, eq=False)
-class Finetuned:
+class Finetuned(RunResult):
     """The result of a training.
 
     Args:
         model: with the averaged weights in it.
         history: one row of `training.HISTORY` a step.
-        metrics: what metrics.json holds.
-        status: a sentence.
-        folder: the run directory, or None where nothing was written.
         main: whether this is the process that reports.
     """
 
     model: LatentDiffusion
     history: tuple[tuple[float, ...], ...]
-    metrics: dict[str, Any]
-    status: str
-    folder: Path | None
     main: bool = True
 
 
@@ -68,31 +62,26 @@ def finetune(
     Args:
         model: a name, or a model in fp32 that is loaded already, which is left as it is.
         data: `scenes`, a folder of images, or an object like `training_data.Data`.
-        observer: told of the progress.
         options: any setting of `settings.FinetuneSettings` but out, resume and overwrite; `regulariser="iso"` tunes
             towards an isometric bottleneck.
-
-    Raises:
-        GeodesicError: an input that cannot be used, with what to do about it.
     """
     fixed = {
         "model": model if isinstance(model, str) else model.name,
         "data": data if isinstance(data, str) else type(data).__name__,
     }
-    settings = from_options(FinetuneSettings, "finetune", options, fixed)
+    settings, observer = from_options(FinetuneSettings, "finetune", options, fixed), observer or Silent()
     processes = start(settings.device)
     if isinstance(model, str):
-        loaded = _open(settings, processes, observer or Silent())
+        loaded = _open(settings, processes, observer)
     else:
-        network = deepcopy(model.predict.unet)
-        loaded = replace(model, predict=replace(model.predict, unet=network))
+        loaded = replace(model, predict=replace(model.predict, unet=deepcopy(model.predict.unet)))
     source = _data(settings, loaded) if isinstance(data, str) else data
-    work = _Work(settings, observer or Silent(), None, processes)
-    return work.run(_prepare(settings, loaded), source)
+    return _Work(settings, observer, processes=processes).run(_prepare(settings, loaded), source)
 
 
-def run(settings: FinetuneSettings, observer: Observer, command: str) -> Finetuned:
+def run(job: Job[FinetuneSettings]) -> Finetuned:
     """Tune and write the run directory. See the module's text and `FinetuneSettings`."""
+    settings, observer = job.settings, job.observer
     processes = start(settings.device)
     folder = processes.agree(settings.out or first_free(f"runs/{stem(settings)}"))
     settings = replace(settings, out=folder)
@@ -103,7 +92,7 @@ def run(settings: FinetuneSettings, observer: Observer, command: str) -> Finetun
     if not processes.main:
         if processes.agree(""):  # process 0 may not use the folder, and has said so
             raise SystemExit(1)
-        return _Work(settings, Silent(), None, processes).run(trainee, data)
+        return _Work(settings, Silent(), processes=processes).run(trainee, data)
     if settings.data != SCENES and trainee.reads_text and not any(data.prompts(64)):
         observer.warn(f"{settings.data} has no captions: every image is trained with the empty prompt.")
     if isinstance(data, ImageFolder) and (count := left_out(settings.data, data)):
@@ -112,13 +101,13 @@ def run(settings: FinetuneSettings, observer: Observer, command: str) -> Finetun
     if stored["resume_from_checkpoint"] == "latest":  # another word for --resume, which changes nothing that is made
         stored["resume_from_checkpoint"] = None
     try:
-        opened = open_folder(folder, stored, observer, command, resume=_going_on(settings))
+        opened = open_folder(folder, stored, observer, job.command or "", resume=_going_on(settings))
     except GeodesicError as error:
         processes.agree(str(error))
         raise
     processes.agree("")
     with opened as directory:
-        return _Work(settings, observer, directory, processes).run(trainee, data)
+        return _Work(settings, observer, directory=directory, processes=processes).run(trainee, data)
 
 
 def _going_on(settings: FinetuneSettings) -> bool:
@@ -179,13 +168,8 @@ def _data(settings: FinetuneSettings, model: LatentDiffusion) -> Data:
     return read_folder(s.data, size, s.seed, column=s.caption_column, flip=s.random_flip, empty=empty)
 
 
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """One training: what was asked for, who watches, and where it is written, if anywhere."""
-
-    settings: FinetuneSettings
-    observer: Observer
-    directory: RunDirectory | None
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Work(Job[FinetuneSettings]):
     processes: Processes
 
     def run(self, trainee: Trainee, data: Data) -> Finetuned:
@@ -205,15 +189,16 @@ class _Work:
             for name, weight in trainee.weights.items():
                 weight.copy_(training.average.weights[name])
         trainee.model.predict.unet.requires_grad_(False)
-        folder = None
         if self.directory is not None:
             write_curves(self.directory, training.history)
             write_sheet(self.directory, s.num_validation_images)
             write_model(self.directory, trainee)
-            self.directory.finish(status, metrics, evaluations=training.done * training.total)
-            folder = self.directory.folder
+        rows, main = tuple(training.history), self.processes.main
+        result = self.done(
+            Finetuned(trainee.model, rows, main, metrics=metrics, status=status), training.done * training.total
+        )
         self.processes.wait()
-        return Finetuned(trainee.model, tuple(training.history), metrics, status, folder, self.processes.main)
+        return result
 
     def _steps(self, training: Training, data: Data) -> None:
         s = self.settings
@@ -241,9 +226,7 @@ class _Work:
         return {
             "steps": training.done,
             "examples": training.done * training.total,
-            "regulariser": s.regulariser,
-            "iso_lambda": s.iso_lambda,
-            "gamma": s.gamma,
+            **{name: getattr(s, name) for name in ("regulariser", "iso_lambda", "gamma")},
             "trained_parameters": sum(weight.numel() for weight in training.trainee.weights.values()),
             "adapter": training.trainee.adapter,
             "measured_examples": MEASURED_EXAMPLES,

@@ -30,10 +30,7 @@ def write_preview(directory: RunDirectory, settings: FinetuneSettings, trainee: 
         given = s.validation_prompt or tuple(data.prompts(s.num_validation_images))
         prompts = [given[k % len(given)] for k in range(s.num_validation_images)]
     images = trainee.model.sample(
-        prompts,
-        generator(s.seed, "previews"),
-        steps=PREVIEW_STEPS,
-        guidance=2.0 if trainee.reads_text else 1.0,
+        prompts, generator(s.seed, "previews"), steps=PREVIEW_STEPS, guidance=2.0 if trainee.reads_text else 1.0
     )
     directory.write_png(name, torch.cat(list(images), -1), {"step": step, "prompts": prompts})
 

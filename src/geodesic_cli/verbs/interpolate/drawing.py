@@ -15,8 +15,7 @@ from geodesic_cli.frames.keyframes import Ends, Keyframes
 from geodesic_cli.frames.pacing import Pacer, evaluations, spaced
 from geodesic_cli.frames.path_report import PathReport
 from geodesic_cli.frames.paths import ImagePath, clean_latents, positions
-from geodesic_cli.runs.folder import RunDirectory
-from geodesic_cli.runs.observer import Observer
+from geodesic_cli.runs.job import Job
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.legs import Leg
 
@@ -48,25 +47,18 @@ class Drawn:
         return [number for number in range(self.numbers[k], self.numbers[k + 1] + 1) if number < len(self.u)]
 
 
-@dataclass(frozen=True, eq=False)
-class Drawer:
-    """Draws the paths of one run.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Drawer(Job[InterpolateSettings]):
+    """Draws the paths of one run; frames are written as they come.
 
     Args:
-        model: the model.
-        settings: of the verb.
         canvas: crops what the model draws.
-        observer: told of the progress.
-        directory: where frames are written as they come, or None.
         name: the name of a checkpoint, from the number of a leg and a word.
         pacer: how frames are spaced; None is at equal steps along the path.
     """
 
     model: LatentDiffusion
-    settings: InterpolateSettings
     canvas: Canvas
-    observer: Observer
-    directory: RunDirectory | None
     name: Callable[[int, str], str]
     pacer: Pacer | None
 
@@ -113,16 +105,16 @@ class Drawer:
         s = self.settings
         if self.pacer is None or frames < 3:
             return positions(frames)
-        name = self.name(k, f"positions-{method}.safetensors")
-        if self.directory is not None and self.directory.has(name):
-            return self.directory.read_tensors(name)[0]["u"]
-        cost = evaluations(self.pacer, frames, s.steps)
-        self.observer.stage(f"Pacing {method}", cost)
-        u = spaced(self.model, leg.ends, leg.paths[method], frames, s.steps, s.transport_guidance, self.pacer)
-        self.observer.advance(cost)
-        if self.directory is not None:
-            self.directory.write_tensors(name, {"u": u})
-        return u
+        pace = self.pacer
+
+        def found() -> dict[str, Tensor]:
+            cost = evaluations(pace, frames, s.steps)
+            self.observer.stage(f"Pacing {method}", cost)
+            u = spaced(self.model, leg.ends, leg.paths[method], frames, s.steps, s.transport_guidance, pace)
+            self.observer.advance(cost)
+            return {"u": u}
+
+        return self.kept(self.name(k, f"positions-{method}.safetensors"), found)["u"]
 
     def write(
         self,

@@ -17,8 +17,7 @@ from geodesic_cli.frames.keyframes import Ends
 from geodesic_cli.frames.path_report import PathReport
 from geodesic_cli.frames.paths import MEASURED, ImagePath, Problem, rounded
 from geodesic_cli.geometry import Step
-from geodesic_cli.runs.folder import RunDirectory
-from geodesic_cli.runs.observer import Observer
+from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.steps import pack, unpack
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.searching import Found, search
@@ -65,23 +64,16 @@ def score_of(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class LegSolver:
-    """Finds the paths of legs under one settings.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LegSolver(Job[InterpolateSettings]):
+    """Finds the paths of the legs of one run, and keeps the steps of their solvers.
 
     Args:
-        model: the model.
-        settings: of the verb.
-        observer: told of the progress.
-        directory: where steps are kept, or None.
         legs: how many there are; more than one are told apart by their numbers.
         methods: the paths to find, of `settings.METHODS`.
     """
 
     model: LatentDiffusion
-    settings: InterpolateSettings
-    observer: Observer
-    directory: RunDirectory | None
     legs: int
     methods: tuple[str, ...]
 
@@ -122,15 +114,7 @@ class LegSolver:
         found = None
         if "global" in self.methods:
             checkpoint = self.name(number, "global.safetensors")
-            found = search(
-                self.model,
-                problem,
-                self.settings,
-                self.observer,
-                self.directory,
-                checkpoint,
-                draws=number == 0,
-            )
+            found = search(self, self.model, problem, checkpoint, draws=number == 0)
         if "geodesic" in self.methods:
             made["geodesic"] = self._geodesic(number, problem, history)
         made |= {name: getattr(problem, name)() for name in self.methods if name in ("lerp", "slerp")}
@@ -154,8 +138,7 @@ class LegSolver:
             history.append((step.score_calls, step.residual, step.log_length))
             if self.directory is not None:
                 tensors, tree = pack(step)
-                about = {"step": json.dumps(tree), "history": json.dumps(history)}
-                self.directory.write_tensors(name, tensors, about)
+                self.directory.write_tensors(name, tensors, {"step": json.dumps(tree), "history": json.dumps(history)})
             self.observer.advance(step.score_calls - spent, f"residual {step.residual:.4f}")
             spent = step.score_calls
 

@@ -6,11 +6,10 @@ The run can be stopped at any moment and resumed: the encoded images, every step
 disk as soon as they exist, and the resumed run gives the same bytes.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,8 @@ from geodesic_cli.frames.path_report import PathReport, joined
 from geodesic_cli.frames.paths import ImagePath
 from geodesic_cli.frames.text_inversion import TEXTS, inverted_conditioning
 from geodesic_cli.runs.cache import cache_folder
-from geodesic_cli.runs.folder import RunDirectory, require_same
-from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.runs.folder import require_same
+from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import STEPS, InterpolateSettings, parse_timing
 from geodesic_cli.verbs.interpolate.drawing import Drawer
@@ -39,22 +38,20 @@ from geodesic_cli.verbs.interpolate.metrics import path_metrics
 from geodesic_cli.verbs.interpolate.plan import Plan, plan
 from geodesic_cli.verbs.interpolate.searching import Found
 
+ENDS = "checkpoint/ends.safetensors"
 FAITHFUL = 20.0
 """dB. An image that comes back from the autoencoder worse than this is not one that the model can draw."""
 
 
 @dataclass(frozen=True, eq=False)
-class Interpolation:
-    """The result of an interpolation.
+class Interpolation(RunResult):
+    """The result of an interpolation. Its status says how the solver ended; of several legs, the worst.
 
     Args:
         frames: (n, 3, h, w) in [0, 1]; the keyframes among them are the images as the autoencoder encodes them.
         u: positions of the frames along the path, (n,); the legs between keyframes have equal shares of [0, 1].
         legs: the path of each leg at noise level tau, in its own u.
         report: the density, length, speed and residual of all of it.
-        metrics: what metrics.json holds.
-        status: a sentence on how the solver ended; of several legs, the worst.
-        folder: the run directory, or None where nothing was written.
         found: what the searches of the method `global` found, leg by leg; empty for other methods.
     """
 
@@ -62,9 +59,6 @@ class Interpolation:
     u: Tensor
     legs: tuple[ImagePath, ...]
     report: PathReport
-    metrics: dict[str, Any]
-    status: str
-    folder: Path | None
     found: tuple[Found, ...] = ()
 
     @property
@@ -93,15 +87,10 @@ def interpolate(
 
     Args:
         images: two or more, each a file or a tensor (3, h, w) in [0, 1]; or one film, GIF or folder of frames.
-        model: a name, or a model that is loaded already.
-        observer: told of the progress.
         options: any setting of `settings.InterpolateSettings` but images, out, resume and overwrite.
-
-    Raises:
-        GeodesicError: an input that cannot be used, with what to do about it.
     """
     job = in_memory(InterpolateSettings, "interpolate", model, options, observer, images=image_names(images))
-    return _interpolated(job, images)
+    return run(job, images)
 
 
 def _read(images: Sequence[str | Path | Tensor]) -> tuple[list[Tensor], tuple[str, ...]]:
@@ -119,27 +108,17 @@ def _read(images: Sequence[str | Path | Tensor]) -> tuple[list[Tensor], tuple[st
     return list(sequence.frames), tuple(sequence.names)
 
 
-def run(settings: InterpolateSettings, observer: Observer, command: str) -> Interpolation:
-    """Interpolate and write the run directory. See the module's text and `InterpolateSettings`."""
-    return _interpolated(into_folder(settings, observer, command), settings.images)
+def run(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor] = ()) -> Interpolation:
+    """Interpolate through the files of the settings, or the images given in their place. See the module's text."""
+    model, images, canvas, names = _ready(job, given)  # all that may be refused comes before the folder is touched
+    with job.in_folder(stem(job.settings)) as job:
+        return _Work(**vars(job)).run(model, images, canvas, names)
 
 
-def _interpolated(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor]) -> Interpolation:
-    pictures, names = _read(given)
-    model = job.model()
-    # All that may be refused comes before the folder is touched.
-    images, canvas = _fit(job, model, pictures, names)
-    with job.folder(stem(job.settings)) as directory:
-        return _Work(job.settings, job.observer, directory).run(model, images, canvas, names)
-
-
-def dry_run(settings: InterpolateSettings, observer: Observer) -> Plan:
+def dry_run(job: Job[InterpolateSettings]) -> Plan:
     """What the run will cost, with everything refused that the run would refuse; nothing is written."""
-    job = Job(settings, observer)
-    pictures, names = _read(settings.images)
-    model = job.model()
-    images, canvas = _fit(job, model, pictures, names)
-    return plan(settings, model, len(images), *canvas.padded)
+    model, images, canvas, _ = _ready(job, ())
+    return plan(job.settings, model, len(images), *canvas.padded)
 
 
 def stem(settings: InterpolateSettings) -> str:
@@ -148,17 +127,19 @@ def stem(settings: InterpolateSettings) -> str:
     return "-to-".join(Path(image).stem for image in (images[:1] + images[-1:] if len(images) > 1 else images))
 
 
-def _fit(
-    job: Job[InterpolateSettings], model: LatentDiffusion, read: list[Tensor], names: tuple[str, ...]
-) -> tuple[Tensor, Canvas]:
-    """The images as the model sees them, (n, 3, h, w), and the canvas that crops frames; refuses what cannot be."""
+def _ready(
+    job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor]
+) -> tuple[LatentDiffusion, Tensor, Canvas, tuple[str, ...]]:
+    """The model, the images as it sees them, (n, 3, h, w), the canvas that crops frames, and the images' names."""
     settings = job.settings
+    read, names = _read(given or settings.images)
+    model = job.load_model()
     images, canvas = fit(read, names, settings.size, model, job.observer, alike=True)
     prompt_of_each(settings.prompt, len(images))
     _numbers(settings, [1.0] * settings.legs(len(images)))
     if len(read) == 2 and torch.equal(read[0], read[1]):
         job.observer.warn("The two images are the same; the path between them is one point.")
-    return canvas.pad(images), canvas
+    return model, canvas.pad(images), canvas, names
 
 
 def _numbers(settings: InterpolateSettings, lengths: list[float]) -> tuple[int, ...]:
@@ -175,13 +156,7 @@ def _numbers(settings: InterpolateSettings, lengths: list[float]) -> tuple[int, 
 
 
 @dataclass(frozen=True, eq=False)
-class _Work:
-    """One interpolation: what was asked for, who watches, and where it is written, if anywhere."""
-
-    settings: InterpolateSettings
-    observer: Observer
-    directory: RunDirectory | None
-
+class _Work(Job[InterpolateSettings]):
     @property
     def branches(self) -> int:
         """Network evaluations for one step of the transport: guidance calls the network with and without the prompt."""
@@ -194,12 +169,12 @@ class _Work:
         keyframes = self._keyframes(model, images)
         self._warn_if_unfaithful(model, keyframes, names)
         count = s.legs(len(images))
-        solver = LegSolver(model, s, self.observer, self.directory, count, wanted)
+        solver = LegSolver(**vars(self), model=model, legs=count, methods=wanted)
         problems = solver.problems([keyframes.leg(k) for k in range(count)])
         legs = rounded_legs([solver.solve(k, problem) for k, problem in enumerate(problems)], s.loop)
         numbers = _numbers(s, [leg.reports[s.method].euclidean_length or 1e-9 for leg in legs])
         pace = None if s.pacing == "path" else pacer(s.pacing, model, keyframes.shape, crop=canvas.crop)
-        drawer = Drawer(model, s, canvas, self.observer, self.directory, solver.name, pace)
+        drawer = Drawer(**vars(self), model=model, canvas=canvas, name=solver.name, pacer=pace)
         drawn = {name: drawer.draw(legs, name, numbers) for name in (*(w for w in wanted if w != s.method), s.method)}
         reports = {name: joined([leg.reports[name] for leg in legs], legs[0].paths[name].alpha) for name in wanted}
         metrics, status = path_metrics(s, legs, reports, drawn[s.method], keyframes, numbers)
@@ -216,34 +191,29 @@ class _Work:
         path = tuple(leg.paths[s.method] for leg in legs)
         found = tuple(leg.found for leg in legs if leg.found is not None)
         main = drawn[s.method]
-        result = Interpolation(main.frames, main.u, path, reports[s.method], metrics, status, None, found)
-        if self.directory is None:
-            return result
-        drawer.write(legs, result.legs, keyframes, reports, {name: drawn[name] for name in wanted})
-        self.directory.finish(result.status, metrics, evaluations=spent + paced + decoded + text)
-        return replace(result, folder=self.directory.folder)
+        result = Interpolation(main.frames, main.u, path, reports[s.method], found, metrics=metrics, status=status)
+        if self.directory is not None:
+            drawer.write(legs, path, keyframes, reports, {name: drawn[name] for name in wanted})
+        return self.done(result, spent + paced + decoded + text)
 
     def _keyframes(self, model: LatentDiffusion, images: Tensor) -> Keyframes:
         """The images at noise level tau, from the checkpoint where there is one for these very images."""
         s = self.settings
         conditions = self._conditions(model, images)
-        about: dict[str, str] = {}
-        if self.directory is not None:
-            digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
-            about = {"images": digest, "model": model.fingerprint}
-            if self.directory.has("checkpoint/ends.safetensors"):
-                tensors, saved = self.directory.read_tensors("checkpoint/ends.safetensors")
-                require_same(saved, about)
-                x, z = (tensors[name].to(model.device) for name in ("x", "z"))
-                shape = model.latent_shape(*images.shape[2:])
-                return Keyframes(z, x, shape, conditions, s.tau, tuple(json.loads(saved["psnr"])))
+        about = self.begun_with(images, model)
+        if self.directory is not None and self.directory.has(ENDS):
+            tensors, saved = self.directory.read_tensors(ENDS)
+            require_same(saved, about)
+            x, z = (tensors[name].to(model.device) for name in ("x", "z"))
+            shape = model.latent_shape(*images.shape[2:])
+            return Keyframes(z, x, shape, s.tau, tuple(json.loads(saved["psnr"])), conditions)
         spent = self.branches * s.steps * len(images)
         self.observer.stage("Encoding", spent)
         made = embed_all(model, images, conditions, s.tau, s.steps, s.transport_guidance)
         self.observer.advance(spent)
         if self.directory is not None:
             about["psnr"] = json.dumps(list(made.psnr))
-            self.directory.write_tensors("checkpoint/ends.safetensors", {"z": made.z, "x": made.x}, about)
+            self.directory.write_tensors(ENDS, {"z": made.z, "x": made.x}, about)
         return made
 
     def _conditions(self, model: LatentDiffusion, images: Tensor) -> tuple[Embedding, ...]:

@@ -17,13 +17,12 @@ from geodesic_cli.frames.paths import ImagePath, Problem
 from geodesic_cli.geometry import Curve, Euclidean
 from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.runs.folder import RunDirectory
-from geodesic_cli.runs.observer import Observer
+from geodesic_cli.runs.job import Job
 from geodesic_cli.search.candidates import at_frames
 from geodesic_cli.search.pool import POOLS, evaluations_to_fill
 from geodesic_cli.search.search import GlobalPath, SearchChoice, global_path
 from geodesic_cli.settings import InterpolateSettings, parse_budget
 
-CHECKPOINT = "checkpoint/global.safetensors"
 UNTIMED = 600
 """About how many evaluations a search takes; for the progress bar where the budget is in seconds."""
 ALIKE = "The two images are the same: there is nothing to search for."
@@ -64,26 +63,18 @@ class Found:
 
 
 def search(
-    model: LatentDiffusion,
-    problem: Problem,
-    settings: InterpolateSettings,
-    observer: Observer,
-    directory: RunDirectory | None,
-    checkpoint: str = CHECKPOINT,
-    draws: bool = True,
+    job: Job[InterpolateSettings], model: LatentDiffusion, problem: Problem, checkpoint: str, draws: bool
 ) -> Found:
     """Search between two images, or take up what an earlier session of the run has found.
 
     Args:
-        model: the model.
+        job: with the folder where the result is kept, if anywhere.
+        model: whose samples are searched.
         problem: the images and the metric.
-        settings: of the verb.
-        observer: told of the progress.
-        directory: where the result is kept, or None.
-        checkpoint: its name there.
+        checkpoint: the name of the result there.
         draws: whether graph.png is written.
     """
-    s, ends, alpha, bend = settings, problem.ends, problem.metric.alpha, problem.bend
+    s, directory, ends, alpha, bend = job.settings, job.directory, problem.ends, problem.metric.alpha, problem.bend
     evaluations, seconds = parse_budget(s.budget)
     if directory is not None and directory.has(checkpoint):
         tensors, about = directory.read_tensors(checkpoint)
@@ -92,22 +83,15 @@ def search(
         return Found(ImagePath("global", curve, None, None, alpha, bend), tensors["doubtful"].bool(), metrics)
     if torch.equal(ends.x[0], ends.x[1]):
         return _nothing(ends, alpha)
-    observer.stage("Searching", evaluations_to_fill(s.pool_size, s.guidance) + (evaluations or UNTIMED))
+    job.observer.stage("Searching", evaluations_to_fill(s.pool_size, s.guidance) + (evaluations or UNTIMED))
     told = 0
 
     def tell(stage: str, spent: int) -> None:
         nonlocal told
-        observer.advance(spent - told, stage)
+        job.observer.advance(spent - told, stage)
         told = spent
 
-    choice = SearchChoice(
-        alpha=alpha,
-        pool_size=s.pool_size,
-        budget=evaluations,
-        seconds=seconds,
-        guidance=s.guidance,
-        seed=s.seed,
-    )
+    choice = SearchChoice(alpha, s.pool_size, evaluations, seconds, guidance=s.guidance, seed=s.seed)
     found = global_path(model, ends, choice, cache=cache_folder(POOLS), on_stage=tell)
     metrics = _search_metrics(found, bend)
     if directory is not None:

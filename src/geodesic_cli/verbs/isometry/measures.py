@@ -8,7 +8,7 @@ first end, so that nothing but x changes.
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -68,13 +68,7 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """A model with its encoder in double precision.
-
-    Args:
-        model: in fp32.
-        settings: of the verb.
-        observer: told of the progress.
-    """
+    """A model, in fp32, with its encoder in double precision."""
 
     model: LatentDiffusion
     settings: IsometrySettings
@@ -174,8 +168,8 @@ class Look:
             "loss": loss,
             "loss_error": loss_error,
             "participation": 1 / loss,
-            "riemannian": _told(distortion.riemannian(torch.stack(metrics))),
-            "singular": _told(distortion.singular(torch.stack(pooled)))
+            "riemannian": asdict(distortion.riemannian(torch.stack(metrics))),
+            "singular": asdict(distortion.singular(torch.stack(pooled)))
             | {"pooling": "mean over the pixels of h", "mixed": mix is not None},
             "mrtl": float(lengths.mean()),
             "mrtl_std": float(lengths.std()) if len(lengths) > 1 else 0.0,
@@ -214,15 +208,8 @@ class Look:
             distances.append(distance(one, two).double().cpu())
             self.observer.advance(len(rows))
         found = stylegan_ppl_of(torch.cat(distances), s.ppl_eps)
-        name = getattr(distance, "name", "LPIPS")
-        return {
-            "value": found.value,
-            "error": found.error,
-            "pairs": found.pairs,
-            "kept": found.kept,
-            "eps": s.ppl_eps,
-            "distance": name,
-        }
+        numbers = {name: getattr(found, name) for name in ("value", "error", "pairs", "kept", "eps")}
+        return numbers | {"distance": getattr(distance, "name", "LPIPS")}
 
     def separability(self, scenes: list[Scene], embed: Callable[[list[Scene]], Embedding]) -> dict[str, Any]:
         """Linear separability of what is known of scenes, from the noise that their images are inverted to."""
@@ -233,13 +220,7 @@ class Look:
             noise.append(self.model.lift(z, self.shape, embed(some), 1.0, self.settings.steps).cpu())
             self.observer.advance(len(some))
         found = linear_separability(torch.cat(noise), labels(scenes), seed=self.settings.seed)
-        return {
-            "value": found.value,
-            "guessing": found.guessing,
-            "accuracies": found.accuracies,
-            "points": found.points,
-            "folds": found.folds,
-        }
+        return {name: getattr(found, name) for name in ("value", "guessing", "accuracies", "points", "folds")}
 
     def _chance(self, purpose: int) -> torch.Generator:
         """The same numbers for every model and noise level, others for each purpose."""
@@ -261,13 +242,3 @@ def _some_pairs(count: int, points: int, chance: torch.Generator) -> tuple[list[
     first = torch.randint(points, (count,), generator=chance)
     second = (first + 1 + torch.randint(points - 1, (count,), generator=chance)) % points
     return first.tolist(), second.tolist()
-
-
-def _told(found: distortion.Distortion) -> dict[str, Any]:
-    return {
-        "mcn": found.mcn,
-        "mcn_std": found.mcn_std,
-        "vor": found.vor,
-        "directions": found.directions,
-        "points": found.points,
-    }

@@ -7,7 +7,9 @@ own autoencoder's, so that two models with one autoencoder, as before and after 
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation.likeness import perceptual_distance
 from geodesic_cli.plots.spectrum import Spectra, spectra
-from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.scenes import Scene, render, sample
 from geodesic_cli.settings import IsometrySettings
@@ -30,20 +32,14 @@ from geodesic_cli.verbs.isometry.table import impossible, markdown
 
 
 @dataclass(frozen=True, eq=False)
-class Isometry:
-    """The result.
+class Isometry(RunResult):
+    """The result. Its metrics are `models`, a list of one or two, and how they were measured.
 
     Args:
-        metrics: what metrics.json holds: `models`, a list of one or two, and how they were measured.
         levels: for each model its noise levels, with their spectra.
-        status: a sentence.
-        folder: the run directory, or None where nothing was written.
     """
 
-    metrics: dict[str, Any]
     levels: tuple[tuple[Level, ...], ...]
-    status: str
-    folder: Path | None
 
     def draw(self, path: str | Path) -> None:
         """The singular values at each noise level, of each model."""
@@ -70,33 +66,24 @@ def isometry(
     Args:
         model: a name, or a model in fp32 that is loaded already.
         against: the second model.
-        observer: told of the progress.
         options: any setting of `settings.IsometrySettings` but model, against, out and overwrite.
-
-    Raises:
-        GeodesicError: an input that cannot be used, with what to do about it.
     """
     other = against if against is None or isinstance(against, str) else against.name
     job = in_memory(IsometrySettings, "isometry", model, options, observer, against=other)
-    return _compared(job, None if isinstance(against, str) else against)
+    return run(job, None if isinstance(against, str) else against)
 
 
-def run(settings: IsometrySettings, observer: Observer, command: str) -> Isometry:
-    """Measure and write the run directory: metrics.json, table.md, spectrum.png and what every run has."""
-    return _compared(into_folder(settings, observer, command), None)
-
-
-def _compared(job: Job[IsometrySettings], against: LatentDiffusion | None) -> Isometry:
-    second = _second(job.settings)
-    models = (job.model(),) if second is None else (job.model(), replace(job, settings=second, given=against).model())
-    with job.folder(stem(job.settings)) as directory:
+def run(job: Job[IsometrySettings], against: LatentDiffusion | None = None) -> Isometry:
+    """Measure the model of the settings, and a second one, given or theirs; writes table.md and spectrum.png."""
+    second, models = _second(job.settings), [job.load_model()]
+    if second is not None:
+        models.append(replace(job, settings=second, given=against).load_model())
+    with job.in_folder(stem(job.settings)) as job:
         result = measure_models(models, job.settings, job.observer)
-        if directory is None:
-            return result
-        result.draw(directory.path("spectrum.png"))
-        directory.write_text("table.md", markdown(result.metrics))
-        directory.finish(result.status, result.metrics)
-        return replace(result, folder=directory.folder)
+        if job.directory is not None:
+            result.draw(job.directory.path("spectrum.png"))
+            job.directory.write_text("table.md", markdown(result.metrics))
+        return job.done(result)
 
 
 def stem(settings: IsometrySettings) -> str:
@@ -104,7 +91,7 @@ def stem(settings: IsometrySettings) -> str:
     return f"isometry-{Path(settings.model).name}"
 
 
-def measure_models(models: tuple[LatentDiffusion, ...], settings: IsometrySettings, observer: Observer) -> Isometry:
+def measure_models(models: Sequence[LatentDiffusion], settings: IsometrySettings, observer: Observer) -> Isometry:
     """Measure models that are loaded, in fp32, one after the other at the same points."""
     images, scenes, source = _images(models[0], settings, observer)
     told, levels = [], []
@@ -129,21 +116,14 @@ def measure_models(models: tuple[LatentDiffusion, ...], settings: IsometrySettin
             observer.warn(impossible(model.name, own[0].numbers))
     for about, name in zip(told, _names([str(about["name"]) for about in told]), strict=True):
         about["name"] = name
-    metrics = {
-        "models": told,
-        "points": settings.points,
-        "data": source,
-        "segments": settings.segments,
-        "pairs": settings.pairs,
-        "directions": settings.directions,
-        "seed": settings.seed,
-    }
+    asked = ("points", "segments", "pairs", "directions", "seed")
+    metrics = {"models": told, "data": source, **{name: getattr(settings, name) for name in asked}}
     best = min(told[0]["levels"], key=lambda level: level["loss"])
     status = (
         f"{told[0]['name']} uses {best['participation']:.0f} of {best['dimension'] - 1} directions at tau "
         f"{best['tau']:g}, where it is nearest to an isometry."
     )
-    return Isometry(metrics, tuple(levels), status, None)
+    return Isometry(tuple(levels), metrics=metrics, status=status)
 
 
 # --- the points ------------------------------------------------------------------------------------------------------
@@ -153,15 +133,8 @@ def _second(settings: IsometrySettings) -> IsometrySettings | None:
     """The settings that open the second model, a plain one: revision and variant belong to the first."""
     if settings.against is None:
         return None
-    return replace(
-        settings,
-        model=settings.against,
-        lora=settings.against_lora,
-        against=None,
-        against_lora=(),
-        revision=None,
-        variant=None,
-    )
+    model, lora = settings.against, settings.against_lora
+    return replace(settings, model=model, lora=lora, against=None, against_lora=(), revision=None, variant=None)
 
 
 def _images(model: LatentDiffusion, settings: IsometrySettings, observer: Observer) -> tuple[Tensor, list[Scene], str]:
@@ -174,8 +147,7 @@ def _images(model: LatentDiffusion, settings: IsometrySettings, observer: Observ
         return render(scenes[:n], model.image_size), scenes, "rendered scenes"
     if data == OWN_SAMPLES:
         observer.stage("Drawing points", n, "samples")
-        prompts = [(settings.prompt or ("",))[k % max(1, len(settings.prompt))] for k in range(n)]
-        images = model.sample(prompts, chance, steps=max(30, settings.steps), guidance=1.0).cpu()
+        images = model.sample(_prompts(settings), chance, steps=max(30, settings.steps), guidance=1.0).cpu()
         observer.advance(n)
         return images, [], f"samples of {model.name}"
     files = sorted(path for path in Path(data).glob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
@@ -194,13 +166,16 @@ def _points(
 ) -> Points:
     side = model.image_size
     fitted = torch.stack([media.resize(image, side, side) for image in images])
-    n = settings.points
     if scenes:
-        condition = _embed(model, scenes[:n])
+        condition = _embed(model, scenes[: settings.points])
     else:
-        prompts = settings.prompt or ("",)
-        condition = Embedding.cat([model.prompts.embed(prompts[k % len(prompts)]) for k in range(n)])
+        condition = Embedding.cat([model.prompts.embed(prompt) for prompt in _prompts(settings)])
     return Points(model.encode(fitted).float().cpu(), condition, source)
+
+
+def _prompts(settings: IsometrySettings) -> list[str]:
+    """One for each point, in turns."""
+    return list(islice(cycle(settings.prompt or ("",)), settings.points))
 
 
 def _embed(model: LatentDiffusion, scenes: list[Scene]) -> Embedding:

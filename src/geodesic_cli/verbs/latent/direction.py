@@ -12,10 +12,10 @@ random directions, one an image, tell what is due to the direction and what to t
 tells the labels is linear separability, on folds that keep a pair together.
 """
 
-import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,8 @@ from geodesic_cli.evaluation import Pyramid, hyperplane, linear_separability
 from geodesic_cli.evaluation.path_length import pair_distances
 from geodesic_cli.frames.canvas import Canvas, fit
 from geodesic_cli.frames.journey import Journey
-from geodesic_cli.runs.folder import RunDirectory, require_same
-from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.scenes import Fit, fit_all
 from geodesic_cli.settings import DirectionSettings, parse_strengths
@@ -42,7 +42,7 @@ FOLDS = 5
 
 
 @dataclass(frozen=True, eq=False)
-class LatentDirection:
+class LatentDirection(RunResult):
     """A direction in noise and what it does.
 
     Args:
@@ -51,9 +51,6 @@ class LatentDirection:
         before: (k, 3, h, w), what they are at strength 0, inverted and back.
         edited: (strengths, k, 3, h, w).
         strengths: how far each went.
-        metrics: what metrics.json holds.
-        status: a sentence on how well it works.
-        folder: the run directory, or None where nothing was written.
     """
 
     direction: Tensor
@@ -61,9 +58,6 @@ class LatentDirection:
     before: Tensor
     edited: Tensor
     strengths: tuple[float, ...]
-    metrics: dict[str, Any]
-    status: str
-    folder: Path | None
 
 
 def latent_direction(
@@ -79,33 +73,24 @@ def latent_direction(
     Args:
         source: the label to start from, such as `red`.
         target: the label to go to, such as `blue`.
-        model: a name, or a model that is loaded already.
-        observer: told of the progress.
         options: any setting of `settings.DirectionSettings` but source, target, out, resume and overwrite.
-
-    Raises:
-        GeodesicError: an input that cannot be used, with what to do about it.
     """
     fixed = {"source": source, "target": target}
-    return _found(in_memory(DirectionSettings, "latent_direction", model, options, observer, **fixed))
+    return run(in_memory(DirectionSettings, "latent_direction", model, options, observer, **fixed))
 
 
-def run(settings: DirectionSettings, observer: Observer, command: str) -> LatentDirection:
-    """Find, try, judge and write the run directory. See the module's text and `DirectionSettings`."""
-    return _found(into_folder(settings, observer, command))
-
-
-def _found(job: Job[DirectionSettings]) -> LatentDirection:
+def run(job: Job[DirectionSettings]) -> LatentDirection:
+    """Find a direction, try it and judge it. See the module's text and `DirectionSettings`."""
     s = job.settings
     if s.labels is None:
         attribute(s.source, s.target)  # a misspelt label is told before a model is loaded
-    model = job.model()
+    model = job.load_model()
     # All that may be refused comes before the folder is touched.
     canvas = Canvas.of(model, None)
     data, condition = _labelled(s, model, job.observer), model.prompts.embed(s.prompt)
     journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
-    with job.folder(stem(s)) as directory:
-        return _Work(s, job.observer, directory, journey).run(data, condition)
+    with job.in_folder(stem(s)) as job:
+        return _Work(**vars(job), journey=journey).run(data, condition)
 
 
 def stem(settings: DirectionSettings) -> str:
@@ -139,11 +124,8 @@ def _labelled(s: DirectionSettings, model: LatentDiffusion, observer: Observer) 
     return of_files(s.labels, s.source, s.target, s.held_out, s.seed, fit_in)
 
 
-@dataclass(frozen=True, eq=False)
-class _Work:
-    settings: DirectionSettings
-    observer: Observer
-    directory: RunDirectory | None
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Work(Job[DirectionSettings]):
     journey: Journey
 
     def run(self, data: Labelled, condition: Embedding) -> LatentDirection:
@@ -180,11 +162,7 @@ class _Work:
             "estimate": s.estimate,
             "trained_on": [len(points["source"]), len(points["target"])],
             "held_out": len(x),
-            "tau": s.tau,
-            "steps": s.steps,
-            "scheme": s.scheme,
-            "guidance": s.guidance,
-            "seed": s.seed,
+            **{name: getattr(s, name) for name in ("tau", "steps", "scheme", "guidance", "seed")},
             "length": float(direction.norm() / x.norm(dim=1).mean()),
             "agreement": _agreement(points, direction, data.paired),
             "separability": self._separability(points, data.paired),
@@ -195,39 +173,27 @@ class _Work:
             "seconds": round(time.monotonic() - began, 3),
         }
         status = _sentence(tables, s.source, s.target, len(x))
-        result = LatentDirection(
-            direction, data.held_out, before, torch.stack(edited), strengths, metrics, status, None
-        )
-        if self.directory is None:
-            return result
-        self._write(self.directory, result, points)
-        self.directory.finish(status, metrics, evaluations=evaluations)
-        return replace(result, folder=self.directory.folder)
+        drawn = (data.held_out, before, torch.stack(edited))
+        result = LatentDirection(direction, *drawn, strengths, metrics=metrics, status=status)
+        if self.directory is not None:
+            self._write(self.directory, result, points)
+        return self.done(result, evaluations)
 
     def _points(self, data: Labelled, condition: Embedding) -> dict[str, Tensor]:
         """All images at noise level tau; from disk where an earlier session has carried these very ones there."""
         batches = {"source": data.source, "target": data.target, "held_out": data.held_out}
         each = self.journey.evaluations[0]
         self.observer.stage("Inverting", each * sum(len(images) for images in batches.values()))
-        points = {}
+        points, journey = {}, self.journey
+
+        def carried(images: Tensor) -> dict[str, Tensor]:
+            return {"x": journey.up(journey.encode(images), condition).cpu()}
+
         for name, images in batches.items():
-            points[name] = self._carried(f"checkpoint/{name}.safetensors", images, condition)
+            about = self.begun_with(images, journey.model)
+            points[name] = self.kept(f"checkpoint/{name}.safetensors", partial(carried, images), about)["x"]
             self.observer.advance(each * len(images))
         return points
-
-    def _carried(self, name: str, images: Tensor, condition: Embedding) -> Tensor:
-        journey = self.journey
-        if self.directory is None:
-            return journey.up(journey.encode(images), condition).cpu()
-        digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
-        about = {"images": digest, "model": journey.model.fingerprint}
-        if self.directory.has(name):
-            tensors, saved = self.directory.read_tensors(name)
-            require_same(saved, about)
-            return tensors["x"]
-        x = journey.up(journey.encode(images), condition).cpu()
-        self.directory.write_tensors(name, {"x": x}, about)
-        return x
 
     def _separability(self, points: dict[str, Tensor], paired: bool) -> dict[str, Any] | None:
         source, target = points["source"], points["target"]

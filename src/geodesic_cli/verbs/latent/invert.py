@@ -5,11 +5,10 @@
 Images go in groups, and each group is on disk as soon as it is done, so that a stopped run can be resumed.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,9 @@ from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.evaluation import Distance, Normality, normality
 from geodesic_cli.evaluation.likeness import likeness, perceptual_distance, summary
 from geodesic_cli.frames.canvas import fit, image_names, read_images
-from geodesic_cli.frames.journey import (
-    Journey,
-    Reconstruction,
-    conditions,
-    reconstruct,
-)
-from geodesic_cli.runs.folder import RunDirectory, require_same
-from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.frames.journey import Journey, Reconstruction, conditions, reconstruct
+from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import InvertSettings
 
@@ -40,24 +34,18 @@ IMAGES_SHOWN = 12
 
 
 @dataclass(frozen=True, eq=False)
-class Inversion:
+class Inversion(RunResult):
     """The result of an inversion.
 
     Args:
         images: (n, 3, h, w), what was inverted, at the size of the run.
         shape: (C, H, W) of a latent.
         made: the noise, the reconstructions and what the autoencoder alone makes of the images.
-        metrics: what metrics.json holds.
-        status: a sentence on how it went.
-        folder: the run directory, or None where nothing was written.
     """
 
     images: Tensor
     shape: tuple[int, int, int]
     made: Reconstruction
-    metrics: dict[str, Any]
-    status: str
-    folder: Path | None
 
     @property
     def noise(self) -> Tensor:
@@ -75,33 +63,23 @@ def invert(
 
     Args:
         images: files, or tensors (3, h, w) in [0, 1].
-        model: a name, or a model that is loaded already.
-        observer: told of the progress.
         options: any setting of `settings.InvertSettings` but images, out, resume and overwrite.
-
-    Raises:
-        GeodesicError: an input that cannot be used, with what to do about it.
     """
-    job = in_memory(InvertSettings, "invert", model, options, observer, images=image_names(images))
-    return _inverted(job, images)
+    return run(in_memory(InvertSettings, "invert", model, options, observer, images=image_names(images)), images)
 
 
-def run(settings: InvertSettings, observer: Observer, command: str) -> Inversion:
-    """Invert and write the run directory. See the module's text and `InvertSettings`."""
-    return _inverted(into_folder(settings, observer, command), settings.images)
-
-
-def _inverted(job: Job[InvertSettings], given: Sequence[str | Path | Tensor]) -> Inversion:
+def run(job: Job[InvertSettings], given: Sequence[str | Path | Tensor] = ()) -> Inversion:
+    """Invert what the settings name, or the images given in its place. See the module's text and `InvertSettings`."""
     s = job.settings
-    read = read_images(given)
-    model = job.model()
+    read = read_images(given or s.images)
+    model = job.load_model()
     # All that may be refused comes before the folder is touched.
     images, canvas = fit(read, s.images, s.size, model, job.observer)
     condition = conditions(model, s.prompt, len(images))
     key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device))
     journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
-    with job.folder(stem(s)) as directory:
-        return _Work(s, job.observer, directory, journey).run(images, condition, {key: distance})
+    with job.in_folder(stem(s)) as job:
+        return _Work(**vars(job), journey=journey).run(images, condition, {key: distance})
 
 
 def stem(settings: InvertSettings) -> str:
@@ -109,13 +87,8 @@ def stem(settings: InvertSettings) -> str:
     return f"invert-{Path(settings.images[0]).stem}" if settings.images else "invert"
 
 
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """One inversion: what was asked for, who watches, and where it is written, if anywhere."""
-
-    settings: InvertSettings
-    observer: Observer
-    directory: RunDirectory | None
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Work(Job[InvertSettings]):
     journey: Journey
 
     def run(self, images: Tensor, condition: Embedding, distances: dict[str, Distance]) -> Inversion:
@@ -124,10 +97,7 @@ class _Work:
         made, evaluations = self._reconstructed(images, condition)
         metrics = {
             "images": list(s.images),
-            "tau": s.tau,
-            "steps": s.steps,
-            "scheme": s.scheme,
-            "guidance": s.guidance,
+            **{name: getattr(s, name) for name in ("tau", "steps", "scheme", "guidance")},
             "size": f"{images.shape[3]}x{images.shape[2]}",
             "dimension": made.x.shape[1],
             "perceptual": {key: getattr(distance, "name", key) for key, distance in distances.items()},
@@ -138,12 +108,10 @@ class _Work:
         psnr = metrics["transport"]["psnr"]["mean"]
         who = "The image" if len(images) == 1 else f"{len(images)} images"
         status = f"{who} went to tau {s.tau:g} and came back, {psnr:.1f} dB from what was encoded."
-        result = Inversion(images, shape, made, metrics, status, None)
-        if self.directory is None:
-            return result
-        self._write(self.directory, result)
-        self.directory.finish(status, metrics, evaluations=evaluations)
-        return replace(result, folder=self.directory.folder)
+        result = Inversion(images, shape, made, metrics=metrics, status=status)
+        if self.directory is not None:
+            self._write(self.directory, result)
+        return self.done(result, evaluations)
 
     def _reconstructed(self, images: Tensor, condition: Embedding) -> tuple[Reconstruction, int]:
         each = sum(self.journey.evaluations)
@@ -153,25 +121,14 @@ class _Work:
             rows = slice(first, first + GROUP)
             parts.append(self._group(images[rows], condition[rows], f"checkpoint/{first:05d}.safetensors"))
             self.observer.advance(each * len(images[rows]))
-        names = ("z", "x", "autoencoded", "back", "latent_error")
-        whole = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+        whole = {name: torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0])}
         return Reconstruction(**whole), each * len(images)
 
     def _group(self, images: Tensor, condition: Embedding, name: str) -> Reconstruction:
         """One group of images, from disk where an earlier session has done these very ones."""
-        if self.directory is None:
-            return reconstruct(self.journey, images, condition)
-        about = {
-            "images": hashlib.sha256(images.numpy().tobytes()).hexdigest(),
-            "model": self.journey.model.fingerprint,
-        }
-        if self.directory.has(name):
-            tensors, saved = self.directory.read_tensors(name)
-            require_same(saved, about)
-            return Reconstruction(**tensors)
-        made = reconstruct(self.journey, images, condition)
-        self.directory.write_tensors(name, vars(made), about)
-        return made
+        about = self.begun_with(images, self.journey.model)
+        made = self.kept(name, lambda: vars(reconstruct(self.journey, images, condition)), about)
+        return Reconstruction(**made)
 
     def _write(self, directory: RunDirectory, result: Inversion) -> None:
         s = self.settings
@@ -214,28 +171,22 @@ def inversion_metrics(
 def _of_one(
     each: dict[str, dict[str, list[float]]], made: Reconstruction, noise: list[Normality], index: int
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        name: {measure: values[index] for measure, values in table.items()} for name, table in each.items()
+    return {
+        **{name: {measure: values[index] for measure, values in table.items()} for name, table in each.items()},
+        "latent_mse": float(made.latent_error[index]),
+        "noise": {key: value for key, value in asdict(noise[index]).items() if key != "chance"},
     }
-    found["latent_mse"] = float(made.latent_error[index])
-    found["noise"] = {key: value for key, value in asdict(noise[index]).items() if key != "chance"}
-    return found
 
 
 def inversion_sheet(result: Inversion, amplify: float) -> Tensor:
     """One column an image: the image, what the autoencoder makes of it, its noise, what came back, the difference."""
-    images, made = result.images[:IMAGES_SHOWN], result.made
-    back = made.back[:IMAGES_SHOWN]
+    made = result.made
+    shown = (result.images, made.autoencoded, made.x, made.back)
+    images, autoencoded, x, back = (rows[:IMAGES_SHOWN] for rows in shown)
+    noise = noise_pictures(x, result.shape, *images.shape[2:])
     difference = (0.5 + amplify * (back - images) / 2).clamp(0, 1)
-    height, width = images.shape[2:]
-    rows = [
-        images,
-        made.autoencoded[:IMAGES_SHOWN],
-        noise_pictures(made.x[:IMAGES_SHOWN], result.shape, height, width),
-        back,
-    ]
     labels = ["image", "autoencoder", "noise", "inverted\nand back", f"difference\nx {amplify:g}, gray\nis none"]
-    return media.sheet([*rows, difference], labels)
+    return media.sheet([images, autoencoded, noise, back, difference], labels)
 
 
 def noise_pictures(x: Tensor, shape: tuple[int, int, int], height: int, width: int) -> Tensor:

@@ -13,7 +13,7 @@ the error of the scene that explains a frame best, an independent judge of wheth
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from geodesic_cli.frames.canvas import Canvas, fit, image_names, read_images
 from geodesic_cli.frames.journey import Journey
 from geodesic_cli.geometry import RadialProfile, linalg
 from geodesic_cli.runs.folder import RunDirectory
-from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import JOINS, SlerpSettings
@@ -40,24 +40,18 @@ PATHS_SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
-class LatentPaths:
+class LatentPaths(RunResult):
     """Paths in noise and their frames.
 
     Args:
         ends: (pairs, 2, d), the noises that are joined.
         frames: by method, (pairs, frames, 3, h, w).
         u: positions of the frames, (frames,).
-        metrics: what metrics.json holds.
-        status: a sentence on what was made.
-        folder: the run directory, or None where nothing was written.
     """
 
     ends: Tensor
     frames: dict[str, Tensor]
     u: Tensor
-    metrics: dict[str, Any]
-    status: str
-    folder: Path | None
 
 
 def latent_slerp(
@@ -70,34 +64,22 @@ def latent_slerp(
 
     Args:
         images: none, or two files or tensors (3, h, w) in [0, 1].
-        model: a name, or a model that is loaded already.
-        observer: told of the progress.
         options: any setting of `settings.SlerpSettings` but images, out and overwrite.
-
-    Raises:
-        GeodesicError: an input that cannot be used, with what to do about it.
     """
-    job = in_memory(SlerpSettings, "latent_slerp", model, options, observer, images=image_names(images))
-    return _joined(job, images)
+    return run(in_memory(SlerpSettings, "latent_slerp", model, options, observer, images=image_names(images)), images)
 
 
-def run(settings: SlerpSettings, observer: Observer, command: str) -> LatentPaths:
-    """Join, draw, measure and write the run directory. See the module's text and `SlerpSettings`."""
-    return _joined(into_folder(settings, observer, command), settings.images)
-
-
-def _joined(job: Job[SlerpSettings], given: Sequence[str | Path | Tensor]) -> LatentPaths:
+def run(job: Job[SlerpSettings], given: Sequence[str | Path | Tensor] = ()) -> LatentPaths:
+    """Join, draw and measure; images that are given take the place of files. See the module's text, `SlerpSettings`."""
     s, observer = job.settings, job.observer
-    read = read_images(given)
-    model = job.model()
+    read = read_images(given or s.images)
+    model = job.load_model()
     ready = _ready(s, model, read, observer)  # all that may be refused comes before the folder is touched
-    with job.folder(stem(s)) as directory:
+    with job.in_folder(stem(s)) as job:
         result = _paths(s, ready, observer)
-        if directory is None:
-            return result
-        _write(directory, s, result, observer)
-        directory.finish(result.status, result.metrics, evaluations=result.metrics["evaluations"])
-        return replace(result, folder=directory.folder)
+        if job.directory is not None:
+            _write(job.directory, s, result, observer)
+        return job.done(result, result.metrics["evaluations"])
 
 
 def stem(settings: SlerpSettings) -> str:
@@ -160,13 +142,7 @@ def _paths(s: SlerpSettings, ready: _Ready, observer: Observer) -> LatentPaths:
     metrics = {
         "pairs": len(ends),
         "images": list(s.images),
-        "method": s.method,
-        "frames": s.frames,
-        "tau": s.tau,
-        "steps": s.steps,
-        "scheme": s.scheme,
-        "guidance": s.guidance,
-        "seed": s.seed,
+        **{name: getattr(s, name) for name in ("method", "frames", "tau", "steps", "scheme", "guidance", "seed")},
         "perceptual": getattr(distance, "name", ready.key),
         "norms": (ends.norm(dim=2) / ends.shape[2] ** 0.5).tolist(),
         "paths": {method: found | {"summary": summary(found)} for method, found in measures.items()},
@@ -174,7 +150,7 @@ def _paths(s: SlerpSettings, ready: _Ready, observer: Observer) -> LatentPaths:
         "seconds": round(time.monotonic() - began, 3),
     }
     status = f"{len(ends)} path{'s' if len(ends) > 1 else ''} of {s.frames} frames at tau {s.tau:g}."
-    return LatentPaths(ends, frames, u, metrics, status, None)
+    return LatentPaths(ends, frames, u, metrics=metrics, status=status)
 
 
 def _ends(s: SlerpSettings, ready: _Ready, observer: Observer) -> tuple[Tensor, int]:

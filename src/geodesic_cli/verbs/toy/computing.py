@@ -90,15 +90,11 @@ def compute(
         geodesic_report=analyse(metric, geodesic),
         history=history,
         rays=tuple(ray.curve for ray in shot),
-        metrics={},
+        metrics={"bend": alpha * per_alpha},
         status=solution.status.value,
-        folder=None,
     )
-    metrics = _metrics(made, shot, analyse(metric, first).relative_residual)
-    return replace(
-        made,
-        metrics=metrics | {"bend": alpha * per_alpha, "seconds": round(time.monotonic() - began, 3)},
-    )
+    metrics = made.metrics | _metrics(made, shot, analyse(metric, first).relative_residual)
+    return replace(made, metrics=metrics | {"seconds": round(time.monotonic() - began, 3)})
 
 
 def _metrics(made: Toy, shot: Sequence[Solution], straight_residual: float) -> dict[str, Any]:
@@ -116,19 +112,13 @@ def _metrics(made: Toy, shot: Sequence[Solution], straight_residual: float) -> d
         "status": solution.status.name,
         "steps": solution.steps,
         "residual": solution.residual,
-        "evaluations": {
-            "path": solution.score_calls,
-            "rays": sum(ray.score_calls for ray in shot),
-        },
+        "evaluations": {"path": solution.score_calls, "rays": sum(ray.score_calls for ray in shot)},
         "length_ratio": exp(report.log_length - reference.log_length),
         "paths": {
             "straight": _path_numbers(reference, straight_residual),
             "geodesic": _path_numbers(report, solution.residual),
         },
-        "rays": {
-            "count": len(shot),
-            "left_the_density": sum(ray.status is Status.LEFT_SUPPORT for ray in shot),
-        },
+        "rays": {"count": len(shot), "left_the_density": sum(ray.status is Status.LEFT_SUPPORT for ray in shot)},
         "closed_form": {
             "log_density_at_a": float(at_ends[0]),
             "log_density_at_b": float(at_ends[1]),
@@ -199,11 +189,5 @@ def _ray(metric: DensityMetric, path: Curve, turn: float, observer: Observer) ->
 
 
 def _path_numbers(report: CurveReport, residual: float) -> dict[str, float]:
-    return {
-        "length": report.length,
-        "log_length": report.log_length,
-        "euclidean_length": report.euclidean_length,
-        "min_log_density": report.min_log_density,
-        "mean_log_density": report.mean_log_density,
-        "residual": residual,
-    }
+    names = ("length", "log_length", "euclidean_length", "min_log_density", "mean_log_density")
+    return {name: getattr(report, name) for name in names} | {"residual": residual}

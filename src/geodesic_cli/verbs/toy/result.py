@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +10,7 @@ from torch import Tensor
 from geodesic_cli import plots
 from geodesic_cli.geometry import Curve, CurveReport, DensityMetric, Solution
 from geodesic_cli.geometry.toys import GaussianMixture
+from geodesic_cli.runs.job import RunResult
 
 FINE = 1025
 """Points at which a path is measured."""
@@ -42,8 +42,8 @@ class Moment:
 
 
 @dataclass(frozen=True, eq=False)
-class Toy:
-    """A density in the plane and what was found on it.
+class Toy(RunResult):
+    """A density in the plane and what was found on it. Its status says how the solver ended.
 
     Args:
         name: of the density.
@@ -57,9 +57,6 @@ class Toy:
         geodesic_report: measurements of `geodesic`.
         history: the path after every step.
         rays: geodesics shot from A.
-        metrics: what metrics.json holds.
-        status: a sentence on how the solver ended.
-        folder: the run directory, or None where nothing was written.
     """
 
     name: str
@@ -73,9 +70,6 @@ class Toy:
     geodesic_report: CurveReport
     history: tuple[Moment, ...]
     rays: tuple[Curve, ...]
-    metrics: dict[str, Any]
-    status: str
-    folder: Path | None
 
     @property
     def converged(self) -> bool:
@@ -137,8 +131,9 @@ class Toy:
         low, high = low - margin, high + margin
         step = float((high - low).max()) / GRID
         x, y = (_steps(float(low[k]), float(high[k]), step) for k in (0, 1))
-        log_density = self.density.log_prob(_grid(x, y)).reshape(len(x), len(y)).T
-        coarse = _grid(*(_steps(float(low[k]), float(high[k]), step * GRID / ARROWS)[1:-1] for k in (0, 1)))
+        log_density = self.density.log_prob(torch.cartesian_prod(x, y)).reshape(len(x), len(y)).T
+        sides = (_steps(float(low[k]), float(high[k]), step * GRID / ARROWS)[1:-1] for k in (0, 1))
+        coarse = torch.cartesian_prod(*sides)
         dense = coarse[self.density.log_prob(coarse) > float(log_density.max()) - plots.DEPTH]
         arrows = torch.cat([dense, self.metric.scores_at(dense, torch.zeros_like(dense[:, 0]))], dim=1)
         points = None if self.points is None else self.points.numpy()
@@ -149,10 +144,6 @@ class Toy:
 def _steps(low: float, high: float, step: float) -> Tensor:
     """Equal steps of about the given size, at least four, that end at both bounds."""
     return torch.linspace(low, high, max(5, round((high - low) / step) + 1), dtype=torch.float64)
-
-
-def _grid(x: Tensor, y: Tensor) -> Tensor:
-    return torch.cartesian_prod(x, y)
 
 
 def exp(log: float) -> float:

@@ -7,7 +7,6 @@ is measured from the score alone, as for a diffusion model, and then compared wi
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from geodesic_cli import media
 from geodesic_cli.errors import InputError
 from geodesic_cli.geometry.toys import GaussianMixture, banana, moons, ring
 from geodesic_cli.runs.folder import RunDirectory
-from geodesic_cli.runs.job import Job, into_folder
+from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.settings import ToySettings, from_options, parse_point
 from geodesic_cli.verbs.toy.computing import compute
@@ -43,11 +42,7 @@ def toy(density: str = "ring", *, observer: Observer | None = None, **options: A
 
     Args:
         density: ring, banana or moons; `points`, a file of points, takes its place.
-        observer: told of the progress.
         options: any setting of `settings.ToySettings` but out and overwrite; a and b may be pairs of numbers.
-
-    Raises:
-        GeodesicError: an input that cannot be used, with what to do about it.
     """
     for name in ("a", "b"):
         if isinstance(options.get(name), Sequence) and not isinstance(options[name], str):
@@ -55,26 +50,20 @@ def toy(density: str = "ring", *, observer: Observer | None = None, **options: A
     if options.get("points") is not None:
         options["points"] = str(options["points"])
     settings = from_options(ToySettings, "toy", options, {"density": density})
-    return _drawn(Job(settings, observer or Silent()))
+    return run(Job(settings, observer or Silent()))
 
 
-def run(settings: ToySettings, observer: Observer, command: str) -> Toy:
-    """Compute and write the run directory. See the module's text and `ToySettings`."""
-    return _drawn(into_folder(settings, observer, command))
-
-
-def _drawn(job: Job[ToySettings]) -> Toy:
+def run(job: Job[ToySettings]) -> Toy:
+    """Compute and draw. See the module's text and `ToySettings`."""
     density, points, places = _density(job.settings)  # all that may be refused comes before the folder is touched
-    with job.folder(stem(job.settings)) as directory:
+    with job.in_folder(stem(job.settings)) as job:
         result = compute(job, stem(job.settings).removeprefix("toy-"), density, points, places)
-        if directory is None:
-            return result
-        _write(directory, job, result, density)
-        directory.finish(result.status, result.metrics, evaluations=result.metrics["evaluations"]["path"])
-        return replace(result, folder=directory.folder)
+        if job.directory is not None:
+            _write(job.directory, job, result)
+        return job.done(result, result.metrics["evaluations"]["path"])
 
 
-def _write(directory: RunDirectory, job: Job[ToySettings], result: Toy, density: GaussianMixture) -> None:
+def _write(directory: RunDirectory, job: Job[ToySettings], result: Toy) -> None:
     job.observer.stage("Drawing", 3 if job.settings.gif else 2, "pictures")
     result.draw(directory.path("toy.png"))
     job.observer.advance(1)
@@ -88,18 +77,14 @@ def _write(directory: RunDirectory, job: Job[ToySettings], result: Toy, density:
         "path.safetensors",
         {"x": nodes.x, "u": nodes.u, "history": torch.stack([moment.x for moment in result.history])}
         | {f"ray.{k}": ray.x for k, ray in enumerate(result.rays)}
-        | {name: getattr(density, name) for name in ("means", "scales", "weights")},
+        | {name: getattr(result.density, name) for name in ("means", "scales", "weights")},
         {"density": result.name, "alpha": repr(result.metric.alpha)},
     )
 
 
 def stem(settings: ToySettings) -> str:
     """What the folder of a run is called below runs/."""
-    return f"toy-{_name(settings)}"
-
-
-def _name(settings: ToySettings) -> str:
-    return settings.density if settings.points is None else Path(settings.points).stem
+    return f"toy-{settings.density if settings.points is None else Path(settings.points).stem}"
 
 
 # --- the density and its ends ----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,7 @@ from geodesic_cli.geometry import Euclidean, Score
 from geodesic_cli.geometry.clips.rivals import RivalChoice, compare
 from geodesic_cli.geometry.clips.sequence import measure_sequence, moving, roughness
 from geodesic_cli.geometry.perturbation import moving_mean
-from geodesic_cli.runs.folder import RunDirectory
-from geodesic_cli.runs.job import Job, in_memory, into_folder
+from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import VideoAnalyzeSettings
 from geodesic_cli.verbs.video_analyze.report import ClipReport, csv_of, report_metrics, report_on
@@ -52,20 +51,19 @@ SHORT = (
 
 
 @dataclass(frozen=True, eq=False)
-class VideoAnalysis:
-    """The result of an analysis.
+class VideoAnalysis(RunResult):
+    """The result of an analysis. Its status is the verdict.
 
     Args:
-        verdict: one sentence with the numbers behind it.
         report: the report; None where too few frames differ to make a path.
-        metrics: what metrics.json holds.
-        folder: the run directory, or None where nothing was written.
     """
 
-    verdict: str
     report: ClipReport | None
-    metrics: dict[str, Any]
-    folder: Path | None
+
+    @property
+    def verdict(self) -> str:
+        """One sentence with the numbers behind it."""
+        return self.status
 
 
 def video_analyze(
@@ -79,32 +77,23 @@ def video_analyze(
 
     Args:
         clip: a video, an animation, a folder of frames, several images, or a tensor (n, 3, h, w) in [0, 1].
-        model: a name, or a model that is loaded already.
-        observer: told of the progress.
         options: any setting of `settings.VideoAnalyzeSettings` but clip, out, resume and overwrite.
-
-    Raises:
-        GeodesicError: an input that cannot be used, with what to do about it.
     """
     names = clip_names(clip, "clip")
     job = in_memory(VideoAnalyzeSettings, "video_analyze", model, options, observer, clip=names)
-    return _analysed(job, clip if isinstance(clip, Tensor) else None)
+    return run(job, clip if isinstance(clip, Tensor) else None)
 
 
-def run(settings: VideoAnalyzeSettings, observer: Observer, command: str) -> VideoAnalysis:
-    """Analyse a clip and write the run directory. See the module's text and `VideoAnalyzeSettings`."""
-    return _analysed(into_folder(settings, observer, command), None)
-
-
-def _analysed(job: Job[VideoAnalyzeSettings], given: Tensor | None) -> VideoAnalysis:
+def run(job: Job[VideoAnalyzeSettings], given: Tensor | None = None) -> VideoAnalysis:
+    """Analyse the clip of the settings, or frames given in its place. See the module's text."""
     s = job.settings
     # A clip that cannot be used is refused before the model is loaded and the folder is touched.
     frames = None if given is None else frames_in_memory(given, s)
     _require_enough(count_frames(s.clip, s, LEAST) if frames is None else len(frames), s)
-    model = job.model()
-    with job.folder(stem(s)) as directory:
+    model = job.load_model()
+    with job.in_folder(stem(s)) as job:
         journey = clip_journey(s, model, Canvas.of(model, s.size))
-        return _Work(s, job.observer, model, directory, journey).run(frames)
+        return _Work(**vars(job), model=model, journey=journey).run(frames)
 
 
 def stem(settings: VideoAnalyzeSettings) -> str:
@@ -132,14 +121,9 @@ class _Seen:
     digest: str
 
 
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """One analysis: what was asked for, who watches, the model, and where it is written, if anywhere."""
-
-    settings: VideoAnalyzeSettings
-    observer: Observer
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Work(Job[VideoAnalyzeSettings]):
     model: LatentDiffusion
-    directory: RunDirectory | None
     journey: Journey
 
     def run(self, frames: Tensor | None) -> VideoAnalysis:
@@ -151,17 +135,11 @@ class _Work:
         score = self.model.score(self.journey.shape, s.tau, conditioning, s.guidance)
         u = torch.linspace(0, 1, len(x), dtype=x.dtype, device=x.device)
         kept = moving(x, Euclidean()).to(x.device)
-        common = {
-            "frames": len(x),
-            "frames_that_move": len(kept),
-            "tau": s.tau,
-            "embedding": s.embedding,
-            "dimension": x.shape[1],
-            "seconds": 0.0,
-        }
+        common: dict[str, Any] = {"tau": s.tau, "embedding": s.embedding, "dimension": x.shape[1]}
+        common |= {"frames": len(x), "frames_that_move": len(kept)}
         if len(kept) < 3:
             verdict = (STILL if len(kept) == 1 else SHORT).format(len(x))
-            return self._finish(verdict, None, common | {"verdict": verdict, "grade": "no path"}, seen, 0, began)
+            return self._finish(None, common | {"verdict": verdict, "grade": "no path"}, seen, 0, began)
         x = x.index_copy(0, kept, moving_mean(x[kept], s.denoise))
         pieces = [kept[list(window)] for window in cut(len(kept), s.window, s.overlap)]
         alpha, spent = self._alpha(score, x, u, pieces)
@@ -169,7 +147,7 @@ class _Work:
         report = report_on(windows, alpha, len(x), seen.times, roughness(x[kept]))
         spent += sum(window.score_calls for window in windows)
         metrics = common | report_metrics(report) | {"score_evaluations": spent}
-        return self._finish(report.verdict, report, metrics, seen, spent, began)
+        return self._finish(report, metrics, seen, spent, began)
 
     # --- frames to points
 
@@ -223,16 +201,8 @@ class _Work:
         self, score: Score, x: Tensor, u: Tensor, pieces: list[Tensor], alpha: float, digest: str
     ) -> list[Window]:
         s = self.settings
-        choice = RivalChoice(
-            alpha=alpha,
-            noise=s.noise,
-            waves=s.waves,
-            draws=s.draws,
-            smoothing=s.smoothing,
-            seed=s.seed,
-            tol=s.tol,
-            max_steps=s.max_steps,
-        )
+        asked = ("noise", "waves", "draws", "smoothing", "seed", "tol", "max_steps")
+        choice = RivalChoice(alpha=alpha, **{name: getattr(s, name) for name in asked})
         self.observer.stage("Comparing", len(pieces), "windows")
         windows = []
         for k, rows in enumerate(pieces):
@@ -260,28 +230,18 @@ class _Work:
     # --- numbers to files
 
     def _finish(
-        self,
-        verdict: str,
-        report: ClipReport | None,
-        metrics: dict[str, Any],
-        seen: _Seen,
-        spent: int,
-        began: float,
+        self, report: ClipReport | None, metrics: dict[str, Any], seen: _Seen, spent: int, began: float
     ) -> VideoAnalysis:
         metrics = metrics | {"seconds": round(time.monotonic() - began, 3)}
-        result = VideoAnalysis(verdict, report, metrics, None)
-        if self.directory is None:
-            return result
-        event = None if report is None else report.event
-        self.directory.write_png("sheet.png", seen.strip.sheet(event))
-        if report is not None:
+        if self.directory is not None:
+            self.directory.write_png("sheet.png", seen.strip.sheet(None if report is None else report.event))
+        if self.directory is not None and report is not None:
             self.directory.write_text("clip.csv", csv_of(report))
             rows = [row for row in report.rows if row["moves"]]
-            mark = (event.first, event.last, report.place.removeprefix("and ")) if event else None
+            mark = report.event.first, report.event.last, report.place.removeprefix("and ")
             plots.clip_analysis(rows, mark, self.directory.path("analysis.png"))
         encoded = len(seen.times) * self.settings.steps if self.settings.embedding == "flow" else 0
-        self.directory.finish(verdict, metrics, evaluations=spent + encoded)
-        return replace(result, folder=self.directory.folder)
+        return self.done(VideoAnalysis(report, metrics=metrics, status=metrics["verdict"]), spent + encoded)
 
 
 def _checkpoint(k: int) -> str:
