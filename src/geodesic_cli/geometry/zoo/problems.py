@@ -52,7 +52,7 @@ line with 129 nodes to a relative residual of 1e-6, mixtures of one scale in the
 it stalled at 0.03; from the straight line `Relaxation` alone comes to rest in another geodesic, 0.27 % longer."""
 
 
-class Known(Score, Protocol):
+class KnownDensity(Score, Protocol):
     """A score whose density is known."""
 
     def log_prob(self, x: Rows) -> Float[Tensor, "n"]:
@@ -254,18 +254,18 @@ def cases(group: str, seed: int = 0) -> Iterator[Case]:
 
 
 def _closed(
-    name: str, density: Known, alpha: float, a: Tensor, b: Tensor, distance: float, exact: Tensor | None = None
+    name: str, density: KnownDensity, alpha: float, a: Tensor, b: Tensor, distance: float, exact: Tensor | None = None
 ) -> Case:
     log_length = math.log(distance) + alpha * float(density.log_prob(a[None]))
     return Case(name, DensityMetric(density, alpha), a, b, density.log_prob, log_length, CLOSED, exact)
 
 
-def _computed(name: str, density: Known, alpha: float, a: Tensor, b: Tensor, space: Space = Euclidean()) -> Case:
+def _computed(name: str, density: KnownDensity, alpha: float, a: Tensor, b: Tensor, space: Space = Euclidean()) -> Case:
     metric = DensityMetric(density, alpha, space)
     return Case(name, metric, a, b, density.log_prob, REFERENCE.get(name, math.nan))
 
 
-def _on_one_sphere(name: str, density: Known, alpha: float, ends: Tensor) -> Case:
+def _on_one_sphere(name: str, density: KnownDensity, alpha: float, ends: Tensor) -> Case:
     """Both ends at their mean norm."""
     sphere = Sphere(float(ends.norm(dim=1).mean()))
     a, b = sphere.project(ends)
