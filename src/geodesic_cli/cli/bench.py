@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import AS_JSON, add, options_of
-from geodesic_cli.cli.common import aligned, watched
+from geodesic_cli.cli.common import watched
+from geodesic_cli.runs.plain import aligned, to_json
 from geodesic_cli.settings import BenchModelSettings, BenchSettings, from_command_line
 
 if TYPE_CHECKING:
@@ -70,8 +71,6 @@ for each in (solver, model):
 
 def _show(result: "Bench", as_json: bool, align: Callable[[str, int], str], rich: bool = False) -> None:
     """The table, as one with rules where that is asked for and a person reads it, and what its columns mean."""
-    from geodesic_cli.runs.plain import to_json
-
     table = result.table
     where = [] if result.folder is None else [f"{result.folder}/table.md, bench.json"]
     lines = [_rich(table)] if rich and sys.stdout.isatty() else aligned(table.heads, table.lines, align)

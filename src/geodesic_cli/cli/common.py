@@ -1,8 +1,8 @@
-"""What several verbs do alike: run a task under a progress display, and print a plain table."""
+"""What several verbs do alike: run a task under a progress display, and print what came out."""
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from geodesic_cli.cli.signals import exit_code_of
+from geodesic_cli.runs.plain import to_json
 
 
 def watched(
@@ -20,7 +21,6 @@ def watched(
 
     Args:
         run: the task, of a job.
-        settings: of the verb.
         again: for a verb that can resume, the folder of the run; an interruption then says how to go on with it.
         processes: how many run this command together.
         speaks: whether this is the one of them that shows anything.
@@ -53,7 +53,6 @@ def ran(verb: str, settings: Any, as_json: bool, table: Callable[[Any], str]) ->
 
     Args:
         verb: its file below `verbs`, such as `latent.invert`.
-        settings: of the verb.
         as_json: print one JSON object instead of the table.
         table: of a result.
     """
@@ -73,13 +72,4 @@ def in_its_folder(settings: Any, stem: Callable[[Any], str]) -> Any:
 
 def show(result: Any, as_json: bool, table: Callable[[Any], str]) -> None:
     """Print what came out of a run, as a table or as one JSON object."""
-    from geodesic_cli.runs.plain import to_json
-
     typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else table(result))
-
-
-def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], align: Callable[[str, int], str]) -> list[str]:
-    """Lines of a table with columns of equal width; `align` is `str.ljust` or `str.rjust`."""
-    lines = [heads, *rows]
-    widths = [max(len(row[k]) for row in lines) for k in range(len(heads))]
-    return ["  ".join(align(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in lines]

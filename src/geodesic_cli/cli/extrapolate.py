@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import AS_JSON, flag, options_of
-from geodesic_cli.cli.common import aligned, ran
+from geodesic_cli.cli.common import ran
+from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import ExtrapolateSettings, from_command_line
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, flag, options_of
-from geodesic_cli.cli.common import aligned, in_its_folder, show, watched
+from geodesic_cli.cli.common import in_its_folder, show, watched
 from geodesic_cli.errors import InputError
+from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import FinetuneSettings, from_command_line
 from geodesic_cli.settings.option import COMMON
 

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, options_of
-from geodesic_cli.cli.common import aligned, ran
+from geodesic_cli.cli.common import ran
+from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import IsometrySettings, from_command_line
 
 if TYPE_CHECKING:

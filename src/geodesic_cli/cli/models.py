@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import AS_JSON, options_of
-from geodesic_cli.cli.common import aligned
+from geodesic_cli.runs.plain import aligned
 
 if TYPE_CHECKING:
     from geodesic_cli.verbs.about.models import Listed

@@ -55,10 +55,7 @@ class Pyramid:
         while len(parts) < self.scales and min(a.shape[-2:]) >= 2 * SSIM_WINDOW:
             a, b = avg_pool2d(a, 2), avg_pool2d(b, 2)
             parts.append(self._at_one_scale(a, b))
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        return total / len(parts)
+        return sum(parts[1:], parts[0]) / len(parts)
 
     @staticmethod
     def _at_one_scale(a: Tensor, b: Tensor) -> Tensor:

@@ -66,7 +66,6 @@ def pacer(
 
     Args:
         measure: one of `MEASURES`.
-        model: the model.
         shape: (C, H, W) of its latents.
         distance: takes the place of LPIPS; it must grow with the square of a small change.
         crop: from what the model draws to the frames that are seen.

@@ -38,7 +38,6 @@ def inverted_conditioning(
     """For each image the embedding that textual inversion reaches from its prompt.
 
     Args:
-        model: the model.
         images: (n, 3, h, w) in [0, 1], at the size of the run.
         prompts: none, one for all images, or one for each.
         descent: how the embedding is optimised; see `diffusion.textual_inversion`.

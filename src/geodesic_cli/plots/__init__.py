@@ -1,5 +1,5 @@
-"""Pictures. `figure` has the style, `curves` what a path does over its position, `plane` what it does in the plane,
-`graph` what a search went over, `training` what a training did."""
+"""Pictures, each written as a PNG to its `path`. `figure` has the style, `curves` what a path does over its position,
+`plane` what it does in the plane, `graph` what a search went over, `training` what a training did."""
 
 from geodesic_cli.plots.clip import clip_analysis
 from geodesic_cli.plots.continuation import continuation

@@ -20,7 +20,6 @@ def clip_analysis(rows: Sequence[ClipRow], mark: tuple[int, int, str] | None, pa
     Args:
         rows: one mapping a frame with the columns of clip.csv; None where a frame has no such number.
         mark: first and last frame of the worst segment and what it is, which is shaded in all panels.
-        path: the PNG to write.
     """
     frames = [row["frame"] for row in rows]
     with drawing(path, [4.4, 4.0, 4.0, 4.0], 4.0) as panels:

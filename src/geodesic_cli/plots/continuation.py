@@ -22,7 +22,6 @@ def continuation(
         steps: numbers of frames, and the distance of their encodings from those of the frames before.
         last: the number of the last known frame; frame 0 is the first known one.
         floor: log p at which a ray ends.
-        path: the PNG to write.
     """
     with drawing(path, [4.6] * 2, 3.6) as panels:
         panels[0].plot(*known, color=GRAY, linewidth=1.6, label="known")

@@ -21,7 +21,6 @@ def density_and_speed(curves: Mapping[str, Series], path: str | Path) -> None:
     Args:
         curves: method -> lists `u`, `log_density` (nats, up to a constant), `speed`, and at positions of their own,
             which leave out the ends, `node_u` and `residual`.
-        path: the PNG to write.
     """
     with drawing(path, [4.2] * 3, 3.8) as panels:
         for index, (name, curve) in enumerate(curves.items()):
@@ -49,7 +48,6 @@ def length_history(history: Mapping[str, Series], path: str | Path) -> None:
 
     Args:
         history: solver -> lists `score_calls`, `residual`, `length`, one entry per step.
-        path: the PNG to write.
     """
     with drawing(path, [4.2] * 2, 3.8) as panels:
         for index, (name, steps) in enumerate(history.items()):

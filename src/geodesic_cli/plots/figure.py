@@ -33,7 +33,6 @@ def drawing(path: str | Path, widths: Sequence[float], height: float) -> Iterato
     """Panels side by side to draw on; the figure is written, with one legend below, when the block ends.
 
     Args:
-        path: the PNG to write.
         widths: of the panels, in inches.
         height: of the figure, in inches.
     """

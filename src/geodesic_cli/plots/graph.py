@@ -27,7 +27,6 @@ def graph_in_plane(
         densities: log p at every node relative to the first image, nats.
         way_points: (x, y) of the nodes on the shortest path over the graph.
         paths: name -> (x, y) of the nodes of a curve.
-        path: the PNG to write.
     """
     from matplotlib.collections import LineCollection
 

@@ -70,7 +70,6 @@ def map_and_profile(
         rays: points of the geodesics shot from A.
         profiles: `straight line` and `geodesic` -> position u, log p relative to A in nats.
         title: of the map.
-        path: the PNG to write.
     """
     with drawing(path, [_width(plane, 3.6) + 1.3, 4.4], 4.6) as (panel, profile):
         filled = _map(panel, plane)
@@ -102,7 +101,6 @@ def evolution(
         changes: log p relative to A at the positions after each step, (steps, m), nats.
         score_calls: score evaluations up to each step.
         lengths: the weighted length after each step, relative to that of the straight line.
-        path: the PNG to write.
     """
     import matplotlib
     from matplotlib.cm import ScalarMappable

@@ -14,7 +14,6 @@ def spectra(levels: Mapping[str, Spectra], path: str | Path, whole: bool) -> Non
 
     Args:
         levels: title of a panel -> its spectra.
-        path: the PNG to write.
         whole: the spectra are complete, and are drawn relative to their root mean square, where an isometry is 1.
             Otherwise they are the largest values alone, relative to the first.
     """

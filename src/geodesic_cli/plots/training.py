@@ -20,7 +20,6 @@ def loss_curves(history: Mapping[str, Sequence[float]], path: str | Path) -> Non
 
     Args:
         history: lists `step`, `denoising`, `regulariser`, `gradient_norm`; NaN is left out, and so is a panel of it.
-        path: the PNG to write.
     """
     shown = [panel for panel in PANELS if any(math.isfinite(value) for value in history[panel[0]])]
     with drawing(path, [4.2] * max(1, len(shown)), 3.4) as panels:

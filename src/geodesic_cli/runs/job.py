@@ -51,8 +51,6 @@ class Job(Generic[Chosen]):
     """What a verb is asked to do.
 
     Args:
-        settings: of the verb.
-        observer: told of the progress.
         given: a model that is loaded already; without one the settings say which to load.
         command: the command line, for the manifest; None where nothing is to be written.
         directory: where it is written, once that is open.

@@ -1,9 +1,9 @@
-"""Settings and numbers as plain text: JSON and TOML that read back as the same values."""
+"""Settings and numbers as plain text: JSON and TOML that read back as the same values, and tables."""
 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -45,3 +45,10 @@ def _toml(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml(item) for item in value)}]"
     raise TypeError(f"a setting is text, a number, a truth value, a path or a list of these, not {value!r}")
+
+
+def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], align: Callable[[str, int], str]) -> list[str]:
+    """Lines of a table with columns of equal width; `align` is `str.ljust` or `str.rjust`."""
+    lines = [heads, *rows]
+    widths = [max(len(row[k]) for row in lines) for k in range(len(heads))]
+    return ["  ".join(align(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in lines]

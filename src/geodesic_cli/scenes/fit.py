@@ -217,10 +217,6 @@ def _identify(s: SceneTensors, target: Tensor) -> tuple[SceneTensors, Tensor]:
     return replace(s, colour=colour, metal=metal), loss
 
 
-def _numbers(s: SceneTensors) -> Tensor:
-    return torch.stack([s.x, s.y, s.size, s.rotation], -1)
-
-
 def _with_numbers(s: SceneTensors, p: Tensor) -> SceneTensors:
     return replace(s, x=p[..., 0], y=p[..., 1], size=p[..., 2], rotation=p[..., 3])
 
@@ -237,7 +233,7 @@ def _refine(s: SceneTensors, target: Tensor, iterations: int, subsamples: int) -
     def picture(p: Tensor, like: SceneTensors) -> Tensor:
         return render_tensors(_with_numbers(like, p.reshape(-1, solids, 4)), height, width, subsamples).flatten(1)
 
-    p = _numbers(s).reshape(n, -1)
+    p = torch.stack([s.x, s.y, s.size, s.rotation], -1).reshape(n, -1)
     residual = target.flatten(1) - picture(p, s)
     loss = (residual**2).sum(1)
     for _ in range(iterations):

@@ -38,27 +38,19 @@ from geodesic_cli.geometry.solvers.relaxation import Relaxed
 KNOWN = 0.05
 """To about this the logarithm of a length is known: solved with other nodes or to another residual, that of ten local
 paths moved by 0.01 and that of seven global ones by 0.02 (medians), one in five by more than 0.07."""
-
 SLERP_NODES = 17
 """Points of slerp that are looked at: where the local solver starts, and to say how long it is."""
-
 LENGTH_POINTS = 33
 """Points at which the length of the local path is measured; of a refined one, its nodes and half way between."""
-
 SETTLED = 0.03
 """A refinement that shortens the path by less, as a share, in WAIT steps running is done: the rest is not seen."""
-
 WAIT = 3
-
 FIRST = 2
 """Points of slerp that the surrogate asks for beside those it is given."""
-
 STIFF = 20.0
 """The first shift of the refinement: a polygon has corners, from which softer steps are taken back."""
-
 SOFT = 0.25
 """Its first damping."""
-
 DOUBTFUL = 30.0
 """Nats. Where log p falls by more than this below its maxima on both sides, the path crosses an improbable region."""
 
@@ -68,7 +60,6 @@ class Account:
     """What a search is about, and what it has cost so far.
 
     Args:
-        model: the model.
         ends: the two images.
         score: at the noise level; it counts what it is asked for.
         metric: the density metric of that score.

@@ -23,7 +23,6 @@ POOLS = "pools"
 """The name of the cache of pools."""
 BLOCK = 32
 """Samples drawn together; a pool on disk holds whole blocks."""
-
 EDGES = 11
 """About how many scores on edges of its graph of neighbours (`roadmap`) there are for each sample."""
 
@@ -79,7 +78,6 @@ def pool(
     """The first `size` samples, read from the folder as far as they are there, drawn and written otherwise.
 
     Args:
-        model: the model.
         shape: (C, H, W) of its latents.
         condition: one conditioning, one row.
         tau: the noise level of the scores.

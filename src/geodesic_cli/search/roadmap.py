@@ -29,16 +29,12 @@ from geodesic_cli.geometry.seen import Remembered
 from geodesic_cli.search.pool import Pool, Sampling, kept, pool
 
 NEIGHBOURS = 6
-
 HALVED = 2
 """How often an edge is halved: those between samples when the pool is made, others where the path may run."""
-
 LEVELS = (0.3, 0.5)
 """Noise levels from which the middles of costly edges are brought back."""
-
 COSTLY = 4
 """Edges that grow in each round."""
-
 BACK = 6
 """Steps of the probability flow from such a level to a clean latent."""
 
@@ -71,7 +67,6 @@ def samples(
     """Samples for the prompts of two images: `size` in all, or as many thirds under each prompt and between them.
 
     Args:
-        model: the model.
         ends: the images; only shape, noise level and conditioning matter.
         score: at the noise level, along the conditioning. It learns the scores of the samples.
         size: how many.

@@ -55,10 +55,8 @@ from geodesic_cli.search.roadmap import BACK, HALVED, NEIGHBOURS, grown, roadmap
 
 GAIN = 0.02
 """Growth that shortens the refined path by less has found nothing."""
-
 ROUNDS = 2
 """Rounds of growth between two refinements."""
-
 UNCONNECTED = "The samples do not connect the two images; the path is the local one: use a larger pool."
 DOUBTFUL_PATH = (
     "The path crosses a region of improbably low density, where its frames are marked: use a larger pool, or prompts "

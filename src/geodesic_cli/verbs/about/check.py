@@ -63,7 +63,7 @@ def check(device: str = "auto") -> Findings:
         "cache": str(locate.hub_cache()),
         "cache_exists": locate.hub_cache().is_dir(),
         "offline": locate.offline(),
-        "variables": {name: _shown(name) for name in VARIABLES if name in os.environ},
+        "variables": {name: "set" if name in SECRET else os.environ[name] for name in VARIABLES if name in os.environ},
         "models": {model.name: model.folder for model in listed},
     }
     return Findings(facts, (*advice, *_missing(facts, listed)))
@@ -135,10 +135,6 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _shown(name: str) -> str:
-    return "set" if name in SECRET else os.environ[name]
 
 
 def _of_processor(key: str) -> str:

@@ -111,7 +111,6 @@ def measure_speed(model: LatentDiffusion, shape: tuple[int, int, int], batch: in
     """One row: the score against the bare network on `batch` points, for about so many seconds.
 
     Args:
-        model: the model.
         shape: (C, H, W) of its latents.
         batch: points evaluated at once.
         seconds: to spend, warming up aside; at least `LEAST_ROUNDS` rounds are made.

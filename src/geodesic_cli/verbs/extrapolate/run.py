@@ -156,7 +156,9 @@ class _Work(Extending):
         prompts = tuple(text for text in (s.prompt, s.target_prompt if name == "after" else None) if text is not None)
         conditioning = self.model.prompts.along(prompts)
         self.observer.stage(f"Encoding {name}", len(context), "frames")
-        points = self._points(context, conditioning)
+        z = self.journey.encode(context).to(self.model.device)
+        x = widest(self.journey.up(z, conditioning(torch.zeros(len(z)))))  # float64 where there is one
+        points = EncodedFrames(z, x, self.journey.shape)
         self.observer.advance(len(context))
         order = min(s.order, len(context) - 1)
         departure = depart(points.x, order)
@@ -171,12 +173,6 @@ class _Work(Extending):
         arrivals, status = self._follow(name, ray, departure, known.digest)
         frames, z = self._draw(name, known, arrivals, points, conditioning)
         return Continuation(name, points, departure, alpha, max_drop, arrivals, status, frames, z)
-
-    def _points(self, frames: Tensor, conditioning: Conditioning) -> EncodedFrames:
-        """Frames (k, 3, h, w) to points, in float64 where there is one."""
-        z = self.journey.encode(frames).to(self.model.device)
-        x = self.journey.up(z, conditioning(torch.zeros(len(z))))
-        return EncodedFrames(z, widest(x), self.journey.shape)
 
     def _follow(self, name: str, ray: Ray, departure: Departure, digest: str) -> tuple[tuple[Arrival, ...], Status]:
         """All arrivals of a ray, those of an earlier session from its checkpoint."""

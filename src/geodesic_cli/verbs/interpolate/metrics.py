@@ -21,7 +21,6 @@ def path_metrics(
     """Everything but the costs, and the sentence of the leg that ended worst.
 
     Args:
-        settings: of the verb.
         legs: of the path.
         reports: by method.
         main: the frames of the method that was asked for.

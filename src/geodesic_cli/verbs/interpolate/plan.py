@@ -20,6 +20,7 @@ from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.frames.pacing import Pacer, evaluations
 from geodesic_cli.frames.paths import MEASURED, most_evaluations
 from geodesic_cli.geometry import Surrogate
+from geodesic_cli.runs.plain import aligned
 from geodesic_cli.search.pool import evaluations_to_fill
 from geodesic_cli.settings import STEPS, InterpolateSettings, parse_budget
 from geodesic_cli.verbs.interpolate.legs import score_of
@@ -87,13 +88,9 @@ class Plan:
         """As JSON holds it."""
         return {
             "stages": [vars(stage) for stage in self.stages],
-            "evaluations": self.evaluations,
-            "seconds": self.seconds,
             "seconds_per_evaluation": self.per_evaluation,
-            "device": self.device,
-            "dtype": self.dtype,
-            "chunk": self.chunk,
-            "memory": {"weights": self.weights, "working": self.working, "free": self.free},
+            "memory": {name: getattr(self, name) for name in ("weights", "working", "free")},
+            **{name: getattr(self, name) for name in ("evaluations", "seconds", "device", "dtype", "chunk")},
         }
 
     @property
@@ -122,17 +119,13 @@ class Plan:
     @property
     def text(self) -> str:
         """The table and the sentence."""
-        lines = [HEADS, *self.rows]
-        widths = [max(len(line[k]) for line in lines) for k in range(len(HEADS))]
-        table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-        return "\n".join([*(line.rstrip() for line in table), self.legend])
+        return "\n".join([*aligned(HEADS, self.rows, str.ljust), self.legend])
 
 
 def plan(settings: InterpolateSettings, model: LatentDiffusion, images: int, height: int, width: int) -> Plan:
     """What an interpolation of so many images will cost; makes one timed call of the score, after one to warm up.
 
     Args:
-        settings: of the verb.
         model: the model, loaded.
         images: how many keyframes there are.
         height: of the pictures that the model sees, in pixels.
@@ -176,7 +169,6 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
     """The stages of an interpolation of so many images.
 
     Args:
-        settings: of the verb.
         images: keyframes.
         score: network evaluations for one of the score.
         each: seconds for a network evaluation.

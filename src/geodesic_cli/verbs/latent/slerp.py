@@ -124,6 +124,7 @@ def _paths(s: SlerpSettings, ready: _Ready, observer: Observer) -> LatentPaths:
     journey, distance = ready.journey, ready.distance
     ends, spent = _ends(s, ready, observer)
     u = torch.linspace(0, 1, s.frames, dtype=torch.float64)
+    conditions = ready.condition[0].lerp(ready.condition[len(ready.condition) - 1], u)  # of one prompt, or joined
     wanted = [method for method in JOINS if s.compare or method == s.method]
     frames: dict[str, Tensor] = {}
     measures: dict[str, Any] = {}
@@ -132,7 +133,7 @@ def _paths(s: SlerpSettings, ready: _Ready, observer: Observer) -> LatentPaths:
         rows, lengths = [], []
         for a, b in ends:
             x = join(a, b, u.to(torch.float32), method)
-            z = journey.down(x, _along(ready.condition, u))
+            z = journey.down(x, conditions)
             rows.append(journey.decode(z))
             lengths.append(float(relative_length(z.cpu()[None])[0]))
             observer.advance(s.frames)
@@ -165,11 +166,6 @@ def _ends(s: SlerpSettings, ready: _Ready, observer: Observer) -> tuple[Tensor, 
     x = journey.up(journey.encode(ready.images), both).cpu()
     observer.advance(spent)
     return x[None], spent
-
-
-def _along(condition: Embedding, u: Tensor) -> Embedding:
-    """One embedding for every position, or two joined linearly."""
-    return condition[0].lerp(condition[len(condition) - 1], u)
 
 
 def _measured(frames: Tensor, distance: Distance, fit: bool) -> dict[str, list[float]]:

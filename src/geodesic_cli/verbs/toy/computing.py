@@ -76,7 +76,8 @@ def compute(
     if history[-1].score_calls != last.score_calls or not torch.equal(history[-1].x, last.x):
         history = (*history, last)  # after its last step a solver may look once more, and mend what it sees
     observer.stage("Shooting", settings.rays, "rays")
-    shot = [_ray(metric, solution.curve, turn, observer) for turn in _fan(settings.rays)]
+    fan = [0.0] if settings.rays == 1 else torch.linspace(-FAN, FAN, settings.rays, dtype=torch.float64).tolist()
+    shot = [_ray(metric, solution.curve, turn, observer) for turn in fan]
     straight, geodesic = (Curve(line(even_steps(FINE))) for line in (first, solution.curve))
     made = Toy(
         name=name,
@@ -170,11 +171,6 @@ def _moment(metric: DensityMetric, curve: Curve, score_calls: int) -> Moment:
     fine = Curve(curve(even_steps(DRAWN)))
     report = analyse(metric, fine)
     return Moment(fine.x, report.log_density, report.log_length, score_calls)
-
-
-def _fan(rays: int) -> list[float]:
-    """Angles to the direction of the geodesic, radians."""
-    return [0.0] if rays == 1 else torch.linspace(-FAN, FAN, rays, dtype=torch.float64).tolist()
 
 
 def _ray(metric: DensityMetric, path: Curve, turn: float, observer: Observer) -> Solution:

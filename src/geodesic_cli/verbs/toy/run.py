@@ -32,7 +32,6 @@ NAMED = {
     "moons": (moons, (-2.2, 0.0), (1.9, -0.6)),
 }
 """Name -> how to make the density, A and B."""
-
 NEAR_HIGHEST = 2.0
 """Nats. A and B are chosen where the density is at most this far below its highest."""
 
