@@ -80,7 +80,7 @@ def test_every_public_definition_is_used() -> None:
     faces = {
         name
         for text in texts
-        for block in re.findall(r"__all__ = \[(.*?)\]", text, re.DOTALL)
+        for block in re.findall(r"__all__ \+?= \[(.*?)\]", text, re.DOTALL)
         for name in re.findall(r'"(\w+)"', block)
     }
     unused = {

@@ -2,18 +2,23 @@
 
 import sys
 
+from geodesic_cli.cli.signals import exit_code_of, heed_stop_signals
 from geodesic_cli.errors import GeodesicError
 
 
 def main() -> None:
     """Run the command line. A `GeodesicError` is one sentence on stderr and exit code 1; a bug keeps its traceback."""
-    from geodesic_cli.cli.app import app
-
+    heed_stop_signals()
     try:
+        from geodesic_cli.cli.app import app
+
         app()
     except GeodesicError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(1)
+    except KeyboardInterrupt as stop:  # before a verb has begun; a verb says how to go on
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(exit_code_of(stop))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import torch
 from geodesic_cli import __version__, media
 from geodesic_cli.errors import GeodesicError, InputError, OutputError
 from geodesic_cli.runs.folder import RunDirectory, settings_hash, to_toml
+from geodesic_cli.runs.lock import LOCK
 
 SETTINGS = {
     "images": [Path("a.png"), Path("b.png")],
@@ -37,7 +38,8 @@ def manifest(path):
 
 
 def names(path):
-    return sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    """Files below a folder, without the lock of a run that was not closed."""
+    return sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file() and file.name != LOCK)
 
 
 def no_space(*_, **__):

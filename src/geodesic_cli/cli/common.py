@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from geodesic_cli.cli.signals import exit_code_of
 from geodesic_cli.runs.plain import to_json
 
 
@@ -31,10 +32,10 @@ def watched(
     try:
         with Display() if speaks else nullcontext(Silent()) as display:
             return run(Job(settings, display, command=shlex.join(["geodesic", *sys.argv[1:]])))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         if speaks:
             sys.stderr.write("Interrupted.\n" if again is None else f"Interrupted. {_go_on(again, processes)}\n")
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code_of(stop)) from None
 
 
 def _go_on(folder: str, processes: int = 1) -> str:

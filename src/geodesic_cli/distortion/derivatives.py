@@ -23,6 +23,10 @@ Encoder = Callable[[Tensor], Tensor]
 row i belongs to point i mod n. An encoder that holds something for each point (a timestep, a prompt) repeats it so."""
 
 
+Inputs = Float[Tensor, "n *point"]
+Outputs = Float[Tensor, "n *feature"]
+
+
 @dataclass(frozen=True, eq=False)
 class Visit:
     """f evaluated with its graph.
@@ -34,18 +38,18 @@ class Visit:
     """
 
     x: Float[Tensor, "m *point"]
-    h: Float[Tensor, "n *feature"]
+    h: Outputs
     rows: Int[Tensor, "n"] | None = None
 
 
-def visited(f: Encoder, x: Float[Tensor, "n *point"]) -> Visit:
+def visited(f: Encoder, x: Inputs) -> Visit:
     """f at points (m, ...), with its graph."""
     with torch.enable_grad():
         leaf = x.detach().requires_grad_(True)
         return Visit(leaf, f(leaf))
 
 
-def pulled(visit: Visit, cotangent: Float[Tensor, "n *feature"]) -> Float[Tensor, "n *point"]:
+def pulled(visit: Visit, cotangent: Outputs) -> Inputs:
     """Jᵀ times cotangents, row by row; the graph of the visit is kept for what comes after."""
     (gradient,) = torch.autograd.grad(visit.h, visit.x, cotangent, retain_graph=True)
     return gradient.detach() if visit.rows is None else gradient.detach()[visit.rows]
@@ -53,12 +57,12 @@ def pulled(visit: Visit, cotangent: Float[Tensor, "n *feature"]) -> Float[Tensor
 
 def push(
     f: Encoder,
-    x: Float[Tensor, "n *point"],
+    x: Inputs,
     directions: Float[Tensor, "k *point"],
     *,
     sphere: bool,
     step: float,
-    start: Float[Tensor, "n *feature"] | None = None,
+    start: Outputs | None = None,
 ) -> Float[Tensor, "k *feature"]:
     """J d by differences, with graph if gradients are on: k n directions at n points to k n rows like h.
 
@@ -82,10 +86,8 @@ def push(
     return (ahead - behind) * _column(rate / 2, ahead)
 
 
-def pull_back(
-    f: Encoder, x: Float[Tensor, "m *point"], cotangent: Float[Tensor, "m *feature"]
-) -> Float[Tensor, "m *point"]:
-    """Jᵀ times cotangents, row by row and without graph: points (m, ...) and rows like h -> (m, ...)."""
+def pull_back(f: Encoder, x: Inputs, cotangent: Outputs) -> Inputs:
+    """Jᵀ times cotangents, row by row and without graph."""
     return pulled(visited(f, x), cotangent)
 
 

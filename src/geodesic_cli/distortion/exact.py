@@ -4,13 +4,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geodesic_cli.distortion.derivatives import Encoder, squares, tangent
+from geodesic_cli.distortion.derivatives import Encoder, Inputs, squares, tangent
 from geodesic_cli.distortion.loss import Noise, require_known
 
 
-def exact_loss(
-    f: Encoder, x: Float[Tensor, "n *point"], noise: Noise, *, regulariser: str = "iso"
-) -> Float[Tensor, ""]:
+def exact_loss(f: Encoder, x: Inputs, noise: Noise, *, regulariser: str = "iso") -> Float[Tensor, ""]:
     """L with its graph, which `loss.ratio` has without.
 
     One forward pass, g = Jᵀc for a dummy c, a = dg/dc P v, w = Jᵀa. f must be twice differentiable in reverse mode:

@@ -41,6 +41,7 @@ from torch import Tensor
 
 from geodesic_cli.distortion.derivatives import (
     Encoder,
+    Inputs,
     Visit,
     default_step,
     inner,
@@ -71,7 +72,7 @@ class Probe:
         ahead: the probe: P v in the space of x; for path-length y in the space of h.
         back: w, the probe carried to h and back; for path-length Jᵀy. In the space of x.
         image: a = J P v with its graph, if it was kept.
-        totals: (3,): the sums of s1 and s2 over the rows, and the number of rows. Totals are added.
+        totals: the sums of s1 and s2 over the rows, and the number of rows. Totals are added.
         step: of the differences.
         differences: one of `DIFFERENCES`.
         visit: where forward differences begin, if its graph was kept.
@@ -95,7 +96,7 @@ def gaussian(generator: torch.Generator) -> Noise:
 
 def linearise(
     f: Encoder,
-    x: Float[Tensor, "n *point"],
+    x: Inputs,
     noise: Noise,
     *,
     regulariser: str = "iso",
@@ -111,9 +112,7 @@ def linearise(
 
     Args:
         f: the encoder; deterministic, in the precision of x (half precision drowns the differences).
-        x: points (n, ...).
-        noise: draws the probe directions.
-        regulariser: `iso`, `iso-euclidean` or `path-length`.
+        regulariser: one of `LOSSES`.
         probes: directions for each point.
         keep_graph: keep the graph of a, so that `gradient_scalar` need not compute a again: for a single micro-batch.
         differences: `central` or `forward`, with the angle of `default_step`.
@@ -167,8 +166,7 @@ def gradient_scalar(
 
     Args:
         f: the encoder, unchanged since `linearise`.
-        probe: of this micro-batch.
-        totals: (3,), the sum of the totals of all probes, micro-batches and processes of the step.
+        totals: the sum of the totals of all probes, micro-batches and processes of the step.
         visit: f at the points of the probe, for forward differences of which no graph was kept.
     """
     first, second, count = totals.unbind()

@@ -38,6 +38,9 @@ ENCODED_AT_ONCE = 128
 """Rows that go through the encoder at once; it bounds memory."""
 
 
+OnePoint = Float[Tensor, "1 *point"]
+
+
 @dataclass(frozen=True)
 class Distortion:
     """Mean condition number and variance of the metric.
@@ -62,12 +65,9 @@ def is_possible(points_dimension: int, features_dimension: int) -> bool:
     return features_dimension >= points_dimension - 1
 
 
-# --- Jacobians -------------------------------------------------------------------------------------------------------
-
-
 @torch.no_grad()
-def jacobian(f: Encoder, x: Float[Tensor, "1 *point"], at_once: int = ENCODED_AT_ONCE) -> Float[Tensor, "h n"]:
-    """All of J at one point x (1, ...), flattened, (dim h, n), by central differences: 2 n evaluations of the encoder.
+def jacobian(f: Encoder, x: OnePoint, at_once: int = ENCODED_AT_ONCE) -> Float[Tensor, "h n"]:
+    """All of J at one point, flattened, (dim h, n), by central differences: 2 n evaluations of the encoder.
 
     In float64 it is exact to about 1e-9; in float32 to about 1e-4 of its largest singular value.
     """
@@ -79,7 +79,7 @@ def jacobian(f: Encoder, x: Float[Tensor, "1 *point"], at_once: int = ENCODED_AT
     return torch.cat(columns).T
 
 
-def tangent_metric(full: Float[Tensor, "h n"], x: Float[Tensor, "1 *point"]) -> Float[Tensor, "k k"]:
+def tangent_metric(full: Float[Tensor, "h n"], x: OnePoint) -> Float[Tensor, "k k"]:
     """G (n - 1, n - 1) in the chart's frame, from all of J (dim h, n) at x (1, ...)."""
     in_frame = stereographic.reflect(x.flatten(), full)[:, :-1]
     return in_frame.T @ in_frame
@@ -87,11 +87,11 @@ def tangent_metric(full: Float[Tensor, "h n"], x: Float[Tensor, "1 *point"]) -> 
 
 @torch.no_grad()
 def projected_metric(
-    f: Encoder, x: Float[Tensor, "1 *point"], basis: Float[Tensor, "k t"], at_once: int = ENCODED_AT_ONCE
+    f: Encoder, x: OnePoint, basis: Float[Tensor, "k t"], at_once: int = ENCODED_AT_ONCE
 ) -> Float[Tensor, "k k"]:
     """G restricted to the directions whose coordinates are the orthonormal rows of ``basis`` (k, n - 1).
 
-    2 k evaluations of the encoder at x (1, ...).
+    2 k evaluations of the encoder.
     """
     directions = stereographic.frame(x.flatten(), basis)
     pushed = torch.cat([_push(f, x, part) for part in directions.split(_half(at_once))])
@@ -109,7 +109,7 @@ def pooled(full: Float[Tensor, "h n"], shape: torch.Size) -> Float[Tensor, "c n"
 
 
 def pooled_jacobian(
-    f: Encoder, x: Float[Tensor, "1 *point"], at_once: int = ENCODED_AT_ONCE, mix: Float[Tensor, "k c"] | None = None
+    f: Encoder, x: OnePoint, at_once: int = ENCODED_AT_ONCE, mix: Float[Tensor, "k c"] | None = None
 ) -> Float[Tensor, "r n"]:
     """The same at one point x (1, ...) from C' backward passes, (C', n), without all of J.
 
@@ -118,8 +118,8 @@ def pooled_jacobian(
     with torch.no_grad():
         h = f(x)
     pixels = max(1, h[0, 0].numel())
-    rows = []
     wanted = torch.eye(h.shape[1], dtype=h.dtype, device=h.device) if mix is None else mix.to(h)
+    rows = []
     for part in wanted.split(at_once):
         cotangent = part.reshape(*part.shape, *(1 for _ in h.shape[2:])).expand(-1, *h.shape[1:]) / pixels
         rows.append(pull_back(f, x.repeat(len(part), *(1 for _ in x.shape[1:])), cotangent).flatten(1))
@@ -127,23 +127,12 @@ def pooled_jacobian(
 
 
 def top_singular_values(
-    f: Encoder,
-    x: Float[Tensor, "1 *point"],
-    k: int,
-    generator: torch.Generator,
-    *,
-    rounds: int = 6,
-    at_once: int = ENCODED_AT_ONCE,
+    f: Encoder, x: OnePoint, k: int, generator: torch.Generator, *, rounds: int = 6, at_once: int = ENCODED_AT_ONCE
 ) -> tuple[Float[Tensor, "k"], Float[Tensor, "k"]]:
-    """The k largest singular values of J P at x (1, ...), descending, and the error bound of each; both (k,).
+    """The k < n largest singular values of J P at x, descending, and the error bound of each.
 
-    Args:
-        f: the encoder.
-        x: the point.
-        k: how many; at most n - 1.
-        generator: of the first subspace.
-        rounds: of the subspace iteration; each costs 3 (k + 16) evaluations and k + 16 backward passes.
-        at_once: rows at once.
+    The generator draws the first subspace. A round of the subspace iteration costs 3 (k + 16) evaluations and k + 16
+    backward passes.
     """
     n = x[0].numel()
     if not 1 <= k < n:
@@ -157,11 +146,8 @@ def top_singular_values(
             return torch.cat([_push(f, x, part) for part in rows.split(_half(at_once))])
 
     def back_through(rows: Tensor, shape: torch.Size) -> Tensor:
-        parts = [
-            pull_back(f, x.repeat(len(part), *(1 for _ in x.shape[1:])), part.reshape(-1, *shape))
-            for part in rows.split(at_once)
-        ]
-        carried = torch.cat(parts)
+        parts = (part.reshape(-1, *shape) for part in rows.split(at_once))
+        carried = torch.cat([pull_back(f, x.repeat(len(part), *(1 for _ in x.shape[1:])), part) for part in parts])
         return tangent(x.expand_as(carried), carried).flatten(1)
 
     with torch.no_grad():
@@ -177,24 +163,19 @@ def top_singular_values(
     return values[:k], error
 
 
-# --- measures --------------------------------------------------------------------------------------------------------
-
-
 def riemannian(metrics: Float[Tensor, "points k k"]) -> Distortion:
     """Of metrics (N, k, k) at N points, in frames that can be compared."""
     values = torch.linalg.eigvalsh(metrics)
+    points, k = values.shape
     # What lies below rounding is zero: the metric is singular there.
-    floor = values[:, -1:] * metrics.shape[1] * torch.finfo(metrics.dtype).eps
-    if bool((values <= floor).any()):
-        return Distortion(math.inf, math.nan, math.inf, metrics.shape[1], len(metrics))
+    if bool((values <= values[:, -1:] * k * torch.finfo(metrics.dtype).eps).any()):
+        return Distortion(math.inf, math.nan, math.inf, k, points)
     conditions = values[:, -1] / values[:, 0]
     root = torch.linalg.cholesky(metrics.mean(0))
     half = torch.linalg.solve_triangular(root, metrics, upper=False)
     both = torch.linalg.solve_triangular(root, half.mT, upper=False)
     logs = torch.linalg.eigvalsh((both + both.mT) / 2).log()
-    return Distortion(
-        float(conditions.mean()), _std(conditions), float((logs**2).sum(1).mean()), metrics.shape[1], len(metrics)
-    )
+    return Distortion(float(conditions.mean()), _std(conditions), float((logs**2).sum(1).mean()), k, points)
 
 
 def singular(values: Float[Tensor, "points k"]) -> Distortion:
@@ -227,9 +208,6 @@ def relative_length(h: Float[Tensor, "m frames *feature"]) -> Float[Tensor, "m"]
     h = h.flatten(2)
     steps = (h[:, 1:] - h[:, :-1]).norm(dim=2).sum(1)
     return steps * linalg.reciprocal((h[:, -1] - h[:, 0]).norm(dim=1))
-
-
-# --- parts -----------------------------------------------------------------------------------------------------------
 
 
 def _push(f: Encoder, x: Tensor, directions: Tensor) -> Tensor:

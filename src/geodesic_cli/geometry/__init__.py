@@ -53,54 +53,10 @@ from geodesic_cli.geometry.solvers.steppers import (
 )
 from geodesic_cli.geometry.space import Euclidean, Space, Sphere
 
-__all__ = [
-    "RK4",
-    "AdamsBashforth4",
-    "Blend",
-    "Connection",
-    "Curve",
-    "CurveReport",
-    "DensityMetric",
-    "DistanceMatrix",
-    "DormandPrince",
-    "Euclidean",
-    "Euler",
-    "GradientFlow",
-    "Graph",
-    "IsokineticLeapfrog",
-    "Mean",
-    "Motion",
-    "Neighbours",
-    "PathSolver",
-    "Portion",
-    "RadialProfile",
-    "Relaxation",
-    "Remembered",
-    "Residual",
-    "Route",
-    "Scaled",
-    "Score",
-    "Search",
-    "Seen",
-    "Solution",
-    "Space",
-    "Sphere",
-    "State",
-    "Status",
-    "Step",
-    "Stepper",
-    "Sum",
-    "Surrogate",
-    "analyse",
-    "bending",
-    "connect",
-    "distance_matrix",
-    "exp_map",
-    "frechet_mean",
-    "log_map",
-    "nearest_neighbours",
-    "perturb",
-    "shortest_path",
-    "solve_bvp",
-    "solve_ivp",
-]
+__all__ = ["Blend", "Euclidean", "Portion", "RadialProfile", "Scaled", "Score", "Space", "Sphere", "Sum"]
+__all__ += ["Curve", "CurveReport", "DensityMetric", "Remembered", "Residual", "Seen", "analyse", "bending", "perturb"]
+__all__ += ["GradientFlow", "PathSolver", "Relaxation", "Solution", "Status", "Step", "Surrogate", "solve_bvp"]
+__all__ += ["RK4", "AdamsBashforth4", "DormandPrince", "Euler", "IsokineticLeapfrog", "Motion", "State", "Stepper"]
+__all__ += ["Graph", "Route", "connect", "shortest_path", "solve_ivp"]
+__all__ += ["Connection", "DistanceMatrix", "Mean", "Neighbours", "Search"]
+__all__ += ["distance_matrix", "exp_map", "frechet_mean", "log_map", "nearest_neighbours"]

@@ -62,11 +62,8 @@ def analyse(
 ) -> CurveReport:
     """Measure a curve under a metric.
 
-    Args:
-        metric: the metric.
-        curve: k nodes.
-        scores: at the nodes, (k, d), where they are known; otherwise the score is called once.
-        order: of the differences that the curvature rests on, 2 or 4.
+    Unless the scores at the nodes are given, the score is called once. The curvature rests on differences of the
+    given order, 2 or 4.
     """
     scores = metric.scores_at(curve.x, curve.u) if scores is None else scores
     terms = metric.residual(curve, scores, order)

@@ -16,8 +16,6 @@ The arc length of the spline needs no dense sampling in d dimensions: on a segme
 so |g'|² is a quartic in w whose coefficients are the inner products of D, m[i] and m[i+1].
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import torch
@@ -58,14 +56,10 @@ class Curve:
             )
 
     @classmethod
-    def straight(cls, a: Tensor, b: Tensor, nodes: int, space: Space | None = None) -> Curve:
+    def straight(cls, a: Tensor, b: Tensor, nodes: int, space: Space | None = None) -> "Curve":
         """The straight line of the space from a to b (a segment or a great circle) at constant speed.
 
-        Args:
-            a: (d,), the first node, kept bit for bit.
-            b: (d,), the last node, kept bit for bit.
-            nodes: how many nodes, ends included, at least 2.
-            space: flat space unless given.
+        The ends are kept bit for bit, and are among the nodes, of which there are at least 2. Flat space unless given.
 
         Raises:
             GeometryError: shapes that do not fit, values that are not finite, ends off the space, antipodal ends.
@@ -81,7 +75,7 @@ class Curve:
         return cls(space.between(a, b, u), space)
 
     @classmethod
-    def through(cls, points: Tensor, space: Space | None = None, nodes: int | None = None) -> Curve:
+    def through(cls, points: Tensor, space: Space | None = None, nodes: int | None = None) -> "Curve":
         """The smooth curve through given points, such as the frames of a clip.
 
         Args:
@@ -99,12 +93,12 @@ class Curve:
         return curve if nodes is None else curve.at_constant_speed(nodes)
 
     @property
-    def u(self) -> Float[Tensor, k]:
+    def u(self) -> Float[Tensor, "k"]:
         """The positions of the nodes, (k,), from 0 to 1."""
         return torch.linspace(0, 1, self.x.shape[0], dtype=self.x.dtype, device=self.x.device)
 
     @property
-    def segments(self) -> Float[Tensor, k - 1]:
+    def segments(self) -> Float[Tensor, "spans"]:
         """Distances between neighbouring nodes along straight lines of the space, (k - 1,)."""
         return self.space.distance(self.x[:-1], self.x[1:])
 
@@ -114,7 +108,7 @@ class Curve:
         return self.segments.sum()
 
     @property
-    def speed(self) -> Float[Tensor, k]:
+    def speed(self) -> Float[Tensor, "k"]:
         """|dx/du| at the nodes."""
         return linalg.norm(self.velocity()).squeeze(-1)
 
@@ -146,7 +140,7 @@ class Curve:
             return spans**2 * inside.expand_as(x)
         return spans**2 * torch.cat([2 * inside[:1] - inside[1:2], inside, 2 * inside[-1:] - inside[-2:-1]])
 
-    def __call__(self, u: Float[Tensor, m]) -> Float[Tensor, "m d"]:
+    def __call__(self, u: Float[Tensor, "m"]) -> Float[Tensor, "m d"]:
         """Points of the curve at any positions, (m,) in [0, 1] -> (m, d).
 
         At the position of a node (to rounding) the node itself is returned, bit for bit.
@@ -171,18 +165,18 @@ class Curve:
         at_node = (position - nearest).abs() <= 4 * spans * torch.finfo(x.dtype).eps
         return torch.where(at_node[:, None], x[nearest.long()], self.space.project(cubic))
 
-    def refine(self) -> Curve:
+    def refine(self) -> "Curve":
         """The curve with a node added between every two: 2 k - 1 nodes, the old ones kept bit for bit."""
         between = self((self.u[:-1] + self.u[1:]) / 2)
         pairs = torch.stack([self.x[:-1], between], dim=1).flatten(0, 1)
         return Curve(torch.cat([pairs, self.x[-1:]]), self.space)
 
-    def evenly_spaced(self) -> Curve:
+    def evenly_spaced(self) -> "Curve":
         """The curve itself, bit for bit, if its segments are about equal; else with its nodes at equal arc length."""
         segments = self.segments
         return self if bool(segments.max() <= UNEVEN * segments.min()) else self.at_constant_speed()
 
-    def at_constant_speed(self, nodes: int | None = None) -> Curve:
+    def at_constant_speed(self, nodes: int | None = None) -> "Curve":
         """The same curve with nodes at equal arc length, as many as before unless given; the ends stay bit for bit."""
         nodes = self.x.shape[0] if nodes is None else nodes
         if nodes < 2:
@@ -198,7 +192,10 @@ class Curve:
             return Curve(self(wanted), self.space)
         j, part = linalg.bracket(arc, wanted * arc[-1])
         u = (table[j - 1] + part * (table[j] - table[j - 1])).clamp(0, 1)
-        inner = self(u[1:-1])
+        return self.with_inner(self(u[1:-1]))
+
+    def with_inner(self, inner: Float[Tensor, "j d"]) -> "Curve":
+        """A curve of other inner nodes (j, d) in the space, its ends these bit for bit."""
         return Curve(torch.cat([self.x[:1], inner, self.x[-1:]]), self.space)
 
     def _slopes(self) -> Tensor:
@@ -226,16 +223,8 @@ class Curve:
 
 
 # Weights of the first six nodes (with both signs: of the last six) and of five neighbours, fourth order; 1/12 each.
-_FIRST = (
-    ((-25, 48, -36, 16, -3, 0), (-3, -10, 18, -6, 1, 0)),
-    (1, -8, 0, 8, -1),
-    -1,
-)
-_SECOND = (
-    ((45, -154, 214, -156, 61, -10), (10, -15, -4, 14, -6, 1)),
-    (-1, 16, -30, 16, -1),
-    1,
-)
+_FIRST = (((-25, 48, -36, 16, -3, 0), (-3, -10, 18, -6, 1, 0)), (1, -8, 0, 8, -1), -1)
+_SECOND = (((45, -154, 214, -156, 61, -10), (10, -15, -4, 14, -6, 1)), (-1, 16, -30, 16, -1), 1)
 
 
 def _differences(x: Tensor, weights: tuple[tuple[tuple[int, ...], ...], tuple[int, ...], int]) -> Tensor:

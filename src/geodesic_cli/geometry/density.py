@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
+from geodesic_cli.geometry.space import Positions, Rows
 
 
 @runtime_checkable
@@ -32,9 +33,8 @@ class Score(Protocol):
     A score is a function: the same input gives the same bits, row by row, whatever else is in the batch.
     """
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """Evaluate at n points in one batch."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Scaled:
     score: Score
     factor: float
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """Evaluate at n points in one batch."""
         return self.factor * self.score(x, u)
 
@@ -55,7 +55,7 @@ class Sum:
 
     scores: tuple[Score, ...]
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """Evaluate at n points in one batch."""
         total = self.scores[0](x, u)
         for score in self.scores[1:]:
@@ -70,7 +70,7 @@ class Blend:
     first: Score
     second: Score
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """Evaluate at n points in one batch."""
         weight = u[:, None]
         return (1 - weight) * self.first(x, u) + weight * self.second(x, u)
@@ -84,21 +84,17 @@ class Portion:
     start: float
     end: float
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """Evaluate at n points in one batch."""
         return self.score(x, self.start + u * (self.end - self.start))
 
 
 @dataclass(frozen=True)
 class RadialProfile:
-    """The norm of a path between endpoints of different norm: R(u) = start^(1-u) end^u.
+    """The norm of a path between endpoints of the norms `start` and `end`: R(u) = start^(1-u) end^u.
 
     The geodesic is that of the directions y: lengths are |dy|, and a log density summed along y leaves out the radial
     motion. For the density along the path itself, lift the nodes and use a metric in flat space.
-
-    Args:
-        start: the norm of the first endpoint.
-        end: the norm of the last endpoint.
 
     Raises:
         GeometryError: a norm is not a positive finite number.
@@ -116,15 +112,15 @@ class RadialProfile:
         """R0 = sqrt(start end), the radius of the sphere that the path is solved on."""
         return math.sqrt(self.start) * math.sqrt(self.end)
 
-    def factor(self, u: Float[Tensor, "n"]) -> Float[Tensor, "n 1"]:
+    def factor(self, u: Positions) -> Float[Tensor, "n 1"]:
         """R(u) / R0 = (end / start)^(u - 1/2)."""
         return ((u - 0.5) * (math.log(self.end) - math.log(self.start))).exp()[:, None]
 
-    def lift(self, y: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def lift(self, y: Rows, u: Positions) -> Rows:
         """Points of the sphere to points of the path, x = (R(u) / R0) y."""
         return self.factor(u) * y
 
-    def lower(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def lower(self, x: Rows, u: Positions) -> Rows:
         """Points of the path to points of the sphere, y = (R0 / R(u)) x: the inverse of `lift`."""
         return x / self.factor(u)
 

@@ -107,15 +107,7 @@ def solve_tridiagonal(
 ) -> Float[Tensor, "n d"]:
     """Solve side x[i-1] + centre x[i] + side x[i+1] = rhs[i] with x before the first row and after the last row given.
 
-    Args:
-        rhs: (n, d), n >= 1.
-        first: (d,), the known row before the unknowns.
-        last: (d,), the known row after them.
-        centre: the diagonal. No pivoting: the matrix must be definite or diagonally dominant.
-        side: both off-diagonals.
-
-    Returns:
-        (n, d), the unknown rows. Time and memory are linear in n d.
+    No pivoting: the matrix must be definite or diagonally dominant. Time and memory are linear in n d.
     """
     ratios: list[float] = []
     rows: list[Tensor] = []
@@ -127,22 +119,17 @@ def solve_tridiagonal(
         rows.append(row)
         ratios.append(ratio)
     row = last
-    for i in range(len(rows) - 1, -1, -1):
-        row = rows[i] - ratios[i] * row
-        rows[i] = row
+    for i in reversed(range(len(rows))):
+        row = rows[i] = rows[i] - ratios[i] * row
     return torch.stack(rows)
 
 
 def solve_second_difference(
     rhs: Float[Tensor, "n d"], first: Float[Tensor, "d"], last: Float[Tensor, "d"], *, shift: float = 0.0
 ) -> Float[Tensor, "n d"]:
-    """Solve D2 x - shift x = rhs on n interior nodes of [0, 1] with Dirichlet ends.
+    """Solve D2 x - shift x = rhs at the n interior nodes i / (n + 1) of [0, 1], x at 0 and 1 being `first` and `last`.
 
-    Args:
-        rhs: (n, d) at the positions i / (n + 1).
-        first: (d,), x at 0.
-        last: (d,), x at 1.
-        shift: c above, larger than -pi²; positive values damp long waves ("screening").
+    The shift is c above, larger than -pi²; positive values damp long waves ("screening").
     """
     inverse_square = float(rhs.shape[0] + 1) ** 2
     return solve_tridiagonal(rhs, first, last, centre=-2 * inverse_square - shift, side=inverse_square)

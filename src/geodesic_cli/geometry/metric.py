@@ -27,7 +27,7 @@ from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Score
-from geodesic_cli.geometry.space import Euclidean, Space
+from geodesic_cli.geometry.space import Euclidean, Positions, Rows, Space, across, kappa
 
 LEAST_TURN = 0.1
 """Radians. A geodesic that turns by less than this over its whole length is measured as if it turned by this much, so
@@ -38,10 +38,8 @@ that a residual is also defined for alpha = 0 and where the score vanishes."""
 class Residual:
     """The two terms of the geodesic equation at the k nodes of a curve. On a geodesic they cancel.
 
-    Args:
-        curvature: kappa = P_v P_x g'' / |g'|², (k, d), in 1 / unit of x.
-        density: alpha P_v P_x s, (k, d), in 1 / unit of x.
-        length: the Euclidean length of the curve, ().
+    They are `curvature`, kappa = P_v P_x g'' / |g'|², and `density`, alpha P_v P_x s, both in 1 / unit of x. The length
+    is Euclidean.
     """
 
     curvature: Float[Tensor, "k d"]
@@ -70,10 +68,7 @@ class Residual:
 class DensityMetric:
     """ds = p(x)^(-alpha) |dx| in a space.
 
-    Args:
-        score: grad log p.
-        alpha: the density exponent, >= 0. It has no meaning without the scale of the score: see `bending`.
-        space: where the points live.
+    The density exponent alpha has no meaning without the scale of the score: see `bending`.
 
     Raises:
         GeometryError: alpha is negative or not finite.
@@ -90,23 +85,15 @@ class DensityMetric:
                 "Larger values follow high density more closely.",
             )
 
-    def acceleration(
-        self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], u: Float[Tensor, "n"]
-    ) -> Float[Tensor, "n d"]:
-        """g'' of the constant-speed geodesic through x with velocity v at position u.
-
-        Calls the score once, at n points.
-        """
+    def acceleration(self, x: Rows, v: Rows, u: Positions) -> Rows:
+        """g'' of the constant-speed geodesic through x with velocity v at position u. Calls the score once."""
         return self.acceleration_given(x, v, self.scores_at(x, u))
 
-    def acceleration_given(
-        self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], score: Float[Tensor, "n d"]
-    ) -> Float[Tensor, "n d"]:
-        """The same where the score at x is known, (n, d): -alpha |v|² P_v P_x s + curvature of the space."""
-        pull = linalg.reject(self.space.tangent(x, score), along=v)
-        return self.space.curvature(x, v) - self.alpha * linalg.dot(v, v) * pull
+    def acceleration_given(self, x: Rows, v: Rows, score: Rows) -> Rows:
+        """The same where the score at x is known: -alpha |v|² P_v P_x s + curvature of the space."""
+        return self.space.curvature(x, v) - self.alpha * linalg.dot(v, v) * across(self.space, x, v, score)
 
-    def scores_at(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def scores_at(self, x: Rows, u: Positions) -> Rows:
         """The score at n points in one batch, checked for its shape and dtype.
 
         Raises:
@@ -128,16 +115,14 @@ class DensityMetric:
         """
         x, v = curve.x, curve.velocity(order)
         scores = self.scores_at(x, curve.u) if scores is None else scores
-        turning = linalg.reject(self.space.tangent(x, curve.acceleration(order)), along=v)
-        per_length = linalg.reciprocal(linalg.norm(v))
-        pull = linalg.reject(self.space.tangent(x, scores), along=v)
-        return Residual(turning * per_length * per_length, self.alpha * pull, curve.length)
+        curvature = kappa(self.space, x, v, curve.acceleration(order))
+        return Residual(curvature, self.alpha * across(self.space, x, v, scores), curve.length)
 
     def defect(self, curve: Curve, scores: Float[Tensor, "k d"], order: int = 2) -> Float[Tensor, "k-2 d"]:
         """The strong form P_v P_x (x'' - acceleration) at the interior nodes, (k - 2, d), in units of x."""
         x, v = curve.x[1:-1], curve.velocity(order)[1:-1]
         wanted = self.acceleration_given(x, v, scores[1:-1])
-        return linalg.reject(self.space.tangent(x, curve.acceleration(order)[1:-1] - wanted), along=v)
+        return across(self.space, x, v, curve.acceleration(order)[1:-1] - wanted)
 
     def refined(self, curve: Curve, scores: Float[Tensor, "k d"]) -> tuple[Curve, Float[Tensor, "2*k-1 d"]]:
         """A curve of k nodes with one more between every two, and the scores at all of them: k - 1 evaluations."""
@@ -163,8 +148,7 @@ class DensityMetric:
         """
         weight = -self.alpha * self.log_density(curve, scores)
         pieces = curve.segments.log() + torch.logaddexp(weight[:-1], weight[1:]) - math.log(2)
-        start = torch.full_like(pieces[:1], -math.inf)
-        return torch.cat([start, torch.logcumsumexp(pieces, dim=0)])
+        return torch.cat([torch.full_like(pieces[:1], -math.inf), torch.logcumsumexp(pieces, dim=0)])
 
     def log_length(self, curve: Curve, scores: Float[Tensor, "k d"] | None = None) -> Float[Tensor, ""]:
         """log of ∫ (p / p_start)^(-alpha) |dx|, (); never overflows. Second order in the spacing of the nodes."""

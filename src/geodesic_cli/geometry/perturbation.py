@@ -29,7 +29,6 @@ def perturb(curve: Curve, amplitude: float, generator: torch.Generator, waves: i
     """The curve with a smooth random bump, its ends kept bit for bit.
 
     Args:
-        curve: k nodes.
         amplitude: root mean square of the bump over the nodes, as a fraction of the curve's length, >= 0.
         generator: a CPU generator; the same seed gives the same bump on every device.
         waves: the number of half waves, at least 1; more makes a rougher bump.
@@ -46,26 +45,20 @@ def perturb(curve: Curve, amplitude: float, generator: torch.Generator, waves: i
     size = (linalg.dot(bump, bump).mean().sqrt()).item()
     if size == 0 or amplitude == 0:
         return curve
-    moved = curve.space.project(x + (amplitude * float(curve.length) / size) * bump)
-    return Curve(torch.cat([x[:1], moved[1:-1], x[-1:]]), curve.space)
+    return curve.with_inner(curve.space.project(x + (amplitude * float(curve.length) / size) * bump)[1:-1])
 
 
 def smooth(curve: Curve, width: float) -> Curve:
-    """The curve with a moving mean taken over its nodes, its ends kept bit for bit.
-
-    Args:
-        curve: k nodes.
-        width: standard deviation of the Gaussian weights, in nodes, >= 0.
-
-    Raises:
-        GeometryError: a negative width.
-    """
+    """The curve with a moving mean over its nodes, its ends bit for bit; see `moving_mean`."""
     moved = curve.space.project(moving_mean(curve.x, width))
-    return curve if width == 0 else Curve(torch.cat([curve.x[:1], moved[1:-1], curve.x[-1:]]), curve.space)
+    return curve if width == 0 else curve.with_inner(moved[1:-1])
 
 
 def moving_mean(values: Float[Tensor, "k d"], width: float) -> Float[Tensor, "k d"]:
-    """The moving mean of rows (k, d) with the first and the last row fixed; the rows themselves for a width of 0."""
+    """The moving mean of rows with the first and the last fixed; the rows themselves for a width of 0.
+
+    The width, in rows, is the standard deviation of the Gaussian weights. Raises GeometryError if it is negative.
+    """
     if not 0 <= width < math.inf:
         raise GeometryError(f"A moving mean needs a width >= 0, got {width}.")
     if width == 0:

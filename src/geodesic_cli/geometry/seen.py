@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry.density import Score
+from geodesic_cli.geometry.space import Positions, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ class Remembered:
         """Evaluations of the score at single points."""
         self._known: dict[bytes, Tensor] = {}
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """Evaluate at n points, in one batch where a point is new, and otherwise for nothing."""
         keys = self._keys(x, u)
         new = {key: row for row, key in enumerate(keys) if key not in self._known}
@@ -64,11 +65,11 @@ class Remembered:
             self.learn(x[rows], u[rows], self.score(x[rows], u[rows]))
         return torch.stack([self._known[key] for key in keys]) if keys else torch.empty_like(x)
 
-    def learn(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"], scores: Float[Tensor, "n d"]) -> None:
+    def learn(self, x: Rows, u: Positions, scores: Rows) -> None:
         """Take over scores (n, d) at (n, d), (n,) that are known from elsewhere."""
         self._known.update(zip(self._keys(x, u), scores, strict=True))
 
-    def seen(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Seen:
+    def seen(self, x: Rows, u: Positions) -> Seen:
         """The scores at points (n, d), (n,) as a kernel model takes them; new ones are asked for."""
         return Seen(x, u, self(x, u)).on_cpu()
 

@@ -86,15 +86,12 @@ class PathSolver(Protocol):
 
     def init(self, metric: DensityMetric, guess: Curve) -> Step:
         """Evaluate the guess in one batch of scores: the step with index 0."""
-        ...
 
     def cost(self, previous: Step) -> int:
         """How many scores the step after `previous` will ask for."""
-        ...
 
     def step(self, metric: DensityMetric, previous: Step) -> Step:
         """The step after `previous`, for one batch of scores."""
-        ...
 
     def finish(self, metric: DensityMetric, step: Step, tol: float) -> Step:
         """Called where the residual of a step is at most `tol`: make sure of it.
@@ -103,4 +100,3 @@ class PathSolver(Protocol):
             The step to end with, its status set, or one without a status to go on from. It may ask for further scores,
             which its `score_calls` count.
         """
-        ...

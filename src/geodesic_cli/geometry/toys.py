@@ -1,7 +1,8 @@
 """Densities with a closed form, to test against and to look at. None is normalised unless it says so.
 
 Each is a `Score`, has `log_prob`, and where it has them an exact `distance` and exact points of its `geodesic`. Under
-ds = p^(-alpha) |dx| some of them are famous surfaces in disguise:
+ds = p^(-alpha) |dx| some of them are famous surfaces in disguise; those with a field `alpha` are to be used with that
+alpha:
 
     HalfSpace    p = y^(1/alpha)                 ds = |dx| / y, the Poincaré half-space: half circles centred on y = 0
     SphereChart  p = ((1 + |x|²) / 2)^(1/alpha)  ds = 2 |dx| / (1 + |x|²), the unit sphere in stereographic projection
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import linalg
-from geodesic_cli.geometry.space import Euclidean
+from geodesic_cli.geometry.space import Euclidean, Point, Positions, Rows
 
 
 @dataclass(frozen=True)
@@ -30,30 +31,27 @@ class HalfSpace:
     """p(x) = y^(1/alpha) where y > 0 is the last coordinate of x: the Poincaré half-space of any dimension.
 
     Outside y > 0 the log density and the score are nan.
-
-    Args:
-        alpha: the exponent of the metric that this density is to be used with.
     """
 
     alpha: float
 
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    def log_prob(self, x: Rows) -> Float[Tensor, "n"]:
         """log(y) / alpha."""
         return x[:, -1].log() / self.alpha
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """The score, 1 / (alpha y) along the last axis."""
         height = x[:, -1:]
         pull = torch.where(height > 0, 1 / (self.alpha * height), torch.full_like(height, math.nan))
         return torch.cat([torch.zeros_like(x[:, :-1]), pull], dim=1)
 
-    def distance(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"]) -> float:
+    def distance(self, a: Point, b: Point) -> float:
         """arcosh(1 + |a - b|² / (2 y_a y_b)) as 2 arsinh(|a - b| / (2 sqrt(y_a y_b))), for a and b of shape (d,)."""
         return 2 * float(torch.asinh(linalg.norm(a - b) / (2 * (a[-1] * b[-1]).sqrt())))
 
-    def geodesic(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"], u: Float[Tensor, "m"]) -> Float[Tensor, "m d"]:
+    def geodesic(self, a: Point, b: Point, u: Float[Tensor, "m"]) -> Float[Tensor, "m d"]:
         """Points of the circle through a and b that is normal to y = 0, at constant Euclidean speed."""
-        across = torch.cat([(b - a)[:-1], torch.zeros_like(a[-1:])])
+        across, ground = (torch.cat([part[:-1], torch.zeros_like(a[-1:])]) for part in (b - a, a))
         width = float(linalg.norm(across))
         if width == 0:
             return Euclidean().between(a, b, u)
@@ -61,7 +59,6 @@ class HalfSpace:
         radius = math.hypot(centre, float(a[-1]))
         start, end = math.atan2(float(a[-1]), -centre), math.atan2(float(b[-1]), width - centre)
         phase = (start + u * (end - start))[:, None]
-        ground = torch.cat([a[:-1], torch.zeros_like(a[-1:])])
         up = torch.zeros_like(a)
         up[-1] = 1
         return ground + (centre + radius * phase.cos()) * linalg.unit(across) + radius * phase.sin() * up
@@ -69,19 +66,15 @@ class HalfSpace:
 
 @dataclass(frozen=True)
 class SphereChart:
-    """p(x) = ((1 + |x|²) / 2)^(1/alpha): flat space as the stereographic chart of a unit sphere of any dimension.
-
-    Args:
-        alpha: the exponent of the metric that this density is to be used with.
-    """
+    """p(x) = ((1 + |x|²) / 2)^(1/alpha): flat space as the stereographic chart of a unit sphere of any dimension."""
 
     alpha: float
 
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    def log_prob(self, x: Rows) -> Float[Tensor, "n"]:
         """log((1 + |x|²) / 2) / alpha."""
         return ((1 + linalg.dot(x, x)) / 2).log().squeeze(-1) / self.alpha
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """The score, 2 x / (alpha (1 + |x|²))."""
         return 2 * x / (self.alpha * (1 + linalg.dot(x, x)))
 
@@ -90,11 +83,11 @@ class SphereChart:
         square = linalg.dot(x, x)
         return torch.cat([2 * x, square - 1], dim=-1) / (1 + square)
 
-    def distance(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"]) -> float:
-        """The angle between the two points on the unit sphere, for a and b of shape (d,)."""
+    def distance(self, a: Point, b: Point) -> float:
+        """The angle between the two points on the unit sphere."""
         return float(linalg.angle(self.to_sphere(a), self.to_sphere(b)))
 
-    def geodesic(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"], u: Float[Tensor, "m"]) -> Float[Tensor, "m d"]:
+    def geodesic(self, a: Point, b: Point, u: Float[Tensor, "m"]) -> Float[Tensor, "m d"]:
         """Points of the great circle from a to b in the chart, evenly spaced on the sphere."""
         lifted = linalg.slerp(self.to_sphere(a), self.to_sphere(b), u)
         return lifted[:, :-1] / (1 - lifted[:, -1:])
@@ -102,24 +95,20 @@ class SphereChart:
 
 @dataclass(frozen=True, eq=False)
 class Exponential:
-    """p(x) = exp(c.x): one slope everywhere. Restricted to a sphere it is the von Mises-Fisher density.
+    """p(x) = exp(c.x), d >= 2: one slope c everywhere. Restricted to a sphere it is the von Mises-Fisher density."""
 
-    Args:
-        slope: c, (d,), d >= 2, nats per unit of x.
-    """
+    slope: Point
 
-    slope: Float[Tensor, "d"]
-
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    def log_prob(self, x: Rows) -> Float[Tensor, "n"]:
         """c.x."""
         return x @ self.slope
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """The score, c everywhere."""
         return self.slope.expand_as(x)
 
-    def distance(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"], alpha: float) -> float:
-        """The length of the straight line from exp(i beta z_a) / beta to exp(i beta z_b) / beta, a and b of shape (d,).
+    def distance(self, a: Point, b: Point, alpha: float) -> float:
+        """The length of the straight line from exp(i beta z_a) / beta to exp(i beta z_b) / beta.
 
         Raises:
             GeometryError: a and b are pi / (alpha |c|) or more apart across the slope; then no geodesic joins them.
@@ -127,19 +116,15 @@ class Exponential:
         radius_a, radius_b, width, beta = self._polar(a, b, alpha)
         return math.sqrt((radius_a - radius_b) ** 2 + 4 * radius_a * radius_b * math.sin(width * beta / 2) ** 2)
 
-    def geodesic(
-        self, a: Float[Tensor, "d"], b: Float[Tensor, "d"], u: Float[Tensor, "m"], alpha: float
-    ) -> Float[Tensor, "m d"]:
+    def geodesic(self, a: Point, b: Point, u: Float[Tensor, "m"], alpha: float) -> Float[Tensor, "m d"]:
         """Points of the geodesic from a to b, evenly spaced in the flat picture. Raises like `distance`."""
         radius_a, radius_b, width, beta = self._polar(a, b, alpha)
         along = radius_a + u * (radius_b * math.cos(beta * width) - radius_a)
         aside = u * (radius_b * math.sin(beta * width))
         height = -(beta * torch.hypot(along, aside)).log() / beta
         across = torch.atan2(aside, along) / beta
-        uphill = linalg.unit(self.slope)
-        sideways = linalg.unit(linalg.reject(b - a, along=self.slope))
-        start = linalg.reject(a, along=self.slope)
-        return start + height[:, None] * uphill + across[:, None] * sideways
+        uphill, sideways = linalg.unit(self.slope), linalg.unit(linalg.reject(b - a, along=self.slope))
+        return linalg.reject(a, along=self.slope) + height[:, None] * uphill + across[:, None] * sideways
 
     def _polar(self, a: Tensor, b: Tensor, alpha: float) -> tuple[float, float, float, float]:
         beta = alpha * float(linalg.norm(self.slope))
@@ -157,19 +142,15 @@ class Exponential:
 
 @dataclass(frozen=True)
 class Radial:
-    """p(x) = exp(-|x|² / (2 scale²)): an isotropic Gaussian about the origin, in any dimension.
-
-    Args:
-        scale: the standard deviation of a coordinate.
-    """
+    """p(x) = exp(-|x|² / (2 scale²)): an isotropic Gaussian about the origin, in any dimension."""
 
     scale: float
 
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    def log_prob(self, x: Rows) -> Float[Tensor, "n"]:
         """-|x|² / (2 scale²)."""
         return -linalg.dot(x, x).squeeze(-1) / (2 * self.scale**2)
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """The score, -x / scale²."""
         return -x / self.scale**2
 
@@ -201,11 +182,11 @@ class GaussianMixture:
         if not bool((self.scales > 0).all()) or not bool((self.weights > 0).all()):
             raise GeometryError("The scales and weights of a mixture must be positive.")
 
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    def log_prob(self, x: Rows) -> Float[Tensor, "n"]:
         """log p, normalised."""
         return torch.logsumexp(self._log_components(x), dim=-1)
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """The score: the components' scores (mean - x) / scale² weighted by their responsibilities."""
         pull = torch.softmax(self._log_components(x), dim=-1) / self.scales**2
         return pull @ self.means - pull.sum(-1, keepdim=True) * x

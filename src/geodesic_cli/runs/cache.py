@@ -1,9 +1,10 @@
 """The cache below the user's home: results that are the same for everybody who asks for the same thing.
 
-A file is named by what decides its content. A cache that cannot be read is made anew, one that cannot be written is no
-reason to fail.
+A file is named by what decides its content, and holds a digest of it. What does not fit its digest, or is not finite,
+is made anew. A cache that cannot be written is no reason to fail.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -29,10 +30,14 @@ def cache_folder(kind: str) -> Path | None:
 
 
 def remembered_tensors(path: Path | None) -> dict[str, Tensor] | None:
-    """The tensors of a file of the cache; None where there is no such file, or it is damaged."""
+    """The tensors of a file of the cache; None where there is no such file, or it is damaged or was changed."""
     if path is not None:
         with suppress(*DAMAGED):
-            return read_tensors(path)[0]
+            tensors, about = read_tensors(path)
+            if about.get("digest") == _digest(tensors) and all(
+                bool(each.isfinite().all()) for each in tensors.values()
+            ):
+                return tensors
     return None
 
 
@@ -41,7 +46,16 @@ def remember_tensors(path: Path | None, tensors: Mapping[str, Tensor]) -> None:
     if path is not None:
         with suppress(OSError, OutputError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_tensors(path, tensors)
+            write_tensors(path, tensors, {"digest": _digest(tensors)})
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, shapes, kinds and values."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def kept(folder: Path | None, name: str, make: Callable[[], Tensor]) -> Tensor:

@@ -25,10 +25,12 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.errors import InputError, OutputError
+from geodesic_cli.runs.lock import LOCK, Lock, sweep
 from geodesic_cli.runs.manifest import (
     MANIFEST,
     count_of_files,
     deciding,
+    keep_inputs,
     read_manifest,
     require_same_settings,
     settings_hash,
@@ -50,8 +52,9 @@ class RunDirectory:
     The class holds the one piece of state that a run has, the manifest; each method leaves it on disk as in memory.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, manifest: dict[str, Any], lock: Lock) -> None:
         self.folder = folder
+        self._lock = lock
         self._manifest = manifest
         self._files = set(manifest["files"])
         self._start = time.monotonic() - manifest["wall_seconds"]
@@ -80,7 +83,13 @@ class RunDirectory:
         config = to_toml(settings)
         if resume and overwrite:
             raise InputError("Either --resume or --overwrite is needed, not both.", "Pass one of them.")
-        earlier = _prepare(folder, values, resume=resume, overwrite=overwrite)
+        _make(folder)
+        lock = Lock.take(folder)
+        try:
+            earlier = _prepare(folder, values, resume=resume, overwrite=overwrite)
+        except BaseException:
+            lock.release()
+            raise
         manifest = {
             "command": command,
             "settings": values,
@@ -92,10 +101,14 @@ class RunDirectory:
             "wall_seconds": earlier.get("wall_seconds", 0.0),
             "files": earlier.get("files", []),
         }
-        run = cls(folder, manifest)
-        run._update()
-        run.write_text(CONFIG, config)
-        run.log(f"{'Resumed' if earlier else 'Started'}: {command}")
+        run = cls(folder, manifest, lock)
+        try:
+            run._update()
+            run.write_text(CONFIG, config)
+            run.log(f"{'Resumed' if earlier else 'Started'}: {command}")
+        except BaseException as error:
+            run.__exit__(type(error), error, None)
+            raise
         return run
 
     def __enter__(self) -> Self:
@@ -109,6 +122,7 @@ class RunDirectory:
             with suppress(OutputError):  # the first failure is the one to report
                 self._update(status=reason)
                 self.log(reason)
+        self._lock.release()
 
     # --- the files of the run
 
@@ -122,6 +136,12 @@ class RunDirectory:
         A file of that name that is not the run's is refused, so that it is not lost.
         """
         target = self._target(name)
+        inside = target.parent.resolve().is_relative_to(self.folder.resolve())
+        if not inside or (target.is_symlink() and name in self._files):
+            raise OutputError(
+                f"{target} leads out of the folder of the run through a link.",
+                "Replace the link by a folder or a file, or pass another --out.",
+            )
         if name not in self._files and name != MANIFEST:
             if target.exists() or target.is_symlink():
                 raise OutputError(
@@ -184,6 +204,7 @@ class RunDirectory:
         self.log(status)
         self._files = {name for name in self._files if self.has(name)}
         self._update(status=status, evaluations=evaluations)
+        self._lock.release()
 
     # --- the manifest
 
@@ -237,13 +258,20 @@ def first_free(name: str) -> str:
     return name if count == 1 else f"{name}-{count}"
 
 
-def _prepare(folder: Path, values: dict[str, Any], *, resume: bool, overwrite: bool) -> dict[str, Any]:
-    """Make the folder ready or refuse it. Returns the manifest of the run to go on with, or nothing."""
+def _make(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"A folder is needed, and {folder} is a file.", "Pass another --out.")
     try:
-        if folder.exists() and not folder.is_dir():
-            raise OutputError(f"A folder is needed, and {folder} is a file.", "Pass another --out.")
         folder.mkdir(parents=True, exist_ok=True)
-        if not any(folder.iterdir()):
+    except OSError as error:
+        raise media.cannot_write(folder, error) from error
+
+
+def _prepare(folder: Path, values: dict[str, Any], *, resume: bool, overwrite: bool) -> dict[str, Any]:
+    """Make the folder, which is locked, ready or refuse it. Returns the manifest of the run to go on with, or none."""
+    try:
+        sweep(folder)
+        if all(path.name == LOCK for path in folder.iterdir()):
             return {}
         if not (resume or overwrite):
             raise OutputError(
@@ -255,6 +283,7 @@ def _prepare(folder: Path, values: dict[str, Any], *, resume: bool, overwrite: b
         if resume:
             require_same_settings(folder, earlier, values)
             return earlier
+        keep_inputs(folder, earlier["files"], values)
         for name in earlier["files"]:
             target = folder / name
             inside = target.parent.resolve().is_relative_to(folder.resolve())  # a manifest may come from anywhere

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from geodesic_cli.errors import OutputError
+from geodesic_cli.runs.lock import LOCK
 from geodesic_cli.runs.plain import plain
 from geodesic_cli.version import __version__
 
@@ -48,10 +49,31 @@ def require_same_settings(folder: Path, earlier: dict[str, Any], values: dict[st
     )
 
 
+def keep_inputs(folder: Path, files: Sequence[str], values: Mapping[str, object]) -> None:
+    """Refuse to replace the files of an earlier run where one of them is what the new run is made from.
+
+    Args:
+        folder: of the run.
+        files: that would be replaced, relative to it.
+        values: the settings of the new run; a text that is a path to something there counts as an input.
+    """
+    replaced = {(folder / name).resolve() for name in files}
+    texts = [text for value in deciding(values).values() for text in (value if isinstance(value, list) else [value])]
+    for text in texts:
+        for place in {text, text.rpartition(":")[0]} - {""} if isinstance(text, str) else ():  # PATH or PATH:WEIGHT
+            with suppress(OSError, ValueError):
+                path = Path(place).resolve(strict=True)
+                within = path.is_dir() and path.is_relative_to(folder.resolve())
+                if path in replaced or (within and any(file.is_relative_to(path) for file in replaced)):
+                    raise OutputError(
+                        f"--overwrite would delete {place}, from which the new run is made.", "Pass another --out."
+                    )
+
+
 def count_of_files(folder: Path) -> str:
     """How many files lie below a folder, in words."""
     count = 0
-    for count, _ in enumerate((path for path in folder.rglob("*") if not path.is_dir()), 1):
+    for count, _ in enumerate((path for path in folder.rglob("*") if not path.is_dir() and path.name != LOCK), 1):
         if count > MANY:
             return f"more than {MANY} files"
     return f"{count} file{'' if count == 1 else 's'}"

@@ -1,9 +1,13 @@
 import errno
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from pipelines import SD1, build
+from safetensors.torch import load_file, save_file
 from tiny import pixel_model, write_latent_model, write_pixel_model
 
 import geodesic_cli.verbs.finetune.run as verb
@@ -215,7 +219,7 @@ def test_a_latent_model_without_text_is_tuned_on_scenes_and_on_a_folder(tmp_path
     model = str(write_latent_model(tmp_path, autoencoder))
     (tmp_path / "photos").mkdir()
     for number, shade in enumerate((0.2, 0.5, 0.8)):
-        media.write_png(torch.full((3, 16, 20), shade), tmp_path / "photos" / f"{number}.png")
+        media.media.write_png(torch.full((3, 16, 20), shade), tmp_path / "photos" / f"{number}.png")
     for data in ("scenes", str(tmp_path / "photos")):
         out = tmp_path / f"tuned on {Path(data).name}"
         result = run(settings(model, out, data=data, max_train_steps=2, validation_steps=1), Silent(), "")
@@ -230,7 +234,7 @@ def test_an_adapter_on_captioned_images_loads_in_the_pipeline_of_diffusers(tmp_p
     model, photos = build(SD1, tmp_path / "sd1"), tmp_path / "photos"
     photos.mkdir()
     for number in range(3):
-        media.write_png(torch.full((3, 32, 32), 0.3 * number), photos / f"{number}.png")
+        media.media.write_png(torch.full((3, 32, 32), 0.3 * number), photos / f"{number}.png")
     named = [f'{{"file_name": "{number}.png", "text": "a shade"}}' for number in range(2)]
     (photos / "metadata.jsonl").write_text("\n".join(named))
     chosen = settings(str(model), tmp_path / "out", data=str(photos), lora_rank=2, max_train_steps=2)
@@ -276,3 +280,26 @@ def test_the_embedded_pixel_model_is_one_of_the_models_of_every_verb() -> None:
     images = model.sample([""], torch.Generator().manual_seed(0), steps=4, guidance=1.0)
     assert images.shape == (1, 3, 32, 32)
     assert model.predict.unet.mid_block is not None
+
+
+@pytest.mark.parametrize("what", ["picture", "caption", "weights"])
+def test_a_training_does_not_go_on_with_other_data_or_weights(tiny: str, tmp_path: Path, what: str) -> None:
+    photos, model = tmp_path / "photos", tmp_path / "model"
+    photos.mkdir()
+    shutil.copytree(tiny, model)
+    for k in range(3):
+        media.write_png(torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(k)), photos / f"{k}.png")
+    named = [json.dumps({"file_name": f"{k}.png", "text": f"picture {k}"}) for k in range(3)]
+    (photos / "metadata.jsonl").write_text("\n".join(named))
+    chosen = settings(str(model), tmp_path / "out", data=str(photos))
+    with pytest.raises(KeyboardInterrupt):
+        run(chosen, Recorder(after=3), "")
+    if what == "picture":
+        media.write_png(torch.zeros(3, 8, 8), photos / "1.png")
+    elif what == "caption":
+        (photos / "metadata.jsonl").write_text("\n".join([*named[:2], named[2].replace("picture", "drawing")]))
+    else:
+        (file,) = (model / "unet").glob("*.safetensors")
+        save_file({name: 2 * tensor for name, tensor in load_file(file).items()}, file)
+    with pytest.raises(InputError, match="not those that this run was begun with"):
+        run(replace(chosen, resume=True), Silent(), "")

@@ -15,6 +15,7 @@ from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.diffusion.loading.unconditional import load_unconditional
 from geodesic_cli.diffusion.transport import ddim
 from geodesic_cli.errors import InputError, OutputError
+from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.journey import Journey, conditions, reconstruct
 from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
@@ -60,7 +61,7 @@ def test_more_steps_bring_images_back_better_and_ours_beats_the_published_scheme
     model: LatentDiffusion, pair: Tensor
 ) -> None:
     def error(steps: int, scheme: str) -> float:
-        journey = Journey(model, model.latent_shape(64, 64), 1.0, steps, 1.0, scheme)
+        journey = Journey(model, Canvas.of(model, "64"), 1.0, steps, 1.0, scheme)
         return float(reconstruct(journey, pair, conditions(model, (), 2)).latent_error.mean())
 
     assert error(24, "adams") < 0.2 * error(12, "adams")
@@ -73,7 +74,7 @@ def test_ours_beats_the_published_scheme_also_where_the_schedule_has_a_long_tail
     images = render(sample(2, torch.Generator().manual_seed(3)), 32)
 
     def decibels(scheme: str) -> float:
-        journey = Journey(pixels, pixels.latent_shape(32, 32), 1.0, 24, 1.0, scheme)
+        journey = Journey(pixels, Canvas.of(pixels, "32"), 1.0, 24, 1.0, scheme)
         return float(-10 * reconstruct(journey, images, conditions(pixels, (), 2)).latent_error.mean().log10())
 
     assert decibels("adams") > 32 > 28 > decibels("ddim")  # latents lie in [-1, 1]: 6 dB less than for images
@@ -112,7 +113,7 @@ def test_the_evaluations_told_are_those_made(model: LatentDiffusion, pair: Tenso
             model.predict.unet.config,
         )
         counted = replace(model, predict=replace(model.predict, unet=counting))
-        journey = Journey(counted, model.latent_shape(64, 64), 0.6, 3, guidance, scheme)
+        journey = Journey(counted, Canvas.of(counted, "64"), 0.6, 3, guidance, scheme)
         reconstruct(journey, pair, conditions(model, (), 2))
         assert seen == 2 * sum(journey.evaluations)
 
@@ -157,7 +158,9 @@ def test_a_resumed_run_refuses_other_images(files: tuple[str, str], tmp_path: Pa
 def test_images_of_other_shapes_are_cropped_with_a_warning(model: LatentDiffusion, pair: Tensor) -> None:
     watch = Recorder()
     invert(pair[0], torch.rand(3, 40, 90), model=model, steps=2, observer=watch)
-    assert watch.warnings == ["Of image 2 (90x40) the middle is used, at 64x64."]
+    assert watch.warnings == [
+        "image 2 is 90x40; its middle is used at 64x64. Pass --size WIDTHxHEIGHT for another shape."
+    ]
 
 
 def test_a_model_of_pixels_inverts_as_well(tmp_path: Path, pair: Tensor) -> None:

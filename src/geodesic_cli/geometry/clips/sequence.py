@@ -41,7 +41,7 @@ from torch import Tensor
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.metric import accumulate
-from geodesic_cli.geometry.space import Space
+from geodesic_cli.geometry.space import Space, across
 
 LEAST_STEP = 1e-3
 """A step below this fraction of the median step is no step: the frame repeats the one before."""
@@ -154,13 +154,10 @@ def measure_sequence(
     steps = space.distance(x[:-1], x[1:])
     if not bool((steps > 0).all()):
         raise GeometryError("Neighbouring points of a sequence must differ.", "Drop the repetitions first.")
-    inner = x[1:-1]
-    ahead = linalg.unit(space.tangent(inner, x[2:] - inner))
-    back = linalg.unit(space.tangent(inner, x[:-2] - inner))
+    ahead, back, pull = directions(x, scores, space)
     before, after = steps[:-1, None], steps[1:, None]
     mean = (before + after) / 2
     curvature = (ahead + back) / mean
-    pull = linalg.reject(space.tangent(inner, scores[1:-1]), along=ahead - back)
     jolt = after * ahead + before * back
     against = (-linalg.dot(jolt, pull)).clamp(min=0) * linalg.reciprocal(linalg.dot(pull, pull))
     changes = log_density_changes(x, scores, space, third_scores)
@@ -179,6 +176,15 @@ def measure_sequence(
         log_weighted=weighted,
         roughness=roughness(x),
     )
+
+
+def directions(
+    x: Float[Tensor, "m d"], scores: Float[Tensor, "m d"], space: Space
+) -> tuple[Float[Tensor, "m-2 d"], Float[Tensor, "m-2 d"], Float[Tensor, "m-2 d"]]:
+    """The unit directions ahead and back at the inner points, and the scores across the path, P_v s."""
+    inner = x[1:-1]
+    ahead, back = (linalg.unit(space.tangent(inner, beside - inner)) for beside in (x[2:], x[:-2]))
+    return ahead, back, across(space, inner, ahead - back, scores[1:-1])
 
 
 def thirds(x: Float[Tensor, "m d"], space: Space) -> Float[Tensor, "2 m-1 d"]:

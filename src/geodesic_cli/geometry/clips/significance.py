@@ -25,8 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geodesic_cli.geometry import linalg
-from geodesic_cli.geometry.clips.sequence import alignment
+from geodesic_cli.geometry.clips.sequence import alignment, directions
 from geodesic_cli.geometry.space import Space
 
 
@@ -111,8 +110,5 @@ def against_shuffled(
 
 
 def _mean_alignment(x: Tensor, scores: Tensor, space: Space) -> float:
-    inner = x[1:-1]
-    ahead = linalg.unit(space.tangent(inner, x[2:] - inner))
-    back = linalg.unit(space.tangent(inner, x[:-2] - inner))
-    pull = linalg.reject(space.tangent(inner, scores[1:-1]), along=ahead - back)
+    ahead, back, pull = directions(x, scores, space)
     return float(alignment(ahead + back, pull).mean())

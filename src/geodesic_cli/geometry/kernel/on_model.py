@@ -28,7 +28,7 @@ from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.kernel.collocation import Force, mismatch, moved, settle
 from geodesic_cli.geometry.kernel.schemes import Scheme, finer, numerov, second_difference
 from geodesic_cli.geometry.metric import DensityMetric
-from geodesic_cli.geometry.space import Space
+from geodesic_cli.geometry.space import Space, across
 
 SOLVED = 1e-3
 """The largest |r| / length at which the problem on the model counts as solved."""
@@ -135,13 +135,13 @@ class OnModel:
         inner, u = x[1:-1], scheme.u[1:-1]
         v = scheme.derivative @ x
         along = v[1:-1] if v.shape[0] == x.shape[0] else v
-        pull = linalg.reject(self.space.tangent(inner, self.score(inner, u)), along=self.space.tangent(inner, along))
+        pull = across(self.space, inner, self.space.tangent(inner, along), self.score(inner, u))
         return self.alpha * linalg.norm(pull).squeeze(-1)
 
     def roughness(self, scheme: Scheme, x: Float[Tensor, "points d"]) -> float:
         """rms |second difference of the force| / 12 over rms |force|: what second order would do wrong here."""
         v = self.space.tangent(x, scheme.derivative @ x)
-        pull = linalg.reject(self.space.tangent(x, self.score(x, scheme.u)), along=v)
+        pull = across(self.space, x, v, self.score(x, scheme.u))
         size = float(pull.norm())
         return float((pull[2:] - 2 * pull[1:-1] + pull[:-2]).norm()) / (12 * size) if size > 0 else 0.0
 
@@ -157,8 +157,8 @@ class OnModel:
         inner, u = x[1:-1], plain.u[1:-1]
         v = self.space.tangent(inner, plain.derivative @ x)
 
-        def across(rows: Tensor) -> Tensor:
-            return self.space.tangent(inner, linalg.reject(self.space.tangent(inner, rows), along=v))
+        def sideways(rows: Tensor) -> Tensor:
+            return self.space.tangent(inner, across(self.space, inner, v, rows))
 
         def shortening(moved: Tensor) -> Tensor:
             whole = torch.cat([x[:1], moved, x[-1:]])
@@ -173,17 +173,17 @@ class OnModel:
         reach = 1e-5 * float(linalg.norm(v).mean())
 
         def variation(rows: Tensor) -> Tensor:
-            move = across(laplacian @ rows / root)
+            move = sideways(laplacian @ rows / root)
             size = float(move.norm())
             if size == 0:
                 return torch.zeros_like(rows)
             step = reach / size * move
             forward, back = self.space.project(inner + step), self.space.project(inner - step)
             change = (shortening(forward) - shortening(back)) * (size / (2 * reach))
-            return laplacian.T @ (root * across(change))
+            return laplacian.T @ (root * sideways(change))
 
         value, vector = _lowest(variation, torch.randn(n, d, generator=torch.Generator().manual_seed(seed)).double())
-        direction = across(laplacian @ vector / root)
+        direction = sideways(laplacian @ vector / root)
         return value, direction / linalg.norm(direction).max().clamp(min=1e-300)
 
     def downhill(
@@ -202,8 +202,7 @@ class OnModel:
         def force(x: Tensor, v: Tensor, u: Tensor) -> Tensor:
             # One speed for the whole curve: a geodesic has constant speed, and a local one would feed back its errors.
             speed = float(linalg.norm(v).mean())
-            pull = linalg.reject(self.space.tangent(x, self.score(x, u)), along=v)
-            return -self.alpha * speed**2 * pull
+            return -self.alpha * speed**2 * across(self.space, x, v, self.score(x, u))
 
         return force
 

@@ -15,6 +15,7 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.kernel.schemes import Scheme
 from geodesic_cli.geometry.metric import LEAST_TURN, DensityMetric
+from geodesic_cli.geometry.space import Positions, Rows, across, kappa
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,23 +50,19 @@ class PathSample:
 
     def curvature(self) -> Float[Tensor, "m d"]:
         """kappa."""
-        per_length = linalg.reciprocal(linalg.norm(self.v))
-        turning = self.metric.space.tangent(self.x, self.scheme.at(self.u, order=2) @ self.path)
-        return linalg.reject(turning, along=self.v) * per_length * per_length
+        return kappa(self.metric.space, self.x, self.v, self.scheme.at(self.u, order=2) @ self.path)
 
     def pull(self, scores: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
         """alpha P_v P_x s for scores (m, d)."""
-        return self.metric.alpha * linalg.reject(self.metric.space.tangent(self.x, scores), along=self.v)
+        return self.metric.alpha * across(self.metric.space, self.x, self.v, scores)
 
     def residual(self, scores: Float[Tensor, "m d"], pull: float) -> float:
         """As `Residual.relative`: rms of the terms' sum over the rms `pull` along the path, or a straight one's."""
         return rms(self.curvature() + self.pull(scores)) / max(pull, LEAST_TURN / polygon_length(self.path))
 
 
-def true_scores(
-    metric: DensityMetric, like: Curve, x: Float[Tensor, "m d"], u: Float[Tensor, "m"]
-) -> Float[Tensor, "m d"]:
-    """True scores at (m, d), (m,), asked for in the dtype and on the device of a curve."""
+def true_scores(metric: DensityMetric, like: Curve, x: Rows, u: Positions) -> Rows:
+    """True scores at points, asked for in the dtype and on the device of a curve."""
     scores = metric.scores_at(x.to(like.x.device, like.x.dtype), u.to(like.x.device, like.x.dtype))
     return scores.detach().to("cpu", torch.float64)
 

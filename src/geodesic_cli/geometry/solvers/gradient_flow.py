@@ -36,7 +36,7 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.solution import Status, Step
-from geodesic_cli.geometry.space import Euclidean, Space
+from geodesic_cli.geometry.space import Euclidean, Rows, Space, across, kappa
 
 LOOK_AGAIN = 0.5
 """A path that did not hold between its nodes is looked at again when its residual has fallen by this factor."""
@@ -168,30 +168,21 @@ class GradientFlow:
     ) -> Descending:
         """What follows from the scores at the nodes of a level: the updated path, or the next level without update."""
         _, v, a = along(knots, metric.space, curve.x.shape[0] - 1)
-        pull, bend = descent(metric, curve.x[1:-1], v[1:-1], a[1:-1], scores[1:-1])
-        if self.skip and bool(linalg.norm(pull).mean() < linalg.norm(bend).mean()):
+        pull, bow = descent(metric, curve.x[1:-1], v[1:-1], a[1:-1], scores[1:-1])
+        if self.skip and bool(linalg.norm(pull).mean() < linalg.norm(bow).mean()):
             return Descending(knots, level + 1, scores)
         rate = self.lr * (1 - index / self.total) / pull.shape[0]
-        inner = metric.space.project(curve.x[1:-1] + rate * (pull + bend))
+        inner = metric.space.project(curve.x[1:-1] + rate * (pull + bow))
         over = index + 1 >= level * self.iterations
         return Descending(torch.cat([knots[:1], inner, knots[-1:]]), level + 1 if over else level, scores)
 
 
-def descent(
-    metric: DensityMetric,
-    x: Float[Tensor, "n d"],
-    v: Float[Tensor, "n d"],
-    a: Float[Tensor, "n d"],
-    scores: Float[Tensor, "n d"],
-) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
+def descent(metric: DensityMetric, x: Rows, v: Rows, a: Rows, scores: Rows) -> tuple[Rows, Rows]:
     """The two terms of the step, P_v P_x s and P_v P_x a / (alpha |v|²), at n points with velocities and accelerations.
 
-    Everything is (n, d); the terms are in nats per unit of x.
+    The terms are in nats per unit of x.
     """
-    pull = linalg.reject(metric.space.tangent(x, scores), along=v)
-    inverse = linalg.reciprocal(linalg.norm(v))
-    bend = linalg.reject(metric.space.tangent(x, a), along=v) * inverse * inverse / metric.alpha
-    return pull, bend
+    return across(metric.space, x, v, scores), kappa(metric.space, x, v, a) / metric.alpha
 
 
 def along(

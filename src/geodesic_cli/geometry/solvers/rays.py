@@ -1,7 +1,7 @@
 """What the states of a ray say: a curve with nodes at uniform u, and how geodesic it is.
 
-From uneven steps the nodes come by the quintic polynomial through x, v and v' at both
-ends of a step, whose error is O(h^6), at least as many as the finest step asks for.
+From uneven steps the nodes come by the quintic polynomial through x, v and v' at both ends of a step, whose error is
+O(h^6), at least as many as the finest step asks for.
 
 How well the path satisfies the geodesic equation costs no further score: its derivatives at a state are those of the
 polynomial through the points of five neighbouring states, however they are spaced. They owe nothing to the velocities
@@ -20,6 +20,7 @@ from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric, Residual
 from geodesic_cli.geometry.solution import Step
 from geodesic_cli.geometry.solvers.steppers import State, acceleration
+from geodesic_cli.geometry.space import across, kappa
 
 ASTRAY = 0.5
 """A step that departs from where its velocities point to by more than this fraction was too long."""
@@ -44,8 +45,7 @@ def observed(metric: DensityMetric, weighted: bool, path: list[State], calls: in
     """The ray so far as a step, from two or more states; its `state` is a `Motion`."""
     x, v, scores = (torch.cat(rows) for rows in zip(*((s.x, s.v, s.score) for s in path), strict=True))
     u = torch.tensor([state.u for state in path], dtype=x.dtype, device=x.device)
-    polygon = Curve(x, metric.space)
-    curve = polygon
+    curve = polygon = Curve(x, metric.space)
     h = u[1:] - u[:-1]
     if float(h.max()) > (1 + 1e-6) * float(h.min()):
         pulls = acceleration(metric, x, v, scores, weighted)
@@ -64,12 +64,10 @@ def _residual(metric: DensityMetric, u: Tensor, x: Tensor, v: Tensor, scores: Te
     else:
         v, bent = _derivatives(u, x)
         x, v, scores = x[1:-1], metric.space.tangent(x[1:-1], v), scores[1:-1]
-    per_length = linalg.reciprocal(linalg.norm(v))
-    curvature = linalg.reject(metric.space.tangent(x, bent), along=v) * per_length * per_length
-    pull = metric.alpha * linalg.reject(metric.space.tangent(x, scores), along=v)
     # `relative` leaves out the first and the last row.
     rows = torch.tensor([0, *range(x.shape[0]), x.shape[0] - 1], device=x.device)
-    return Residual(curvature[rows], pull[rows], length)
+    pull = metric.alpha * across(metric.space, x, v, scores)
+    return Residual(kappa(metric.space, x, v, bent)[rows], pull[rows], length)
 
 
 def _derivatives(u: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,8 +81,7 @@ def _derivatives(u: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     weights = torch.linalg.inv(torch.linalg.vander(offsets, N=width))
     slope, bend = torch.zeros_like(x[1:-1]), torch.zeros_like(x[1:-1])
     for j in range(width):
-        # Differences of x itself would lose digits to its magnitude.
-        away = x[members[:, j]] - x[inner]
+        away = x[members[:, j]] - x[inner]  # differences of x itself would lose digits to its magnitude
         slope = slope + weights[:, 1, j, None] / scale * away
         bend = bend + 2 * weights[:, 2, j, None] / scale**2 * away
     return slope, bend
@@ -101,11 +98,8 @@ def _between(metric: DensityMetric, u: Tensor, x: Tensor, v: Tensor, a: Tensor) 
     start, v0, a0 = x[i], h * v[i], h**2 * a[i]
     gap = x[i + 1] - start - v0 - a0 / 2
     gap_v, gap_a = h * v[i + 1] - v0 - a0, h**2 * a[i + 1] - a0
-    cubic, quartic, quintic = (
-        10 * gap - 4 * gap_v + gap_a / 2,
-        -15 * gap + 7 * gap_v - gap_a,
-        6 * gap - 3 * gap_v + gap_a / 2,
-    )
+    cubic, quartic = 10 * gap - 4 * gap_v + gap_a / 2, -15 * gap + 7 * gap_v - gap_a
+    quintic = 6 * gap - 3 * gap_v + gap_a / 2
     points = start + w * (v0 + w * (a0 / 2 + w * (cubic + w * (quartic + w * quintic))))
     return torch.cat([x[:1], metric.space.project(points[1:-1]), x[-1:]])
 

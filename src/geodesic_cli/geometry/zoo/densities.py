@@ -20,6 +20,7 @@ from torch import Tensor
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.density import Score
+from geodesic_cli.geometry.space import Point, Positions, Rows
 from geodesic_cli.geometry.toys import Exponential
 
 
@@ -27,44 +28,38 @@ from geodesic_cli.geometry.toys import Exponential
 class Disk:
     """p(x) = ((1 - |x|²) / 2)^(1/alpha) in |x| < 1: the Poincaré ball of any dimension. Outside everything is nan.
 
-    Args:
-        alpha: the exponent of the metric that this density is to be used with.
+    It is to be used with this alpha.
     """
 
     alpha: float
 
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    def log_prob(self, x: Rows) -> Float[Tensor, "n"]:
         """log((1 - |x|²) / 2) / alpha."""
         return ((1 - linalg.dot(x, x)) / 2).log().squeeze(-1) / self.alpha
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """The score, -2 x / (alpha (1 - |x|²))."""
         room = 1 - linalg.dot(x, x)
         return torch.where(room > 0, -2 * x / (self.alpha * room), torch.full_like(x, math.nan))
 
-    def distance(self, a: Float[Tensor, "d"], b: Float[Tensor, "d"]) -> float:
-        """2 arsinh(|a - b| / sqrt((1 - |a|²) (1 - |b|²))), for a and b of shape (d,)."""
+    def distance(self, a: Point, b: Point) -> float:
+        """2 arsinh(|a - b| / sqrt((1 - |a|²) (1 - |b|²)))."""
         room = (1 - linalg.dot(a, a)) * (1 - linalg.dot(b, b))
         return 2 * float(torch.asinh(linalg.norm(a - b) / room.sqrt()))
 
 
 @dataclass(frozen=True, eq=False)
 class RoundMixture:
-    """p(x) = Σ_m exp(-|x - m|² / (2 scale²)), equal weights and one scale, not normalised.
-
-    Args:
-        means: (m, d).
-        scale: the standard deviation of a coordinate in every component.
-    """
+    """p(x) = Σ_m exp(-|x - m|² / (2 scale²)) over the means, with equal weights and one scale, not normalised."""
 
     means: Float[Tensor, "m d"]
     scale: float
 
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    def log_prob(self, x: Rows) -> Float[Tensor, "n"]:
         """log p."""
         return torch.logsumexp(self._log_components(x), dim=-1)
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """The score, (mean of the means by responsibility - x) / scale²."""
         return (torch.softmax(self._log_components(x), dim=-1) @ self.means - x) / self.scale**2
 
@@ -73,28 +68,22 @@ class RoundMixture:
         return RoundMixture(self.means @ basis, self.scale)
 
     def _log_components(self, x: Tensor) -> Tensor:
-        means = self.means
-        squares = linalg.dot(x, x) - 2 * x @ means.T + linalg.dot(means, means).T
+        squares = linalg.dot(x, x) - 2 * x @ self.means.T + linalg.dot(self.means, self.means).T
         return -0.5 * squares / self.scale**2
 
 
 @dataclass(frozen=True, eq=False)
 class BlockMixture:
-    """A product over blocks of coordinates, each a mixture of its own as in `RoundMixture`.
-
-    Args:
-        means: (blocks, m, width); d = blocks * width.
-        scale: the standard deviation of a coordinate in every component.
-    """
+    """A product over blocks of coordinates, each a mixture of its own as in `RoundMixture`: d = blocks * width."""
 
     means: Float[Tensor, "blocks m width"]
     scale: float
 
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    def log_prob(self, x: Rows) -> Float[Tensor, "n"]:
         """log p."""
         return torch.logsumexp(self._log_components(x), dim=-1).sum(-1)
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """The score, block by block that of a mixture."""
         shares = torch.softmax(self._log_components(x), dim=-1)
         centres = torch.einsum("nbm,bmw->nbw", shares, self.means)
@@ -109,23 +98,19 @@ class BlockMixture:
 
 @dataclass(frozen=True)
 class Kink:
-    """p(x) = exp(-slope |y|), y the last coordinate: a ridge with a sharp edge, an `Exponential` on either side.
-
-    Args:
-        slope: nats per unit of y, positive.
-    """
+    """p(x) = exp(-slope |y|), y the last coordinate: a ridge with a sharp edge, an `Exponential` on either side."""
 
     slope: float
 
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    def log_prob(self, x: Rows) -> Float[Tensor, "n"]:
         """-slope |y|."""
         return -self.slope * x[:, -1].abs()
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
-        """The score, -slope sign(y) along the last axis; 0 on the edge. (n, d)."""
+    def __call__(self, x: Rows, u: Positions) -> Rows:
+        """The score, -slope sign(y) along the last axis; 0 on the edge."""
         return torch.cat([torch.zeros_like(x[:, :-1]), -self.slope * x[:, -1:].sign()], dim=1)
 
-    def distance_through_the_origin(self, a: Float[Tensor, "d"], alpha: float) -> float:
+    def distance_through_the_origin(self, a: Point, alpha: float) -> float:
         """The length of the geodesic from a, above the edge, to -a. By symmetry it crosses the edge at the origin.
 
         The weight is continuous, so the path crosses without a corner, and each half is a geodesic of `Exponential`.
@@ -158,7 +143,7 @@ class Noisy:
     scale: float
     seed: int = 0
 
-    def __call__(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> Float[Tensor, "n d"]:
+    def __call__(self, x: Rows, u: Positions) -> Rows:
         """Evaluate at n points in one batch."""
         source = torch.Generator().manual_seed(self.seed)
         # A random odd factor for every coordinate; the products and their sum are taken modulo 2^64.

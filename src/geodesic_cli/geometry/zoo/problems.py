@@ -15,6 +15,7 @@ noised, and on the sphere on which noised data of that dimension concentrate.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -24,7 +25,7 @@ from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.metric import DensityMetric
-from geodesic_cli.geometry.space import Euclidean, Space, Sphere
+from geodesic_cli.geometry.space import Euclidean, Point, Rows, Space, Sphere
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial, SphereChart
 from geodesic_cli.geometry.zoo.densities import BlockMixture, Disk, Kink, Noisy, RoundMixture
 
@@ -51,6 +52,13 @@ line with 129 nodes to a relative residual of 1e-6, mixtures of one scale in the
 it stalled at 0.03; from the straight line `Relaxation` alone comes to rest in another geodesic, 0.27 % longer."""
 
 
+class KnownDensity(Score, Protocol):
+    """A score whose density is known."""
+
+    def log_prob(self, x: Rows) -> Float[Tensor, "n"]:
+        """log p up to a constant."""
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """A boundary-value problem and its answer.
@@ -58,19 +66,19 @@ class Case:
     Args:
         name: unique in the zoo.
         metric: what a solver gets to see.
-        a: (d,), the first end.
-        b: (d,), the last end.
+        a: the first end.
+        b: the last end.
         log_prob: log p up to a constant, (n, d) -> (n,): the judge's, not the solver's.
         log_length: the logarithm of the shortest length, with weight 1 at a.
         source: `CLOSED` or `COMPUTED`.
-        exact: (m, d), points of the geodesic from a to b, where there is a closed form for them.
+        exact: points of the geodesic from a to b, where there is a closed form for them.
         clean: the score that the length and the residual are judged by, where the metric's has noise.
     """
 
     name: str
     metric: DensityMetric
-    a: Float[Tensor, "d"]
-    b: Float[Tensor, "d"]
+    a: Point
+    b: Point
     log_prob: Callable[[Tensor], Tensor]
     log_length: float
     source: str = COMPUTED
@@ -145,7 +153,7 @@ def exponential() -> Case:
 
 def radial() -> Case:
     """Around the flank of a Gaussian; the angular momentum of Clairaut is conserved."""
-    return _computed("radial", Radial(0.6), 0.5, _vector(1.2, 0), _vector(-0.5, 1.0), REFERENCE["radial"])
+    return _computed("radial", Radial(0.6), 0.5, _vector(1.2, 0), _vector(-0.5, 1.0))
 
 
 def von_mises_fisher() -> Case:
@@ -155,8 +163,7 @@ def von_mises_fisher() -> Case:
     a, b = sphere.project(
         torch.stack([_vector(math.sin(p) * math.cos(q), math.sin(p) * math.sin(q), math.cos(p)) for p, q in ends])
     )
-    density = Exponential(_vector(0, 0, 2 / 1.5))
-    return _computed("von-mises-fisher", density, 0.7, a, b, REFERENCE["von-mises-fisher"], sphere)
+    return _computed("von-mises-fisher", Exponential(_vector(0, 0, 2 / 1.5)), 0.7, a, b, sphere)
 
 
 def mixture() -> Case:
@@ -164,7 +171,7 @@ def mixture() -> Case:
     means = [(-1.5, -0.6), (-1.15, 0.45), (-0.35, 1.05), (0.6, 1.0), (1.3, 0.35), (1.55, -0.6)]
     scales = _vector(0.38, 0.42, 0.4, 0.45, 0.4, 0.38)
     density = GaussianMixture(torch.stack([_vector(*m) for m in means]), scales, torch.ones_like(scales))
-    return _computed("mixture", density, 0.6, _vector(-1.45, -0.75), _vector(1.6, -0.8), REFERENCE["mixture"])
+    return _computed("mixture", density, 0.6, _vector(-1.45, -0.75), _vector(1.6, -0.8))
 
 
 def arc(d: int = 64) -> Case:
@@ -175,7 +182,7 @@ def arc(d: int = 64) -> Case:
     waves = torch.stack([phase.cos(), phase.sin(), 0.25 * (2 * phase).sin(), 0.15 * (3 * phase).cos()], dim=1)
     means = 4 * waves @ axes.T
     a, b = means[[1, -2]] + 0.6 * scale * _normal(source, 2, d)
-    return _computed(f"arc-{d}", RoundMixture(means, scale), 0.35, a, b, REFERENCE[f"arc-{d}"])
+    return _computed(f"arc-{d}", RoundMixture(means, scale), 0.35, a, b)
 
 
 def latent_arc(alpha: float, d: int = 16_384) -> Case:
@@ -215,10 +222,7 @@ def noisy(case: Case, ratio: float, seed: int = 0) -> Case:
 
     The tangential norm, because on a sphere of noised data most of a score points at the centre and moves nothing.
 
-    Args:
-        case: any case; its score judges.
-        ratio: of the norms; 1 is as much noise as signal.
-        seed: of the noise.
+    The case's own score judges. With a ratio of 1 there is as much noise as signal.
     """
     middle = case.straight(3).x[1:2]
     score_there = case.metric.scores_at(middle, torch.full_like(middle[:, 0], 0.5))
@@ -231,9 +235,7 @@ def noisy(case: Case, ratio: float, seed: int = 0) -> Case:
 def cases(group: str, seed: int = 0) -> Iterator[Case]:
     """The cases of one of `GROUPS`, each made when it is its turn.
 
-    Args:
-        group: one of `GROUPS`.
-        seed: of the noise, where there is any.
+    The seed is that of the noise, where there is any.
     """
     if group == "closed":
         yield from (make() for make in (half_space, sphere_chart, disk, exponential, radial, von_mises_fisher))
@@ -252,36 +254,22 @@ def cases(group: str, seed: int = 0) -> Iterator[Case]:
 
 
 def _closed(
-    name: str,
-    density: HalfSpace | SphereChart | Disk | Exponential | Kink,
-    alpha: float,
-    a: Tensor,
-    b: Tensor,
-    distance: float,
-    exact: Tensor | None = None,
+    name: str, density: KnownDensity, alpha: float, a: Tensor, b: Tensor, distance: float, exact: Tensor | None = None
 ) -> Case:
     log_length = math.log(distance) + alpha * float(density.log_prob(a[None]))
     return Case(name, DensityMetric(density, alpha), a, b, density.log_prob, log_length, CLOSED, exact)
 
 
-def _computed(
-    name: str,
-    density: Radial | Exponential | GaussianMixture | RoundMixture | BlockMixture,
-    alpha: float,
-    a: Tensor,
-    b: Tensor,
-    log_length: float,
-    space: Space | None = None,
-) -> Case:
-    metric = DensityMetric(density, alpha, Euclidean() if space is None else space)
-    return Case(name, metric, a, b, density.log_prob, log_length)
+def _computed(name: str, density: KnownDensity, alpha: float, a: Tensor, b: Tensor, space: Space = Euclidean()) -> Case:
+    metric = DensityMetric(density, alpha, space)
+    return Case(name, metric, a, b, density.log_prob, REFERENCE.get(name, math.nan))
 
 
-def _on_one_sphere(name: str, density: RoundMixture | BlockMixture, alpha: float, ends: Tensor) -> Case:
+def _on_one_sphere(name: str, density: KnownDensity, alpha: float, ends: Tensor) -> Case:
     """Both ends at their mean norm."""
     sphere = Sphere(float(ends.norm(dim=1).mean()))
     a, b = sphere.project(ends)
-    return _computed(name, density, alpha, a, b, REFERENCE.get(name, math.nan), sphere)
+    return _computed(name, density, alpha, a, b, sphere)
 
 
 def _vector(*values: float) -> Tensor:

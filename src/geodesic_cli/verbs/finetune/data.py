@@ -39,11 +39,6 @@ def generator(seed: int, *about: str | int) -> torch.Generator:
 class Data(Protocol):
     """Examples by their step and place."""
 
-    @property
-    def digest(self) -> str:
-        """Tells other examples apart."""
-        ...
-
     def batch(self, step: int, total: int, places: Sequence[int]) -> tuple[Tensor, list[str]]:
         """Images (n, 3, h, w) in [0, 1] and captions of the given places, in range(total), of a step 0, 1, ..."""
         ...
@@ -72,7 +67,7 @@ class Scenes:
 
     @property
     def digest(self) -> str:
-        """See `Data`. Scenes follow from the settings, which a run compares by themselves."""
+        """Tells other examples apart. Scenes follow from the settings, which a run compares by themselves."""
         return "scenes"
 
     def batch(self, step: int, total: int, places: Sequence[int]) -> tuple[Tensor, list[str]]:
@@ -133,7 +128,7 @@ class ImageFolder:
 
     @cached_property
     def digest(self) -> str:
-        """See `Data`. Captions, and of each file its size and both ends, which is quick for any number of files."""
+        """Tells other examples apart by the captions and by the size and both ends of each file, which is quick."""
         found = hashlib.sha256(json.dumps(self.captions).encode())
         for path in self.paths:
             size = path.stat().st_size

@@ -32,7 +32,7 @@ from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.average import Average
 from geodesic_cli.verbs.finetune.batch import Batch, examples
 from geodesic_cli.verbs.finetune.checkpoints import require_shapes
-from geodesic_cli.verbs.finetune.data import Data, generator
+from geodesic_cli.verbs.finetune.data import Data, ImageFolder, Scenes, generator
 from geodesic_cli.verbs.finetune.processes import Processes
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -129,7 +129,8 @@ class Training:
         )
         scaler = torch.amp.GradScaler(trainee.model.device.type, enabled=s.mixed_precision == "fp16")
         average = Average.of(weights, s.ema_decay, s.ema_power)
-        about = {"data": data.digest, "model": trainee.model.fingerprint}
+        known = data.digest if isinstance(data, Scenes | ImageFolder) else ""  # other data leave no checkpoints
+        about = {"data": known, "model": trainee.model.fingerprint}
         return cls(trainee, data, s, processes, average, optimiser, scaler, about)
 
     @property

@@ -1,0 +1,118 @@
+"""One run at a time writes in a folder, and nothing is written or deleted outside of it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from geodesic_cli.errors import OutputError
+from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.lock import LOCK, Lock, sweep
+
+HOLD = """
+import sys, time
+from geodesic_cli.runs.folder import RunDirectory
+with RunDirectory.open(sys.argv[1], {"out": sys.argv[1]}, command="first"):
+    print("open", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path):
+    """A process that holds the folder `run`."""
+    line = [sys.executable, "-c", HOLD, str(tmp_path / "run")]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("how", ["resume", "overwrite"])
+def test_a_folder_in_which_another_process_writes_is_refused_and_left_as_it_is(other, tmp_path: Path, how: str) -> None:
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    with pytest.raises(OutputError, match=rf"Another run writes in .*: process {other.pid}\."):
+        RunDirectory.open(tmp_path / "run", {"out": "run"}, command="second", **{how: True})
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+def test_the_lock_of_a_killed_process_counts_for_nothing(other, tmp_path: Path) -> None:
+    other.kill()
+    other.wait()
+    assert (tmp_path / "run" / LOCK).is_file()
+    settings = {"out": str(tmp_path / "run")}
+    with RunDirectory.open(tmp_path / "run", settings, command="second", resume=True) as run:
+        run.finish("Done.", {})
+    assert not (tmp_path / "run" / LOCK).exists()
+
+
+def test_a_lock_that_cannot_be_read_counts_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / LOCK).write_text("{")
+    Lock.take(tmp_path).release()
+    assert not (tmp_path / LOCK).exists()
+
+
+def test_a_lock_of_another_machine_is_believed(tmp_path: Path) -> None:
+    (tmp_path / LOCK).write_text(json.dumps({"process": 1, "begun": 1.0, "machine": "elsewhere"}))
+    with pytest.raises(OutputError, match="machine elsewhere") as caught:
+        Lock.take(tmp_path)
+    assert LOCK in caught.value.hint
+
+
+def test_a_refused_run_gives_the_folder_back(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(OutputError, match="not empty"):
+        RunDirectory.open(tmp_path, {}, command="test")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_temporary_files_of_killed_runs_are_swept_and_others_stay(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    for name in (f"frames/.00000.png.{int(dead.stdout)}.tmp", f".a.{os.getpid()}.tmp", ".mine.tmp", "a.tmp"):
+        (tmp_path / name).write_text("half")
+    sweep(tmp_path)
+    left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert left == sorted([f".a.{os.getpid()}.tmp", ".mine.tmp", "a.tmp"])
+
+
+@pytest.mark.parametrize("link", ["folder", "log"])
+def test_a_link_in_the_folder_does_not_lead_writes_out_of_it(tmp_path: Path, link: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "00000.png").write_text("theirs")
+    run, settings = tmp_path / "run", {"out": str(tmp_path / "run")}
+    with RunDirectory.open(run, settings, command="first") as first:
+        first.write_text("frames/00000.png", "mine")
+    if link == "folder":
+        (run / "frames" / "00000.png").unlink()
+        (run / "frames").rmdir()
+        (run / "frames").symlink_to(outside)
+        with (
+            pytest.raises(OutputError, match="through a link"),
+            RunDirectory.open(run, settings, command="second", resume=True) as second,
+        ):
+            second.write_text("frames/00000.png", "mine")
+    else:
+        (run / "log.txt").unlink()
+        (run / "log.txt").symlink_to(outside / "00000.png")
+        with pytest.raises(OutputError, match="through a link"):
+            RunDirectory.open(run, settings, command="second", resume=True)
+    assert (outside / "00000.png").read_text() == "theirs"
+
+
+@pytest.mark.parametrize("given", ["frames/00000.png", "frames", "."])
+def test_overwriting_what_the_new_run_is_made_from_is_refused(tmp_path: Path, given: str) -> None:
+    run = tmp_path / "run"
+    with RunDirectory.open(run, {"out": str(run)}, command="first") as first:
+        first.write_text("frames/00000.png", "mine")
+        first.finish("Done.", {})
+    settings = {"images": [str(run / given)], "out": str(run)}
+    with pytest.raises(OutputError, match="--overwrite would delete"):
+        RunDirectory.open(run, settings, command="second", overwrite=True)
+    assert (run / "frames" / "00000.png").read_text() == "mine"
+    RunDirectory.open(run, settings | {"images": [str(tmp_path)]}, command="third", overwrite=True)
