@@ -65,23 +65,16 @@ for each in (slerp, direction):
 def _paths_table(result: "LatentPaths") -> str:
     metrics = result.metrics
     fitted = any("fit_error_mean" in found for found in metrics["paths"].values())
-    heads = (
-        "",
-        "path ppl",
-        "deviation",
-        "largest share",
-        "relative length",
-        *(["fit error", "worst"] if fitted else []),
-    )
-    names = ["path_ppl", "std", "largest_share", "relative_length"]
-    names += ["fit_error_mean", "fit_error_worst"] if fitted else []
+    columns = {"path_ppl": "path ppl", "std": "deviation", "largest_share": "largest share"}
+    columns |= {"relative_length": "relative length"}
+    columns |= {"fit_error_mean": "fit error", "fit_error_worst": "worst"} if fitted else {}
     rows = [
-        (method, *(_with_spread(found["summary"][name]) for name in names))
+        (method, *(_with_spread(found["summary"][name]) for name in columns))
         for method, found in metrics["paths"].items()
     ]
     return "\n".join(
         [
-            *aligned(heads, rows, str.rjust),
+            *aligned(("", *columns.values()), rows, str.rjust),
             f"path ppl: sum of the distances of neighbouring frames, and their deviation; {metrics['perceptual']}",
             "largest share: largest distance over the mean one; relative length: of the path in clean latents, 1 is "
             "straight"
@@ -100,18 +93,11 @@ def _with_spread(value: dict[str, float | None]) -> str:
 def _direction_table(result: "LatentDirection") -> str:
     metrics = result.metrics
     judged = metrics["attribute"] is not None
-    heads = ("", "strength", *(["flipped", "kept", "both", "fit error"] if judged else []), "distance")
+    columns = {"strength": "g", "flipped": ".0%", "kept": ".0%", "both": ".0%", "fit_error": ".2f", "distance": ".3f"}
+    shown = {key: form for key, form in columns.items() if judged or key in ("strength", "distance")}
+    heads = ("", *(key.replace("_", " ") for key in shown))
     rows = [
-        (
-            name,
-            f"{row['strength']:g}",
-            *(
-                [*(f"{row[key]:.0%}" for key in ("flipped", "kept", "both")), f"{row['fit_error']:.2f}"]
-                if judged
-                else []
-            ),
-            f"{row['distance']:.3f}",
-        )
+        (name, *(format(row[key], form) for key, form in shown.items()))
         for name, table in metrics["strengths"].items()
         for row in table
     ]
@@ -121,13 +107,11 @@ def _direction_table(result: "LatentDirection") -> str:
         told += f", and a pair's own difference has the cosine {metrics['agreement']:.2f} with it"
     if split is not None:
         told += f"; linear separability {split['ls']:.2f} (guessing {split['guessing']:.2f}, perfect 1)"
-    before = f"; fit error before: {metrics['fit_error_before']:.2f}" if judged else ""
+    shares, before = ("shares of ", f"; fit error before: {metrics['fit_error_before']:.2f}") if judged else ("", "")
     return "\n".join(
         [
             *aligned(heads, rows, str.rjust),
-            f"shares of {metrics['held_out']} held-out images; distance: {metrics['perceptual']}{before}"
-            if judged
-            else f"{metrics['held_out']} held-out images; distance: {metrics['perceptual']}",
+            f"{shares}{metrics['held_out']} held-out images; distance: {metrics['perceptual']}{before}",
             told,
             f"{metrics['evaluations']} network evaluations; {metrics['seconds']:.1f} s",
             result.status,

@@ -59,8 +59,7 @@ def lpips(net: str = "alex", weights: str | None = None, device: str = "cpu") ->
     """
     if net not in BACKBONES:
         raise InputError(f"The backbones of LPIPS are {', '.join(BACKBONES)}; got {net!r}.")
-    with needed("lpips", "metrics"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with needed("lpips", "metrics"), warnings.catch_warnings(action="ignore"):
         from lpips import LPIPS
         from torchvision.models import AlexNet_Weights, VGG16_Weights
     url, maker = {
@@ -68,8 +67,7 @@ def lpips(net: str = "alex", weights: str | None = None, device: str = "cpu") ->
         "vgg": (VGG16_Weights.IMAGENET1K_V1.url, "vgg16"),
     }[net]
     state = weights_of("LPIPS", url, weights, f"import torchvision; torchvision.models.{maker}(weights='DEFAULT')")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the package calls torchvision by names of an older one
+    with warnings.catch_warnings(action="ignore"):  # the package calls torchvision by names of an older one
         network = LPIPS(net=net, pnet_rand=True, verbose=False)
     # Its backbone keeps torchvision's layers, cut into slices: slice3.7.weight was features.7.weight.
     own = {key: state[f"features.{key.partition('.')[2]}"] for key in network.net.state_dict()}
@@ -93,8 +91,7 @@ def inception(weights: str | None = None, device: str = "cpu") -> Measure:
         InputError: the extra `metrics` is not installed.
         ModelError: the weights cannot be had.
     """
-    with needed("torchvision", "metrics"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with needed("torchvision", "metrics"), warnings.catch_warnings(action="ignore"):
         from torchvision.models import Inception_V3_Weights, inception_v3
     state = weights_of(
         "FID",
@@ -127,8 +124,7 @@ def topiq(weights: str | None = None, device: str = "cpu") -> Measure:
         InputError: the extra `topiq` is not installed.
         ModelError: the weights cannot be had.
     """
-    with needed("pyiqa", "topiq"), warnings.catch_warnings(), redirect_stdout(sys.stderr):
-        warnings.simplefilter("ignore")
+    with needed("pyiqa", "topiq"), warnings.catch_warnings(action="ignore"), redirect_stdout(sys.stderr):
         from pyiqa import create_metric
     options: dict[str, Any] = {}
     if weights is not None:
@@ -142,8 +138,7 @@ def topiq(weights: str | None = None, device: str = "cpu") -> Measure:
         options = {"pretrained_model_path": str(file), "backbone_pretrain": False}
     try:
         # The package prints where it reads from; standard output belongs to results.
-        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"), redirect_stdout(sys.stderr):
             network = create_metric("topiq_nr", device=torch.device(device), **options)
     except OSError as error:
         raise ModelError(

@@ -76,8 +76,8 @@ def linear_separability(
     for name, given in labels.items():
         known = given.detach().cpu().long()
         _check(name, known, len(points), folds)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the labels of some folds cannot be separated
+        # The labels of some folds cannot be separated.
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             guess = cross_val_predict(
                 LinearSVC(C=cost, dual="auto", random_state=seed),
                 points,
@@ -106,8 +106,7 @@ def hyperplane(x: Tensor, labels: Tensor, cost: float = 1.0, seed: int = 0) -> T
     known = labels.detach().cpu().long()
     _check("label", known, len(x), 1)
     points = (x.detach().double().cpu() / x.shape[1] ** 0.5).numpy()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
         machine = LinearSVC(C=cost, dual="auto", random_state=seed).fit(points, known.numpy())
     normal = torch.from_numpy(machine.coef_[0]).to(x)
     return normal / normal.norm()

@@ -79,11 +79,10 @@ def pacer(
     even = Pacer("even", "Frames at equal steps in the autoencoder's latents.", _between)
     if measure == "even":
         return even
-    if measure == "perceptual" and distance is None:
-        with suppress(GeodesicError):  # not installed, or its weights are not here
+    if measure in ("lpips", "perceptual") and distance is None:
+        # It may be not installed, or its weights not here.
+        with suppress(GeodesicError) if measure == "perceptual" else nullcontext():
             distance = lpips(device=str(model.device))
-    elif measure == "lpips" and distance is None:
-        distance = lpips(device=str(model.device))
     if distance is None or measure == "features":
         if measure == "perceptual" and not hasattr(model.predict.unet, "mid_block"):
             return even  # a transformer

@@ -155,14 +155,9 @@ class Problem:
         start: Step | None = None,
     ) -> ImagePath:
         """Solve for the geodesic near the great circle, with the solver of a name in `settings.SOLVERS`."""
+        chosen = self.solver(solver)
         solution = solve_bvp(
-            self.metric,
-            self.guess,
-            solver=self.solver(solver),
-            tol=tol,
-            max_steps=max_steps,
-            on_step=on_step,
-            start=start,
+            self.metric, self.guess, solver=chosen, tol=tol, max_steps=max_steps, on_step=on_step, start=start
         )
         return ImagePath("geodesic", solution.curve, self.ends.profile, solution, self.metric.alpha, self.bend)
 
@@ -198,12 +193,8 @@ class Problem:
             speed=flat.speed.tolist(),
             node_u=own.u[1:-1].tolist(),
             residual=own.residual[1:-1].tolist(),
-            relative_residual=own.relative_residual,
-            log_length=own.log_length,
-            length=own.length,
-            euclidean_length=flat.euclidean_length,
-            min_log_density=flat.min_log_density,
-            mean_log_density=flat.mean_log_density,
+            **{name: getattr(own, name) for name in ("relative_residual", "log_length", "length")},
+            **{name: getattr(flat, name) for name in ("euclidean_length", "min_log_density", "mean_log_density")},
             min_excess=float(excess.min()),
             mean_excess=float(excess.mean()),
         )

@@ -8,8 +8,9 @@ The vocabulary is that of CLEVR (Johnson et al., CVPR 2017): three shapes, eight
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import torch
 from torch import Generator, Tensor
@@ -174,8 +175,9 @@ class SceneTensors:
         nothing = Solid("sphere", "gray")
         rows = [list(scene.solids) + [nothing] * (width - len(scene.solids)) for scene in scenes]
 
-        def numbers(of: str) -> Tensor:
-            return torch.tensor([[getattr(s, of) for s in row] for row in rows], dtype=dtype).reshape(len(rows), width)
+        def column(of: Callable[[Solid], object], *more: int) -> Tensor:
+            values = [[of(solid) for solid in row] for row in rows]
+            return torch.tensor(values, dtype=dtype).reshape(len(rows), width, *more)
 
         shape = torch.tensor(
             [
@@ -185,14 +187,7 @@ class SceneTensors:
         )
         return cls(
             shape=shape.reshape(len(rows), width),
-            colour=torch.tensor([[COLOURS[s.colour] for s in row] for row in rows], dtype=dtype).reshape(
-                len(rows), width, 3
-            ),
-            metal=torch.tensor([[float(s.material == "metal") for s in row] for row in rows], dtype=dtype).reshape(
-                len(rows), width
-            ),
-            x=numbers("x"),
-            y=numbers("y"),
-            size=numbers("size"),
-            rotation=numbers("rotation"),
+            colour=column(lambda solid: COLOURS[solid.colour], 3),
+            metal=column(lambda solid: float(solid.material == "metal")),
+            **{name: column(attrgetter(name)) for name in ("x", "y", "size", "rotation")},
         )

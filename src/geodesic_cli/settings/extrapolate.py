@@ -1,17 +1,8 @@
 """The settings of `geodesic extrapolate`."""
 
 from geodesic_cli.errors import InputError
+from geodesic_cli.settings import shared
 from geodesic_cli.settings.option import AtLeast, Between, OneOf, above, checked, opt, record
-from geodesic_cli.settings.shared import (
-    ClipOptions,
-    ModelOptions,
-    RunOptions,
-    fps_opt,
-    guidance_opt,
-    resume_of_a_folder,
-    size_opt,
-    steps_opt,
-)
 
 STEPPERS = ("leapfrog", "rk4", "adams-bashforth", "dormand-prince")
 PLACES = ("ridge", "flow")
@@ -24,7 +15,7 @@ CLIP, RAY = "Clip", "Ray"
     source="start stop stride max_frames",
     compare="model revision variant lora size steps guidance device dtype low_memory compile fps",
 )
-class ExtrapolateSettings(ClipOptions, ModelOptions, RunOptions):
+class ExtrapolateSettings(shared.ClipOptions, shared.ModelOptions, shared.RunOptions):
     """`geodesic extrapolate`."""
 
     source: tuple[str, ...] = opt(
@@ -79,10 +70,10 @@ class ExtrapolateSettings(ClipOptions, ModelOptions, RunOptions):
     prompt: str | None = opt(None, "What the frames show. Default: nothing.", text=bool, variable=False)
     target_prompt: str | None = opt(None, "What the last new frame shows. Default: --prompt.", CLIP, variable=False)
     compare: bool = opt(False, "Draw the last step repeated, and the last frame, on the sheet, too.")
-    size: str | None = size_opt()
-    steps: int = steps_opt(12, "Network evaluations of --embedding flow, each way.", RAY)
-    guidance: float = guidance_opt(panel=RAY)
-    fps: float | None = fps_opt(None, help="Frames a second of the films. Default: the clip's own.", panel=CLIP)
+    size: str | None = shared.size_opt()
+    steps: int = shared.steps_opt(12, "Network evaluations of --embedding flow, each way.", RAY)
+    guidance: float = shared.guidance_opt(panel=RAY)
+    fps: float | None = shared.fps_opt(None, help="Frames a second of the films. Default: the clip's own.", panel=CLIP)
 
     def __post_init__(self) -> None:
         if not self.source:
@@ -95,4 +86,4 @@ class ExtrapolateSettings(ClipOptions, ModelOptions, RunOptions):
             )
         if self.target_prompt is not None and self.prompt is None:
             raise InputError("--target-prompt needs to know where it starts.", "Pass --prompt, too.")
-        resume_of_a_folder(self)
+        shared.resume_of_a_folder(self)

@@ -5,18 +5,8 @@ from dataclasses import fields
 from typing import Any
 
 from geodesic_cli.errors import InputError
+from geodesic_cli.settings import shared
 from geodesic_cli.settings.option import AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
-from geodesic_cli.settings.shared import (
-    ModelOptions,
-    RunOptions,
-    fps_opt,
-    guidance_opt,
-    prompt_opt,
-    resume_of_a_folder,
-    seed_opt,
-    size_opt,
-    steps_opt,
-)
 
 METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
@@ -54,13 +44,13 @@ def _frames(given: Any) -> int | None:
     noise_band="tol max_steps",
     max_steps="device dtype low_memory compile seed fps",
 )
-class InterpolateSettings(ModelOptions, RunOptions):
+class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     """`geodesic interpolate`."""
 
     images: tuple[str, ...] = opt(
         ..., "Two or more images, or one film, GIF or folder.", argument=True, metavar="A B..."
     )
-    prompt: tuple[str, ...] = prompt_opt()
+    prompt: tuple[str, ...] = shared.prompt_opt()
     invert_text: str = opt(
         "none",
         f"Fit each image's text embedding to it: {', '.join(TEXT_INVERSIONS)}.",
@@ -123,8 +113,8 @@ class InterpolateSettings(ModelOptions, RunOptions):
     # LPIPS, whose package and weights are needed; of LPIPS where it is at hand and of the features otherwise.
     pacing: str = opt("even", f"Equal steps of: {', '.join(PACINGS)}.", PATH, OneOf(PACINGS))
     # What is no multiple of the model's step is padded, and the frames are cropped again.
-    size: str | None = size_opt(help="N or WIDTHxHEIGHT in pixels, or same. Default: the model's own.")
-    steps: int = steps_opt(12, "Network evaluations to tau, and back.", PATH)
+    size: str | None = shared.size_opt(help="N or WIDTHxHEIGHT in pixels, or same. Default: the model's own.")
+    steps: int = shared.steps_opt(12, "Network evaluations to tau, and back.", PATH)
     # See `diffusion.densities`; `paper` is the published direction with its exponent, unless alpha is given.
     density: str = opt(
         None,
@@ -134,7 +124,7 @@ class InterpolateSettings(ModelOptions, RunOptions):
         text=lambda value: value in ("guided", "negative", "paper"),
         by=lambda given: "conditional" if given.guidance == 1 else "guided",
     )
-    guidance: float = guidance_opt(help="Of the densities guided and negative; 1 is none.", panel=DENSITY)
+    guidance: float = shared.guidance_opt(help="Of the densities guided and negative; 1 is none.", panel=DENSITY)
     negative_prompt: str | None = opt(
         None, "Of the densities negative and paper. Default: the defects of a bad morph.", DENSITY
     )
@@ -145,8 +135,8 @@ class InterpolateSettings(ModelOptions, RunOptions):
     tol: float = opt(0.03, "Relative residual to solve to.", SOLVER, above(0, 1, "0.03 is a good start."))
     # Each step costs 4 score evaluations, with `relaxation` one a node.
     max_steps: int = opt(40, "Most steps of the solver.", SOLVER, AtLeast(1, "40 is enough up to a bend of about 4."))
-    seed: int = seed_opt("Of the bump that keeps a start off a saddle.")
-    fps: float = fps_opt(8.0, panel=PATH)
+    seed: int = shared.seed_opt("Of the bump that keeps a start off a saddle.")
+    fps: float = shared.fps_opt(8.0, panel=PATH)
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -163,7 +153,7 @@ class InterpolateSettings(ModelOptions, RunOptions):
         parse_timing(self.timing)
         if self.frames is not None and self.between is not None:
             raise InputError("Either --frames or --between is needed, not both.", "Pass one of them.")
-        resume_of_a_folder(self)
+        shared.resume_of_a_folder(self)
 
     def legs(self, keyframes: int) -> int:
         """How many legs there are between so many images."""

@@ -3,19 +3,8 @@
 from functools import partial
 
 from geodesic_cli.errors import InputError
+from geodesic_cli.settings import shared
 from geodesic_cli.settings.option import AtLeast, above, checked, choice_opt, opt, record
-from geodesic_cli.settings.shared import (
-    LPIPS_EXTRA,
-    ModelOptions,
-    RunOptions,
-    guidance_opt,
-    metric_weights_opt,
-    prompt_opt,
-    prompts_for,
-    resume_of_a_folder,
-    size_opt,
-    weights_of_lpips,
-)
 
 SCHEMES = ("adams", "ddim")
 MEASURING = "Measuring"
@@ -26,28 +15,28 @@ scheme_opt = partial(
 
 
 @record()
-class InvertSettings(ModelOptions, RunOptions):
+class InvertSettings(shared.ModelOptions, shared.RunOptions):
     """`geodesic invert`."""
 
     images: tuple[str, ...] = opt(..., "Image files, of any sizes.", argument=True, metavar="IMAGE...")
-    prompt: tuple[str, ...] = prompt_opt()
+    prompt: tuple[str, ...] = shared.prompt_opt()
     tau: float = opt(1.0, "Noise level to go to, 0 (clean) to 1 (noise).", check=above(0, 1, "1 is pure noise."))
     steps: int = opt(
         24, "Network evaluations up, and about as many down.", check=AtLeast(1, "24 bring an image back well.")
     )
     scheme: str = scheme_opt()
-    guidance: float = guidance_opt(help="Classifier-free guidance, both ways; 1 is none.")
+    guidance: float = shared.guidance_opt(help="Classifier-free guidance, both ways; 1 is none.")
     amplify: float = opt(
         8.0, "The sheet multiplies differences by this.", check=above(0, 1000, "8 shows errors of a few gray levels.")
     )
-    lpips: bool = opt(False, f"Measure LPIPS, too. {LPIPS_EXTRA}")
-    metric_weights: str | None = metric_weights_opt()
-    size: str | None = size_opt()
+    lpips: bool = opt(False, f"Measure LPIPS, too. {shared.LPIPS_EXTRA}")
+    metric_weights: str | None = shared.metric_weights_opt()
+    size: str | None = shared.size_opt()
 
     def __post_init__(self) -> None:
         if not self.images:
             raise InputError("An inversion needs at least one image; got none.", "Pass one file or more.")
-        prompts_for(len(self.images), self.prompt)
+        shared.prompts_for(len(self.images), self.prompt)
         checked(self)
-        weights_of_lpips(self.lpips, self.metric_weights)
-        resume_of_a_folder(self)
+        shared.weights_of_lpips(self.lpips, self.metric_weights)
+        shared.resume_of_a_folder(self)

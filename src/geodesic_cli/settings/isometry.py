@@ -1,15 +1,8 @@
 """The settings of `geodesic isometry`."""
 
 from geodesic_cli.errors import InputError
+from geodesic_cli.settings import shared
 from geodesic_cli.settings.option import MODEL, AtLeast, above, checked, choice_opt, opt, record
-from geodesic_cli.settings.shared import (
-    LPIPS_EXTRA,
-    FolderOptions,
-    PlainModelOptions,
-    metric_weights_opt,
-    seed_opt,
-    weights_of_lpips,
-)
 
 JACOBIANS = ("auto", "exact", "projected")
 OWN_SAMPLES, SCENES_DATA = "samples", "scenes"
@@ -18,7 +11,7 @@ ENCODER, IMAGES = "Encoder", "Images"
 
 
 @record(metric_weights="revision variant lora against_lora device seed")
-class IsometrySettings(PlainModelOptions, FolderOptions):
+class IsometrySettings(shared.PlainModelOptions, shared.FolderOptions):
     """`geodesic isometry`.
 
     The networks run in fp32, and their derivatives in float64 where the device has it; there is no choice of precision.
@@ -60,16 +53,16 @@ class IsometrySettings(PlainModelOptions, FolderOptions):
     steps: int = opt(
         12, "Network evaluations between clean data and noise.", IMAGES, AtLeast(1, "12 are a good start.")
     )
-    lpips: bool = opt(False, f"PPL with LPIPS. {LPIPS_EXTRA}", IMAGES)
-    metric_weights: str | None = metric_weights_opt(panel=IMAGES)
+    lpips: bool = opt(False, f"PPL with LPIPS. {shared.LPIPS_EXTRA}", IMAGES)
+    metric_weights: str | None = shared.metric_weights_opt(panel=IMAGES)
     against_lora: tuple[str, ...] = opt((), "An adapter of the second model; may be repeated.", MODEL)
-    seed: int = seed_opt("Of points, noise, directions and pairs.")
+    seed: int = shared.seed_opt("Of points, noise, directions and pairs.")
 
     def __post_init__(self) -> None:
         for tau in self.levels:
             tau_check("taus", tau)
         checked(self)
-        weights_of_lpips(self.lpips, self.metric_weights)
+        shared.weights_of_lpips(self.lpips, self.metric_weights)
         if self.against is None and self.against_lora:
             raise InputError(
                 "--against-lora needs the model that it adapts.", "Pass --against MODEL, which may be the first one."

@@ -3,22 +3,9 @@
 import math
 
 from geodesic_cli.errors import InputError
+from geodesic_cli.settings import shared
 from geodesic_cli.settings.invert import MEASURING, scheme_opt
 from geodesic_cli.settings.option import AtLeast, above, checked, choice_opt, opt, record
-from geodesic_cli.settings.shared import (
-    LPIPS_EXTRA,
-    FolderOptions,
-    ModelOptions,
-    RunOptions,
-    fps_opt,
-    guidance_opt,
-    metric_weights_opt,
-    prompt_opt,
-    resume_of_a_folder,
-    seed_opt,
-    size_opt,
-    weights_of_lpips,
-)
 
 JOINS = ("slerp", "lerp")
 ESTIMATES = ("mean", "svm")
@@ -30,13 +17,13 @@ WAY = "Way to noise and back"
 
 
 @record(seed="model revision variant lora device dtype low_memory compile fps")
-class SlerpSettings(ModelOptions, FolderOptions):
+class SlerpSettings(shared.ModelOptions, shared.FolderOptions):
     """`geodesic latent slerp`."""
 
     images: tuple[str, ...] = opt(
         (), "Two images whose noises are joined. Default: random noises.", argument=True, metavar="[A B]"
     )
-    prompt: tuple[str, ...] = prompt_opt(help="What the images show; or twice, for the ends. Default: nothing.")
+    prompt: tuple[str, ...] = shared.prompt_opt(help="What the images show; or twice, for the ends. Default: nothing.")
     pairs: int = opt(4, "Random pairs of noises, where no images are given.", check=AtLeast(1, "4 fill a sheet."))
     method: str = choice_opt("slerp", JOINS)
     compare: bool = opt(False, "Draw and measure both.")
@@ -48,7 +35,7 @@ class SlerpSettings(ModelOptions, FolderOptions):
     tau: float = opt(1.0, "Noise level at which images are joined; 1 is pure noise.", WAY, NOISE_TAU)
     steps: int = opt(24, STEPS_HELP, WAY, STEPS_OF_LATENT)
     scheme: str = scheme_opt(panel=WAY)
-    guidance: float = guidance_opt(help=BOTH_WAYS, panel=WAY)
+    guidance: float = shared.guidance_opt(help=BOTH_WAYS, panel=WAY)
     fit: bool = opt(
         None,
         "Judge frames by the scene that explains them. Default: for clevr-mini.",
@@ -56,11 +43,11 @@ class SlerpSettings(ModelOptions, FolderOptions):
         flags=("--fit/--no-fit",),
         by=lambda given: given.model == "clevr-mini",
     )
-    lpips: bool = opt(False, f"Measure LPIPS, too. {LPIPS_EXTRA}", MEASURING)
-    metric_weights: str | None = metric_weights_opt(panel=MEASURING)
-    size: str | None = size_opt()
-    seed: int = seed_opt("Of the noises.")
-    fps: float = fps_opt(8.0, panel=MEASURING)
+    lpips: bool = opt(False, f"Measure LPIPS, too. {shared.LPIPS_EXTRA}", MEASURING)
+    metric_weights: str | None = shared.metric_weights_opt(panel=MEASURING)
+    size: str | None = shared.size_opt()
+    seed: int = shared.seed_opt("Of the noises.")
+    fps: float = shared.fps_opt(8.0, panel=MEASURING)
 
     def __post_init__(self) -> None:
         if len(self.images) not in (0, 2):
@@ -78,11 +65,11 @@ class SlerpSettings(ModelOptions, FolderOptions):
                 f"Random ends are pure noise, which is at tau 1; got {self.tau:g}.", "Pass two images, or --tau 1."
             )
         checked(self)
-        weights_of_lpips(self.lpips, self.metric_weights)
+        shared.weights_of_lpips(self.lpips, self.metric_weights)
 
 
 @record()
-class DirectionSettings(ModelOptions, RunOptions):
+class DirectionSettings(shared.ModelOptions, shared.RunOptions):
     """`geodesic latent direction`."""
 
     source: str = opt(..., "The label to start from: red, cube, left, ...", argument=True, metavar="SOURCE")
@@ -97,8 +84,8 @@ class DirectionSettings(ModelOptions, RunOptions):
     tau: float = opt(1.0, "Noise level of the arithmetic; 1 is pure noise.", WAY, NOISE_TAU)
     steps: int = opt(24, STEPS_HELP, WAY, STEPS_OF_LATENT)
     scheme: str = scheme_opt(panel=WAY)
-    guidance: float = guidance_opt(help=BOTH_WAYS, panel=WAY)
-    seed: int = seed_opt("Of the scenes, the held-out images and the random directions.")
+    guidance: float = shared.guidance_opt(help=BOTH_WAYS, panel=WAY)
+    seed: int = shared.seed_opt("Of the scenes, the held-out images and the random directions.")
 
     def __post_init__(self) -> None:
         if self.source == self.target:
@@ -107,7 +94,7 @@ class DirectionSettings(ModelOptions, RunOptions):
             )
         checked(self)
         parse_strengths(self.strengths)
-        resume_of_a_folder(self)
+        shared.resume_of_a_folder(self)
 
 
 def parse_strengths(text: str) -> tuple[float, ...]:

@@ -1,18 +1,8 @@
 """The settings of `geodesic video-analyze`."""
 
 from geodesic_cli.errors import InputError
+from geodesic_cli.settings import shared
 from geodesic_cli.settings.option import AtLeast, Between, above, checked, choice_opt, opt, record
-from geodesic_cli.settings.shared import (
-    ClipOptions,
-    ModelOptions,
-    RunOptions,
-    guidance_opt,
-    prompt_opt,
-    resume_of_a_folder,
-    seed_opt,
-    size_opt,
-    steps_opt,
-)
 
 EMBEDDINGS = ("ridge", "flow")
 CLIP_TAU = 0.1
@@ -23,14 +13,14 @@ DENSITY, PATHS, SOLVER = "Density", "Paths to compare with", "Solver"
     clip="start stop stride max_frames",
     smoothing="model revision variant lora size steps guidance tol max_steps device dtype low_memory compile seed",
 )
-class VideoAnalyzeSettings(ClipOptions, ModelOptions, RunOptions):
+class VideoAnalyzeSettings(shared.ClipOptions, shared.ModelOptions, shared.RunOptions):
     """`geodesic video-analyze`."""
 
     clip: tuple[str, ...] = opt(..., "A video, a folder of frames, or several images.", argument=True, metavar="CLIP")
     max_frames: int | None = opt(
         None, "Most frames to take.", "Clip", AtLeast(3, "A path that can bend has at least three points.")
     )
-    prompt: tuple[str, ...] = prompt_opt(help="What the clip shows; or twice, for its ends. Default: nothing.")
+    prompt: tuple[str, ...] = shared.prompt_opt(help="What the clip shows; or twice, for its ends. Default: nothing.")
     embedding: str = choice_opt(
         "ridge", EMBEDDINGS, ": the frames' own encodings, or carried to tau, where no clip is a geodesic.", DENSITY
     )
@@ -79,16 +69,16 @@ class VideoAnalyzeSettings(ClipOptions, ModelOptions, RunOptions):
         PATHS,
         above(0, 1000, "2 is a good start."),
     )
-    size: str | None = size_opt()
-    steps: int = steps_opt(12, "Network evaluations a frame, with the embedding flow.", DENSITY)
-    guidance: float = guidance_opt(panel=DENSITY)
+    size: str | None = shared.size_opt()
+    steps: int = shared.steps_opt(12, "Network evaluations a frame, with the embedding flow.", DENSITY)
+    guidance: float = shared.guidance_opt(panel=DENSITY)
     tol: float = opt(
         0.03, "Relative residual at which the optimised path is solved.", SOLVER, above(0, 1, "0.03 is a good start.")
     )
     max_steps: int = opt(
         40, "Most steps of the solver, in each window.", SOLVER, AtLeast(1, "40 is enough for most windows.")
     )
-    seed: int = seed_opt("Of the perturbations and the random orders.")
+    seed: int = shared.seed_opt("Of the perturbations and the random orders.")
 
     def __post_init__(self) -> None:
         if not self.clip:
@@ -104,4 +94,4 @@ class VideoAnalyzeSettings(ClipOptions, ModelOptions, RunOptions):
                 f"--overlap must leave at least two new frames of a window of {self.window}; got {self.overlap}.",
                 "5 is a good start.",
             )
-        resume_of_a_folder(self)
+        shared.resume_of_a_folder(self)

@@ -64,8 +64,7 @@ def scipy_solver(metric: DensityMetric, guess: Curve, tol: float, watch: Watch) 
         return torch.cat([torch.from_numpy(first[:d] - a), torch.from_numpy(last[:d] - b)]).numpy()
 
     start = torch.cat([guess.x, guess.velocity()], dim=1).numpy().T
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where it fails it says so by its status
+    with warnings.catch_warnings(action="ignore"):  # where it fails it says so by its status
         found = collocate(slope, ends, guess.u.numpy(), start, tol=tol, max_nodes=1000)
     inner = torch.from_numpy(found.sol(torch.linspace(0, 1, 129, dtype=guess.x.dtype)[1:-1].numpy())[:d].T.copy())
     curve = Curve(torch.cat([guess.x[:1], inner, guess.x[-1:]]), guess.space)

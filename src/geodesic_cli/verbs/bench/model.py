@@ -173,10 +173,8 @@ def _timed(door: Callable[[], None], device: torch.device) -> float:
 
 
 def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
 
 
 def _forget_peak(device: torch.device) -> Callable[[], int | None]:

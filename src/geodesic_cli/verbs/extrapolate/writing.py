@@ -150,11 +150,10 @@ def write(work: Extending, known: Known, frames: Tensor, begin: int, rays: Seque
 
 def _sheet(work: Extending, known: Known, rays: Sequence[Continuation]) -> Tensor:
     """The rays' row and, with --compare, those of the last step repeated in clean encodings and of the last frame."""
-    frames = {one.name: one.frames for one in rays}
+    made = {"ray": {one.name: one.frames for one in rays}}
     none = known.frames[:0]
-    rows = {"ray": strip(frames.get("before", none).flip(0), known.frames, frames["after"])}
     if work.settings.compare:
-        made: dict[str, dict[str, Tensor]] = {"straight": {}, "repeat": {}}
+        made |= {"straight": {}, "repeat": {}}
         for one in rays:
             start = depart(one.points.z[-2:], 1)
             ahead = torch.arange(1, work.settings.frames + 1, device=start.x.device, dtype=start.x.dtype)[:, None]
@@ -162,9 +161,8 @@ def _sheet(work: Extending, known: Known, rays: Sequence[Continuation]) -> Tenso
             made["straight"][one.name] = known.canvas.crop(line).cpu()
             seam = known.frames[-1] if one.name == "after" else known.frames[0]
             made["repeat"][one.name] = seam.expand(work.settings.frames, -1, -1, -1)
-        for name, both in made.items():
-            rows[name] = strip(both.get("before", none).flip(0), known.frames, both["after"])
-    return media.sheet(list(rows.values()), list(rows) if len(rows) > 1 else None)
+    rows = [strip(both.get("before", none).flip(0), known.frames, both["after"]) for both in made.values()]
+    return media.sheet(rows, list(made) if len(rows) > 1 else None)
 
 
 def strip(before: Tensor, known: Tensor, after: Tensor) -> Tensor:
@@ -176,9 +174,8 @@ def strip(before: Tensor, known: Tensor, after: Tensor) -> Tensor:
 
     def framed(frames: Tensor, colour: tuple[float, float, float]) -> Tensor:
         canvas = torch.tensor(colour)[:, None, None].expand(len(frames), 3, *frames.shape[-2:])
-        wide = pad(canvas, (edge,) * 4, mode="replicate").clone() if len(frames) else canvas
-        if len(frames):
-            wide[..., edge:-edge, edge:-edge] = frames
+        wide = pad(canvas, (edge,) * 4, mode="replicate").clone()
+        wide[..., edge:-edge, edge:-edge] = frames
         return wide
 
     white = (1.0, 1.0, 1.0)

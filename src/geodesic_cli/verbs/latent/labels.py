@@ -8,7 +8,6 @@ between them owes nothing to chance in the rest. Files have no partners.
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.errors import InputError
 from geodesic_cli.scenes import COLOURS, MATERIALS, MIDDLE, SHAPES, Fit, Scene, Solid, render, sample
+from geodesic_cli.settings.option import did_you_mean
 
 SIDES = {"left": -1, "right": 1, "near": -1, "far": 1, "small": -1, "large": 1}
 NUMBERS = {"left": "x", "right": "x", "near": "y", "far": "y", "small": "size", "large": "size"}
@@ -92,10 +92,9 @@ def attribute(source: str, target: str) -> Attribute:
     kinds = {word: name for name, words in _vocabulary().items() for word in words}
     for word in (source, target):
         if word not in kinds:
-            near = get_close_matches(word, kinds, n=1)
             raise InputError(
                 f"Scenes have no label {word!r}; they have {', '.join(kinds)}.",
-                f"Did you mean {near[0]!r}?" if near else "For labels of your own pass --labels FILE.csv.",
+                did_you_mean(word, kinds, "For labels of your own pass --labels FILE.csv."),
             )
     if kinds[source] != kinds[target]:
         raise InputError(
@@ -133,11 +132,10 @@ def of_files(
     kinds = {label for _, label in found}
     for label in (source, target):
         if label not in kinds:
-            near = get_close_matches(label, kinds, n=1)
             some = ", ".join(sorted(kinds)[:12]) or "none"
             raise InputError(
                 f"{table} has no image with the label {label!r}; its labels are {some}.",
-                f"Did you mean {near[0]!r}?" if near else "Pass two of these.",
+                did_you_mean(label, kinds, "Pass two of these."),
             )
     names = {label: [name for name, own in found if own == label] for label in (source, target)}
     if len(names[source]) < held_out + 2 or len(names[target]) < 2:

@@ -149,9 +149,8 @@ def fit_mixture(points: Tensor, most: int, seed: int) -> Mixture:
         data = chance.choice(data, MOST, replace=False)
     state = int(chance.integers(2**32))
     fits, bic = [], []
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
         # Too many components for what there is to explain do not settle: BIC passes them over.
-        warnings.simplefilter("ignore", ConvergenceWarning)
         for count in range(1, min(most, len(data) // 4) + 1):
             fit = GaussianMixture(count, covariance_type="spherical", random_state=state, n_init=2).fit(data)
             fits.append(fit)

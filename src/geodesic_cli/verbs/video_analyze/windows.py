@@ -10,7 +10,6 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.clips.rivals import Rivals
@@ -85,15 +84,12 @@ class Window:
     def of(cls, frames: list[int], found: Rivals) -> "Window":
         """The numbers of a comparison."""
         clip = found.clip
-        paths = {"clip": _numbers([clip])}
-        if found.optimised is not None:
-            paths["optimised"] = _numbers([found.optimised])
-        paths |= {"perturbed": _numbers(found.perturbed), "smoothed": _numbers([found.smoothed])}
-        if found.straight is not None:
-            paths["straight"] = _numbers([found.straight])
+        reports: tuple[Sequence[SequenceReport | None], ...]
+        reports = ([clip], [found.optimised], found.perturbed, [found.smoothed], [found.straight])
+        there = {name: [one for one in some if one is not None] for name, some in zip(PATHS, reports, strict=True)}
         return cls(
             frames=frames,
-            paths=paths,
+            paths={name: _numbers(some) for name, some in there.items() if some},
             draws=[one.mean_gradient for one in found.perturbed],
             steps=clip.steps.tolist(),
             turn=clip.turn.tolist(),
@@ -123,18 +119,9 @@ def cut(count: int, window: int, overlap: int) -> list[range]:
 
 
 def _numbers(reports: Sequence[SequenceReport]) -> PathNumbers:
-    def mean(key: str) -> list[float]:
-        rows: list[Tensor] = [getattr(one, key) for one in reports]
-        values: list[float] = torch.stack(rows).mean(0).tolist()
-        return values
-
-    return PathNumbers(
-        gradient=mean("gradient"),
-        curvature_term=mean("curvature_term"),
-        score_term=mean("score_term"),
-        angle=mean("angle"),
-        alignment=mean("alignment"),
-        log_density=mean("log_density"),
-        length=fmean(one.length for one in reports),
-        log_length=fmean(one.log_length for one in reports),
-    )
+    lists = ("gradient", "curvature_term", "score_term", "angle", "alignment", "log_density")
+    numbers: dict[str, Any] = {
+        key: torch.stack([getattr(one, key) for one in reports]).mean(0).tolist() for key in lists
+    }
+    numbers |= {key: fmean(getattr(one, key) for one in reports) for key in ("length", "log_length")}
+    return PathNumbers(**numbers)
