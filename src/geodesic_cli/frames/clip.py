@@ -77,9 +77,9 @@ def stream_clip(
         yield from ((media.resize(frame, canvas.height, canvas.width), float(k)) for k, frame in enumerate(given))
         return
     _tell_of_first(names, cut, canvas, observer)
-    choice = _choice(cut, (canvas.height, canvas.width))
-    for frame in media.stream_sequence(_source(names), warn=observer.warn, **choice):
-        yield frame.image, frame.time
+    size = None if cut.size is None else (canvas.height, canvas.width)  # without a size frames must share theirs
+    for frame in media.stream_sequence(_source(names), warn=observer.warn, **_choice(cut, size)):
+        yield media.resize(frame.image, canvas.height, canvas.width), frame.time
 
 
 def count_frames(names: tuple[str, ...], cut: ClipCut, most: int) -> int:
