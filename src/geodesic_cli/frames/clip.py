@@ -56,7 +56,7 @@ def _source(names: tuple[str, ...]) -> str | tuple[str, ...]:
     return names[0] if len(names) == 1 else names
 
 
-def _choice(cut: ClipCut, size: tuple[int, int]) -> Choice:
+def _choice(cut: ClipCut, size: tuple[int, int] | None) -> Choice:
     return Choice(start=cut.start, stop=cut.stop, stride=cut.stride, max_frames=cut.max_frames, size=size)
 
 

@@ -1,7 +1,7 @@
 """The cache below the user's home: results that are the same for everybody who asks for the same thing.
 
-A file is named by what decides its content, and holds a digest of it. What does not fit its digest is made anew. A cache
-that cannot be written is no reason to fail.
+A file is named by what decides its content, and holds a digest of it. What does not fit its digest is made anew.
+A cache that cannot be written is no reason to fail.
 """
 
 import hashlib
