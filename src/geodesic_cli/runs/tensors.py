@@ -25,8 +25,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str,
     Raises:
         OutputError: it cannot be written, for example because the disk is full.
     """
-    # Clones, because safetensors refuses tensors that share memory.
-    own = {key: tensor.detach().cpu().clone().contiguous() for key, tensor in tensors.items()}
+    own, seen = dict[str, Tensor](), set[int]()
+    for key, tensor in tensors.items():
+        plain = tensor.detach().cpu().contiguous()
+        place = plain.untyped_storage().data_ptr()
+        own[key] = plain.clone() if place in seen else plain  # safetensors refuses tensors that share memory
+        seen.add(place)
     with media.replacing(path) as part, telling(path):
         save_file(own, part, dict(about or {}))
         _sort_header(part)
