@@ -10,7 +10,7 @@ from geodesic_cli.media.films import write_gif, write_mp4
 from geodesic_cli.media.folders import natural_key
 from geodesic_cli.media.formats import image_files
 from geodesic_cli.media.images import read_image, read_metadata, write_png
-from geodesic_cli.media.sequences import Clip, Frame, parse_position, read_sequence, stream_sequence
+from geodesic_cli.media.sequences import Clip, Frame, parse_position, read_frames, read_sequence, stream_sequence
 from geodesic_cli.media.sheets import sheet
 from geodesic_cli.media.sizes import parse_size, resize, same_size
 
@@ -22,6 +22,7 @@ __all__ = [
     "natural_key",
     "parse_position",
     "parse_size",
+    "read_frames",
     "read_image",
     "read_metadata",
     "read_sequence",

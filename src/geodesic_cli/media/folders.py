@@ -12,6 +12,8 @@ from geodesic_cli.media.formats import image_files, image_suffixes, open_image, 
 
 USUAL = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
 """Suffixes that are named to users, and of files that are images even where they are damaged."""
+ROWS_OF_JPEG = (".mjpeg", ".mjpg")
+"""Suffixes of films that look like one JPEG, the first of their frames."""
 
 
 def stills_of(folder: Path, warn: Callable[[str], None]) -> list[Path]:
@@ -38,6 +40,8 @@ def stills_of(folder: Path, warn: Callable[[str], None]) -> list[Path]:
 
 def is_image(path: Path) -> bool:
     """Whether Pillow knows the format; a damaged image is an image, and reading it will say what is wrong."""
+    if path.suffix.lower() in ROWS_OF_JPEG:
+        return False
     try:
         with open_image(path):
             return True

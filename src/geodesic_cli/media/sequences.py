@@ -108,15 +108,7 @@ def read_sequence(
     images: list[Tensor] = []
     times: list[float] = []
     names: list[str] = []
-    held = 0
-    for frame in stream_sequence(source, warn=note, **choice):
-        held += frame.image.numel() * frame.image.element_size()
-        if held > MOST_BYTES:
-            raise InputError(
-                f"At most {MOST_BYTES // 2**30} GB of frames fit in memory, and {_called(source)} has more from frame "
-                f"{len(images)} on at {frame.image.shape[-1]}x{frame.image.shape[-2]}.",
-                "Take fewer (--max-frames, --stride, --stop) or smaller ones (--size).",
-            )
+    for frame in _within_memory(stream_sequence(source, warn=note, **choice), source):
         images.append(frame.image)
         if len(images) % TOGETHER == 0:
             images[-TOGETHER:] = _moved_together(images[-TOGETHER:])
@@ -133,6 +125,15 @@ def read_sequence(
     if len(times) > 1 and times[-1] > times[0]:
         fps = (len(times) - 1) / (times[-1] - times[0])
     return Clip(_stacked(images), torch.tensor(times, dtype=torch.float64), tuple(names), fps, tuple(warnings))
+
+
+def read_frames(source: Source, warn: Callable[[str], None] | None = None) -> list[Frame]:
+    """All the frames of a sequence, each at its own size; those of a folder may differ.
+
+    Raises:
+        InputError: nothing to read; what is no image and no film; more than 2 GB of frames.
+    """
+    return list(_within_memory(_frames(source, 0.0, 8.0, warn or (lambda _: None)), source))
 
 
 def stream_sequence(
@@ -221,6 +222,20 @@ def _place(position: Position | None, name: str) -> int | float | None:
     if value is not None and not value >= 0:
         raise InputError(f"--{name} takes positions from 0 on; got {value}.", "Write 12 or 1.5s.")
     return value
+
+
+def _within_memory(frames: Iterator[Frame], source: Source) -> Iterator[Frame]:
+    """The same frames, refused from the one on that does not fit."""
+    held = 0
+    for number, frame in enumerate(frames):
+        held += frame.image.numel() * frame.image.element_size()
+        if held > MOST_BYTES:
+            raise InputError(
+                f"At most {MOST_BYTES // 2**30} GB of frames fit in memory, and {_called(source)} has more from frame "
+                f"{number} on at {frame.image.shape[-1]}x{frame.image.shape[-2]}.",
+                "Take fewer (--max-frames, --stride, --stop) or smaller ones (--size).",
+            )
+        yield frame
 
 
 def _moved_together(images: list[Tensor]) -> list[Tensor]:

@@ -104,19 +104,20 @@ def interpolate(
     return _interpolated(job, images)
 
 
-def _read(images: Sequence[str | Path | Tensor]) -> tuple[list[Tensor], tuple[str, ...]]:
+def _read(images: Sequence[str | Path | Tensor], observer: Observer) -> tuple[list[Tensor], tuple[str, ...]]:
     """The keyframes and their names: images as they are, or the frames of the one film or folder."""
     if len(images) > 1:
-        return read_images(images), image_names(images)
-    if isinstance(images[0], Tensor):
+        return read_images(images, observer), image_names(images)
+    source = images[0]
+    if isinstance(source, Tensor):
         raise InputError("An interpolation needs two images; got one.", "Pass the first and the last one.")
-    sequence = media.read_sequence(images[0])
-    if len(sequence.frames) < 2:
+    frames = media.read_frames(source, observer.warn)
+    if len(frames) < 2:
         raise InputError(
-            f"An interpolation needs two images; {images[0]} holds {len(sequence.frames)}.",
+            f"An interpolation needs two images; {source} holds {len(frames)}.",
             "Pass a second image, or a film, a GIF or a folder of at least two.",
         )
-    return list(sequence.frames), tuple(sequence.names)
+    return [frame.image for frame in frames], tuple(frame.name for frame in frames)
 
 
 def run(settings: InterpolateSettings, observer: Observer, command: str) -> Interpolation:
@@ -125,7 +126,7 @@ def run(settings: InterpolateSettings, observer: Observer, command: str) -> Inte
 
 
 def _interpolated(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor]) -> Interpolation:
-    pictures, names = _read(given)
+    pictures, names = _read(given, job.observer)
     model = job.model()
     # All that may be refused comes before the folder is touched.
     images, canvas = _fit(job, model, pictures, names)
@@ -136,7 +137,7 @@ def _interpolated(job: Job[InterpolateSettings], given: Sequence[str | Path | Te
 def dry_run(settings: InterpolateSettings, observer: Observer) -> Plan:
     """What the run will cost, with everything refused that the run would refuse; nothing is written."""
     job = Job(settings, observer)
-    pictures, names = _read(settings.images)
+    pictures, names = _read(settings.images, observer)
     model = job.model()
     images, canvas = _fit(job, model, pictures, names)
     return plan(settings, model, len(images), *canvas.padded)

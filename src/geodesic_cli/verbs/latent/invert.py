@@ -93,7 +93,7 @@ def run(settings: InvertSettings, observer: Observer, command: str) -> Inversion
 
 def _inverted(job: Job[InvertSettings], given: Sequence[str | Path | Tensor]) -> Inversion:
     s = job.settings
-    read = read_images(given)
+    read = read_images(given, job.observer)
     model = job.model()
     # All that may be refused comes before the folder is touched.
     images, canvas = fit(read, s.images, s.size, model, job.observer)

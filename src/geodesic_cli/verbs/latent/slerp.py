@@ -88,7 +88,7 @@ def run(settings: SlerpSettings, observer: Observer, command: str) -> LatentPath
 
 def _joined(job: Job[SlerpSettings], given: Sequence[str | Path | Tensor]) -> LatentPaths:
     s, observer = job.settings, job.observer
-    read = read_images(given)
+    read = read_images(given, observer)
     model = job.model()
     ready = _ready(s, model, read, observer)  # all that may be refused comes before the folder is touched
     with job.folder(stem(s)) as directory:
