@@ -33,7 +33,7 @@ FLOORS: dict[str, tuple[str, str]] = {
     "diffusion/loading": ("diffusion", "torch diffusers transformers peft safetensors huggingface_hub"),
     "diffusion/tuning": ("diffusion diffusion/loading distortion", "torch diffusers peft"),
     "scenes": ("", "torch"),
-    "media": ("", "torch numpy PIL av"),
+    "media": ("", "torch numpy PIL av pillow_heif"),
     "plots": ("", "numpy matplotlib"),
     "evaluation": ("", "torch numpy scipy torchvision lpips pyiqa sklearn"),
     # `steps` keeps a solver's state, so it knows the classes of the two solvers that have one.

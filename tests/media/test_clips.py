@@ -263,6 +263,28 @@ def test_times_and_numbers_count_from_the_beginning_of_any_container(tmp_path: P
     assert numbers(media.read_sequence(path, start=31, stop=40.5 * gap).frames) == list(range(31, 41))
 
 
+def test_a_row_of_jpegs_is_a_film(tmp_path: Path) -> None:
+    frames = [frame.reformat(format="yuvj420p") for frame in counting(5)]
+    assert numbers(media.read_sequence(write(tmp_path / "a.mjpeg", frames, "mjpeg")).frames) == list(range(5))
+
+
+def test_what_an_edit_list_cuts_off_is_neither_read_nor_missed(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", counting(30), "libx264", options={"g": "30", "bf": "0", "crf": "10"})
+    with (
+        av.open(str(path)) as whole,
+        av.open(str(tmp_path / "b.mp4"), "w", options={"avoid_negative_ts": "disabled"}) as part,
+    ):
+        stream = part.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(whole.streams.video[0]):
+            if packet.dts is not None:
+                packet.pts, packet.dts = (t - 5 * packet.duration for t in (packet.pts, packet.dts))
+                packet.stream = stream
+                part.mux(packet)
+    clip = media.read_sequence(tmp_path / "b.mp4")
+    assert numbers(clip.frames) == list(range(5, 30)) and float(clip.times[0]) == 0
+    assert clip.warnings == ()
+
+
 def test_frames_that_share_a_time_are_all_kept_in_their_order(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mkv", counting(8), "ffv1", rate=1000, ticks=[0, 40, 40, 80, 120, 120, 121, 200])
     clip = media.read_sequence(path)

@@ -127,8 +127,10 @@ def _config_of(record: Any) -> Any:
         """Make a config file the source of defaults: an option or an environment variable still wins."""
         if path is None:
             return None
+        from geodesic_cli.media import read_text
+
         try:
-            values = tomllib.loads(path.read_text("utf-8"))
+            values = tomllib.loads(read_text(path))
         except OSError as error:
             raise InputError(
                 f"The config file {path} cannot be read ({error.strerror}).", "Pass a config.toml of an earlier run."

@@ -1,8 +1,11 @@
 """Images of any size on the model's canvas: read, cut and resized, padded to the model's step, cropped when drawn."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -13,8 +16,12 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.observer import Observer
 
-SAME = "same"
-"""The size that means that of the images themselves."""
+SAME, NATIVE = "same", "native"
+"""The sizes that mean that of the images themselves, and the model's own."""
+SQUARE = 0.01
+"""The logarithm of a shape below which it is a square."""
+TOLD = 0.01
+"""The share of an image that may be cut off without a word."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,27 @@ class Canvas:
         height, width = (side, side) if size is None else media.parse_size(size)
         return cls(height, width, model.codec.step)
 
+    @classmethod
+    def of_shape(cls, model: LatentDiffusion, images: Sequence[Tensor]) -> "Canvas":
+        """The canvas of images of any shapes: nearest to their common shape, at the area of the model's own size.
+
+        The common shape is the median of theirs, width by height on a logarithmic scale: no other is cut out of them
+        with less loss. Sides are multiples of the model's step.
+        """
+        side, step = model.image_size, model.codec.step
+        common = median(math.log(image.shape[-1] / image.shape[-2]) for image in images)
+
+        def multiples(length: float) -> list[int]:
+            return [max(1, nearest(length / step)) * step for nearest in (math.floor, math.ceil)]
+
+        def loss(height: int, width: int) -> float:
+            return abs(math.log(width / height) - common) + abs(math.log(width * height / side**2)) / 2
+
+        widths, heights = multiples(side * math.exp(common / 2)), multiples(side / math.exp(common / 2))
+        own = [(side, side)] if abs(common) < SQUARE else []
+        height, width = min([*own, *product(heights, widths)], key=lambda one: loss(*one))
+        return cls(height, width, step)
+
     @property
     def padded(self) -> tuple[int, int]:
         """Height and width of what the model sees."""
@@ -60,9 +88,10 @@ class Canvas:
         """The middle of each image (3, h, w) at the size of a frame, (n, 3, h, w)."""
         return torch.stack([media.resize(image, self.height, self.width) for image in images])
 
-    def cuts(self, image: Tensor) -> bool:
-        """Whether an image has another shape, so that only its middle is used."""
-        return abs(image.shape[1] / image.shape[2] - self.height / self.width) > 0.01
+    def lost(self, image: Tensor) -> float:
+        """The share of an image that is cut off, because it has another shape."""
+        ratio = image.shape[1] * self.width / (image.shape[2] * self.height)
+        return 1 - min(ratio, 1 / ratio)
 
 
 def fit(
@@ -78,18 +107,27 @@ def fit(
     Args:
         images: each (3, h, w) in [0, 1].
         names: for messages.
-        size: `N` or `WIDTHxHEIGHT`, `same`, or None for the model's own size.
+        size: `N` or `WIDTHxHEIGHT`, `same`, `native`, or None.
         model: what they are for.
         observer: warned where a middle is cut out, and of sizes far above the model's.
-        alike: whether the images must share one size where none is given, and `same` is a size.
+        alike: whether the frames take the shape of the images where no size is given, and `same` and `native` are
+            sizes.
 
     Raises:
         InputError: sizes that differ where they must not; a size that cannot be read.
     """
-    if alike and size in (None, SAME):
+    if alike and size == SAME:
         media.same_size(images, names, suggest=str(model.image_size))
-    own = alike and size == SAME
-    canvas = Canvas(images[0].shape[1], images[0].shape[2], model.codec.step) if own else Canvas.of(model, size)
+        canvas = Canvas(images[0].shape[1], images[0].shape[2], model.codec.step)
+    elif alike and size is None:
+        canvas = Canvas.of_shape(model, images)
+        if (canvas.height, canvas.width) != (model.image_size, model.image_size):
+            observer.warn(
+                f"The frames are {canvas.width}x{canvas.height}, the images' common shape at the area that "
+                f"{model.name} was made for; --size native takes its own, {model.image_size}x{model.image_size}."
+            )
+    else:
+        canvas = Canvas.of(model, None if alike and size == NATIVE else size)
     tell_of_cuts(images, names, canvas, size, observer, same=alike)
     times = canvas.height * canvas.width / model.image_size**2
     if times > 4:
@@ -113,14 +151,20 @@ def tell_of_cuts(
     observer: Observer,
     same: bool = False,
 ) -> None:
-    """Warn, once, where images have another shape than the canvas, so that only their middles are used."""
-    cut = [(name, image.shape[1:]) for name, image in zip(names, images, strict=True) if canvas.cuts(image)]
-    if cut:
-        name, (h, w) = cut[0]
-        more = f" (and {len(cut) - 1} more)" if len(cut) > 1 else ""
-        ways = "--size same or --size WIDTHxHEIGHT" if same else "--size WIDTHxHEIGHT"
-        hint = f" Pass {ways} for another shape." if size is None else ""
-        observer.warn(f"{name}{more} is {w}x{h}; its middle is used at {canvas.width}x{canvas.height}.{hint}")
+    """Warn where images have another shape than the canvas, so that only their middles are used; once for a size."""
+    cut: dict[tuple[int, ...], list[str]] = {}
+    for name, image in zip(names, images, strict=True):
+        if canvas.lost(image) > TOLD:
+            cut.setdefault((image.shape[2], image.shape[1]), []).append(name)
+    for number, ((w, h), (name, *others)) in enumerate(cut.items()):
+        more = f" (and {len(others)} more)" if others else ""
+        ways = "--size WIDTHxHEIGHT, native or same" if same else "--size WIDTHxHEIGHT"
+        hint = f" Pass {ways} for another shape." if size is None and number == 0 else ""
+        share = 100 * canvas.lost(torch.empty(0, h, w))
+        observer.warn(
+            f"{name}{more} is {w}x{h}; its middle is used at {canvas.width}x{canvas.height}, and {share:.0f}% of it is "
+            f"cut off.{hint}"
+        )
 
 
 def image_names(images: Sequence[str | Path | Tensor]) -> tuple[str, ...]:
@@ -128,13 +172,15 @@ def image_names(images: Sequence[str | Path | Tensor]) -> tuple[str, ...]:
     return tuple(f"image {k}" if isinstance(image, Tensor) else str(image) for k, image in enumerate(images, 1))
 
 
-def read_images(images: Sequence[str | Path | Tensor]) -> list[Tensor]:
-    """Files and tensors as tensors (3, h, w) in [0, 1], float32 on the CPU.
+def read_images(images: Sequence[str | Path | Tensor], observer: Observer) -> list[Tensor]:
+    """Files and tensors as tensors (3, h, w) in [0, 1], float32 on the CPU; what is guessed in a file is told.
 
     Raises:
         InputError: a file that cannot be read, or a tensor that is no image.
     """
-    return [_checked(image) if isinstance(image, Tensor) else media.read_image(image) for image in images]
+    return [
+        _checked(image) if isinstance(image, Tensor) else media.read_image(image, observer.warn) for image in images
+    ]
 
 
 def within_unit(values: Tensor) -> bool:

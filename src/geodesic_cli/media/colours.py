@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-BT709, GAMMA28, LINEAR, SRGB, PQ, HLG = 1, 5, 8, 13, 16, 18
+BT709, GAMMA22, GAMMA28, LINEAR, PQ, HLG = 1, 4, 5, 8, 16, 18
 ADOBE = 256
 """The primaries of Adobe RGB, which have no number of their own there."""
 HDR = {PQ: "PQ", HLG: "HLG"}
@@ -73,8 +73,8 @@ def _light(transfer: int) -> np.ndarray:
     elif transfer == HLG:
         a, b, c = 0.17883277, 0.28466892, 0.55991073
         light = np.where(v <= 0.5, v**2 / 3, (np.exp((v - c) / a) + b) / 12)
-    elif transfer in (LINEAR, GAMMA28):
-        light = v if transfer == LINEAR else v**2.8
+    elif transfer in (GAMMA22, GAMMA28, LINEAR):
+        light = v ** {GAMMA22: 2.2, GAMMA28: 2.8, LINEAR: 1.0}[transfer]
     else:
         light = np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
     return light.astype(np.float32)

@@ -1,5 +1,6 @@
-"""Files that appear whole or not at all: a temporary file in the same folder takes the place of the old one."""
+"""Files: written whole or not at all (a temporary file takes the place of the old one); texts of any system read."""
 
+import codecs
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -7,6 +8,35 @@ from os import getpid
 from pathlib import Path
 
 from geodesic_cli.errors import OutputError
+
+MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+"""The first bytes by which Windows says how a text is written."""
+
+
+def read_text(path: Path) -> str:
+    r"""A text in UTF-8, or in what its byte order mark says; lines end in \n, whatever they end in there.
+
+    Raises:
+        OSError: the file cannot be read.
+        UnicodeDecodeError: it is no such text.
+    """
+    data = path.read_bytes()
+    mark = next((mark for mark in MARKS if data.startswith(mark)), b"")
+    if mark:
+        text = data[len(mark) :].decode(MARKS[mark])
+    elif data[:4:2].count(0) == 0 and data[1:4:2] == b"\0\0":  # UTF-16 without a mark: every second byte is nought
+        text = data.decode("utf-16-le")
+    elif data[1:4:2].count(0) == 0 and data[:4:2] == b"\0\0":
+        text = data.decode("utf-16-be")
+    else:
+        text = data.decode("utf-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @contextmanager

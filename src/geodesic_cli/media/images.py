@@ -1,44 +1,57 @@
 """Images: files on one side, tensors (3, h, w) in [0, 1] on the other.
 
-An image is its pixel values divided by the largest one, in the file's own encoding (sRGB as a rule; colour profiles
-are not applied). Transparency is composited on white, c = a c' + (1 - a). Writing rounds 255 c to the nearest integer
-(ties to even), so writing and reading again is exact for eight-bit images.
+An image is what a screen shows of it, in sRGB (`decoding`). Transparency is composited on white, c = a c' + (1 - a).
+Writing rounds 255 c to the nearest integer (ties to even), so writing and reading again is exact for eight-bit images.
 """
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from geodesic_cli.errors import InputError, OutputError
+from geodesic_cli.media.decoding import decode
 from geodesic_cli.media.files import replacing
+from geodesic_cli.media.formats import open_image
 from geodesic_cli.media.sizes import SMALLEST
 
 KEY = "geodesic"  # of the text chunk in a PNG
+ONE_PICTURE = ("MPO", "ICNS", "ICO", "CUR")
+"""Formats whose further pictures are the same one, at other sizes or for other screens."""
 
 
-def read_image(path: str | Path) -> Tensor:
+def read_image(path: str | Path, warn: Callable[[str], None] | None = None) -> Tensor:
     """An image file as (3, h, w), float32 in [0, 1], upright and composited on white.
 
-    Sixteen-bit gray keeps its precision; of sixteen-bit colour Pillow keeps the upper eight bits. Integer gray of more
-    bits is read as sixteen-bit, floating-point gray as [0, 1]. Of an animation the first frame is read.
+    Sixteen-bit gray keeps its precision; of sixteen-bit colour Pillow keeps the upper eight bits. Of an animation and
+    of a file of several pages the first is read.
+
+    Args:
+        path: of the file.
+        warn: told of what had to be guessed or is left out.
     """
-    path = Path(path)
+    path, warn = Path(path), warn or (lambda _: None)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd but readable files
-            with Image.open(path) as file:
+            with open_image(path) as file:
                 width, height = file.size
                 if min(width, height) >= SMALLEST:  # a smaller one is refused below, undecoded
-                    array = decode(ImageOps.exif_transpose(file))
+                    count = getattr(file, "n_frames", 1)
+                    if count > 1 and file.format not in ONE_PICTURE:
+                        warn(f"{path} holds {count} pictures, of which the first is read.")
+                        file.seek(0)
+                    array = decode(file, str(path), warn)
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"An image file is needed, and {path} does not exist.", "Check the path.") from error
     except IsADirectoryError as error:
@@ -64,19 +77,6 @@ def read_image(path: str | Path) -> Tensor:
             "Pass a larger image.",
         )
     return torch.from_numpy(array).movedim(-1, 0).contiguous()
-
-
-def decode(image: Image.Image) -> np.ndarray:
-    """Pixels (h, w, 3) of any of Pillow's modes."""
-    if image.mode == "F":
-        return np.repeat(np.nan_to_num(np.asarray(image, np.float32)).clip(0, 1)[..., None], 3, -1)
-    if image.mode.startswith("I"):  # I;16, its byte orders, and I
-        return np.repeat((np.asarray(image).astype(np.float32) / 65535).clip(0, 1)[..., None], 3, -1)
-    if not image.has_transparency_data:
-        return np.asarray(image.convert("RGB")).astype(np.float32) / 255
-    rgba = np.asarray(image.convert("RGBA")).astype(np.float32) / 255
-    colour, alpha = rgba[..., :3], rgba[..., 3:]
-    return alpha * colour + (1 - alpha)
 
 
 def read_metadata(path: str | Path) -> dict[str, object]:

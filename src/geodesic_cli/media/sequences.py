@@ -11,21 +11,21 @@ MOST_BYTES: with a `size` each frame is brought to it as it is read.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.media.animations import animation_frames, is_animation
 from geodesic_cli.media.clips import film_frames
+from geodesic_cli.media.folders import first_of_a_kind, is_image, stills_of
 from geodesic_cli.media.images import read_image
 from geodesic_cli.media.sizes import resize
 
-FRAME_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")  # of the files of a folder that are frames
 MOST_BYTES = 2 * 2**30  # bytes of frames in memory
 
 TOGETHER = 32
@@ -108,15 +108,7 @@ def read_sequence(
     images: list[Tensor] = []
     times: list[float] = []
     names: list[str] = []
-    held = 0
-    for frame in stream_sequence(source, warn=note, **choice):
-        held += frame.image.numel() * frame.image.element_size()
-        if held > MOST_BYTES:
-            raise InputError(
-                f"At most {MOST_BYTES // 2**30} GB of frames fit in memory, and {_called(source)} has more from frame "
-                f"{len(images)} on at {frame.image.shape[-1]}x{frame.image.shape[-2]}.",
-                "Take fewer (--max-frames, --stride, --stop) or smaller ones (--size).",
-            )
+    for frame in _within_memory(stream_sequence(source, warn=note, **choice), source):
         images.append(frame.image)
         if len(images) % TOGETHER == 0:
             images[-TOGETHER:] = _moved_together(images[-TOGETHER:])
@@ -133,6 +125,15 @@ def read_sequence(
     if len(times) > 1 and times[-1] > times[0]:
         fps = (len(times) - 1) / (times[-1] - times[0])
     return Clip(_stacked(images), torch.tensor(times, dtype=torch.float64), tuple(names), fps, tuple(warnings))
+
+
+def read_frames(source: Source, warn: Callable[[str], None] | None = None) -> list[Frame]:
+    """All the frames of a sequence, each at its own size; those of a folder may differ.
+
+    Raises:
+        InputError: nothing to read; what is no image and no film; more than 2 GB of frames.
+    """
+    return list(_within_memory(_frames(source, 0.0, 8.0, warn or (lambda _: None)), source))
 
 
 def stream_sequence(
@@ -153,7 +154,7 @@ def stream_sequence(
         raise InputError(f"--max-frames needs at least 1; got {max_frames}.", "Leave it out to take all.")
     first, last = _place(start, "start"), _place(stop, "stop")
     begin = first if isinstance(first, float) and not isinstance(last, int) else 0.0  # a search loses count
-    numbered = enumerate(_frames(source, begin, size is None, fps, warn or (lambda _: None)))
+    numbered = enumerate(_frames(source, begin, fps, warn or (lambda _: None)))
 
     def wanted() -> Iterator[Frame]:
         for number, frame in numbered:
@@ -185,22 +186,16 @@ def parse_position(text: str) -> int | float:
     return int(match[1]) if match[1] else float(match[2])
 
 
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that sorts frame2 before frame10."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
-
-
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _frames(source: Source, begin: float, one_size: bool, fps: float, warn: Callable[[str], None]) -> Iterator[Frame]:
+def _frames(source: Source, begin: float, fps: float, warn: Callable[[str], None]) -> Iterator[Frame]:
     """All frames in order, from the time `begin` on if it is cheap to leave out what is before."""
     paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
     if not paths:
         raise InputError("A sequence needs at least one file, and none is named.", "Name a clip, a folder or images.")
     if len(paths) == 1 and paths[0].is_dir():
-        paths = _images_of(paths[0])
+        paths = stills_of(paths[0], warn)
     elif len(paths) == 1:
         path = paths[0]
         if not path.exists():
@@ -209,46 +204,17 @@ def _frames(source: Source, begin: float, one_size: bool, fps: float, warn: Call
             for image, time, name in animation_frames(path, warn):
                 yield Frame(image, time, name)
             return
-        if not _is_image(path):
+        if not is_image(path):
             for image, time, name in film_frames(path, begin, warn):
                 yield Frame(image, time, name)
             return
+    told: set[str] = set()
     for number, path in enumerate(paths):
-        if len(paths) > 1 and path.is_file() and (not _is_image(path) or is_animation(path)):
+        if len(paths) > 1 and path.is_file() and (not is_image(path) or is_animation(path)):
             raise InputError(
                 f"Several files must all be still images, and {path} is none.", "Name one clip, or images only."
             )
-        yield Frame(read_image(path), number / fps, str(path))
-
-
-def _images_of(folder: Path) -> list[Path]:
-    try:
-        names = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-    except OSError as error:
-        raise InputError(
-            f"The folder {folder} cannot be read ({error.strerror or error}).", "Choose another."
-        ) from error
-    images = [path for path in names if path.suffix.lower() in FRAME_SUFFIXES]
-    if not images:
-        others = f" ({len(names)} other file{'' if len(names) == 1 else 's'})" if names else ""
-        raise InputError(
-            f"A folder of images is needed, and {folder} holds none{others}.",
-            f"Frames end in {', '.join(FRAME_SUFFIXES)}.",
-        )
-    return sorted(images, key=lambda path: (natural_key(path.name), path.name))
-
-
-def _is_image(path: Path) -> bool:
-    """Whether Pillow knows the format; a damaged image is an image, and reading it will say what is wrong."""
-    try:
-        with Image.open(path):
-            return True
-    except UnidentifiedImageError:
-        return path.suffix.lower() in FRAME_SUFFIXES
-    except Image.DecompressionBombError:
-        return True
-    except OSError:
-        return False
+        yield Frame(read_image(path, partial(first_of_a_kind, warn, told, path)), number / fps, str(path))
 
 
 def _place(position: Position | None, name: str) -> int | float | None:
@@ -256,6 +222,20 @@ def _place(position: Position | None, name: str) -> int | float | None:
     if value is not None and not value >= 0:
         raise InputError(f"--{name} takes positions from 0 on; got {value}.", "Write 12 or 1.5s.")
     return value
+
+
+def _within_memory(frames: Iterator[Frame], source: Source) -> Iterator[Frame]:
+    """The same frames, refused from the one on that does not fit."""
+    held = 0
+    for number, frame in enumerate(frames):
+        held += frame.image.numel() * frame.image.element_size()
+        if held > MOST_BYTES:
+            raise InputError(
+                f"At most {MOST_BYTES // 2**30} GB of frames fit in memory, and {_called(source)} has more from frame "
+                f"{number} on at {frame.image.shape[-1]}x{frame.image.shape[-2]}.",
+                "Take fewer (--max-frames, --stride, --stop) or smaller ones (--size).",
+            )
+        yield frame
 
 
 def _moved_together(images: list[Tensor]) -> list[Tensor]:

@@ -113,7 +113,9 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     # LPIPS, whose package and weights are needed; of LPIPS where it is at hand and of the features otherwise.
     pacing: str = opt("even", f"Equal steps of: {', '.join(PACINGS)}.", PATH, OneOf(PACINGS))
     # What is no multiple of the model's step is padded, and the frames are cropped again.
-    size: str | None = shared.size_opt(help="N or WIDTHxHEIGHT in pixels, or same. Default: the model's own.")
+    size: str | None = shared.size_opt(
+        help="N, WIDTHxHEIGHT, same or native. Default: the images' shape, the model's area."
+    )
     steps: int = shared.steps_opt(12, "Network evaluations to tau, and back.", PATH)
     # See `diffusion.densities`; `paper` is the published direction with its exponent, unless alpha is given.
     density: str = opt(

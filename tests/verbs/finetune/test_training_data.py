@@ -129,3 +129,38 @@ def test_images_that_the_metadata_does_not_name_are_counted(folder: Path) -> Non
     assert left_out(folder, read_folder(folder, 8, seed=0)) == 3
     (folder / "metadata.jsonl").unlink()
     assert left_out(folder, read_folder(folder, 8, seed=0)) == 0
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_captions_are_read_as_any_system_writes_them(tmp_path: Path, coding: str, end: str) -> None:
+    (tmp_path / "in").mkdir()
+    texts = ["ein Täßchen", "two\u2028lines", ""]
+    for k in range(3):
+        write_png(shade(k), tmp_path / "in" / f"{k}ä.png")
+    lines = [
+        json.dumps({"file_name": f"in{'/' if k else chr(92)}{k}ä.png", "text": text}, ensure_ascii=False)
+        for k, text in enumerate(texts)
+    ]
+    text = end.join([*lines, ""])
+    (tmp_path / "metadata.jsonl").write_bytes(text.encode(coding))
+    assert read_folder(tmp_path, 8, seed=0).captions == tuple(texts)
+
+
+def test_a_name_is_found_in_either_way_of_writing_accents(tmp_path: Path) -> None:
+    write_png(shade(1), tmp_path / "a\u0308.png")  # as macOS writes it
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "\u00e4.png", "text": "x"}')
+    assert read_folder(tmp_path, 8, seed=0).paths[0].is_file()
+
+
+def test_hidden_files_are_no_examples_and_every_format_is_one(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("a.png", "b.JFIF", "c.avif", "d.gif"):
+        Image.new("RGB", (16, 16)).save(tmp_path / name)
+    (tmp_path / "__MACOSX").mkdir()
+    for name in ("._a.png", ".hidden.png", "__MACOSX/._a.png"):
+        (tmp_path / name).write_bytes(b"\0\5\x16\7junk")
+    data = read_folder(tmp_path, 16, seed=0)
+    assert [path.name for path in data.paths] == ["a.png", "b.JFIF", "c.avif", "d.gif"]
+    assert data.batch(0, 4, range(4))[0].shape == (4, 3, 16, 16)

@@ -274,12 +274,15 @@ def test_a_picture_that_the_model_cannot_draw_gets_a_warning_with_its_decibels(
     assert "--model" in watch.warnings[0]
 
 
-def test_images_of_two_sizes_need_a_size_and_wide_ones_are_cropped_with_a_word(
+def test_images_of_two_sizes_are_brought_to_one_and_wide_ones_are_cropped_with_a_word(
     files: tuple[str, str], pair: Tensor, tmp_path: Path
 ) -> None:
     media.write_png(media.resize(pair[0], 128, 192), files[0])
+    watch = Recorder()
+    assert run(settings(files, tmp_path / "wide"), watch, "sizes").frames.shape == (5, 3, 56, 72)
+    assert any("72x56, the images' common shape" in warning for warning in watch.warnings)
     with pytest.raises(InputError, match=r"a\.png is 192x128, .*b\.png is 64x64. Pass --size"):
-        run(settings(files, tmp_path / "run"), Silent(), "sizes")
+        run(settings(files, tmp_path / "run", size="same"), Silent(), "sizes")
     assert not (tmp_path / "run").exists()
     watch = Recorder()
     made = run(settings(files, tmp_path / "run", size="64"), watch, "sizes")

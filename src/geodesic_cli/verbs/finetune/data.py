@@ -8,6 +8,7 @@ through without replacement, in a new order each time; scenes are drawn afresh f
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,7 +24,6 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.scenes import Scene, render, sample
 
 METADATA = "metadata.jsonl"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 BYTES_LOOKED_AT = 65_536
 """Bytes at either end of a file that tell it from another."""
 HELD_OUT = "held out"
@@ -190,7 +190,7 @@ def read_folder(
         found = sorted(_images(root), key=lambda path: _natural(str(path.relative_to(root))))
         pairs = [(path, "") for path in found]
     if not pairs:
-        raise InputError(f"{folder} holds no images.", f"Put {', '.join(SUFFIXES[:4])} files there.")
+        raise InputError(f"{folder} holds no images.", "Put files there that end in .png, .jpg, .webp or the like.")
     paths, captions = zip(*pairs, strict=True)
     return ImageFolder(paths, captions, size, seed, flip, empty)
 
@@ -202,13 +202,13 @@ def left_out(folder: str | Path, data: ImageFolder) -> int:
 
 
 def _images(root: Path) -> list[Path]:
-    return [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+    return media.image_files(root, deep=True)[0]
 
 
 def _from_metadata(root: Path, metadata: Path, column: str) -> list[tuple[Path, str]]:
     pairs = []
     try:
-        lines = metadata.read_text("utf-8").splitlines()
+        lines = media.read_text(metadata).split("\n")  # the other ends of lines of Unicode may stand in a caption
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{metadata} cannot be read ({error}).", "It is UTF-8, one JSON object a line.") from error
     for number, line in enumerate(lines, 1):
@@ -216,7 +216,7 @@ def _from_metadata(root: Path, metadata: Path, column: str) -> list[tuple[Path, 
             continue
         try:
             entry = json.loads(line)
-            path, text = root / entry["file_name"], entry[column]
+            path, text = _named(root, entry["file_name"]), entry[column]
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(
                 f"Line {number} of {metadata} is not a JSON object with file_name and {column}.",
@@ -228,6 +228,13 @@ def _from_metadata(root: Path, metadata: Path, column: str) -> list[tuple[Path, 
             raise InputError(f"Line {number} of {metadata} names {path}, which does not exist.", "Mend the line.")
         pairs.append((path, text))
     return pairs
+
+
+def _named(root: Path, name: str) -> Path:
+    """A file of the folder by its name; Windows parts folders by a backslash, and macOS writes accents in two signs."""
+    names = (name, name.replace("\\", "/"))
+    every = [root / unicodedata.normalize(form, one) for form in ("NFC", "NFD") for one in names]
+    return next((path for path in [root / name, *every] if path.is_file()), root / name)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -93,19 +93,20 @@ def interpolate(
     return run(job, images)
 
 
-def _read(images: Sequence[str | Path | Tensor]) -> tuple[list[Tensor], tuple[str, ...]]:
+def _read(images: Sequence[str | Path | Tensor], observer: Observer) -> tuple[list[Tensor], tuple[str, ...]]:
     """The keyframes and their names: images as they are, or the frames of the one film or folder."""
     if len(images) > 1:
-        return read_images(images), image_names(images)
-    if isinstance(images[0], Tensor):
+        return read_images(images, observer), image_names(images)
+    source = images[0]
+    if isinstance(source, Tensor):
         raise InputError("An interpolation needs two images; got one.", "Pass the first and the last one.")
-    sequence = media.read_sequence(images[0])
-    if len(sequence.frames) < 2:
+    frames = media.read_frames(source, observer.warn)
+    if len(frames) < 2:
         raise InputError(
-            f"An interpolation needs two images; {images[0]} holds {len(sequence.frames)}.",
+            f"An interpolation needs two images; {source} holds {len(frames)}.",
             "Pass a second image, or a film, a GIF or a folder of at least two.",
         )
-    return list(sequence.frames), tuple(sequence.names)
+    return [frame.image for frame in frames], tuple(frame.name for frame in frames)
 
 
 def run(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor] = ()) -> Interpolation:
@@ -132,7 +133,7 @@ def _ready(
 ) -> tuple[LatentDiffusion, Tensor, Canvas, tuple[str, ...]]:
     """The model, the images as it sees them, (n, 3, h, w), the canvas that crops frames, and the images' names."""
     settings = job.settings
-    read, names = _read(given or settings.images)
+    read, names = _read(given or settings.images, job.observer)
     model = job.load_model()
     images, canvas = fit(read, names, settings.size, model, job.observer, alike=True)
     prompt_of_each(settings.prompt, len(images))

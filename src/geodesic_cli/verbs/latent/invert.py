@@ -71,7 +71,7 @@ def invert(
 def run(job: Job[InvertSettings], given: Sequence[str | Path | Tensor] = ()) -> Inversion:
     """Invert what the settings name, or the images given in its place. See the module's text and `InvertSettings`."""
     s = job.settings
-    read = read_images(given or s.images)
+    read = read_images(given or s.images, job.observer)
     model = job.load_model()
     # All that may be refused comes before the folder is touched.
     images, canvas = fit(read, s.images, s.size, model, job.observer)

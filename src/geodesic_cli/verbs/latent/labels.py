@@ -8,6 +8,7 @@ between them owes nothing to chance in the rest. Files have no partners.
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -167,15 +168,14 @@ def _vocabulary() -> dict[str, tuple[str, ...]]:
 def _read_table(table: str) -> list[tuple[str, str]]:
     path = Path(table)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, skipinitialspace=True)
-            missing = [name for name in ("image", "label") if name not in (rows.fieldnames or ())]
-            if missing:
-                raise InputError(
-                    f"{table} needs the columns image and label; it lacks {' and '.join(missing)}.",
-                    "Its first line names the columns: image,label",
-                )
-            return [(str(path.parent / row["image"]), row["label"]) for row in rows if row["image"] and row["label"]]
+        rows = csv.DictReader(StringIO(media.read_text(path)), skipinitialspace=True)
+        missing = [name for name in ("image", "label") if name not in (rows.fieldnames or ())]
+        if missing:
+            raise InputError(
+                f"{table} needs the columns image and label; it lacks {' and '.join(missing)}.",
+                "Its first line names the columns: image,label",
+            )
+        return [(str(path.parent / row["image"]), row["label"]) for row in rows if row["image"] and row["label"]]
     except OSError as error:
         raise InputError(f"The table {table} cannot be read ({error.strerror}).", "Pass --labels FILE.csv.") from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -72,7 +72,7 @@ def latent_slerp(
 def run(job: Job[SlerpSettings], given: Sequence[str | Path | Tensor] = ()) -> LatentPaths:
     """Join, draw and measure; images that are given take the place of files. See the module's text, `SlerpSettings`."""
     s, observer = job.settings, job.observer
-    read = read_images(given or s.images)
+    read = read_images(given or s.images, observer)
     model = job.load_model()
     ready = _ready(s, model, read, observer)  # all that may be refused comes before the folder is touched
     with job.in_folder(stem(s)) as job:

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from geodesic_cli import media
 from geodesic_cli.errors import InputError
 
 FEWEST = 10
@@ -99,7 +100,7 @@ def _read_npy(path: Path) -> np.ndarray:
 
 def _read_text(path: Path) -> np.ndarray:
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = media.read_text(path).splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"A text file of points is needed, and {path} is no text.", "Export it as CSV.") from error
     rows: list[list[float]] = []
