@@ -90,7 +90,6 @@ def load(
     require_supported(parts, name)
     for path, weight in chosen:
         adapters.apply(parts.network, path, weight, parts.encoders)
-        adapters.merge(parts.network, parts.encoders.values())
     model = wire(parts, name, where, precision, low_memory=low_memory, folder=place.path)
     first_call(model)
     if not compile:
