@@ -238,3 +238,17 @@ def test_parts_that_do_not_fit_are_found_by_a_first_call(folders, spoil, tmp_pat
     with pytest.raises(ModelError, match=r"The network of the model .* a first call of it fails") as caught:
         load(str(folder), "cpu")
     assert "\n" not in str(caught.value)
+
+
+def test_exploding_noise_is_for_pixels(spoil) -> None:
+    with pytest.raises(ModelError, match="noise explodes"):
+        load(spoil("sd", "scheduler", _class_name="ScoreSdeVeScheduler"), "cpu")
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '{"_class_name": "DDIMScheduler", "beta_start": "a"}', ""])
+def test_a_configuration_that_is_none_is_a_sentence(folders, tmp_path: Path, text: str) -> None:
+    folder = Path(shutil.copytree(folders["sd"], tmp_path / "copy"))
+    (folder / "scheduler" / "scheduler_config.json").write_text(text)
+    with pytest.raises(ModelError, match="could not be read") as caught:
+        load(str(folder), "cpu")
+    assert "\n" not in str(caught.value)

@@ -97,7 +97,7 @@ def read_parts(folder: Path, name: str, precision: torch.dtype, variant: str | N
     try:
         with quiet():
             return _read(folder, name, precision, variant)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as reason:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as reason:
         raise ModelError(
             f"The model {name!r} could not be read from {folder} ({first_line(reason)}).",
             "Its files may be cut short or of another version: fetch them again. --model clevr-mini works always.",
@@ -164,7 +164,9 @@ def require_supported(parts: Parts, name: str) -> None:
     wrong = _wrong_network(parts) or (_wrong_text(parts) if parts.family in ("sd", "sdxl") else _wrong_flow(parts))
     if not wrong:
         spread, has_spread = parts.noise.spread, parts.vae.config.get("latents_std") is not None
-        if spread != 1 and not has_spread:
+        if parts.noise.exploding:
+            wrong = "its noise explodes, which is known for models of pixels alone"
+        elif spread != 1 and not has_spread:
             wrong = f"its noise is made for latents of spread {spread:g}, and its autoencoder does not say theirs"
     if wrong:
         raise ModelError(

@@ -77,7 +77,16 @@ def read_file(path: Path, name: str, precision: torch.dtype, published: dict[str
         tokenizers = _tokenizers(path, name, shapes)
         with quiet(), tempfile.TemporaryDirectory() as folder:
             return _convert(path, name, shapes, tokenizers, precision, Path(folder))
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as reason:
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        SafetensorError,
+    ) as reason:
         said = f"The file {name} could not be read as a model ({first_line(reason)})."
         raise ModelError(said, "It may be cut short.") from reason
 

@@ -82,7 +82,7 @@ def load_unconditional(name: str, device: str = "auto", dtype: str = "auto") -> 
     try:
         with quiet():
             unet, autoencoder, noise = _read(ALIASES.get(name, name), kind, precision)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as reason:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as reason:
         raise ModelError(
             f"The model {name!r} could not be read ({first_line(reason)}).",
             "Pass a folder in diffusers' layout with safetensors; this command fetches Hub ids only where the Hub is "
