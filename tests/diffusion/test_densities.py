@@ -26,7 +26,7 @@ class Prompts:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def embed(self, prompt: str) -> Embedding:
+    def embed(self, prompt: str, *, remark: bool = True) -> Embedding:
         self.asked.append(prompt)
         return told(MEANS[prompt])
 

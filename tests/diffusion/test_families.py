@@ -200,7 +200,22 @@ def test_chunks_and_the_order_of_a_batch_change_a_score_by_no_more_than_rounding
         float((model.score(shape, 0.6, along)(x[order], u[order]) - whole[order]).norm(dim=1).max()) <= rounding * size
     )
     exact = load(str(folders[name]), "cpu", "fp32").score(shape, 0.6, along)(x, u)
-    assert float((whole - exact).norm(dim=1).max()) <= 3 * max(rounding, 1e-6) * size
+    assert float((whole - exact).norm(dim=1).max()) <= 3 * rounding * size
+
+
+@pytest.mark.parametrize("name", ["sd1", "sdxl", "sd3"])
+def test_what_chunks_change_is_rounding_and_nothing_else(folders, name: str) -> None:
+    # Kernels sum in another order for another size of a batch, on some processors for every size, and a network of
+    # random weights makes the most of it. Rounding shrinks with the precision, a mistake would not.
+    from dataclasses import replace
+
+    model = load(str(folders[name]), "cpu", "fp32")
+    model.predict.unet.double()
+    x, along = noisy(model, 7).double(), model.prompts.along(("a cat", "a dog"))(torch.linspace(0, 1, 7))
+    whole = model.predict(x, 400.0, along)
+    parted = replace(model.predict, chunks=Chunks(2))(x, 400.0, along)
+    size = float(whole.flatten(1).norm(dim=1).mean())
+    assert float((parted - whole).flatten(1).norm(dim=1).max()) <= 1e-12 * size
 
 
 def test_a_variant_is_read_where_a_part_has_it(tmp_path: Path) -> None:
@@ -252,7 +267,8 @@ def test_an_adapter_of_any_family_goes_to_disk_and_back(folders, tmp_path: Path,
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weight in lora.attach(trained.predict.unet, 2):
-            weight.copy_(torch.randn(weight.shape, generator=generator))
+            # Of the size of a trained adapter's: larger ones saturate the attention, which then amplifies rounding.
+            weight.copy_(0.3 * torch.randn(weight.shape, generator=generator))
     file = lora.save(trained.predict.unet, tmp_path)
     assert all(key.startswith(f"{prefix}.") for key in load_file(file))
     z, c = noisy(trained), trained.prompts.embed("a cat").expand(3)
@@ -266,7 +282,7 @@ def test_an_adapter_of_another_family_is_refused(folders, tmp_path: Path) -> Non
     trained = load(str(folders["sdxl"]), "cpu")
     lora.attach(trained.predict.unet, 2)
     lora.save(trained.predict.unet, tmp_path)
-    with pytest.raises(ModelError, match=r"does not fit this model|holds no adapter"):
+    with pytest.raises(ModelError, match=r"fits this model in part: of its 40 layers 8 layers \(.*\) are not in it"):
         load(str(folders["sd1"]), "cpu", lora=(str(tmp_path),))
     with pytest.raises(ModelError, match=r"does not fit this model|holds no adapter"):
         load(str(folders["sd3"]), "cpu", lora=(str(tmp_path),))

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.diffusion.prompts import PromptRemark
 from geodesic_cli.errors import InputError
 from geodesic_cli.scenes import fit_all, render, sample
 from helpers import decibels
@@ -64,7 +65,9 @@ def test_the_score_agrees_with_the_change_of_log_density_along_any_small_loop(mo
 
 
 def test_an_unknown_word_is_read_as_its_letters_and_does_no_harm(model: LatentDiffusion) -> None:
-    embedded = model.prompts.embed("ein grüner Würfel, ✓")
+    with pytest.warns(PromptRemark) as told:
+        embedded = model.prompts.embed("ein grüner Würfel, ✓")
+    assert "grüner, würfel" in str(told[1].message)
     assert bool(embedded.tokens.isfinite().all())
     assert embedded.tokens.shape == model.prompts.embed("").tokens.shape
     assert not model.prompts.embed("a red cube").equal(model.prompts.embed("a blue cube"))

@@ -181,7 +181,8 @@ def density_score(
     """
     weights: Mapping[str | None, float] = branches(density, guidance, negative_prompt)
     fixed = tuple(
-        (weight, model.prompts.null() if prompt == NOTHING else model.prompts.embed(prompt))
+        # Nobody asked for the words of `DEFECTS`, and a small model may not know them all.
+        (weight, model.prompts.null() if prompt == NOTHING else model.prompts.embed(prompt, remark=prompt != DEFECTS))
         for prompt, weight in weights.items()
         if prompt is not None
     )

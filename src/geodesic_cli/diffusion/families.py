@@ -4,6 +4,7 @@ The numbers come back as the network gives them; `score.NoisePredictor` knows wh
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -61,3 +62,51 @@ def packed_transformer(network: Any, z: Tensor, times: Tensor, condition: Embedd
         img_ids=grid.reshape(-1, 3),
     ).sample
     return output.reshape(n, rows, columns, channels, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(z.shape)
+
+
+@dataclass(frozen=True)
+class Preconditioned:
+    """A network inside the preconditioning of EDM (Karras et al., NeurIPS 2022, table 1); its answer as noise.
+
+    With x_e = z + sigma eps and data of spread d the network F reads x_e / t, t = sqrt(sigma^2 + d^2), and the clean
+    data are D = (d / t)^2 x_e + k (sigma d / t) F. So eps = (x_e - D) / sigma = (sigma / t^2) x_e - k (d / t) F. The
+    network's time is log(sigma) / 4. The latents of this program are x = x_e / sqrt(1 + sigma^2), the same density at
+    another scale.
+
+    Args:
+        ask: how the network itself is called.
+        spread: d.
+        sign: k; 1 where the configuration says epsilon and -1 where it says v_prediction.
+    """
+
+    ask: Ask
+    spread: float
+    sign: float = 1.0
+
+    def __call__(self, network: Any, z: Tensor, times: Tensor, condition: Embedding) -> Tensor:
+        """The predicted noise."""
+        wide = torch.promote_types(z.dtype, torch.float32)
+        sigma = (4 * times.to(wide)).exp().reshape(-1, 1, 1, 1)
+        noisy, total = z.to(wide) * (1 + sigma**2).sqrt(), (sigma**2 + self.spread**2).sqrt()
+        output = self.ask(network, (noisy / total).to(z.dtype), times, condition).to(wide)
+        return noisy * sigma / total**2 - self.sign * self.spread / total * output
+
+
+@dataclass(frozen=True)
+class ScoreModel:
+    """A network that reads x_e = z + sigma eps and sigma, and answers the score of x_e; its answer as noise.
+
+    This is the variance-exploding model of Song et al., ICLR 2021: eps = -sigma score.
+
+    Args:
+        ask: how the network itself is called.
+    """
+
+    ask: Ask
+
+    def __call__(self, network: Any, z: Tensor, times: Tensor, condition: Embedding) -> Tensor:
+        """The predicted noise."""
+        wide = torch.promote_types(z.dtype, torch.float32)
+        sigma = times.to(wide).reshape(-1, 1, 1, 1)
+        noisy = (z.to(wide) * (1 + sigma**2).sqrt()).to(z.dtype)
+        return -sigma * self.ask(network, noisy, times, condition).to(wide)

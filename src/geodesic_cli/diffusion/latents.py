@@ -37,11 +37,13 @@ class LatentCodec:
         pixels: how many pixels go through it at once; it bounds memory and never changes a result beyond rounding.
         multiple: of latent pixels that the sides of a latent are; a transformer reads patches, and a
             network that halves its latents k times may need 2^k.
+        most: latent pixels along a side, at most; None is no limit. Stable Diffusion 3 has a table of positions.
     """
 
     vae: Any
     pixels: int = 2**20
     multiple: int = 1
+    most: int | None = None
 
     @property
     def channels(self) -> int:
@@ -62,13 +64,18 @@ class LatentCodec:
         """(C, H, W) for an image size.
 
         Raises:
-            InputError: a side is no multiple of what the model needs.
+            InputError: a side is no multiple of what the model needs, or longer than it has positions for.
         """
         f = self.step
         if height % f or width % f or min(height, width) < f:
             raise InputError(
                 f"This model needs image sides that are multiples of {f}; got {width}x{height}.",
                 f"Pass --size {max(f, round(width / f) * f)}x{max(f, round(height / f) * f)}.",
+            )
+        if self.most is not None and max(height, width) > self.most * self.downsampling:
+            raise InputError(
+                f"This model knows positions up to {self.most * self.downsampling} pixels; got {width}x{height}.",
+                f"Pass a --size of at most {self.most * self.downsampling // f * f} pixels a side.",
             )
         return self.channels, height // self.downsampling, width // self.downsampling
 
@@ -80,7 +87,7 @@ class LatentCodec:
     def encode(self, images: Tensor) -> Tensor:
         """Images (n, 3, h, w) in [0, 1] to latents (n, C, H, W), float32."""
         self.latent_shape(*images.shape[2:])
-        shift, scale = self._affine
+        shift, scale = self._affine(self.vae.device)
         parts = [
             self.vae.encode((2 * part - 1).to(self.vae.device, self.vae.dtype)).latent_dist.mode().float()
             for part in images.split(self._at_once(*images.shape[2:]))
@@ -90,7 +97,7 @@ class LatentCodec:
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
         """Latents (n, C, H, W) to images (n, 3, h, w), float32 in [0, 1]."""
-        shift, scale = self._affine
+        shift, scale = self._affine(z.device)
         parts = [
             self.vae.decode((part / scale + shift).to(self.vae.device, self.vae.dtype)).sample.float()
             for part in z.split(self._at_once(*(side * self.downsampling for side in z.shape[2:])))
@@ -101,5 +108,23 @@ class LatentCodec:
         return max(1, min(64, self.pixels // (height * width)))
 
     @property
-    def _affine(self) -> tuple[float, float]:
-        return float(self.vae.config.get("shift_factor") or 0.0), float(self.vae.config.scaling_factor)
+    def statistics(self) -> tuple[float, ...]:
+        """The means of the latent channels and then their standard deviations, where the autoencoder has them."""
+        return (*(self.vae.config.get("latents_mean") or ()), *(self.vae.config.get("latents_std") or ()))
+
+    def _affine(self, device: torch.device) -> tuple[Tensor | float, Tensor | float]:
+        """(shift, scale) of z = (encoded - shift) scale, of all channels or of each, (C, 1, 1).
+
+        diffusers has shift_factor and scaling_factor, or latents_mean and latents_std with scaling_factor on top.
+        """
+        config = self.vae.config
+        factor = config.get("scaling_factor")
+        shift, scale = float(config.get("shift_factor") or 0.0), 1.0 if factor is None else float(factor)
+        mean, spread = config.get("latents_mean"), config.get("latents_std")
+        if mean is None and spread is None:
+            return shift, scale
+
+        def column(values: Any, otherwise: float) -> Tensor:
+            return torch.tensor(values or [otherwise] * self.channels, device=device).reshape(-1, 1, 1)
+
+        return column(mean, 0.0) + shift, scale / column(spread, 1.0)

@@ -52,6 +52,7 @@ class LatentDiffusion:
         """
         digest = hashlib.sha256(f"{self.device.type} {self.predict.prediction}".encode())
         digest.update(self.predict.schedule.content)
+        digest.update("".join(map(repr, (*self.codec.statistics, *filter(None, [self.predict.clip])))).encode())
         for part in (self.codec.vae, *self.prompts.encoders, self.predict.unet):
             for name, tensor in part.state_dict().items():
                 some = tensor.detach().flatten()[:: max(1, tensor.numel() // 64)].double().cpu()

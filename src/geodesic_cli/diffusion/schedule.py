@@ -58,7 +58,12 @@ class Schedule(Protocol):
         ...
 
 
-def _inside(tau: float) -> float:
+def inside(tau: float) -> float:
+    """The noise level itself.
+
+    Raises:
+        InputError: it lies outside [0, 1].
+    """
     if not 0 <= tau <= 1:
         raise InputError(f"The noise level tau lies between 0 and 1; got {tau}.", "0.4 is a good start.")
     return tau
@@ -68,6 +73,20 @@ TAIL = 15.0
 """The noise-to-signal ratio s from which on little happens; Stable Diffusion's schedule ends there, at 14.6."""
 SPARSE = 0.15
 """Share of its own length that a grid adds for each factor e of s above `TAIL`; a cube root would add a third."""
+
+
+def spread_ratios(start: float, stop: float, steps: int) -> list[float]:
+    """``steps`` + 1 noise-to-signal ratios s, uniform in s^(1/3): most where noise changes fastest, at low noise.
+
+    Above `TAIL` they are uniform in log s, and sparse. There the expected noise hardly changes, but the cube root of
+    DDPM's schedule, which ends at s = 157, would spend half of the steps on it, and that of one without any signal
+    at its end nine tenths.
+    """
+    top = TAIL ** (1 / 3)
+    first, last = (s ** (1 / 3) if s <= TAIL else top * (1 + SPARSE * math.log(s / TAIL)) for s in (start, stop))
+    roots = torch.linspace(first, last, steps + 1, dtype=torch.float64)[1:-1]
+    inner = torch.where(roots <= top, roots**3, TAIL * ((roots / top - 1) / SPARSE).exp())
+    return [start, *inner.tolist(), stop]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +112,7 @@ class NoiseSchedule:
             InputError: tau lies outside [0, 1].
         """
         table = self._noise_to_signal
-        position = _inside(tau) * (len(table) - 1)
+        position = inside(tau) * (len(table) - 1)
         below = min(int(position), len(table) - 2)
         return float(table[below] + (position - below) * (table[below + 1] - table[below]))
 
@@ -116,18 +135,8 @@ class NoiseSchedule:
         return signal, sigma
 
     def grid(self, start: float, stop: float, steps: int) -> list[float]:
-        """Uniform in s^(1/3), which spends steps where the noise changes fastest: at low noise.
-
-        Above `TAIL` it is uniform in log s, and sparse. There the expected noise hardly changes, but the cube root of
-        DDPM's schedule, which ends at s = 157, would spend half of the steps on it, and that of one without any signal
-        at its end nine tenths.
-        """
-        ends = self.noise_to_signal(start), self.noise_to_signal(stop)
-        top = TAIL ** (1 / 3)
-        first, last = (s ** (1 / 3) if s <= TAIL else top * (1 + SPARSE * math.log(s / TAIL)) for s in ends)
-        roots = torch.linspace(first, last, steps + 1, dtype=torch.float64)[1:-1]
-        inner = torch.where(roots <= top, roots**3, TAIL * ((roots / top - 1) / SPARSE).exp())
-        return [ends[0], *inner.tolist(), ends[1]]
+        """See `spread_ratios`."""
+        return spread_ratios(self.noise_to_signal(start), self.noise_to_signal(stop), steps)
 
     def scale(self, p: float) -> float:
         """1 / sqrt(alpha_bar)."""
@@ -166,7 +175,7 @@ class FlowSchedule:
         Raises:
             InputError: tau lies outside [0, 1].
         """
-        return min(self.shift * _inside(tau) / (1 + (self.shift - 1) * tau), NEAR_NOISE)
+        return min(self.shift * inside(tau) / (1 + (self.shift - 1) * tau), NEAR_NOISE)
 
     def timestep(self, p: float) -> float:
         """The network's time at s."""

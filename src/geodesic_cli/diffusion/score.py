@@ -33,6 +33,8 @@ class NoisePredictor:
         prediction: of `PREDICTIONS`.
         chunks: how many latents go through the network at once.
         ask: how this kind of network is called.
+        clip: the range [-clip, clip] that the clean data lie in, where its sampler holds them there; None is no range.
+            Noise that would leave data outside becomes the noise that leaves the nearest data inside.
     """
 
     unet: Any
@@ -40,6 +42,7 @@ class NoisePredictor:
     prediction: str = "epsilon"
     chunks: Chunks = field(default_factory=Chunks)
     ask: families.Ask = families.unet
+    clip: float | None = None
 
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:
@@ -80,6 +83,15 @@ class NoisePredictor:
         else:
             times = torch.full((len(z),), timestep, device=device)
         output = self.ask(self.unet, z.to(device, dtype), times, condition.to(device, dtype)).to(z.device, z.dtype)
+        eps = self._noise(output, z, timestep)
+        if self.clip is None:
+            return eps
+        signal, sigma = self._level(timestep, z)
+        clean = (z - sigma * eps) / signal
+        return eps + (signal / sigma) * (clean - clean.clamp(-self.clip, self.clip))
+
+    def _noise(self, output: Tensor, z: Tensor, timestep: float | Tensor) -> Tensor:
+        """The network's answer as noise."""
         if self.prediction == "epsilon":
             return output
         signal, sigma = self._level(timestep, z)

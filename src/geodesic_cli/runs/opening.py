@@ -14,7 +14,8 @@ def open_model(choice: PlainModelOptions, observer: Observer | None = None) -> L
 
     Args:
         choice: the settings.
-        observer: is told, once, if memory runs out and the batch is halved; without one Python warns.
+        observer: is told, once, if memory runs out and the batch is halved, and what of a prompt is not read as it may
+            be meant; without one Python warns.
 
     Raises:
         GeodesicError: it cannot be had, or is told of text though it has none.
@@ -34,4 +35,5 @@ def open_model(choice: PlainModelOptions, observer: Observer | None = None) -> L
     if observer is None:
         return model
     chunks = Chunks(model.predict.chunks.most, notify=observer.warn)
-    return replace(model, predict=replace(model.predict, chunks=chunks))
+    prompts = replace(model.prompts, notify=observer.warn)
+    return replace(model, prompts=prompts, predict=replace(model.predict, chunks=chunks))

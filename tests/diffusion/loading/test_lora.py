@@ -4,6 +4,7 @@ import copy
 import json
 from pathlib import Path
 
+import pipelines
 import pytest
 import torch
 from safetensors import safe_open
@@ -180,3 +181,230 @@ def test_an_adapter_of_another_width_is_refused(trained, model: LatentDiffusion,
     save_file(wide, tmp_path / "wide.safetensors")
     with pytest.raises(ModelError, match="does not fit this model"):
         lora.apply(copy.deepcopy(model.predict.unet), tmp_path / "wide.safetensors")
+
+
+Q = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
+OUT = "mid_block.attentions.0.transformer_blocks.0.attn1.to_out.0"
+CONV = "mid_block.resnets.0.conv1"
+TEXT = "encoder.layers.0.self_attn.q_proj"
+FLAT = Q.replace(".", "_")
+SPELLINGS = {
+    "peft": (f"base_model.model.{Q}.lora_A.weight", f"base_model.model.{Q}.lora_B.weight"),
+    "peft-part": (f"base_model.model.unet.{Q}.lora_A.weight", f"base_model.model.unet.{Q}.lora_B.weight"),
+    "peft-in-memory": (f"base_model.model.{Q}.lora_A.default.weight", f"base_model.model.{Q}.lora_B.default.weight"),
+    "diffusers": (f"unet.{Q}.lora_A.weight", f"unet.{Q}.lora_B.weight"),
+    "diffusers-older": (f"unet.{Q}.lora.down.weight", f"unet.{Q}.lora.up.weight"),
+    "processor": (
+        f"unet.{Q.replace('to_q', 'processor.to_q')}_lora.down.weight",
+        f"unet.{Q.replace('to_q', 'processor.to_q')}_lora.up.weight",
+    ),
+    "network": (f"{Q}.lora_A.weight", f"{Q}.lora_B.weight"),
+    "kohya": (f"lora_unet_{FLAT}.lora_down.weight", f"lora_unet_{FLAT}.lora_up.weight"),
+    "text-peft": (
+        f"base_model.model.text_model.{TEXT}.lora_A.weight",
+        f"base_model.model.text_model.{TEXT}.lora_B.weight",
+    ),
+    "text-diffusers": (
+        f"text_encoder.text_model.{TEXT}.lora_A.weight",
+        f"text_encoder.text_model.{TEXT}.lora_B.weight",
+    ),
+    "text-short": (f"text_encoder.{TEXT}.lora_A.weight", f"text_encoder.{TEXT}.lora_B.weight"),
+    "text-older": (
+        f"text_encoder.text_model.{TEXT}.lora_linear_layer.down.weight",
+        f"text_encoder.text_model.{TEXT}.lora_linear_layer.up.weight",
+    ),
+    "text-kohya": (
+        f"lora_te_text_model_{TEXT.replace('.', '_')}.lora_down.weight",
+        f"lora_te_text_model_{TEXT.replace('.', '_')}.lora_up.weight",
+    ),
+    "text-kohya-xl": (
+        f"lora_te1_text_model_{TEXT.replace('.', '_')}.lora_down.weight",
+        f"lora_te1_text_model_{TEXT.replace('.', '_')}.lora_up.weight",
+    ),
+}
+
+
+def layer(model: LatentDiffusion, name: str) -> torch.nn.Module:
+    part = model.prompts.encoders[0] if name == TEXT else model.predict.unet
+    return part.get_submodule(name)
+
+
+def matrices(weight: torch.Tensor, rank: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    down = 0.3 * torch.randn(rank, *weight.shape[1:], generator=generator)
+    return down, 0.3 * torch.randn(len(weight), rank, *[1] * (weight.ndim - 2), generator=generator)
+
+
+def change(model: LatentDiffusion, name: str, path: Path, weight: str = "") -> torch.Tensor:
+    """What an adapter adds to one layer, where it leaves all others as they are."""
+    adapted = load("clevr-mini", device="cpu", lora=(f"{path}{weight}",))
+    for old, new in (
+        (model.predict.unet, adapted.predict.unet),
+        *zip(model.prompts.encoders, adapted.prompts.encoders, strict=True),
+    ):
+        after = new.state_dict()
+        moved = {key for key, tensor in old.state_dict().items() if not torch.equal(after[key], tensor)}
+        assert moved <= {f"{name}.weight"}
+    return (layer(adapted, name).weight - layer(model, name).weight).detach()
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_an_adapter_is_read_in_every_spelling(model: LatentDiffusion, tmp_path: Path, spelling: str) -> None:
+    name = TEXT if "text" in spelling else Q
+    down, up = matrices(layer(model, name).weight)
+    path = tmp_path / "a.safetensors"
+    save_file(dict(zip(SPELLINGS[spelling], (down, up), strict=True)), path)
+    assert torch.allclose(change(model, name, path), up @ down, atol=1e-5)
+    assert torch.allclose(change(model, name, path, ":0.5"), up @ down / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("about", "scale"),
+    [
+        ({"lora_alpha": 6, "r": 2}, 3.0),
+        ({"lora_alpha": 6, "use_rslora": True}, 6 / 2**0.5),
+        ({"lora_alpha": 1, "alpha_pattern": {"attn1.to_q": 4}}, 2.0),
+    ],
+)
+@pytest.mark.parametrize("where", ["beside", "header"])
+def test_the_scale_is_that_of_the_configuration(model: LatentDiffusion, tmp_path: Path, about, scale, where) -> None:
+    down, up = matrices(layer(model, Q).weight)
+    path = tmp_path / "adapter_model.safetensors"
+    header = {"lora_adapter_metadata": json.dumps({f"unet.{key}": value for key, value in about.items()})}
+    save_file(dict(zip(SPELLINGS["peft"], (down, up), strict=True)), path, header if where == "header" else None)
+    if where == "beside":
+        (tmp_path / "adapter_config.json").write_text(json.dumps(about))
+    assert torch.allclose(change(model, Q, tmp_path), scale * up @ down, atol=1e-5)
+
+
+def test_peft_itself_wrote_the_folder(model: LatentDiffusion, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    network = copy.deepcopy(model.predict.unet)
+    adapted = get_peft_model(network, LoraConfig(r=2, lora_alpha=6, target_modules=["to_q", "to_v"], use_dora=True))
+    with torch.no_grad():
+        for key, parameter in adapted.named_parameters():
+            if "lora_" in key:
+                parameter.add_(0.1 * torch.rand(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    adapted.save_pretrained(tmp_path)
+    read = load("clevr-mini", device="cpu", lora=(str(tmp_path),))
+    assert torch.allclose(answer(read.predict.unet, model), answer(adapted, model), atol=1e-4)
+    assert not torch.allclose(answer(read.predict.unet, model), answer(model.predict.unet, model), atol=1e-2)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_dora_of_kohyas_trainer_sets_the_norms_of_rows_or_columns(
+    model: LatentDiffusion, tmp_path: Path, axis: int
+) -> None:
+    old = layer(model, Q).weight.detach()
+    down, up = matrices(old)
+    norms = torch.rand((len(old), 1) if axis == 0 else (1, old.shape[1])) + 0.5
+    names = [*SPELLINGS["kohya"], f"lora_unet_{FLAT}.dora_scale"]
+    path = tmp_path / "a.safetensors"
+    save_file(dict(zip(names, (down, up, norms), strict=True)), path)
+    new = old + change(model, Q, path)
+    assert torch.allclose(new.norm(dim=1 - axis, keepdim=True), norms, atol=1e-4)
+    assert torch.allclose(
+        new / norms, (old + up @ down) / (old + up @ down).norm(dim=1 - axis, keepdim=True), atol=1e-4
+    )
+
+
+def test_convolutions_whole_changes_and_alphas(model: LatentDiffusion, tmp_path: Path) -> None:
+    old = layer(model, CONV).weight.detach()
+    down, up = matrices(old)
+    flat = f"lora_unet_{CONV.replace('.', '_')}"
+    tensors = {f"{flat}.lora_down.weight": down, f"{flat}.lora_up.weight": up, f"{flat}.alpha": torch.tensor(4.0)}
+    save_file(tensors, tmp_path / "a.safetensors")
+    expected = 2 * torch.einsum("or,ripq->oipq", up[:, :, 0, 0], down)
+    assert torch.allclose(change(model, CONV, tmp_path / "a.safetensors"), expected, atol=1e-5)
+    save_file({f"{flat}.diff": expected.contiguous()}, tmp_path / "b.safetensors")
+    assert torch.allclose(change(model, CONV, tmp_path / "b.safetensors"), expected, atol=1e-5)
+
+
+def test_half_an_adapter_is_refused_with_the_layers_that_have_no_place(model: LatentDiffusion, tmp_path: Path) -> None:
+    down, up = matrices(layer(model, Q).weight)
+    good = dict(zip(SPELLINGS["diffusers"], (down, up), strict=True))
+    gone = {key.replace("mid_block", "down_blocks.7"): tensor.clone() for key, tensor in good.items()}
+    path = tmp_path / "a.safetensors"
+    for extra in (gone, {"bundle_emb.me": up.clone()}, {f"unet.{OUT}.lora_A.weight": down.clone()}):
+        save_file({**good, **extra}, path)
+        layer_name = next(iter(extra)).removesuffix(".lora_A.weight")
+        with pytest.raises(ModelError, match=rf"in part: of its 2 layers 1 layer \({layer_name}\) is not in it"):
+            load("clevr-mini", device="cpu", lora=(str(path),))
+    save_file(gone, path)
+    with pytest.raises(ModelError, match=r"does not fit this model: 1 layer \(unet.down_blocks.7.*\) is not in it"):
+        load("clevr-mini", device="cpu", lora=(str(path),))
+    save_file({key: tensor * torch.nan for key, tensor in good.items()}, path)
+    with pytest.raises(ModelError, match="NaN"):
+        load("clevr-mini", device="cpu", lora=(str(path),))
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending"), [("LoHa", "hada_w1_a"), ("LoKr", "lokr_w1"), ("OFT", "oft_blocks"), ("core", "lora_mid.weight")]
+)
+def test_adapters_of_other_kinds_are_refused_by_their_name(model, tmp_path: Path, kind: str, ending: str) -> None:
+    save_file({f"lora_unet_{FLAT}.{ending}": torch.ones(2, 2)}, tmp_path / "a.safetensors")
+    with pytest.raises(ModelError, match=rf"is a .*{kind}.* which is not read"):
+        load("clevr-mini", device="cpu", lora=(str(tmp_path / "a.safetensors"),))
+
+
+def test_two_text_encoders_are_told_apart_by_name_or_width(tmp_path: Path) -> None:
+    folder = pipelines.build(pipelines.XL, tmp_path / "xl")
+    plain = load(str(folder), "cpu", "fp32")
+    for number, prefix in (
+        (1, "base_model.model.text_model."),
+        (1, "lora_te2_text_model_"),
+        (0, "text_encoder.text_model."),
+    ):
+        weight = plain.prompts.encoders[number].state_dict()
+        name = next(key for key in weight if key.endswith("encoder.layers.1.mlp.fc1.weight"))
+        down, up = matrices(weight[name])
+        stem = "encoder.layers.1.mlp.fc1"
+        stem = prefix + (stem.replace(".", "_") if "lora" in prefix else stem)
+        path = tmp_path / "a.safetensors"
+        save_file({f"{stem}.lora_down.weight": down, f"{stem}.lora_up.weight": up}, path)
+        adapted = load(str(folder), "cpu", "fp32", lora=(str(path),))
+        assert torch.allclose(adapted.prompts.encoders[number].state_dict()[name] - weight[name], up @ down, atol=1e-5)
+        other = 1 - number
+        assert all(
+            torch.equal(a, b)
+            for a, b in zip(
+                adapted.prompts.encoders[other].state_dict().values(),
+                plain.prompts.encoders[other].state_dict().values(),
+                strict=True,
+            )
+        )
+
+
+def test_the_blocks_of_the_original_code_are_found_through_the_converter_of_diffusers(tmp_path: Path) -> None:
+    blocks = ["CrossAttnDownBlock2D"] * 2, ["CrossAttnUpBlock2D"] * 2
+    unet = {**pipelines.XL.unet, "down_block_types": blocks[0], "up_block_types": blocks[1], "layers_per_block": 2}
+    from dataclasses import replace
+
+    folder = pipelines.build(replace(pipelines.XL, unet=unet), tmp_path / "xl")
+    plain = load(str(folder), "cpu", "fp32")
+    name = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+    old = plain.predict.unet.get_submodule(name).weight
+    down, up = matrices(old)
+    stem = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q"
+    path = tmp_path / "a.safetensors"
+    save_file(
+        {f"{stem}.lora_down.weight": down, f"{stem}.lora_up.weight": up, f"{stem}.alpha": torch.tensor(1.0)}, path
+    )
+    adapted = load(str(folder), "cpu", "fp32", lora=(str(path),))
+    assert torch.allclose(adapted.predict.unet.get_submodule(name).weight - old, up @ down / 2, atol=1e-5)
+
+
+def test_fused_projections_of_flux_are_taken_apart(tmp_path: Path) -> None:
+    folder = pipelines.build_flux(tmp_path / "flux")
+    plain = load(str(folder), "cpu", "fp32").predict.unet.state_dict()
+    down, up = matrices(torch.empty(96, 32))
+    stem = "lora_unet_double_blocks_0_img_attn_qkv"
+    path = tmp_path / "a.safetensors"
+    save_file(
+        {f"{stem}.lora_down.weight": down, f"{stem}.lora_up.weight": up, f"{stem}.alpha": torch.tensor(1.0)}, path
+    )
+    adapted = load(str(folder), "cpu", "fp32", lora=(str(path),)).predict.unet.state_dict()
+    for part, name in zip((up @ down / 2).chunk(3), "qkv", strict=True):
+        key = f"transformer_blocks.0.attn.to_{name}.weight"
+        assert torch.allclose(adapted[key] - plain[key], part, atol=1e-5)

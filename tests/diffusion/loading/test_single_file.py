@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from geodesic_cli.diffusion import load
 from geodesic_cli.diffusion.loading.load import wire
 from geodesic_cli.diffusion.loading.parts import Parts, read_parts
-from geodesic_cli.diffusion.loading.single_file import read_single_file
+from geodesic_cli.diffusion.loading.single_file import read_file
 from geodesic_cli.errors import ModelError
 
 NARROW = {
@@ -54,7 +54,7 @@ def same(a: Parts, b: Parts) -> None:
 def test_a_single_file_is_the_model_of_the_folder(tmp_path: Path, kind: str, file: str) -> None:
     folder, path = single(tmp_path, kind, file)
     here = read_parts(folder, "folder", torch.float32)
-    there = read_single_file(path, "file", torch.float32, NARROW)
+    there = read_file(path, "file", torch.float32, NARROW)
     same(here, there)
     assert there.prediction == here.prediction
     assert torch.equal(there.schedule.alpha_bar, here.schedule.alpha_bar)
@@ -98,7 +98,7 @@ def test_a_tokenizer_in_the_cache_serves(tmp_path: Path) -> None:
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text("b" * 40)
     shutil.move(path.parent / "tokenizer", repository / "snapshots" / ("b" * 40) / "tokenizer")
-    same(read_parts(folder, "folder", torch.float32), read_single_file(path, "file", torch.float32, NARROW))
+    same(read_parts(folder, "folder", torch.float32), read_file(path, "file", torch.float32, NARROW))
 
 
 def test_files_that_are_no_such_model_are_refused_with_the_reason(tmp_path: Path) -> None:
@@ -118,3 +118,71 @@ def test_files_that_are_no_such_model_are_refused_with_the_reason(tmp_path: Path
     (tmp_path / "cut.safetensors").write_bytes(path.read_bytes()[:500])
     with pytest.raises(ModelError, match="could not be read as a model"):
         load(str(tmp_path / "cut.safetensors"), "cpu")
+
+
+def rewritten(path: Path, change) -> Path:
+    save_file({name: tensor.clone() for name, tensor in change(load_file(path)).items()}, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["sd15", "sdxl"])
+@pytest.mark.parametrize("file", ["photo-768.safetensors", "great-vpred.safetensors"])
+def test_a_name_says_nothing_where_only_one_kind_was_published(tmp_path: Path, kind: str, file: str) -> None:
+    _, path = single(tmp_path, kind, file)
+    assert read_file(path, "file", torch.float32, NARROW).prediction == "epsilon"
+
+
+@pytest.mark.parametrize("kind", ["sd15", "sdxl"])
+def test_keys_inside_a_file_say_what_it_predicts_and_how_its_noise_ends(tmp_path: Path, kind: str) -> None:
+    _, path = single(tmp_path, kind, "a.safetensors")
+    rewritten(path, lambda w: {**w, "v_pred": torch.ones(()), "ztsnr": torch.ones(())})
+    parts = read_file(path, "file", torch.float32, NARROW)
+    assert parts.prediction == "v_prediction"
+    assert float(parts.schedule.alpha_bar[-1]) == 0.0
+
+
+@pytest.mark.parametrize("key", ["edm_vpred.sigma_max", "edm_mean"])
+def test_a_file_with_the_noise_of_edm_is_refused_by_its_keys(tmp_path: Path, key: str) -> None:
+    _, path = single(tmp_path, "sdxl", "a.safetensors")
+    rewritten(path, lambda w: {**w, key: torch.tensor(120.0)})
+    with pytest.raises(ModelError, match=f"noise of EDM.*{key}"):
+        read_file(path, "file", torch.float32, NARROW)
+
+
+@pytest.mark.parametrize("kind", ["sd15", "sdxl"])
+def test_a_text_encoder_without_the_prefix_of_its_names_is_the_same(tmp_path: Path, kind: str) -> None:
+    folder, path = single(tmp_path, kind, "a.safetensors")
+    rewritten(path, lambda w: {name.replace("transformer.text_model.", "transformer."): t for name, t in w.items()})
+    same(read_parts(folder, "folder", torch.float32), read_file(path, "file", torch.float32, NARROW))
+
+
+def test_a_file_without_an_autoencoder_takes_the_one_beside_it(tmp_path: Path) -> None:
+    folder, path = single(tmp_path, "sd15", "a.safetensors")
+    rewritten(path, lambda w: {name: t for name, t in w.items() if not name.startswith("first_stage_model.")})
+    with pytest.raises(ModelError, match=r"holds no autoencoder \(VAE\).*Put the folder `vae`"):
+        read_file(path, "file", torch.float32, NARROW)
+    shutil.copytree(folder / "vae", path.parent / "vae")
+    same(read_parts(folder, "folder", torch.float32), read_file(path, "file", torch.float32, NARROW))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "model.diffusion_model.middle_block.0.in_layers.2.weight",
+        "first_stage_model.decoder.conv_in.weight",
+        "cond_stage_model.transformer.text_model.encoder.layers.1.mlp.fc1.weight",
+    ],
+)
+def test_a_file_that_lacks_a_weight_or_has_one_too_many_is_refused(tmp_path: Path, key: str) -> None:
+    _, path = single(tmp_path, "sd15", "a.safetensors")
+    whole = load_file(path)
+    rewritten(path, lambda w: {name: t for name, t in w.items() if name != key})
+    with pytest.raises(ModelError, match=r"1 weight .* missing from"):
+        read_file(path, "file", torch.float32, NARROW)
+    if not key.startswith("cond"):
+        save_file({**whole, f"{key}.more": torch.zeros(2)}, path)
+        with pytest.raises(ModelError, match="of another kind than its"):
+            read_file(path, "file", torch.float32, NARROW)
+    save_file({**whole, "control_model.a": torch.zeros(2, 2)}, path)
+    with pytest.raises(ModelError, match="more than a Stable Diffusion"):
+        read_file(path, "file", torch.float32, NARROW)

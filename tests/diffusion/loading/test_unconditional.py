@@ -13,10 +13,10 @@ from geodesic_cli.errors import InputError, ModelError
 from helpers import normal
 
 
-def save(folder: Path, *, flat: bool = False, index: bool = True, autoencoder: str = "") -> str:
+def save(folder: Path, *, flat: bool = False, index: bool = True, autoencoder: str = "", clip: bool = False) -> str:
     unet = pixel_network().float()
     unet.save_pretrained(folder if flat else folder / "unet")
-    DDPMScheduler().save_pretrained(folder if flat else folder / "scheduler")
+    DDPMScheduler(clip_sample=clip).save_pretrained(folder if flat else folder / "scheduler")
     parts: dict[str, object] = {"_class_name": "DDPMPipeline", "unet": ["diffusers", "UNet2DModel"]}
     torch.manual_seed(1)
     if autoencoder == "vqvae":

@@ -13,11 +13,12 @@ from geodesic_cli.diffusion import families
 from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.diffusion.latents import LOW_TILE, TILE, LatentCodec, tile_above
 from geodesic_cli.diffusion.loading import lora as adapters
+from geodesic_cli.diffusion.loading.accounts import first_call
 from geodesic_cli.diffusion.loading.devices import compiled, pick_device, pick_dtype
 from geodesic_cli.diffusion.loading.locate import family, find_model
 from geodesic_cli.diffusion.loading.offload import Offloaded, Seat
 from geodesic_cli.diffusion.loading.parts import Parts, read_parts, require_supported
-from geodesic_cli.diffusion.loading.single_file import read_single_file
+from geodesic_cli.diffusion.loading.single_file import read_file
 from geodesic_cli.diffusion.loading.unconditional import kind_of, load_unconditional
 from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.diffusion.prompts import (
@@ -85,14 +86,15 @@ def load(
     place = find_model(name, revision, variant)
     single = place.path.is_file()
     precision = pick_dtype(dtype, where, "" if single else family(place.path))
-    parts = (
-        read_single_file(place.path, name, precision) if single else read_parts(place.path, name, precision, variant)
-    )
+    parts = read_file(place.path, name, precision) if single else read_parts(place.path, name, precision, variant)
     require_supported(parts, name)
     for path, weight in chosen:
         adapters.apply(parts.network, path, weight, parts.encoders)
-        adapters.merge(parts.network, parts.encoders.values())
-    return wire(parts, name, where, precision, low_memory=low_memory, compile=compile, folder=place.path)
+    model = wire(parts, name, where, precision, low_memory=low_memory, folder=place.path)
+    first_call(model)
+    if not compile:
+        return model
+    return replace(model, predict=replace(model.predict, unet=compiled(model.predict.unet, where)))
 
 
 def require_text(name: str, option: str, value: str) -> None:
@@ -113,7 +115,6 @@ def wire(
     precision: torch.dtype,
     *,
     low_memory: bool = False,
-    compile: bool = False,
     folder: Path | None = None,
 ) -> LatentDiffusion:
     """Put the parts of a model on a device and together."""
@@ -128,13 +129,12 @@ def wire(
     # The autoencoder of SDXL overflows in fp16; its authors say so in its configuration.
     fragile = parts.family == "sdxl" and precision == torch.float16 and parts.vae.config.get("force_upcast", True)
     network = placed(parts.network, precision)
-    if compile:
-        network = compiled(network, device)
     tile_above(parts.vae, LOW_TILE if low_memory else TILE)
     codec = LatentCodec(
         placed(parts.vae, torch.float32 if fragile else precision),
         pixels=LOW_TILE**2 if low_memory else 2**20,
         multiple=2 if parts.family in ("sd3", "flux") else 1,
+        most=2 * int(parts.network.config.pos_embed_max_size) if parts.family == "sd3" else None,
     )
     readers = [
         TextReader(tokenizer, placed(encoder, precision))
@@ -144,7 +144,12 @@ def wire(
         codec=codec,
         prompts=PromptEncoder(_lengths(parts, readers), _join(parts), parts.zero_null),
         predict=NoisePredictor(
-            network, parts.schedule, parts.prediction, Chunks(LOW_BATCH) if low_memory else Chunks(), ASK[parts.family]
+            network,
+            parts.schedule,
+            parts.prediction,
+            Chunks(LOW_BATCH) if low_memory else Chunks(),
+            parts.noise.around(ASK[parts.family]),
+            parts.noise.clip,
         ),
         image_size=codec.downsampling * _side(parts),
         name=name,
@@ -166,7 +171,16 @@ def _join(parts: Parts) -> Join:
 
 
 def _lengths(parts: Parts, readers: list[TextReader]) -> tuple[TextReader, ...]:
-    """T5 takes prompts of any length; its networks were trained with these."""
+    """How many tokens each reader reads: as many as its encoder has places for, and its tokenizer says.
+
+    T5 takes prompts of any length; its networks were trained with these.
+    """
     at = {"sd3": 2, "flux": 1}.get(parts.family)
     length = {"sd3": 256, "flux": 512}.get(parts.family)
-    return tuple(replace(reader, length=length) if k == at else reader for k, reader in enumerate(readers))
+    return tuple(replace(reader, length=length if k == at else _places(reader)) for k, reader in enumerate(readers))
+
+
+def _places(reader: TextReader) -> int:
+    """Many older tokenizers do not say their length, which transformers then takes for endless."""
+    places = int(reader.encoder.config.max_position_embeddings)
+    return min(places, reader.tokenizer.model_max_length)

@@ -7,12 +7,13 @@ header takes alpha = r, so that is what `attach` does unless told otherwise.
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from geodesic_cli.diffusion.loading.adapters import changes
 from geodesic_cli.errors import InputError, ModelError, first_line
 
 FILE = "pytorch_lora_weights.safetensors"
@@ -74,7 +75,7 @@ def save(network: Any, folder: str | Path) -> Path:
 
 
 def apply(network: Any, path: str | Path, weight: float = 1.0, encoders: Mapping[str, Any] | None = None) -> None:
-    """Put an adapter from a file on a network, and its parts for text encoders on these, in place.
+    """Add an adapter from a file to the weights of a network and of text encoders, in place; whole or not at all.
 
     Args:
         network: a UNet or transformer of diffusers.
@@ -88,20 +89,16 @@ def apply(network: Any, path: str | Path, weight: float = 1.0, encoders: Mapping
     from safetensors import SafetensorError
 
     file = adapter_file(path)
-    name = f"adapter_{len(getattr(network, 'peft_config', {}))}"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what these libraries have to say to each other
-            found = _load(network, file, name, weight, dict(encoders or {}))
+            for change in changes(file, {"": network, **(encoders or {})}, _converter(network)):
+                change.add(weight)
     except (ValueError, RuntimeError, KeyError, OSError, SafetensorError) as reason:
         raise ModelError(
             f"The adapter {file} does not fit this model ({first_line(reason)}).",
             "Pass one that was trained on a model of its kind.",
         ) from reason
-    if not found:
-        raise ModelError(
-            f"The file {file} holds no adapter for this model.", "Pass one that was trained on a model of its kind."
-        )
 
 
 def merge(network: Any, encoders: Iterable[Any] = ()) -> None:
@@ -171,39 +168,19 @@ def _loader(network: Any) -> Any:
     return StableDiffusionXLLoraLoaderMixin if large else StableDiffusionLoraLoaderMixin
 
 
-def _load(network: Any, file: Path, name: str, weight: float, encoders: dict[str, Any]) -> bool:
-    """Whether there was something for the network or an encoder."""
-    loader, prefix = _loader(network), _prefix(network)
+def _converter(network: Any) -> Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]:
+    """The renaming of diffusers, with the alphas among the tensors again."""
+    loader = _loader(network)
     flux = "Flux" in type(network).__name__
-    options = {"unet_config": network.config} if prefix == "unet" else {"return_alphas": True} if flux else {}
-    state, *rest = loader.lora_state_dict(
-        str(file), use_safetensors=True, local_files_only=True, return_lora_metadata=True, **options
-    )
-    about = rest[-1] or None
-    alphas = rest[0] or None if len(rest) > 1 else None  # Stable Diffusion 3 has none
-    parts = {prefix: network, **encoders}
-    known = {key.partition(".")[0] for key in state} & set(parts)
-    if not known and any(".lora" in key for key in state) and not any(key.startswith("text_encoder") for key in state):
-        state = {f"{prefix}.{key}": tensor for key, tensor in state.items()}  # a network's adapter alone, without name
-        known = {prefix}
-    if prefix in known:
-        network.load_lora_adapter(
-            state, prefix=prefix, network_alphas=alphas, metadata=about, adapter_name=name, low_cpu_mem_usage=False
-        )
-        network.set_adapters(name, weight)
-        network.set_adapter(list(network.peft_config))  # earlier ones stay active, with their own weights
-    for key, encoder in encoders.items():
-        if key in known:
-            loader.load_lora_into_text_encoder(
-                state,
-                network_alphas=alphas,
-                text_encoder=encoder,
-                prefix=key,
-                lora_scale=weight,
-                metadata=about,
-                adapter_name=name,
-            )
-    return bool(known)
+    unet = {"unet_config": network.config} if _prefix(network) == "unet" else {}
+    options = {**unet, **({"return_alphas": True} if flux else {})}
+
+    def convert(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        state, *rest = loader.lora_state_dict(tensors, return_lora_metadata=True, **options)
+        alphas = rest[0] or {} if len(rest) > 1 else {}  # Stable Diffusion 3 has none
+        return {**state, **{key: torch.tensor(float(alpha)) for key, alpha in alphas.items()}}
+
+    return convert
 
 
 def _merge(part: Any) -> None:

@@ -4,7 +4,6 @@ Every part is a class of diffusers or transformers that is named here; no code c
 """
 
 import json
-import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +13,10 @@ from typing import Any
 
 import torch
 
+from geodesic_cli.diffusion.loading.accounts import read_whole
 from geodesic_cli.diffusion.loading.locate import family, lacks, variant_of
-from geodesic_cli.diffusion.schedule import FlowSchedule, NoiseSchedule, Schedule
+from geodesic_cli.diffusion.loading.schedules import NoiseProcess, noise_process
+from geodesic_cli.diffusion.schedule import FlowSchedule, Schedule
 from geodesic_cli.errors import ModelError, first_line
 
 
@@ -29,8 +30,7 @@ class Parts:
         vae: the autoencoder.
         encoders: text encoders by their names in a pipeline, in their order.
         tokenizers: of the encoders, in the same order.
-        schedule: of the noise.
-        prediction: what the network predicts, of `score.PREDICTIONS`.
+        noise: how the network was trained.
         zero_null: whether no prompt means zeros.
     """
 
@@ -39,9 +39,29 @@ class Parts:
     vae: Any
     encoders: Mapping[str, Any]
     tokenizers: tuple[Any, ...]
-    schedule: Schedule
-    prediction: str
+    noise: NoiseProcess
     zero_null: bool = False
+
+    @property
+    def schedule(self) -> Schedule:
+        """Of the noise."""
+        return self.noise.schedule
+
+    @property
+    def prediction(self) -> str:
+        """What the network predicts."""
+        return self.noise.prediction
+
+
+UNMET = {
+    "class_embed_type": "a class or an image's embedding beside the prompt",
+    "num_class_embeds": "a class beside the prompt",
+    "time_cond_proj_dim": "the guidance as an embedding, as networks distilled for a few steps do",
+    "encoder_hid_dim_type": "the prompt through another projection",
+    "encoder_hid_dim": "the prompt through another projection",
+    "dual_cross_attention": "two prompts at once",
+}
+"""Numbers of a network's configuration that change what it is asked; a network that sets one is refused."""
 
 
 @contextmanager
@@ -76,15 +96,15 @@ def read_parts(folder: Path, name: str, precision: torch.dtype, variant: str | N
         raise ModelError(f"{name} is no complete model: {wrong}.")
     try:
         with quiet():
-            return _read(folder, precision, variant)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as reason:
+            return _read(folder, name, precision, variant)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as reason:
         raise ModelError(
             f"The model {name!r} could not be read from {folder} ({first_line(reason)}).",
             "Its files may be cut short or of another version: fetch them again. --model clevr-mini works always.",
         ) from reason
 
 
-def _read(folder: Path, precision: torch.dtype, variant: str | None) -> Parts:
+def _read(folder: Path, name: str, precision: torch.dtype, variant: str | None) -> Parts:
     import diffusers
     import transformers
 
@@ -101,17 +121,27 @@ def _read(folder: Path, precision: torch.dtype, variant: str | None) -> Parts:
         elif kind == "sd3" or part == "text_encoder_2":
             model = transformers.CLIPTextModelWithProjection
         reader = transformers.T5TokenizerFast if part == t5 else transformers.CLIPTokenizer
-        encoders[part] = model.from_pretrained(
-            folder / part, use_safetensors=True, dtype=precision, variant=variant_of(folder / part, variant)
+        encoders[part] = read_whole(
+            model,
+            folder / part,
+            name,
+            use_safetensors=True,
+            dtype=precision,
+            variant=variant_of(folder / part, variant),
         )
         tokenizers.append(reader.from_pretrained(folder / part.replace("text_encoder", "tokenizer")))
 
     def read(part: str, model: Any) -> Any:
-        return model.from_pretrained(
-            folder / part, use_safetensors=True, torch_dtype=precision, variant=variant_of(folder / part, variant)
+        return read_whole(
+            model,
+            folder / part,
+            name,
+            use_safetensors=True,
+            torch_dtype=precision,
+            variant=variant_of(folder / part, variant),
         )
 
-    schedule, prediction = read_schedule(folder / "scheduler")
+    scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text("utf-8-sig"))
     index = folder / "model_index.json"
     about = json.loads(index.read_text("utf-8")) if index.is_file() else {}
     return Parts(
@@ -120,26 +150,9 @@ def _read(folder: Path, precision: torch.dtype, variant: str | None) -> Parts:
         vae=read("vae", diffusers.AutoencoderKL),
         encoders=encoders,
         tokenizers=tuple(tokenizers),
-        schedule=schedule,
-        prediction=prediction,
+        noise=noise_process(scheduler, name),
         zero_null=kind == "sdxl" and bool(about.get("force_zeros_for_empty_prompt", True)),
     )
-
-
-def read_schedule(folder: Path) -> tuple[Schedule, str]:
-    """The schedule in a scheduler's folder, and what the network predicts.
-
-    A flow whose shift depends on the image gets the one of the largest images that it names.
-    """
-    from diffusers import DDIMScheduler
-
-    config = json.loads((folder / "scheduler_config.json").read_text("utf-8"))
-    if str(config.get("_class_name", "")).startswith("FlowMatch"):
-        dynamic = config.get("use_dynamic_shifting", False)
-        shift = math.exp(config.get("max_shift", 1.15)) if dynamic else float(config.get("shift", 1.0))
-        return FlowSchedule(shift, float(config.get("num_train_timesteps", 1000))), "flow_prediction"
-    scheduler = DDIMScheduler.from_pretrained(folder)
-    return NoiseSchedule(scheduler.alphas_cumprod), str(scheduler.config.prediction_type)
 
 
 def require_supported(parts: Parts, name: str) -> None:
@@ -148,27 +161,53 @@ def require_supported(parts: Parts, name: str) -> None:
     Raises:
         ModelError: with the reason.
     """
-    config = parts.network.config
-    latent, takes = parts.vae.config.latent_channels, config.in_channels
-    if parts.family == "flux":
-        takes //= 4  # it reads patches of 2 x 2
-    wrong = ""
-    if takes != latent:
-        wrong = f"its network takes {takes} channels and its autoencoder makes {latent}"
-    elif parts.family in ("sd", "sdxl"):
-        text = sum(encoder.config.hidden_size for encoder in parts.encoders.values())
-        added = config.get("addition_embed_type")
-        # "text" pools the prompt's own embeddings inside the network and asks for nothing beside them.
-        if added and added != {"sd": "text", "sdxl": "text_time"}[parts.family]:
-            wrong = (
-                f"its network wants {added} embeddings beside the prompt, and it has {len(parts.encoders)} text encoder"
-            )
-        elif parts.family == "sdxl" and not added:
-            wrong = "it has two text encoders, and its network wants no pooled embedding"
-        elif config.cross_attention_dim != text:
-            wrong = f"its network reads text of width {config.cross_attention_dim} and its encoder writes {text}"
+    wrong = _wrong_network(parts) or (_wrong_text(parts) if parts.family in ("sd", "sdxl") else _wrong_flow(parts))
+    if not wrong:
+        spread, has_spread = parts.noise.spread, parts.vae.config.get("latents_std") is not None
+        if parts.noise.exploding:
+            wrong = "its noise explodes, which is known for models of pixels alone"
+        elif spread != 1 and not has_spread:
+            wrong = f"its noise is made for latents of spread {spread:g}, and its autoencoder does not say theirs"
     if wrong:
         raise ModelError(
             f"A text-to-image model of the kind of Stable Diffusion is needed; {name} is not one: {wrong}.",
             "Pass such a model, or --model clevr-mini.",
         )
+
+
+def _wrong_network(parts: Parts) -> str:
+    """What the network wants or answers that nothing here gives or takes."""
+    config = parts.network.config
+    latent, takes, gives = parts.vae.config.latent_channels, config.in_channels, config.get("out_channels")
+    if parts.family == "flux":
+        takes, gives = takes // 4, None if gives is None else gives // 4  # it reads patches of 2 x 2
+    if takes != latent:
+        return f"its network takes {takes} channels and its autoencoder makes {latent}"
+    if gives is not None and gives != takes:
+        return f"its network answers {gives} channels for {takes}"
+    for key, what in UNMET.items():
+        if config.get(key):
+            return f"its network wants {what} ({key} is {config[key]})"
+    gated = config.get("attention_type", "default") != "default"
+    return f"its network wants places of objects (attention_type is {config['attention_type']})" if gated else ""
+
+
+def _wrong_text(parts: Parts) -> str:
+    config, added = parts.network.config, parts.network.config.get("addition_embed_type")
+    text = sum(encoder.config.hidden_size for encoder in parts.encoders.values())
+    # "text" pools the prompt's own embeddings inside the network and asks for nothing beside them.
+    if added and added != {"sd": "text", "sdxl": "text_time"}[parts.family]:
+        return f"its network wants {added} embeddings beside the prompt, and it has {len(parts.encoders)} text encoder"
+    if parts.family == "sdxl" and not added:
+        return "it has two text encoders, and its network wants no pooled embedding"
+    if config.cross_attention_dim != text:
+        return f"its network reads text of width {config.cross_attention_dim} and its encoder writes {text}"
+    return ""
+
+
+def _wrong_flow(parts: Parts) -> str:
+    if not isinstance(parts.schedule, FlowSchedule):
+        return "its network is a transformer of flow matching, and its scheduler is of another kind"
+    patch = parts.network.config.get("patch_size")
+    known = {"sd3": 2, "flux": 1}[parts.family]
+    return f"its network reads patches of {patch}" if patch not in (None, known) else ""

@@ -6,11 +6,13 @@ not in it:
 
 - the tokenizer, which all of these models share. It is taken from a folder `tokenizer` beside the file, from any model
   of the kind in the local cache, or from the Hub;
-- for Stable Diffusion 2, whether the network predicts noise or velocity. The header says so in files that follow the
-  ModelSpec convention; otherwise a name with `768` or `v-pred` means velocity, and any other name noise.
+- whether the network predicts noise or velocity. A key `v_pred` says so, or the header of files that follow the
+  ModelSpec convention. Without both it is noise, except for Stable Diffusion 2, which was published in both kinds
+  without a sign of which: there a name with `768` or `v-pred` means velocity.
+
+Some files leave the autoencoder out. It is taken from a folder `vae` beside the file.
 """
 
-import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +20,10 @@ from typing import Any
 
 import torch
 
+from geodesic_cli.diffusion.loading.accounts import counted, read_whole, require_all, require_finite
 from geodesic_cli.diffusion.loading.locate import cached, offline
 from geodesic_cli.diffusion.loading.parts import Parts, quiet
+from geodesic_cli.diffusion.loading.schedules import NoiseProcess
 from geodesic_cli.diffusion.loading.shapes import BETAS, PUBLISHED, Shapes
 from geodesic_cli.diffusion.schedule import NoiseSchedule
 from geodesic_cli.errors import ModelError, first_line
@@ -39,11 +43,22 @@ SIGNS = {
     "sd15": "cond_stage_model.transformer.text_model.final_layer_norm.weight",
 }
 """A weight that only this kind of file has."""
+CLIP_PLACES = ("cond_stage_model.transformer.", "conditioner.embedders.0.transformer.")
+"""Where CLIP's weights are; older files leave out the `text_model.` that follows."""
+NETWORK, AUTOENCODER = "model.diffusion_model.", "first_stage_model."
+OF_A_MODEL = (
+    NETWORK,
+    AUTOENCODER,
+    "cond_stage_model.",
+    "conditioner.",
+    "model_ema.",
+    "embedding_manager.",
+    "denoiser.",
+)
+"""The beginnings of the names that a model's weights have."""
 
 
-def read_single_file(
-    path: Path, name: str, precision: torch.dtype, published: dict[str, Shapes] | None = None
-) -> Parts:
+def read_file(path: Path, name: str, precision: torch.dtype, published: dict[str, Shapes] | None = None) -> Parts:
     """Read a single file.
 
     Args:
@@ -61,8 +76,17 @@ def read_single_file(
         shapes = recognise(path, name, published or PUBLISHED)
         tokenizers = _tokenizers(path, name, shapes)
         with quiet(), tempfile.TemporaryDirectory() as folder:
-            return _convert(path, shapes, tokenizers, precision, Path(folder))
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as reason:
+            return _convert(path, name, shapes, tokenizers, precision, Path(folder))
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        SafetensorError,
+    ) as reason:
         said = f"The file {name} could not be read as a model ({first_line(reason)})."
         raise ModelError(said, "It may be cut short.") from reason
 
@@ -76,29 +100,43 @@ def recognise(path: Path, name: str, published: dict[str, Shapes]) -> Shapes:
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
-        names = set(file.keys())
+        keys = list(file.keys())
+        names = {_with_prefix(key) for key in keys}
+        strange = [key for key in keys if not key.startswith(OF_A_MODEL) and len(file.get_slice(key).get_shape()) > 1]
         header = file.metadata() or {}
         channels = file.get_slice(FIRST_WEIGHT).get_shape()[1] if FIRST_WEIGHT in names else 0
     kind = next((kind for kind, sign in SIGNS.items() if sign in names), None)
     if kind is None or not channels:
+        alone = not any(key.startswith(("cond_stage_model.", "conditioner.")) for key in names)
+        why = ": it has weights of the network alone" if alone else ": its text encoder is of a kind that is not known"
         raise ModelError(
-            f"{name} is no Stable Diffusion 1, 2 or XL model in a single file"
-            + (": it has weights of the network alone." if channels else "."),
+            f"{name} is no Stable Diffusion 1, 2 or XL model in a single file{why if channels else ''}.",
             "Other models are read from folders in diffusers' layout; an adapter is passed to --lora.",
+        )
+    if any(key.startswith("edm_") for key in names):
+        raise ModelError(
+            f"{name} was trained with the noise of EDM, as CosXL and Playground were (it has the key "
+            f"{min(key for key in names if key.startswith('edm_'))}), and a single file does not say enough about it.",
+            "Pass the same model as a folder in diffusers' layout.",
+        )
+    if strange:
+        raise ModelError(
+            f"{name} is more than a Stable Diffusion 1, 2 or XL model: {counted(sorted(strange), 'weight')} unknown.",
+            "Pass a file of the model alone.",
         )
     if channels != 4:
         raise ModelError(
             f"{name} is a model for inpainting or editing: its network takes {channels} channels and not 4.",
             "Pass a text-to-image model.",
         )
-    velocity = "v_pred" in names or _says_velocity(header, path.stem)
+    velocity = "v_pred" in names or _says_velocity(header, path.stem if kind == "sd21" else "")
     if kind == "sd21" and not velocity:
         kind = "sd21-base"
     return replace(published[kind], prediction="v_prediction") if velocity else published[kind]
 
 
 def _says_velocity(header: dict[str, str], stem: str) -> bool:
-    """Whether the header, or where it is silent the file's name, says that velocity is predicted."""
+    """Whether the header, or where it is silent the stem of the file's name, says that velocity is predicted."""
     said = header.get("modelspec.prediction_type", "").lower()
     if said:
         return said.startswith("v")
@@ -106,20 +144,27 @@ def _says_velocity(header: dict[str, str], stem: str) -> bool:
     return any(sign in told for sign in ("768", "v-pred", "v_pred", "vpred"))
 
 
-def _convert(path: Path, shapes: Shapes, tokenizers: tuple[Any, ...], precision: torch.dtype, folder: Path) -> Parts:
+def _with_prefix(key: str) -> str:
+    """The name of a weight with the `text_model.` that older files leave out."""
+    for place in CLIP_PLACES:
+        if key.startswith(place) and not key.startswith(f"{place}text_model."):
+            return f"{place}text_model.{key.removeprefix(place)}"
+    return key
+
+
+def _convert(
+    path: Path, name: str, shapes: Shapes, tokenizers: tuple[Any, ...], precision: torch.dtype, folder: Path
+) -> Parts:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-    from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm, load_single_file_checkpoint
+    from diffusers.loaders import single_file_utils as converters
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-    for part, config in (("unet", shapes.unet), ("vae", shapes.vae)):
-        (folder / part).mkdir()
-        (folder / part / "config.json").write_text(json.dumps(config), "utf-8")
-    checkpoint = load_single_file_checkpoint(str(path), local_files_only=True)
-    options = {"config": str(folder), "local_files_only": True, "torch_dtype": precision}
+    read = converters.load_single_file_checkpoint(str(path), local_files_only=True)
+    checkpoint = {_with_prefix(key): tensor for key, tensor in read.items()}
     encoders = {}
     for part, config in shapes.encoders.items():
         CLIPTextConfig(**config).save_pretrained(folder / part)
-        encoders[part] = create_diffusers_clip_model_from_ldm(
+        encoders[part] = converters.create_diffusers_clip_model_from_ldm(
             CLIPTextModel if part == "text_encoder" else CLIPTextModelWithProjection,
             checkpoint=checkpoint,
             subfolder=part,
@@ -127,17 +172,53 @@ def _convert(path: Path, shapes: Shapes, tokenizers: tuple[Any, ...], precision:
             torch_dtype=precision,
             local_files_only=True,
         )
+        require_finite(encoders[part], f"{path} ({part})", name)
+
+    def of(kind: Any, config: dict[str, Any], convert: Any, prefix: str) -> Any:
+        with torch.device("meta"):
+            model = kind.from_config(config)
+        weights = convert(dict(checkpoint), config=dict(model.config))
+        weights = {key: tensor.to(precision) for key, tensor in weights.items()}
+        report = model.load_state_dict(weights, strict=False, assign=True)
+        require_all(report.missing_keys, report.unexpected_keys, f"{path} ({prefix})", name)
+        require_finite(model, f"{path} ({prefix})", name)
+        held = [key for key in checkpoint if key.startswith(prefix) and not key.startswith(f"{prefix}loss.")]
+        if len(held) != len(weights):  # the converter passes over what it does not know
+            raise ModelError(
+                f"{name} is of another kind than its text encoder says: it has {len(held)} weights {prefix}*, and the "
+                f"published model has {len(weights)}.",
+                "Pass it as a folder in diffusers' layout, which says what it is.",
+            )
+        return model
+
+    network = of(UNet2DConditionModel, shapes.unet, converters.convert_ldm_unet_checkpoint, NETWORK)
+    if any(key.startswith(AUTOENCODER) for key in checkpoint):
+        vae = of(AutoencoderKL, shapes.vae, converters.convert_ldm_vae_checkpoint, AUTOENCODER)
+    else:
+        vae = _autoencoder_beside(path, name, precision)
     scheduler = DDIMScheduler(**BETAS, rescale_betas_zero_snr="ztsnr" in checkpoint)
     return Parts(
         family=shapes.family,
-        network=UNet2DConditionModel.from_single_file(dict(checkpoint), subfolder="unet", **options),
-        vae=AutoencoderKL.from_single_file(dict(checkpoint), subfolder="vae", **options),
+        network=network,
+        vae=vae,
         encoders=encoders,
         tokenizers=tokenizers,
-        schedule=NoiseSchedule(scheduler.alphas_cumprod),
-        prediction=shapes.prediction,
+        noise=NoiseProcess(NoiseSchedule(scheduler.alphas_cumprod), shapes.prediction),
         zero_null=shapes.family == "sdxl",
     )
+
+
+def _autoencoder_beside(path: Path, name: str, precision: torch.dtype) -> Any:
+    from diffusers import AutoencoderKL
+
+    beside = path.parent / "vae"
+    if not (beside / "config.json").is_file():
+        raise ModelError(
+            f"The file {name} holds no autoencoder (VAE), and there is none in a folder `vae` beside it.",
+            "Put the folder `vae` of a Stable Diffusion model of its kind beside the file, or pass a file with its "
+            "autoencoder.",
+        )
+    return read_whole(AutoencoderKL, beside, name, use_safetensors=True, torch_dtype=precision)
 
 
 def _tokenizers(path: Path, name: str, shapes: Shapes) -> tuple[Any, ...]:

@@ -16,13 +16,14 @@ from torch import Tensor
 from geodesic_cli.diffusion.autoencoders import PixelAutoencoder, QuantisedAutoencoder
 from geodesic_cli.diffusion.conditioning import Embedding
 from geodesic_cli.diffusion.latents import LatentCodec
+from geodesic_cli.diffusion.loading.accounts import first_call, read_whole
 from geodesic_cli.diffusion.loading.aliases import ALIASES
 from geodesic_cli.diffusion.loading.devices import pick_device, pick_dtype
 from geodesic_cli.diffusion.loading.locate import HUB_ID, described
 from geodesic_cli.diffusion.loading.parts import quiet
+from geodesic_cli.diffusion.loading.schedules import NoiseProcess, noise_process
 from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.diffusion.prompts import PromptEncoder, TextReader
-from geodesic_cli.diffusion.schedule import NoiseSchedule
 from geodesic_cli.diffusion.score import NoisePredictor
 from geodesic_cli.errors import InputError, ModelError, first_line
 
@@ -80,8 +81,8 @@ def load_unconditional(name: str, device: str = "auto", dtype: str = "auto") -> 
         )
     try:
         with quiet():
-            unet, autoencoder, scheduler = _read(ALIASES.get(name, name), kind, precision)
-    except (OSError, ValueError) as reason:
+            unet, autoencoder, noise = _read(ALIASES.get(name, name), kind, precision)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as reason:
         raise ModelError(
             f"The model {name!r} could not be read ({first_line(reason)}).",
             "Pass a folder in diffusers' layout with safetensors; this command fetches Hub ids only where the Hub is "
@@ -91,17 +92,17 @@ def load_unconditional(name: str, device: str = "auto", dtype: str = "auto") -> 
         part.to(where, precision).eval().requires_grad_(False)
     # Unlike its sibling with text, a UNet2DModel cannot halve an odd side and come back to it.
     codec = LatentCodec(autoencoder, multiple=2 ** (len(unet.config.block_out_channels) - 1))
-    _require_supported(unet, codec, scheduler, name)
+    _require_supported(unet, codec, noise, name)
     size = unet.config.sample_size or 32
-    return LatentDiffusion(
+    model = LatentDiffusion(
         codec=codec,
         prompts=PromptEncoder((), no_words),
-        predict=NoisePredictor(
-            unet, NoiseSchedule(scheduler.alphas_cumprod), scheduler.config.prediction_type, ask=without_text
-        ),
+        predict=NoisePredictor(unet, noise.schedule, noise.prediction, ask=noise.around(without_text), clip=noise.clip),
         image_size=codec.downsampling * int(size if isinstance(size, int) else size[0]),
         name=name,
     )
+    first_call(model)
+    return model
 
 
 def _index(name: str) -> dict[str, Any]:
@@ -126,37 +127,51 @@ def _index(name: str) -> dict[str, Any]:
     return found
 
 
-def _read(name: str, kind: ModelKind, precision: torch.dtype) -> tuple[Any, Any, Any]:
+def _read(name: str, kind: ModelKind, precision: torch.dtype) -> tuple[Any, Any, NoiseProcess]:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DModel, VQModel
 
     how: dict[str, Any] = {"use_safetensors": True, "torch_dtype": precision, "low_cpu_mem_usage": False}
     local = Path(name).is_dir()
     flat = local and not (Path(name) / "unet").is_dir()
     try:
-        unet = UNet2DModel.from_pretrained(name, subfolder=None if flat else "unet", **how)
+        unet = read_whole(UNet2DModel, name, name, subfolder=None if flat else "unet", **how)
     except OSError:
         if local:
             raise
         flat = True  # the earliest DDPM models on the Hub have all files in one place
-        unet = UNet2DModel.from_pretrained(name, **how)
-    scheduler = DDIMScheduler.from_pretrained(name, subfolder=None if flat else "scheduler")
+        unet = read_whole(UNet2DModel, name, name, **how)
+    told = DDIMScheduler.load_config(name, subfolder=None if flat else "scheduler")
+    noise = noise_process(told, name)
     if kind == "pixels":
-        return unet, PixelAutoencoder(int(unet.config.in_channels)), scheduler
+        return unet, PixelAutoencoder(int(unet.config.in_channels), centred=not noise.exploding), noise
     part = next(part for part in AUTOENCODERS if part in _index(name))
     if _index(name)[part][1] == "VQModel":
-        return unet, QuantisedAutoencoder(VQModel.from_pretrained(name, subfolder=part, **how)), scheduler
-    return unet, AutoencoderKL.from_pretrained(name, subfolder=part, **how), scheduler
+        return unet, QuantisedAutoencoder(read_whole(VQModel, name, name, subfolder=part, **how)), noise
+    return unet, read_whole(AutoencoderKL, name, name, subfolder=part, **how), noise
 
 
-def _require_supported(unet: Any, codec: LatentCodec, scheduler: Any, name: str) -> None:
-    wrong = ""
+def _require_supported(unet: Any, codec: LatentCodec, noise: NoiseProcess, name: str) -> None:
+    wrong, pixels = "", isinstance(codec.vae, PixelAutoencoder)
     if unet.config.get("class_embed_type") or unet.config.get("num_class_embeds"):
         wrong = "its network wants a class label"
+    elif pixels and codec.channels not in (1, 3, 4):
+        wrong = f"its pictures have {codec.channels} channels, and pictures have 1, 3 or 4"
     elif unet.config.in_channels != codec.channels:
         wrong = f"its network takes {unet.config.in_channels} channels and its autoencoder makes {codec.channels}"
     elif unet.config.out_channels != unet.config.in_channels:
         wrong = f"its network answers {unet.config.out_channels} channels for {unet.config.in_channels}"
-    elif not hasattr(scheduler, "alphas_cumprod"):
-        wrong = "its schedule is not variance-preserving"
+    elif unet.config.get("time_embedding_type") == "learned":
+        wrong = "its network knows whole steps only (time_embedding_type learned)"
+    elif unet.config.get("time_embedding_type") == "fourier" and not noise.exploding:
+        wrong = "its network divides by sigma (time_embedding_type fourier), and its scheduler counts steps"
+    elif codec.vae.config.get("lookup_from_codebook"):
+        wrong = "its autoencoder decodes numbers of a codebook (lookup_from_codebook)"
+    elif noise.exploding and not pixels:
+        wrong = "its noise explodes, which is known for pixels alone, and it has an autoencoder"
+    elif noise.spread != 1 and not pixels and codec.vae.config.get("latents_std") is None:
+        wrong = f"its noise is made for latents of spread {noise.spread:g}, and its autoencoder does not say theirs"
     if wrong:
-        raise ModelError(f"The unconditional model {name} is of a kind that is not supported: {wrong}.")
+        raise ModelError(
+            f"The unconditional model {name} is of a kind that is not supported: {wrong}.",
+            "Pass a DDPM or a latent diffusion model without labels, or --model scenes-ddpm.",
+        )

@@ -111,6 +111,11 @@ class Trainee:
     def bottleneck(self, x: Tensor, timestep: Tensor, condition: Embedding) -> Bottleneck:
         """The map x -> h for noisy latents of the size of x, at timesteps (n,) and conditions of n rows."""
         ask = self.model.predict.ask
+        if isinstance(ask, families.Preconditioned | families.ScoreModel):
+            raise ModelError(
+                f"The network of {self.model.name} reads its points at another scale, and its bottleneck is not read.",
+                "Pass a model of the kind of Stable Diffusion 1, 2 or XL, a pixel DDPM or a latent diffusion model.",
+            )
         conditions: dict[str, Any] = {}
         if ask in PIPELINES:
             conditions["encoder_hidden_states"] = condition.tokens
