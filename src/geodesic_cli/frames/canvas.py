@@ -13,6 +13,8 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.observer import Observer
 
+Picture = str | Path | Tensor
+"""An image: its file, or a tensor (3, h, w) in [0, 1]."""
 SAME = "same"
 """The size that means that of the images themselves."""
 
