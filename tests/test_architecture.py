@@ -39,7 +39,7 @@ FLOORS: dict[str, tuple[str, str]] = {
     # `steps` keeps a solver's state, so it knows the classes of the two solvers that have one.
     "runs": (
         "settings diffusion diffusion/loading media geometry geometry/kernel geometry/solvers",
-        "torch safetensors",
+        "torch safetensors psutil",
     ),
     "frames": ("runs settings diffusion diffusion/tuning geometry media evaluation", "torch"),
     "search": ("frames runs diffusion geometry geometry/graph geometry/solvers", "torch"),

@@ -63,8 +63,9 @@ def test_a_variable_sets_what_no_option_does() -> None:
 
 def test_on_a_terminal_the_table_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     from geodesic_cli.cli.bench import _rich
+    from geodesic_cli.verbs.bench.table import BenchTable
 
-    drawn = _rich(("problem", "solver"), [("a", "x"), ("a", "y"), ("b", "x")])
+    drawn = _rich(BenchTable(("problem", "solver"), [("a", "x"), ("a", "y"), ("b", "x")], ""))
     assert len([line for line in drawn.splitlines() if " a " in line]) == 1
 
 

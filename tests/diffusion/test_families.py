@@ -179,12 +179,13 @@ def test_a_latent_of_a_transformer_is_made_of_patches(models) -> None:
 
 
 @pytest.mark.parametrize("name", ["sd1", "sdxl", "sd3"])
-@pytest.mark.parametrize(("dtype", "rounding"), [("fp32", 1e-6), ("bf16", 0.03), ("fp16", 0.004)])
+@pytest.mark.parametrize(("dtype", "rounding"), [("fp32", 1e-5), ("bf16", 0.03), ("fp16", 0.004)])
 def test_chunks_and_the_order_of_a_batch_change_a_score_by_no_more_than_rounding(
     folders, name: str, dtype: str, rounding: float
 ) -> None:
     from dataclasses import replace
 
+    # In float32 a chunk takes other kernels than the whole: 5e-6 on AMD, below 1e-6 on Intel.
     model = load(str(folders[name]), "cpu", dtype)
     shape = model.latent_shape(32, 32)
     x = noisy(model, 7).flatten(1)
@@ -256,7 +257,8 @@ def test_an_adapter_of_any_family_goes_to_disk_and_back(folders, tmp_path: Path,
     assert all(key.startswith(f"{prefix}.") for key in load_file(file))
     z, c = noisy(trained), trained.prompts.embed("a cat").expand(3)
     plain, adapted = load(str(folders[name]), "cpu"), load(str(folders[name]), "cpu", lora=(f"{tmp_path}:1",))
-    assert torch.allclose(adapted.predict(z, 400.0, c), trained.predict(z, 400.0, c), atol=1e-4)
+    # The adapter's weights are large, and rounding with them: 1e-4 on AMD.
+    assert torch.allclose(adapted.predict(z, 400.0, c), trained.predict(z, 400.0, c), atol=1e-3)
     assert not torch.allclose(plain.predict(z, 400.0, c), trained.predict(z, 400.0, c), atol=1e-2)
 
 

@@ -30,4 +30,4 @@ def test_frames_have_the_images_own_size_whatever_it_is(model: LatentDiffusion) 
 
 def test_images_of_two_sizes_are_refused_by_same(model: LatentDiffusion) -> None:
     with pytest.raises(InputError, match="64x64"):
-        fit([torch.zeros(3, 64, 64), torch.zeros(3, 64, 80)], ["a", "b"], "same", model, Silent())
+        fit([torch.zeros(3, 64, 64), torch.zeros(3, 64, 80)], ["a", "b"], "same", model, Silent(), alike=True)

@@ -34,11 +34,6 @@ def test_a_changed_file_is_made_anew(tmp_path: Path, change: str) -> None:
     assert torch.equal(load_file(file)["it"], right)
 
 
-def test_values_that_are_not_finite_are_not_believed_even_with_their_digest(tmp_path: Path) -> None:
-    kept(tmp_path, "name", lambda: torch.tensor([float("inf")]))
-    assert torch.equal(kept(tmp_path, "name", lambda: torch.ones(1)), torch.ones(1))
-
-
 def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def homeless() -> Path:
         raise RuntimeError("no home")

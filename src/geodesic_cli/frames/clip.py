@@ -58,7 +58,7 @@ def _source(names: tuple[str, ...]) -> str | tuple[str, ...]:
     return names[0] if len(names) == 1 else names
 
 
-def _choice(cut: ClipCut, size: tuple[int, int]) -> Choice:
+def _choice(cut: ClipCut, size: tuple[int, int] | None) -> Choice:
     return Choice(start=cut.start, stop=cut.stop, stride=cut.stride, max_frames=cut.max_frames, size=size)
 
 
@@ -79,9 +79,9 @@ def stream_clip(
         yield from ((media.resize(frame, canvas.height, canvas.width), float(k)) for k, frame in enumerate(given))
         return
     _tell_of_first(names, cut, canvas, observer)
-    choice = _choice(cut, (canvas.height, canvas.width))
-    for frame in media.stream_sequence(_source(names), warn=observer.warn, **choice):
-        yield frame.image, frame.time
+    size = None if cut.size is None else (canvas.height, canvas.width)  # without a size frames must share theirs
+    for frame in media.stream_sequence(_source(names), warn=observer.warn, **_choice(cut, size)):
+        yield media.resize(frame.image, canvas.height, canvas.width), frame.time
 
 
 def count_frames(names: tuple[str, ...], cut: ClipCut, most: int) -> int:

@@ -57,10 +57,7 @@ class Sum:
 
     def __call__(self, x: Rows, u: Positions) -> Rows:
         """Evaluate at n points in one batch."""
-        total = self.scores[0](x, u)
-        for score in self.scores[1:]:
-            total = total + score(x, u)
-        return total
+        return sum((score(x, u) for score in self.scores[1:]), self.scores[0](x, u))
 
 
 @dataclass(frozen=True)

@@ -53,11 +53,8 @@ def reject(v: Float[Tensor, "*#n d"], along: Float[Tensor, "*#n d"]) -> Float[Te
 def angle(a: Float[Tensor, "*n d"], b: Float[Tensor, "*n d"]) -> Float[Tensor, "*n 1"]:
     """Angles between rows in radians, in [0, pi]. Zero where a row is zero."""
     first, second = unit(a), unit(b)
-    return torch.where(
-        (norm(a) > 0) & (norm(b) > 0),
-        2 * torch.atan2(norm(first - second), norm(first + second)),
-        torch.zeros_like(norm(a)),
-    )
+    between = 2 * torch.atan2(norm(first - second), norm(first + second))
+    return torch.where((norm(a) > 0) & (norm(b) > 0), between, torch.zeros_like(between))
 
 
 def slerp(a: Float[Tensor, "d"], b: Float[Tensor, "d"], u: Float[Tensor, "m"]) -> Float[Tensor, "m d"]:

@@ -71,6 +71,5 @@ def moving_mean(values: Float[Tensor, "k d"], width: float) -> Float[Tensor, "k 
     offsets = torch.arange(-reach, reach + 1, device=values.device, dtype=values.dtype)
     weights = torch.exp(-0.5 * (offsets / width) ** 2)
     weights = weights / weights.sum()
-    mean = sum(w * extended[j : j + count] for j, w in enumerate(weights))
-    assert isinstance(mean, Tensor)
+    mean = sum((w * extended[j : j + count] for j, w in enumerate(weights)), torch.zeros_like(values))
     return torch.cat([values[:1], mean[1:-1], values[-1:]])

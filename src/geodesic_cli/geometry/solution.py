@@ -5,12 +5,14 @@ scores: at all of its nodes, or, by a solver that has a model of the score, at t
 least certain. Failure is a value with a sentence, not an exception: the last good curve is worth having.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
+
+_State = TypeVar("_State")
 
 
 class Status(Enum):
@@ -54,6 +56,18 @@ class Step:
     residuals: tuple[float, ...]
     state: object
     status: Status | None = None
+
+    def state_of(self, kind: type[_State]) -> _State:
+        """The state, of the kind that the solver knows it to be."""
+        assert isinstance(self.state, kind)
+        return self.state
+
+    def remeasured(self, curve: Curve, residual: float, log_length: float, score_calls: int) -> "Step":
+        """The step after a closer look at its curve."""
+        residuals = (*self.residuals[:-1], residual)
+        return replace(
+            self, curve=curve, residual=residual, residuals=residuals, log_length=log_length, score_calls=score_calls
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -113,7 +113,7 @@ def test_a_model_of_another_kind_is_refused_with_the_reason(copy: Path, key: str
 
 
 def test_a_network_that_pools_the_prompt_itself_is_accepted(copy: Path) -> None:
-    parts = read_folder(copy, "other", torch.float32)
+    parts = read_parts(copy, "other", torch.float32)
     network = SimpleNamespace(config=FrozenDict({**parts.network.config, "addition_embed_type": "text"}))
     require_supported(replace(parts, network=network), "other")
 

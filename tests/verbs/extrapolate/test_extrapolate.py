@@ -12,7 +12,7 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.geometry import Status
 from geodesic_cli.runs.observer import Silent
-from geodesic_cli.scenes import Scene, Solid, fit, motion, render
+from geodesic_cli.scenes import Scene, Solid, fit_all, motion, render
 from geodesic_cli.settings import ExtrapolateSettings
 from geodesic_cli.verbs.extrapolate.run import extrapolate
 from geodesic_cli.verbs.extrapolate.run import run as verb_run
@@ -59,7 +59,7 @@ def test_a_rolling_ball_rolls_on(model: LatentDiffusion, ball: Tensor) -> None:
     assert result.complete and result.known == (0, GIVEN) and len(result.frames) == GIVEN + MADE
     assert torch.equal(result.frames[:GIVEN], ball[:GIVEN])
     for k in range(GIVEN, GIVEN + MADE):
-        found = fit(result.frames[k]).scene.solids[0]
+        found = fit_all(result.frames[k : k + 1])[0].scene.solids[0]
         assert (found.shape, found.colour) == ("sphere", "red")
         assert abs(found.x - (-0.8 + 0.1 * k)) < 0.5 * 0.1 * (k - GIVEN + 1), "nearer than the repeated last frame"
 
@@ -123,7 +123,7 @@ def test_a_prompt_keeps_a_fast_thing_what_it_is(model: LatentDiffusion) -> None:
     fast = render(list(motion("translation", start, 11, 2.0)))
     told = extrapolate(fast[:8], model=model, frames=3, prompt="a red rubber sphere").frames
     untold = extrapolate(fast[:8], model=model, frames=3, max_drop=1e9).frames
-    assert fit(told[-1]).scene.solids[0].colour == "red"
+    assert fit_all(told[-1][None])[0].scene.solids[0].colour == "red"
     assert decibels(told[-1], fast[-1]) > decibels(untold[-1], fast[-1]) + 2
 
 

@@ -219,7 +219,7 @@ def test_a_latent_model_without_text_is_tuned_on_scenes_and_on_a_folder(tmp_path
     model = str(write_latent_model(tmp_path, autoencoder))
     (tmp_path / "photos").mkdir()
     for number, shade in enumerate((0.2, 0.5, 0.8)):
-        media.media.write_png(torch.full((3, 16, 20), shade), tmp_path / "photos" / f"{number}.png")
+        media.write_png(torch.full((3, 16, 20), shade), tmp_path / "photos" / f"{number}.png")
     for data in ("scenes", str(tmp_path / "photos")):
         out = tmp_path / f"tuned on {Path(data).name}"
         result = run(settings(model, out, data=data, max_train_steps=2, validation_steps=1), Silent(), "")
@@ -234,7 +234,7 @@ def test_an_adapter_on_captioned_images_loads_in_the_pipeline_of_diffusers(tmp_p
     model, photos = build(SD1, tmp_path / "sd1"), tmp_path / "photos"
     photos.mkdir()
     for number in range(3):
-        media.media.write_png(torch.full((3, 32, 32), 0.3 * number), photos / f"{number}.png")
+        media.write_png(torch.full((3, 32, 32), 0.3 * number), photos / f"{number}.png")
     named = [f'{{"file_name": "{number}.png", "text": "a shade"}}' for number in range(2)]
     (photos / "metadata.jsonl").write_text("\n".join(named))
     chosen = settings(str(model), tmp_path / "out", data=str(photos), lora_rank=2, max_train_steps=2)

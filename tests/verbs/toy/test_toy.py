@@ -13,8 +13,9 @@ import geodesic_cli
 from geodesic_cli import media
 from geodesic_cli.errors import InputError
 from geodesic_cli.geometry import Curve, DensityMetric, analyse
-from geodesic_cli.runs.folder import RunDirectory, first_free
+from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
+from geodesic_cli.runs.tensors import read_tensors
 from geodesic_cli.settings import DENSITIES, ToySettings
 from geodesic_cli.verbs.toy.computing import bend_per_alpha
 from geodesic_cli.verbs.toy.result import Toy
@@ -116,7 +117,7 @@ def test_a_run_leaves_a_folder_with_all_that_it_lists(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "o" / "metrics.json").read_text())["rays"]["count"] == 2
     with Image.open(tmp_path / "o" / "toy.png") as picture:
         assert picture.width > picture.height > 500
-    tensors, about = RunDirectory(tmp_path / "o", manifest).read_tensors("path.safetensors")
+    tensors, about = read_tensors(tmp_path / "o" / "path.safetensors")
     assert torch.equal(tensors["x"], result.solution.curve.x)
     assert float(about["alpha"]) == result.metric.alpha
 

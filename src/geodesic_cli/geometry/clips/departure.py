@@ -42,8 +42,8 @@ class Departure:
     """Where a sequence ends and how it moves there.
 
     Args:
-        x: the last point, (d,).
-        v: the velocity there in units of x a frame, (d,).
+        x: the last point.
+        v: the velocity there in units of x a frame.
         misfit: root mean square distance of the points from the polynomial, as a fraction of |v|.
     """
 

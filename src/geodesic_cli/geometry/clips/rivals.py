@@ -21,7 +21,7 @@ of the straight and the optimised path it goes linearly from end to end (`Radial
 points follow the same convention as they do there. Log densities are those of the points x.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -102,14 +102,9 @@ def compare(
     choice: RivalChoice,
     on_calls: Callable[[int], None] | None = None,
 ) -> Rivals:
-    """Compare a sequence with its rivals.
+    """Compare a sequence of at least three points, of any norms and no two neighbours alike, with its rivals.
 
-    Args:
-        score: grad log p.
-        x: (m, d), m >= 3, of any norms, no two neighbours alike.
-        u: positions of the points for the score, (m,), increasing.
-        choice: how the rivals are made.
-        on_calls: told of score evaluations as they are spent; it only watches.
+    The positions u, for the score, increase. `on_calls` only watches: it is told of evaluations as they are spent.
     """
     count, spent = len(x), 0
 
@@ -132,7 +127,9 @@ def compare(
 
     clip, scores = measured(y, factor, u)
     curve = Curve(y, space)
-    perturbed = tuple(measured(bump.x, factor, u)[0] for bump in _bumps(curve, choice, generator))
+    waves = count - 2 if choice.waves is None else choice.waves
+    bumps = (perturb(curve, choice.noise / (count - 1), generator, waves) for _ in range(choice.draws))
+    perturbed = tuple(measured(bump.x, factor, u)[0] for bump in bumps)
     smoothed, _ = measured(smooth(curve, choice.smoothing).x, moving_mean(factor.log(), choice.smoothing).exp(), u)
     optimised = straight = solution = None
     if float(space.distance(y[:1], y[-1:])) > float(clip.steps.median()) * 1e-3:
@@ -155,12 +152,6 @@ def compare(
         bumped=Alignment(float(clip.alignment.mean()), tuple(float(one.alignment.mean()) for one in perturbed)),
         score_calls=spent,
     )
-
-
-def _bumps(curve: Curve, choice: RivalChoice, generator: torch.Generator) -> Iterator[Curve]:
-    spans = len(curve.x) - 1
-    waves = spans - 1 if choice.waves is None else choice.waves
-    return (perturb(curve, choice.noise / spans, generator, waves) for _ in range(choice.draws))
 
 
 def _measured(

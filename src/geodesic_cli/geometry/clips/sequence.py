@@ -133,15 +133,10 @@ def moving(x: Float[Tensor, "m d"], space: Space) -> Int[Tensor, "k"]:
 def measure_sequence(
     x: Tensor, scores: Tensor, alpha: float, space: Space, third_scores: Float[Tensor, "2 spans d"] | None = None
 ) -> SequenceReport:
-    """Measure a sequence under the metric p^(-alpha) |dx|.
+    """Measure a sequence of m >= 3 points of the space, (m, d), no two neighbours equal, with their scores, (m, d).
 
-    Args:
-        x: (m, d), m >= 3, in the space, no two neighbours equal.
-        scores: at the points, (m, d).
-        alpha: the density exponent, >= 0.
-        space: where the points live.
-        third_scores: at the `thirds` of the segments, (2, m - 1, d). With them the change of log p is that of a cubic
-            through four scores, which sees a valley between two frames far apart; without, of a straight line.
+    With the scores at the `thirds` of the segments the change of log p is that of a cubic through four scores, which
+    sees a valley between two frames far apart; without, of a straight line.
 
     Raises:
         GeometryError: shapes that do not fit, fewer than three points, or two neighbours that are equal.

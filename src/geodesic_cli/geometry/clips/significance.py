@@ -68,15 +68,9 @@ class Alignment:
 
 
 def best_alpha(products: Float[Tensor, "n"], squares: Float[Tensor, "n"], turned: float) -> BestAlpha:
-    """Fit kappa = -alpha P_v s.
+    """Fit kappa = -alpha P_v s to the products kappa . P_v s and the squares |P_v s|² at n points.
 
-    Args:
-        products: kappa . P_v s at n points, (n,).
-        squares: |P_v s|², (n,).
-        turned: sum |kappa|².
-
-    Returns:
-        All zero where there is no pull or nothing turns.
+    `turned` is sum |kappa|². All zero where there is no pull or nothing turns.
     """
     whole = float(squares.sum())
     if whole == 0 or turned == 0:
@@ -91,14 +85,9 @@ def best_alpha(products: Float[Tensor, "n"], squares: Float[Tensor, "n"], turned
 def against_shuffled(
     x: Float[Tensor, "m d"], scores: Float[Tensor, "m d"], space: Space, generator: torch.Generator, draws: int = 199
 ) -> Alignment:
-    """The mean alignment of a sequence (m, d) against that of the same points in random order, ends fixed.
+    """The mean alignment of m >= 3 different points against that of the same ones in random orders, ends fixed.
 
-    Args:
-        x: m >= 3 points in the space, all different.
-        scores: at the points, (m, d). They are taken not to depend on the place in the order.
-        space: where the points live.
-        generator: a CPU generator.
-        draws: random orders.
+    The scores are taken not to depend on the place in the order. The generator is one of the CPU.
     """
     observed = _mean_alignment(x, scores, space)
     null = []

@@ -24,7 +24,6 @@ def connect(
     """Join every point to its nearest neighbours and measure log p along the edges.
 
     Args:
-        score: grad log p.
         x: (n, d), n >= 2, all different.
         u: (n,), the positions of the points; 0 unless given.
         neighbours: how many; two points are joined if either is among the nearest of the other.
@@ -40,11 +39,10 @@ def connect(
     if x.ndim != 2 or len(x) < 2:
         raise GeometryError(f"Needed at least two points of shape (n, d), got {tuple(x.shape)}.", "Add points.")
     u = torch.zeros_like(x[:, 0]) if u is None else u
-    nothing = x[:0]
     empty = Graph(
-        x=nothing,
+        x=x[:0],
         u=u[:0],
-        scores=nothing,
+        scores=x[:0],
         space=space,
         edges=torch.zeros(0, 2, dtype=torch.long, device=x.device),
         slopes=x.new_zeros(0, GRID_POINTS),

@@ -146,10 +146,8 @@ class Graph:
     def log_lengths(self, alpha: float) -> Float[Tensor, "m"]:
         """The logarithms of the weighted lengths of the edges, (m,), weight 1 where the log density is 0."""
         everything = torch.arange(len(self.edges), device=self.edges.device)
-        return (
-            torch.logsumexp(-alpha * self.profile(everything) + quadrature.simpson(self.x).log(), dim=1)
-            + self.lengths.log()
-        )
+        weights = -alpha * self.profile(everything) + quadrature.simpson(self.x).log()
+        return torch.logsumexp(weights, dim=1) + self.lengths.log()
 
     def log_distances(self, alpha: float, sources: Sequence[int] | None = None) -> Float[Tensor, "k n"]:
         """Logarithms of the geodesic distances over the graph from some nodes (or all) to every node.

@@ -28,11 +28,6 @@ def shortest_path(
     """The shortest path between two nodes, asking for scores along it alone until it stays: the graph so far, and it.
 
     Args:
-        graph: of any sharpness.
-        score: that of the graph.
-        alpha: the density exponent.
-        start: a node.
-        end: another.
         tol: nats within which l must be known along the edges of the path.
         levels: how often such an edge is halved at most.
         most: rounds at each of STAGES.

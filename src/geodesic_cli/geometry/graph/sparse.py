@@ -24,11 +24,7 @@ def potentials(
 ) -> Float[Tensor, "n"]:
     """phi by weighted least squares over the edges, 0 at the first node of every connected part.
 
-    Args:
-        edges: (m, 2), indices of nodes.
-        increments: wanted differences phi_j - phi_i, (m,).
-        trust: weights, (m,).
-        guess: where to start iterating, (n,).
+    The wanted differences phi_j - phi_i are the increments, with the weights `trust`; iterations start from `guess`.
     """
     from scipy.sparse import csgraph, csr_array, diags_array
     from scipy.sparse.linalg import cg, spsolve
@@ -39,11 +35,9 @@ def potentials(
     links = csr_array((weight, (i, j)), shape=(n, n))
     links = links + links.T
     _, part = csgraph.connected_components(links, directed=False)
+    first = {label: node for node, label in reversed([*enumerate(part.tolist())])}
     anchors = torch.zeros(n, dtype=torch.bool)
-    seen: set[int] = set()
-    for node, label in enumerate(part.tolist()):
-        anchors[node] = label not in seen
-        seen.add(label)
+    anchors[list(first.values())] = True
     laplacian = diags_array(links.sum(axis=1)) - links
     right = csr_array((pull, (j, [0] * len(j))), shape=(n, 1)) - csr_array((pull, (i, [0] * len(i))), shape=(n, 1))
     free = (~anchors).nonzero()[:, 0].numpy()

@@ -18,11 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
-from geodesic_cli.geometry.kernel.schemes import Scheme
+from geodesic_cli.geometry.kernel.schemes import Inner, Nodes, Scheme
 from geodesic_cli.geometry.space import Space
 
 SETTLING_STEP = 0.15
@@ -47,28 +46,21 @@ class Settled:
     """The points of a curve and how well they solve the equation.
 
     Args:
-        x: all points, ends included, (n + 2, d).
+        x: all points, ends included.
         residual: the largest |r| over the points as a fraction of the length.
         steps: evaluations of the force, each at all forced points.
     """
 
-    x: Float[Tensor, "points d"]
+    x: Nodes
     residual: float
     steps: int
 
 
-def settle(
-    force: Force, space: Space, scheme: Scheme, x: Float[Tensor, "points d"], *, tol: float = 1e-6, max_steps: int = 200
-) -> Settled:
+def settle(force: Force, space: Space, scheme: Scheme, x: Nodes, *, tol: float = 1e-6, max_steps: int = 200) -> Settled:
     """Solve x'' = force + centripetal on a scheme by Anderson's method.
 
-    Args:
-        force: see `Force`.
-        space: where the points live.
-        scheme: n unknowns.
-        x: the first guess, ends included, (n + 2, d), float64 on the CPU.
-        tol: the residual (as in `Settled`) to stop at.
-        max_steps: evaluations of the force at most.
+    It starts from all points x, ends included, float64 on the CPU, and stops at a residual (as in `Settled`) of tol, or
+    after max_steps evaluations of the force.
 
     Returns:
         The points of least residual. Nothing that is not finite is ever returned for a finite guess.
@@ -107,18 +99,14 @@ def settle(
     return best
 
 
-def moved(
-    space: Space, x: Float[Tensor, "points d"], step: Float[Tensor, "points-2 d"], longest: float
-) -> Float[Tensor, "points d"]:
-    """All points x (n + 2, d) with the inner ones moved by a tangent step (n, d), none farther than `longest`."""
+def moved(space: Space, x: Nodes, step: Inner, longest: float) -> Nodes:
+    """All points x with the inner ones moved by a tangent step, none farther than `longest`."""
     step = step * min(1.0, longest / max(float(linalg.norm(step).max()), 1e-300))
     return torch.cat([x[:1], space.project(x[1:-1] + step), x[-1:]])
 
 
-def mismatch(
-    force: Force, space: Space, scheme: Scheme, x: Float[Tensor, "points d"]
-) -> tuple[Float[Tensor, "points-2 d"], Float[Tensor, "points-2 d"], float]:
-    """r in the strong form (n, d), F at the unknowns (n, d), and the length of the curve."""
+def mismatch(force: Force, space: Space, scheme: Scheme, x: Nodes) -> tuple[Inner, Inner, float]:
+    """r in the strong form, F at the unknowns, and the length of the curve."""
     part = scheme.forced
     at, v = x[part], space.tangent(x[part], scheme.derivative @ x)
     f = force(at, v, scheme.u[part])

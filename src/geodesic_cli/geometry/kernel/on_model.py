@@ -26,7 +26,7 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.kernel.collocation import Force, mismatch, moved, settle
-from geodesic_cli.geometry.kernel.schemes import Scheme, finer, numerov, second_difference
+from geodesic_cli.geometry.kernel.schemes import Inner, Nodes, Scheme, finer, numerov, second_difference
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.space import Space, across
 
@@ -56,11 +56,7 @@ LANCZOS_STEPS = 40
 class OnModel:
     """Geodesics of a model of the score. All tensors are float64 on the CPU.
 
-    Args:
-        score: the model.
-        alpha: the density exponent.
-        space: where the points live.
-        slope: the model's linear trend k, in 1 / unit of x squared.
+    The score is the model, and the slope its linear trend k, in 1 / unit of x squared.
     """
 
     score: Score
@@ -68,7 +64,7 @@ class OnModel:
     space: Space
     slope: float
 
-    def resolved(self, x: Float[Tensor, "points d"], rough: float) -> tuple[Scheme, Float[Tensor, "finer d"]]:
+    def resolved(self, x: Nodes, rough: float) -> tuple[Scheme, Float[Tensor, "finer d"]]:
         """A scheme for the points (n + 2, d), finer where the force is rougher than that, and the path on it."""
         coarse = numerov(x.shape[0] - 2)
         scheme = finer(coarse) if self.roughness(coarse, x) > rough else coarse
@@ -77,7 +73,7 @@ class OnModel:
         refined = self.space.project(coarse.at(scheme.u[1:-1]) @ x)
         return scheme, torch.cat([x[:1], refined, x[-1:]])
 
-    def geodesic(self, scheme: Scheme, x: Float[Tensor, "points d"]) -> tuple[Float[Tensor, "points d"], float]:
+    def geodesic(self, scheme: Scheme, x: Nodes) -> tuple[Nodes, float]:
         """The geodesic near the points x (n + 2, d): its points, and the largest |r| / length.
 
         Where Numerov's scheme does not get there, second differences may.
@@ -101,10 +97,11 @@ class OnModel:
             best, residual = _better((best, residual), self._polish(scheme, self.descend(scheme, at, 15)))
         if residual > SOLVED:
             slow = self.descend(scheme, x, 150)
-            best, residual = _better((best, residual), (slow, self._residual(scheme, slow)))
+            r, _, length = mismatch(self._force(), self.space, scheme, slow)
+            best, residual = _better((best, residual), (slow, float(linalg.norm(r).max()) / length))
         return best, residual
 
-    def descend(self, scheme: Scheme, x: Float[Tensor, "points d"], steps: int) -> Float[Tensor, "points d"]:
+    def descend(self, scheme: Scheme, x: Nodes, steps: int) -> Nodes:
         """Follow the flow of curve shortening for at most so many steps."""
         eye = torch.eye(x.shape[0] - 2, dtype=x.dtype)
         force, c, before = self._force(), FIRST_SCREEN, math.inf
@@ -125,12 +122,12 @@ class OnModel:
             x = moved(self.space, x, step, FLOW_STEP * length)
         return x
 
-    def log_length(self, scheme: Scheme, x: Float[Tensor, "points d"], nodes: int = 129) -> float:
+    def log_length(self, scheme: Scheme, x: Nodes, nodes: int = 129) -> float:
         """The logarithm of the length on the model, weight 1 at the start."""
         u = torch.linspace(0, 1, nodes, dtype=x.dtype)
         return float(self._metric.log_length(Curve(self.space.project(scheme.at(u) @ x), self.space)))
 
-    def pull(self, scheme: Scheme, x: Float[Tensor, "points d"]) -> Float[Tensor, "points-2"]:
+    def pull(self, scheme: Scheme, x: Nodes) -> Float[Tensor, "points-2"]:
         """alpha |P_v P_x s| of the model at the inner points of the path (n + 2, d)."""
         inner, u = x[1:-1], scheme.u[1:-1]
         v = scheme.derivative @ x
@@ -138,19 +135,17 @@ class OnModel:
         pull = across(self.space, inner, self.space.tangent(inner, along), self.score(inner, u))
         return self.alpha * linalg.norm(pull).squeeze(-1)
 
-    def roughness(self, scheme: Scheme, x: Float[Tensor, "points d"]) -> float:
+    def roughness(self, scheme: Scheme, x: Nodes) -> float:
         """rms |second difference of the force| / 12 over rms |force|: what second order would do wrong here."""
         v = self.space.tangent(x, scheme.derivative @ x)
         pull = across(self.space, x, v, self.score(x, scheme.u))
         size = float(pull.norm())
         return float((pull[2:] - 2 * pull[1:-1] + pull[:-2]).norm()) / (12 * size) if size > 0 else 0.0
 
-    def steepest(self, x: Float[Tensor, "points d"], seed: int = 0) -> tuple[float, Float[Tensor, "points-2 d"]]:
+    def steepest(self, x: Nodes, seed: int = 0) -> tuple[float, Inner]:
         """The lowest eigenvalue of the second variation, and its direction (n, d) with largest row of norm 1.
 
-        Args:
-            x: the points of a geodesic at equal steps, ends included, (n + 2, d).
-            seed: of the first vector of Lanczos' method.
+        The points x are those of a geodesic at equal steps, ends included. The seed is for Lanczos' method.
         """
         n, d = x.shape[0] - 2, x.shape[1]
         plain = second_difference(n)
@@ -186,9 +181,7 @@ class OnModel:
         direction = sideways(laplacian @ vector / root)
         return value, direction / linalg.norm(direction).max().clamp(min=1e-300)
 
-    def downhill(
-        self, scheme: Scheme, x: Float[Tensor, "points d"], direction: Float[Tensor, "points-2 d"], reach: float
-    ) -> Float[Tensor, "points d"]:
+    def downhill(self, scheme: Scheme, x: Nodes, direction: Inner, reach: float) -> Nodes:
         """Leave a saddle along a direction (n, d), both ways, as far as `reach`: the shorter geodesic found."""
         found = []
         for sign in (1.0, -1.0):
@@ -209,10 +202,6 @@ class OnModel:
     def _polish(self, scheme: Scheme, x: Tensor, max_steps: int = 200, tol: float = EXACT) -> tuple[Tensor, float]:
         settled = settle(self._force(), self.space, scheme, x, tol=tol, max_steps=max_steps)
         return settled.x, settled.residual
-
-    def _residual(self, scheme: Scheme, x: Tensor) -> float:
-        r, _, length = mismatch(self._force(), self.space, scheme, x)
-        return float(linalg.norm(r).max()) / length
 
     @property
     def _metric(self) -> DensityMetric:

@@ -13,25 +13,18 @@ from torch import Tensor
 
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
-from geodesic_cli.geometry.kernel.schemes import Scheme
+from geodesic_cli.geometry.kernel.schemes import Nodes, Scheme
 from geodesic_cli.geometry.metric import LEAST_TURN, DensityMetric
 from geodesic_cli.geometry.space import Positions, Rows, across, kappa
 
 
 @dataclass(frozen=True, eq=False)
 class PathSample:
-    """Points of a path at which the true score is asked for.
-
-    Args:
-        metric: the true metric.
-        scheme: n unknowns.
-        path: the path's points, ends included, (n + 2, d).
-        u: the positions to look at, (m,).
-    """
+    """Points of a path, given by all of its points, ends included, at whose positions u the true score is asked for."""
 
     metric: DensityMetric
     scheme: Scheme
-    path: Float[Tensor, "points d"]
+    path: Nodes
     u: Float[Tensor, "m"]
 
     @cached_property

@@ -44,9 +44,8 @@ class KernelScore:
     """The fitted model; a `Score` itself.
 
     Args:
-        seen: the data.
-        coefficients: c_j, (m, d).
-        offset: m, (d,).
+        coefficients: c_j.
+        offset: m.
         slope: k, in 1 / unit of x squared.
         length: ℓ, in units of x.
         position_length: ℓ_u; infinite where u is no input.
@@ -80,7 +79,7 @@ class KernelScore:
         Greedily those of largest posterior variance, each taken as known before the next is chosen.
         """
         whitened = self._to_seen(x, u) @ self.whitening
-        variance = _matern(_distances(x, u, x, u, self.length, self.position_length)) - whitened @ whitened.T
+        variance = _matern(x, u, x, u, self.length, self.position_length) - whitened @ whitened.T
         chosen: list[int] = []
         for _ in range(min(count, x.shape[0])):
             left = variance.diagonal().clone()
@@ -92,16 +91,13 @@ class KernelScore:
         return sorted(chosen)
 
     def _to_seen(self, x: Tensor, u: Tensor) -> Tensor:
-        return _matern(_distances(x, u, self.seen.x, self.seen.u, self.length, self.position_length))
+        return _matern(x, u, self.seen.x, self.seen.u, self.length, self.position_length)
 
 
 def fit_scores(seen: Seen, *, varying: bool, previous: float | None = None) -> KernelScore:
-    """Fit the model to m >= 2 different points, in float64.
+    """Fit the model to m >= 2 different points, finite and in float64, with u as an input where scores are `varying`.
 
-    Args:
-        seen: the data; finite.
-        varying: whether u is an input.
-        previous: ℓ of an earlier fit to part of the data.
+    `previous` is ℓ of an earlier fit to part of the data.
     """
     diameter = float(torch.cdist(seen.x, seen.x).max())
     lengths = [fraction * diameter for fraction in LENGTHS]
@@ -109,20 +105,15 @@ def fit_scores(seen: Seen, *, varying: bool, previous: float | None = None) -> K
         lengths = [length for length in lengths if previous / LENGTH_CHANGE <= length <= previous * LENGTH_CHANGE] or [
             previous
         ]
-    best: tuple[float, KernelScore] | None = None
-    for length in lengths:
-        for position_length in POSITION_LENGTHS if varying else (math.inf,):
-            likelihood, model = _fit_at(seen, length, position_length)
-            if best is None or likelihood > best[0]:
-                best = likelihood, model
-    assert best is not None
-    return best[1]
+    position_lengths = POSITION_LENGTHS if varying else (math.inf,)
+    fits = (_fit_at(seen, length, position_length) for length in lengths for position_length in position_lengths)
+    return max(fits, key=lambda fit: fit[0])[1]
 
 
 def _fit_at(seen: Seen, length: float, position_length: float) -> tuple[float, KernelScore]:
     """The best nugget at given lengths: its likelihood and its model."""
     count, d = seen.x.shape
-    kernel = _matern(_distances(seen.x, seen.u, seen.x, seen.u, length, position_length))
+    kernel = _matern(seen.x, seen.u, seen.x, seen.u, length, position_length)
     values, vectors = torch.linalg.eigh(kernel)
     values = values.clamp(min=0)
     ones, x, s = vectors.T @ torch.ones(count, 1, dtype=seen.x.dtype), vectors.T @ seen.x, vectors.T @ seen.scores
@@ -157,15 +148,11 @@ def _fit_at(seen: Seen, length: float, position_length: float) -> tuple[float, K
     return float(likelihood[best]), model
 
 
-def _distances(x: Tensor, u: Tensor, y: Tensor, w: Tensor, length: float, position_length: float) -> Tensor:
-    """ρ between points x at positions u (n) and points y at positions w (m), (n, m)."""
-    apart = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist") / length
-    if math.isinf(position_length):
-        return apart
-    return torch.hypot(apart, (u[:, None] - w[None]).abs() / position_length)
-
-
-def _matern(distance: Tensor) -> Tensor:
+def _matern(x: Tensor, u: Tensor, y: Tensor, w: Tensor, length: float, position_length: float) -> Tensor:
+    """κ(ρ) between points x at positions u (n) and points y at positions w (m), (n, m)."""
+    distance = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist") / length
+    if not math.isinf(position_length):
+        distance = torch.hypot(distance, (u[:, None] - w[None]).abs() / position_length)
     a = math.sqrt(5) * distance
     return (1 + a + a * a / 3) * torch.exp(-a)
 

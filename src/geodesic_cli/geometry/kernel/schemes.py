@@ -17,6 +17,12 @@ from torch import Tensor
 
 from geodesic_cli.geometry import linalg
 
+Nodes = Float[Tensor, "points d"]
+"""All n + 2 points of a path, ends included."""
+
+Inner = Float[Tensor, "points-2 d"]
+"""Points, or vectors at them, without the ends."""
+
 MOST_POINTS = 127
 """Inner points that a rough force may ask for."""
 

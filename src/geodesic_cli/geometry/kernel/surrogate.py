@@ -21,7 +21,6 @@ import math
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
@@ -30,7 +29,7 @@ from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.kernel.on_model import SOLVED, UNSTABLE, OnModel
 from geodesic_cli.geometry.kernel.path_sample import PathSample, polygon_length, rms, true_scores
 from geodesic_cli.geometry.kernel.regression import KernelScore, fit_scores, orthonormal
-from geodesic_cli.geometry.kernel.schemes import Scheme, gauss_legendre, numerov
+from geodesic_cli.geometry.kernel.schemes import Nodes, Scheme, gauss_legendre, numerov
 from geodesic_cli.geometry.kernel.tuning import Tuning
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.seen import Seen
@@ -56,7 +55,7 @@ class Surveyed:
         flips: how often a saddle was left.
     """
 
-    x: Float[Tensor, "points d"]
+    x: Nodes
     seen: Seen
     varying: bool
     length: float | None = None
@@ -128,7 +127,7 @@ class Surrogate:
 
     def step(self, metric: DensityMetric, previous: Step) -> Step:
         """Fit a model to all scores seen, go towards its geodesic, and ask for the truth where the model is unsure."""
-        now = _state(previous)
+        now = previous.state_of(Surveyed)
         basis, model, on_model = _fitted(metric, now)
         scheme, inside = on_model.resolved(now.x @ basis, self.tuning.rough)
         goal, unsolved = on_model.geodesic(scheme, inside)
@@ -171,7 +170,7 @@ class Surrogate:
 
         Costs one batch, unless the residual is far below the tolerance.
         """
-        now = _state(step)
+        now = step.state_of(Surveyed)
         if step.index > 0 and (now.taken < 1 or now.unsolved > SOLVED):
             return step
         basis, _, on_model = _fitted(metric, now)
@@ -183,7 +182,7 @@ class Surrogate:
 
     def _confirmed(self, metric: DensityMetric, step: Step, on_model: OnModel, inside: Tensor) -> Step:
         """The step with the residual over its own batch and a second one, where the path was least looked at."""
-        now, scheme = _state(step), numerov(inside.shape[0] - 2)
+        now, scheme = step.state_of(Surveyed), numerov(inside.shape[0] - 2)
         sample = PathSample(metric, scheme, now.x, self._least_visited(metric.space, scheme, now))
         scores = sample.scores(step.curve)
         step = replace(step, score_calls=step.score_calls + self.confirm)
@@ -193,13 +192,12 @@ class Surrogate:
         squares = self.batch * step.residual**2 + self.confirm * second**2
         residual = math.sqrt(squares / (self.batch + self.confirm))
         seen = now.seen.and_also(Seen(sample.x, sample.u, scores)).last(self.tuning.most_seen)
-        return replace(
-            step, residual=residual, residuals=(*step.residuals[:-1], residual), state=replace(now, seen=seen)
-        )
+        step = step.remeasured(step.curve, residual, step.log_length, step.score_calls)
+        return replace(step, state=replace(now, seen=seen))
 
     def _lowest(self, metric: DensityMetric, step: Step, on_model: OnModel, basis: Tensor) -> Step:
         """Converged if the path is a minimum; otherwise it is left, so often, along what shortens it."""
-        now = _state(step)
+        now = step.state_of(Surveyed)
         inside = now.x @ basis
         lowest, direction = on_model.steepest(inside)
         if lowest >= UNSTABLE:
@@ -265,11 +263,6 @@ def _fitted(metric: DensityMetric, now: Surveyed) -> tuple[Tensor, KernelScore, 
     return basis, model, OnModel(model, metric.alpha, metric.space, model.slope)
 
 
-def _state(step: Step) -> Surveyed:
-    assert isinstance(step.state, Surveyed)
-    return step.state
-
-
 def _on(space: Space, x: Tensor) -> Tensor:
     """Points in float64 on the CPU, on the space to all digits."""
     return space.project(x.detach().to("cpu", torch.float64))
@@ -277,5 +270,4 @@ def _on(space: Space, x: Tensor) -> Tensor:
 
 def _curve(space: Space, x: Tensor, like: Curve) -> Curve:
     """Nodes in the dtype and on the device of another curve, with its ends bit for bit."""
-    inner = space.project(x[1:-1].to(like.x.device, like.x.dtype))
-    return Curve(torch.cat([like.x[:1], inner, like.x[-1:]]), space)
+    return like.with_inner(space.project(x[1:-1].to(like.x.device, like.x.dtype)))

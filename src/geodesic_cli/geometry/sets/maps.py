@@ -65,7 +65,7 @@ class Connection:
     Args:
         curve: the path.
         status: why the solver of the path stopped.
-        velocity: log_a(b), (d,): the direction at a, as long as the distance (infinite where that overflows).
+        velocity: log_a(b): the direction at a, as long as the distance (infinite where that overflows).
         log_distance: the logarithm of the distance; -inf for equal points.
         log_density: log p(b) - log p(a), in nats, by the integral of the score along the path.
         score_calls: evaluations of the score at single points.
@@ -85,18 +85,11 @@ class Connection:
 
 
 def exp_map(
-    metric: DensityMetric,
-    x: Tensor,
-    v: Tensor,
-    *,
-    tol: float = 1e-9,
-    max_steps: int = 4096,
-    max_drop: float = math.inf,
+    metric: DensityMetric, x: Tensor, v: Tensor, *, tol: float = 1e-9, max_steps: int = 4096, max_drop: float = math.inf
 ) -> Solution:
     """The exponential map: the geodesic that leaves x in the direction of v, as far as |v| in the metric.
 
     Args:
-        metric: the density metric.
         x: (d,), where the weight is 1.
         v: (d,); its part normal to the space is dropped. |v| is the distance gone in the metric, not in space.
         tol: the error of a step that is allowed, as a fraction of |v|.
@@ -113,16 +106,9 @@ def exp_map(
 
 
 def log_map(metric: DensityMetric, a: Tensor, b: Tensor, *, search: Search = Search()) -> Connection:
-    """The logarithm map and the distance: the geodesic from a to b near the straight line, measured.
+    """The logarithm map and the distance: the geodesic from a to b, (d,) both, near the straight line, measured.
 
-    Args:
-        metric: the density metric.
-        a: (d,), where the weight is 1.
-        b: (d,).
-        search: how to look for the geodesic.
-
-    Returns:
-        The path and its measures. Costs one score for each node of the path more than solving for it.
+    The weight is 1 at a. Costs one score for each node of the path more than solving for it.
 
     Raises:
         GeometryError: points that do not fit, are not finite, lie off the space or are antipodal.

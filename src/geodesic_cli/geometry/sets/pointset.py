@@ -110,12 +110,9 @@ class Neighbours:
 
 
 def distance_matrix(metric: DensityMetric, points: Tensor, *, search: Search = Search()) -> DistanceMatrix:
-    """The geodesic distances between all pairs of points, with one common anchor, the first point.
+    """The geodesic distances between all pairs of points (n, d), n >= 1, with one common anchor, the first point.
 
-    Args:
-        metric: the density metric.
-        points: (n, d), n >= 1. One path is solved for each of the n (n - 1) / 2 pairs.
-        search: how to look for the geodesics.
+    One path is solved for each of the n (n - 1) / 2 pairs.
 
     Raises:
         GeometryError: points that are not a matrix, are not finite, lie off the space or are antipodal.
@@ -162,13 +159,11 @@ def frechet_mean(
     """The point from which the sum of squared distances is stationary, the least near the start.
 
     Args:
-        metric: the density metric.
         points: (n, d), n >= 1.
         weights: (n,), at least 0 and not all 0; equal unless given. They are divided by their sum.
         start: (d,), where to begin; the mean in space unless given.
         tol: the residual of a mean; not much below what `search.tol` leaves of the logarithms.
         max_steps: evaluations of all n logarithms.
-        search: how to look for the geodesics.
 
     Raises:
         GeometryError: points or weights that do not fit, or a start off the space.
@@ -210,14 +205,9 @@ def frechet_mean(
 def nearest_neighbours(
     metric: DensityMetric, query: Tensor, points: Tensor, k: int, *, search: Search = Search()
 ) -> Neighbours:
-    """The k of n points with the least geodesic distance to a query. Solves for the paths to all of them.
+    """The k >= 1 of points (n, d) with the least geodesic distance to a query (d,), where the weight is 1.
 
-    Args:
-        metric: the density metric.
-        query: (d,), where the weight is 1.
-        points: (n, d), n >= k.
-        k: at least 1.
-        search: how to look for the geodesics.
+    Solves for the paths to all n of them.
 
     Raises:
         GeometryError: points that do not fit, are not finite, lie off the space or are antipodal to the query, or k
@@ -230,9 +220,8 @@ def nearest_neighbours(
     distances = points.new_tensor([path.log_distance for path in paths])
     # A path without a length is no neighbour: nan sorts last.
     order = distances.argsort(stable=True)[:k]
-    return Neighbours(
-        order, distances[order], tuple(path.status for path in paths), sum(path.score_calls for path in paths)
-    )
+    calls = sum(path.score_calls for path in paths)
+    return Neighbours(order, distances[order], tuple(path.status for path in paths), calls)
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,9 +246,8 @@ class _Logarithms:
         finite = bool(spread.isfinite())
         status = failed[0] if failed else Status.CONVERGED if finite else Status.NON_FINITE
         log_distances = points.new_tensor([path.log_distance for path in paths])
-        return cls(
-            x, gradient, residual if finite else math.inf, status, log_distances, sum(p.score_calls for p in paths)
-        )
+        calls = sum(path.score_calls for path in paths)
+        return cls(x, gradient, residual if finite else math.inf, status, log_distances, calls)
 
 
 def _require_points(points: Tensor) -> None:

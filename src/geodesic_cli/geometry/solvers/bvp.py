@@ -58,12 +58,9 @@ def solve_bvp(
         constant = Curve(guess.x[:1].repeat(guess.x.shape[0], 1), guess.space)
         return Solution(constant, Status.CONVERGED, residual=0.0, steps=0, score_calls=0)
     solver = Surrogate() if solver is None else solver
-    if start is None:
-        step = solver.init(metric, guess)
-        if on_step is not None:
-            on_step(step)
-    else:
-        step = start
+    step = solver.init(metric, guess) if start is None else start
+    if on_step is not None and start is None:
+        on_step(step)
     while True:
         status = step.status
         if step.residual <= tol and status is not Status.NON_FINITE:

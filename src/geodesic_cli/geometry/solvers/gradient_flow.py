@@ -117,12 +117,12 @@ class GradientFlow:
 
     def cost(self, previous: Step) -> int:
         """The control points of the level that comes next; nothing when all levels are used up."""
-        level = _state(previous).level
+        level = previous.state_of(Descending).level
         return 2**level - 1 if level <= self.levels else 0
 
     def step(self, metric: DensityMetric, previous: Step) -> Step:
         """One iteration: the update decided on by the last scores, and the scores of its result."""
-        now, index = _state(previous), previous.index + 1
+        now, index = previous.state_of(Descending), previous.index + 1
         if now.level > self.levels:
             residuals = (*previous.residuals, previous.residual)
             return replace(previous, index=index, residuals=residuals, status=Status.MAX_STEPS)
@@ -144,7 +144,7 @@ class GradientFlow:
         A path that does not hold there goes on as well: this solver has no finer level to offer, but its points may
         still get better.
         """
-        now = _state(step)
+        now = step.state_of(Descending)
         last = step.curve.x.shape[0] == 2**self.levels + 1
         if not last or step.residual > LOOK_AGAIN * now.looked:
             return step
@@ -153,15 +153,7 @@ class GradientFlow:
         residual, log_length = _measure(metric, fine, scores)
         if not residual <= 2 * tol:
             return replace(step, score_calls=calls, state=replace(now, looked=step.residual))
-        return replace(
-            step,
-            curve=fine,
-            residual=residual,
-            residuals=(*step.residuals[:-1], residual),
-            log_length=log_length,
-            score_calls=calls,
-            status=Status.CONVERGED,
-        )
+        return replace(step.remeasured(fine, residual, log_length, calls), status=Status.CONVERGED)
 
     def _moved(
         self, metric: DensityMetric, index: int, level: int, knots: Tensor, curve: Curve, scores: Tensor
@@ -234,8 +226,3 @@ def _measure(metric: DensityMetric, curve: Curve, scores: Tensor) -> tuple[float
     residual = metric.residual(curve, scores).relative
     finite = math.isfinite(residual) and bool(scores.isfinite().all())
     return residual if finite else math.inf, float(metric.log_length(curve, scores))
-
-
-def _state(step: Step) -> Descending:
-    assert isinstance(step.state, Descending)
-    return step.state

@@ -55,7 +55,6 @@ def solve_ivp(
     """Follow the geodesic from x0 with velocity v0 over u in [0, 1].
 
     Args:
-        metric: the density metric.
         x0: (d,), the first node, kept bit for bit.
         v0: (d,), dx/du at the start; its part normal to the space is dropped. The path is |v0| long: in units of x, or
             in the metric with weight 1 at x0 for a stepper that is `weighted`.

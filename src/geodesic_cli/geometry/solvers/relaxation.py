@@ -56,14 +56,12 @@ SHORTER = 0.005
 LONGER = 0.05
 """A rise of the log length by more than this is refused: the step has left the valley."""
 
-
 STIFFER = math.pi**2
 """The least shift after a step that was taken back: the longest wave then moves half as far."""
 
 GIVE_UP = 0.7
 """What is left of the shift, unless the fit asks for more, after a step that was kept; and of the damping after one
 that was not. With no stiffening at all, half of the paths at a bending number of 8 stalled on a diffusion model."""
-
 
 NEAR = 0.7
 """Residual below which the acceleration sets in; farther out a linear model of the force misleads."""
@@ -154,16 +152,15 @@ class Relaxation:
 
     def cost(self, previous: Step) -> int:
         """The k - 2 interior nodes."""
-        return _state(previous).curve.x.shape[0] - 2
+        return previous.state_of(Relaxed).curve.x.shape[0] - 2
 
     def step(self, metric: DensityMetric, previous: Step) -> Step:
         """Try one move; evaluates the score at the k - 2 interior nodes of the curve tried."""
-        now = _state(previous)
-        weaker = _weaker(metric, now.fraction)
+        now = previous.state_of(Relaxed)
         curve = _moved(now)
         inner = metric.scores_at(curve.x[1:-1], curve.u[1:-1])
         scores = torch.cat([now.scores[:1], inner, now.scores[-1:]])
-        trial = self._standing(weaker, curve, scores)
+        trial = self._standing(_weaker(metric, now.fraction), curve, scores)
         finite = _is_finite(trial)
         shift = _shift(now, trial) if finite else now.shift
         if finite and _is_progress(now, trial):
@@ -189,20 +186,12 @@ class Relaxation:
         if residual >= previous.residual:
             curve, residual, log_length = previous.curve, previous.residual, previous.log_length
         status, now = self._next_stage(metric, now) if finite else (Status.NON_FINITE, now)
-        return Step(
-            index=previous.index + 1,
-            curve=curve,
-            residual=residual,
-            log_length=log_length,
-            score_calls=previous.score_calls + inner.shape[0],
-            residuals=(*previous.residuals, residual),
-            state=now,
-            status=status,
-        )
+        calls, residuals = previous.score_calls + inner.shape[0], (*previous.residuals, residual)
+        return Step(previous.index + 1, curve, residual, log_length, calls, residuals, now, status)
 
     def finish(self, metric: DensityMetric, step: Step, tol: float) -> Step:
         """Look half way between the nodes: k - 1 further scores. A curve that does not hold there is refined."""
-        now = _state(step)
+        now = step.state_of(Relaxed)
         if not self.between or step.curve is not now.curve or now.fraction < 1:
             return replace(step, status=Status.CONVERGED)
         fine, scores = metric.refined(step.curve, now.scores)
@@ -214,16 +203,8 @@ class Relaxation:
         if not holds and fine.x.shape[0] > MOST_NODES:
             return replace(step, score_calls=calls, status=Status.UNRESOLVED)
         there = replace(there, shift=now.shift, guess=None)
-        return replace(
-            step,
-            curve=fine,
-            residual=there.residual,
-            residuals=(*step.residuals[:-1], there.residual),
-            log_length=there.log_length,
-            score_calls=calls,
-            state=there,
-            status=Status.CONVERGED if holds else None,
-        )
+        step = step.remeasured(fine, there.residual, there.log_length, calls)
+        return replace(step, state=there, status=Status.CONVERGED if holds else None)
 
     def _standing(self, metric: DensityMetric, curve: Curve, scores: Tensor) -> Relaxed:
         residual = metric.residual(curve, scores, self.order).relative
@@ -242,15 +223,9 @@ class Relaxation:
             return None, now
         if now.guess is None:
             return Status.STALLED, now
-        x, scores = now.guess
-        fraction = FRACTIONS[0]
+        (x, scores), fraction = now.guess, FRACTIONS[0]
         stage = self._standing(_weaker(metric, fraction), Curve(x, metric.space), scores)
         return None, replace(stage, fraction=fraction)
-
-
-def _state(step: Step) -> Relaxed:
-    assert isinstance(step.state, Relaxed)
-    return step.state
 
 
 def _weaker(metric: DensityMetric, fraction: float) -> DensityMetric:
@@ -281,8 +256,7 @@ def _moved(now: Relaxed) -> Curve:
     reach = float(now.damping * linalg.norm(way).max())
     limit = LONGEST_MOVE * float(now.curve.length)
     fraction = now.damping if reach <= limit else now.damping * limit / reach
-    inner = space.project(x + fraction * way)
-    return Curve(torch.cat([now.curve.x[:1], inner, now.curve.x[-1:]]), space).at_constant_speed()
+    return now.curve.with_inner(space.project(x + fraction * way)).at_constant_speed()
 
 
 def _shift(now: Relaxed, trial: Relaxed) -> float:

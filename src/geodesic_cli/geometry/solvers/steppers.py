@@ -30,7 +30,7 @@ of |v| is one of the geodesic's length in the metric.
 Source: J. R. Dormand and P. J. Prince, "A family of embedded Runge-Kutta formulae", 1980, for the coefficients.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -40,6 +40,7 @@ from torch import Tensor
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.metric import DensityMetric
+from geodesic_cli.geometry.space import Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +49,9 @@ class State:
 
     Args:
         u: the position along the path, in [0, 1].
-        x: the point, (1, d).
-        v: dx/du, (1, d).
-        score: the score at x and u, (1, d).
+        x: the point.
+        v: dx/du.
+        score: at x and u.
         calls: score evaluations that the step which led here took.
         error: the error of that step as a fraction of |v|; None from a method that does not estimate it.
         past: u, v and v' at earlier states for a method with a memory, newest last.
@@ -72,30 +73,26 @@ class Stepper(Protocol):
     @property
     def order(self) -> int:
         """The global error is O(h^order)."""
-        ...
 
     @property
     def tol(self) -> float | None:
         """The error of a step that is allowed, as a fraction of |v|; None for a method that does not estimate it."""
-        ...
+        return None
 
     @property
     def weighted(self) -> bool:
         """Whether its rays keep the speed in the metric constant, not the speed in space."""
-        ...
+        return False
 
     def step(self, metric: DensityMetric, now: State, u: float) -> State:
         """Advance to the position u."""
-        ...
 
 
 @dataclass(frozen=True)
-class Euler:
+class Euler(Stepper):
     """The explicit Euler method, order 1: a baseline."""
 
     order: ClassVar[int] = 1
-    tol: ClassVar[None] = None
-    weighted: ClassVar[bool] = False
 
     def step(self, metric: DensityMetric, now: State, u: float) -> State:
         """Advance to u."""
@@ -105,12 +102,10 @@ class Euler:
 
 
 @dataclass(frozen=True)
-class RK4:
+class RK4(Stepper):
     """The classical Runge-Kutta method, order 4, four scores per step."""
 
     order: ClassVar[int] = 4
-    tol: ClassVar[None] = None
-    weighted: ClassVar[bool] = False
 
     def step(self, metric: DensityMetric, now: State, u: float) -> State:
         """Advance to u."""
@@ -129,12 +124,10 @@ class RK4:
 
 
 @dataclass(frozen=True)
-class IsokineticLeapfrog:
+class IsokineticLeapfrog(Stepper):
     """Half a kick, a drift, half a kick: order 2, one score per step, reversible; see the module's text."""
 
     order: ClassVar[int] = 2
-    tol: ClassVar[None] = None
-    weighted: ClassVar[bool] = False
 
     def step(self, metric: DensityMetric, now: State, u: float) -> State:
         """Advance to u."""
@@ -146,15 +139,13 @@ class IsokineticLeapfrog:
 
 
 @dataclass(frozen=True)
-class AdamsBashforth4:
+class AdamsBashforth4(Stepper):
     """The four-step Adams-Bashforth method, order 4, one score per step after three of RK4.
 
     A change of the step length starts it again.
     """
 
     order: ClassVar[int] = 4
-    tol: ClassVar[None] = None
-    weighted: ClassVar[bool] = False
 
     def step(self, metric: DensityMetric, now: State, u: float) -> State:
         """Advance to u."""
@@ -162,12 +153,11 @@ class AdamsBashforth4:
         here = (now.u, now.v, metric.acceleration_given(now.x, now.v, now.score))
         past = now.past if now.past and abs(now.u - now.past[-1][0] - h) < 1e-6 * h else ()
         if len(past) < 3:
-            new = RK4().step(metric, now, u)
-            return State(u, new.x, new.v, new.score, new.calls, past=(*past, here))
+            return replace(RK4().step(metric, now, u), past=(*past, here))
         steps = list(zip(_ADAMS, (*past, here), strict=True))
         x = now.x + h * sum(weight * v for weight, (_, v, _) in steps)
         v = now.v + h * sum(weight * a for weight, (_, _, a) in steps)
-        return _arrived(metric, now, u, x, v, past=(*past[1:], here))
+        return replace(_arrived(metric, now, u, x, v), past=(*past[1:], here))
 
 
 @dataclass(frozen=True)
@@ -207,13 +197,11 @@ class DormandPrince:
         pulls.append(acceleration(metric, new.x, new.v, new.score, self.weighted))
         off = torch.stack([_combined(_ERROR, speeds), _combined(_ERROR, pulls)])
         error = h * float(off.square().sum().sqrt() * linalg.reciprocal(linalg.norm(now.v)))
-        return State(u, new.x, new.v, new.score, new.calls, error)
+        return replace(new, error=error)
 
 
-def acceleration(
-    metric: DensityMetric, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], score: Float[Tensor, "n d"], weighted: bool
-) -> Float[Tensor, "n d"]:
-    """dv/du of the rays of constant speed in space, or in the metric if `weighted`, given the score; (n, d) each."""
+def acceleration(metric: DensityMetric, x: Rows, v: Rows, score: Rows, weighted: bool) -> Rows:
+    """dv/du of the rays of constant speed in space, or in the metric if `weighted`, given the score."""
     across = metric.acceleration_given(x, v, score)
     if not weighted:
         return across
@@ -234,10 +222,7 @@ _ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1
 
 
 def _combined(weights: tuple[float, ...], rows: list[Tensor]) -> Tensor:
-    total = torch.zeros_like(rows[0])
-    for weight, row in zip(weights, rows, strict=True):
-        total = total + weight * row
-    return total
+    return sum((weight * row for weight, row in zip(weights, rows, strict=True)), torch.zeros_like(rows[0]))
 
 
 def _at(x: Tensor, u: float) -> Tensor:
@@ -245,21 +230,14 @@ def _at(x: Tensor, u: float) -> Tensor:
 
 
 def _arrived(
-    metric: DensityMetric,
-    before: State,
-    u: float,
-    x: Tensor,
-    v: Tensor,
-    calls: int = 1,
-    past: tuple[tuple[float, Tensor, Tensor], ...] = (),
-    keep_speed: bool = True,
+    metric: DensityMetric, before: State, u: float, x: Tensor, v: Tensor, calls: int = 1, keep_speed: bool = True
 ) -> State:
     """Back on the space with the speed of the step before, and the score there."""
     x = metric.space.project(x)
     v = metric.space.tangent(x, v)
     if keep_speed:
         v = linalg.norm(before.v) * linalg.unit(v)
-    return State(u, x, v, metric.scores_at(x, _at(x, u)), calls, past=past)
+    return State(u, x, v, metric.scores_at(x, _at(x, u)), calls)
 
 
 def _kick(metric: DensityMetric, x: Tensor, v: Tensor, score: Tensor, h: float) -> Tensor:

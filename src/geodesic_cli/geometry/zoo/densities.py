@@ -131,12 +131,7 @@ class Noisy:
     """score(x) + scale n, with n standard normal and a function of the bits of x: the same point, the same noise.
 
     Neighbouring points have independent noise, as with a fresh draw for each evaluation; unlike with one, a solver can
-    be run again, and batches may be cut up at will.
-
-    Args:
-        score: the score to spoil.
-        scale: the standard deviation of the noise in every coordinate.
-        seed: another number, another noise.
+    be run again, and batches may be cut up at will. Another seed, another noise.
     """
 
     score: Score
