@@ -152,7 +152,7 @@ def stream_sequence(
     if max_frames is not None and max_frames < 1:
         raise InputError(f"--max-frames needs at least 1; got {max_frames}.", "Leave it out to take all.")
     first, last = _place(start, "start"), _place(stop, "stop")
-    begin = first if isinstance(first, float) else 0.0
+    begin = first if isinstance(first, float) and not isinstance(last, int) else 0.0  # a search loses count
     numbered = enumerate(_frames(source, begin, size is None, fps, warn or (lambda _: None)))
 
     def wanted() -> Iterator[Frame]:

@@ -41,7 +41,11 @@ def resize(image: Tensor, height: int, width: int) -> Tensor:
     scale = max(height / h, width / w)
     part_h, part_w = min(h, height / scale), min(w, width / scale)
     left, top = (w - part_w) / 2, (h - part_h) / 2
-    box = (left, top, min(w, left + part_w), min(h, top + part_h))
+    return stretch(image, height, width, (left, top, min(w, left + part_w), min(h, top + part_h)))
+
+
+def stretch(image: Tensor, height: int, width: int, box: tuple[float, float, float, float] | None = None) -> Tensor:
+    """An image, or the part of it in a box (left, top, right, bottom), scaled by Lanczos to any shape."""
     # Pillow resamples the fractional box of one float channel, hence neither a whole-pixel crop nor eight bits.
     channels = [
         np.asarray(Image.fromarray(channel).resize((width, height), Image.Resampling.LANCZOS, box))
