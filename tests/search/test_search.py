@@ -13,7 +13,7 @@ from geodesic_cli.frames.pacing import even_positions
 from geodesic_cli.frames.paths import clean_latents
 from geodesic_cli.geometry import Curve, DensityMetric, Euclidean
 from geodesic_cli.scenes import Scene, Solid, fit_all, render
-from geodesic_cli.search.candidates import DOUBTFUL, KNOWN, Candidate, doubtful_at, polygon, preferred
+from geodesic_cli.search.candidates import DOUBTFUL, KNOWN, Candidate, at_frames, doubtful_at, polygon, preferred
 from geodesic_cli.search.search import DOUBTFUL_PATH, GlobalPath, SearchChoice, global_path
 from helpers import vector
 
@@ -48,7 +48,7 @@ def test_the_global_path_is_far_shorter_than_slerp(found):
 
 def test_on_the_global_path_the_object_moves(model, ends, found):
     u = even_positions(model, ends, found.path, 9, 6, 1.0)
-    assert not bool(found.marked(u).any())
+    assert not bool(at_frames(found.doubtful, u).any())
     fits = fit_all(model.decode(clean_latents(model, ends, found.path, u, 6, 1.0), ends.shape))
     assert max(f.error for f in fits) < 0.2
     x = torch.tensor([f.scene.solids[0].x for f in fits])

@@ -13,26 +13,7 @@ from geodesic_cli.evaluation.pretrained import inception, lpips, topiq
 from geodesic_cli.evaluation.separability import Separability, hyperplane, linear_separability
 from geodesic_cli.evaluation.similarity import mse, psnr, ssim
 
-__all__ = [
-    "Distance",
-    "FeatureMap",
-    "Frechet",
-    "Normality",
-    "PathPerception",
-    "Pyramid",
-    "Separability",
-    "StyleGANPPL",
-    "frechet",
-    "hyperplane",
-    "inception",
-    "linear_separability",
-    "lpips",
-    "mse",
-    "normality",
-    "path_perception",
-    "psnr",
-    "ssim",
-    "statistics",
-    "stylegan_ppl",
-    "topiq",
-]
+__all__ = ["Distance", "Pyramid", "inception", "lpips", "mse", "psnr", "ssim", "topiq"]
+__all__ += ["FeatureMap", "Frechet", "frechet", "statistics"]
+__all__ += ["Normality", "PathPerception", "StyleGANPPL", "normality", "path_perception", "stylegan_ppl"]
+__all__ += ["Separability", "hyperplane", "linear_separability"]

@@ -33,11 +33,7 @@ def mse(a: Tensor, b: Tensor) -> Tensor:
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of each pair of images, (n,), in dB; infinite where they are equal.
-
-    Raises:
-        InputError: the batches differ in shape or hold no images.
-    """
+    """Peak signal-to-noise ratio of each pair of images, (n,), in dB; infinite where they are equal. See `mse`."""
     return -10 * mse(a, b).log10()
 
 

@@ -16,6 +16,8 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.observer import Observer
 
+Picture = str | Path | Tensor
+"""An image: its file, or a tensor (3, h, w) in [0, 1]."""
 SAME, NATIVE = "same", "native"
 """The sizes that mean that of the images themselves, and the model's own."""
 SQUARE = 0.01

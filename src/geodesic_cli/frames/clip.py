@@ -23,6 +23,8 @@ from geodesic_cli.media.sequences import Choice
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import ExtrapolateSettings, VideoAnalyzeSettings
 
+ClipSource = str | Path | Sequence[str | Path] | Tensor
+"""A clip: a video, an animation, a folder of frames, several images, or a tensor (n, 3, h, w) in [0, 1]."""
 ClipCut = ExtrapolateSettings | VideoAnalyzeSettings
 """Settings that say which frames of a clip are meant, and how large."""
 SLOWEST, FASTEST = 0.1, 240.0
@@ -45,7 +47,7 @@ class Known:
         return hashlib.sha256(self.frames.numpy().tobytes()).hexdigest()
 
 
-def clip_names(clip: str | Path | Sequence[str | Path] | Tensor, word: str) -> tuple[str, ...]:
+def clip_names(clip: ClipSource, word: str) -> tuple[str, ...]:
     """What messages call a clip: its files, or a word for frames in memory."""
     if isinstance(clip, Tensor):
         return (word,)

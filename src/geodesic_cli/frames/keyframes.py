@@ -15,26 +15,30 @@ from geodesic_cli.settings.shared import prompts_for
 
 
 @dataclass(frozen=True, eq=False)
-class _Images:
-    """Images at noise level tau.
+class Encoded:
+    """Images on their way to the geometry.
 
     Args:
         z: (n, d), clean latents.
-        x: (n, d), the same carried to noise level tau.
+        x: (n, d), the same carried to a noise level.
         shape: (C, H, W) of a latent.
-        tau: the noise level.
-        psnr: how well the autoencoder alone brings each image back, dB.
     """
 
     z: Tensor
     x: Tensor
     shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class _AtLevel(Encoded):
+    """Images at noise level tau; `psnr` is how well the autoencoder alone brings each of them back, dB."""
+
     tau: float
     psnr: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Ends(_Images):
+class Ends(_AtLevel):
     """Two images at noise level tau, with the conditioning c(u) of what lies between them."""
 
     conditioning: Conditioning
@@ -46,7 +50,7 @@ class Ends(_Images):
 
 
 @dataclass(frozen=True, eq=False)
-class Keyframes(_Images):
+class Keyframes(_AtLevel):
     """Two or more images at noise level tau, each with its condition: the ends of a path's legs, in its order."""
 
     conditions: tuple[Embedding, ...]

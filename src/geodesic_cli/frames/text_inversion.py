@@ -63,7 +63,8 @@ def inverted_conditioning(
         if key in made:
             watch.advance(descent.evaluations)
         else:
-            made[key] = _inverted(model, z, start, descent, seed, folder, key, watch)
+            path = None if folder is None else folder / f"{key}.safetensors"
+            made[key] = _inverted(model, z, start, descent, seed, path, watch)
         found.append(made[key])
     return tuple(found)
 
@@ -80,11 +81,9 @@ def _inverted(
     start: Embedding,
     descent: TextDescent,
     seed: int,
-    folder: Path | None,
-    key: str,
+    path: Path | None,
     watch: Observer,
 ) -> Embedding:
-    path = None if folder is None else folder / f"{key}.safetensors"
     state = _read(path, start)
     reached = 0 if state is None else state.step
     watch.advance(reached * descent.batch)

@@ -62,9 +62,6 @@ def length_history(history: Mapping[str, Series], path: str | Path) -> None:
             panel.set_xlabel("score evaluations")
 
 
-# --- parts -----------------------------------------------------------------------------------------------------------
-
-
 def _style(index: int, name: str, points: int) -> dict[str, Any]:
     return {
         "label": name.lstrip("_"),  # Matplotlib hides labels that begin with an underscore

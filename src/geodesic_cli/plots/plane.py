@@ -164,9 +164,6 @@ def film(plane: Plane, straight: np.ndarray, paths: Sequence[np.ndarray], captio
     return np.stack(frames)
 
 
-# --- parts -----------------------------------------------------------------------------------------------------------
-
-
 def _width(plane: Plane, height: float) -> float:
     """Inches for a map of this height; very wide and very high ones are kept to a page."""
     return height * float(np.clip(plane.shape, 0.6, 2.0))

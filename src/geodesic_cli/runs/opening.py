@@ -8,6 +8,9 @@ from geodesic_cli.diffusion.loading.load import require_text
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import PlainModelOptions
 
+AnyModel = str | LatentDiffusion
+"""A model's name, or a model that is loaded already."""
+
 
 def open_model(choice: PlainModelOptions, observer: Observer | None = None) -> LatentDiffusion:
     """Load the model that a verb's settings choose, with text or without; see `diffusion.load` for what may go wrong.
@@ -22,16 +25,8 @@ def open_model(choice: PlainModelOptions, observer: Observer | None = None) -> L
     """
     if choice.text_option is not None:
         require_text(choice.model, *choice.text_option)
-    model = load(
-        choice.model,
-        choice.device,
-        choice.dtype,
-        revision=choice.revision,
-        variant=choice.variant,
-        lora=choice.lora,
-        low_memory=choice.low_memory,
-        compile=choice.compile,
-    )
+    rest = {name: getattr(choice, name) for name in ("revision", "variant", "lora", "low_memory", "compile")}
+    model = load(choice.model, choice.device, choice.dtype, **rest)
     if observer is None:
         return model
     chunks = Chunks(model.predict.chunks.most, notify=observer.warn)

@@ -42,7 +42,6 @@ from geodesic_cli.search.candidates import (
     SLERP_NODES,
     Account,
     Candidate,
-    at_frames,
     dearest,
     measured,
     next_to,
@@ -107,10 +106,6 @@ class GlobalPath:
     points: Tensor
     links: Tensor
     densities: Tensor
-
-    def marked(self, u: Tensor) -> Tensor:
-        """Whether frames at positions u (m,) lie where the path is improbable, (m,)."""
-        return at_frames(self.doubtful, u)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import BenchModelSettings
-from geodesic_cli.verbs.bench.table import Bench, benched
+from geodesic_cli.verbs.bench.table import Bench, BenchTable, benched
 
 LEAST_ROUNDS = 5
 """Rounds of a row at least."""
@@ -88,7 +88,7 @@ def run(job: Job[BenchModelSettings]) -> Bench:
     """Measure every batch on every device in every dtype."""
     about = {"model": job.settings.model, "size": job.settings.size, "tau": TAU}
     measure = partial(_all_rows, job.settings, job.observer)
-    return benched(job, measure, SPEED_HEADS, SPEED_LEGEND, about, "batches were measured")
+    return benched(job, measure, BenchTable(SPEED_HEADS, (), SPEED_LEGEND), about, "batches were measured")
 
 
 def _all_rows(settings: BenchModelSettings, observer: Observer) -> list[SpeedRow]:
@@ -202,8 +202,6 @@ def _resident() -> int | None:
         return most if sys.platform == "darwin" else most * 1024  # macOS counts bytes, others kilobytes
     return None
 
-
-# --- the table -------------------------------------------------------------------------------------------------------
 
 SPEED_HEADS = ("device", "dtype", "batch", "chunk", "network ms", "score ms", "overhead", "evaluations/s", "peak MB")
 SPEED_LEGEND = (

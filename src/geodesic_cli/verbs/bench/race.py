@@ -24,7 +24,7 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import BenchSettings
 from geodesic_cli.verbs.bench.contests import Contest, contests_of
 from geodesic_cli.verbs.bench.entrants import ENTRANTS, Ending, Entrant, path_solver, scipy_solver
-from geodesic_cli.verbs.bench.table import Bench, benched
+from geodesic_cli.verbs.bench.table import Bench, BenchTable, benched
 
 FRESH = 129
 """Points on which the residual of the final path is measured."""
@@ -111,7 +111,7 @@ def run(job: Job[BenchSettings]) -> Bench:
     """Race every solver on every problem; a solver that does not fit a problem sits it out."""
     about = {"tol": job.settings.tol, "seed": job.settings.seed}
     measure = partial(_all_rows, job.settings, job.observer)
-    return benched(job, measure, RACE_HEADS, RACE_LEGEND, about, "races were run")
+    return benched(job, measure, BenchTable(RACE_HEADS, (), RACE_LEGEND), about, "races were run")
 
 
 def race(contest: Contest, name: str, entrant: Entrant, tol: float, note: str = "") -> RaceRow:

@@ -32,27 +32,21 @@ class Bench(RunResult):
 
 
 def benched(
-    job: Job[FolderOptions],
-    measure: Callable[[], list[Any]],
-    heads: tuple[str, ...],
-    legend: str,
-    about: dict[str, Any],
-    words: str,
+    job: Job[FolderOptions], measure: Callable[[], list[Any]], empty: BenchTable, about: dict[str, Any], words: str
 ) -> Bench:
     """Measure; table.md and bench.json are written where a folder is asked for.
 
     Args:
         job: settings and observer.
         measure: gives the rows.
-        heads: of the table.
-        legend: of the table.
+        empty: the table without lines.
         about: what metrics.json says beside the rows.
         words: what was done so many times, for the status.
     """
     job = job if job.settings.out else replace(job, command=None)
     with job.in_folder("bench") as job:
         rows = measure()
-        table = BenchTable(heads, [row.cells for row in rows], legend)
+        table = replace(empty, lines=[row.cells for row in rows])
         metrics = about | {"rows": [asdict(row) for row in rows]}
         if job.directory is not None:
             job.directory.write_text("table.md", table.markdown)

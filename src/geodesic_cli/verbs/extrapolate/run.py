@@ -8,7 +8,6 @@ so a run can be stopped at any moment and resumed, with the same bytes.
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,26 +16,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geodesic_cli.diffusion import Conditioning, LatentDiffusion
+from geodesic_cli.diffusion import Conditioning
 from geodesic_cli.diffusion.score import guided_evaluations
-from geodesic_cli.frames.clip import Known, clip_journey, clip_names, count_frames, frames_in_memory, read_clip
-from geodesic_cli.frames.keyframes import widest
+from geodesic_cli.frames.clip import (
+    ClipSource,
+    Known,
+    clip_journey,
+    clip_names,
+    count_frames,
+    frames_in_memory,
+    read_clip,
+)
+from geodesic_cli.frames.keyframes import Encoded, widest
 from geodesic_cli.geometry import RK4, AdamsBashforth4, DormandPrince, IsokineticLeapfrog, Status, Stepper
 from geodesic_cli.geometry.clips.departure import Arrival, Departure, Ray, depart
 from geodesic_cli.runs.folder import require_same
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
+from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.settings import DROP, ExtrapolateSettings
-from geodesic_cli.verbs.extrapolate.writing import (
-    Continuation,
-    EncodedFrames,
-    Extending,
-    looks,
-    numbers,
-    told,
-    walked,
-    write,
-)
+from geodesic_cli.verbs.extrapolate.writing import Continuation, Extending, looks, numbers, told, walked, write
 
 DRAWN_AT_ONCE = 8
 STEPPER_OF: dict[str, Stepper] = {
@@ -68,11 +67,7 @@ class Extrapolation(RunResult):
 
 
 def extrapolate(
-    source: str | Path | Sequence[str | Path] | Tensor,
-    *,
-    model: str | LatentDiffusion = "clevr-mini",
-    observer: Observer | None = None,
-    **options: Any,
+    source: ClipSource, *, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
 ) -> Extrapolation:
     """Continue a sequence in memory; nothing is written.
 
@@ -158,7 +153,7 @@ class _Work(Extending):
         self.observer.stage(f"Encoding {name}", len(context), "frames")
         z = self.journey.encode(context).to(self.model.device)
         x = widest(self.journey.up(z, conditioning(torch.zeros(len(z)))))  # float64 where there is one
-        points = EncodedFrames(z, x, self.journey.shape)
+        points = Encoded(z, x, self.journey.shape)
         self.observer.advance(len(context))
         order = min(s.order, len(context) - 1)
         departure = depart(points.x, order)
@@ -206,7 +201,7 @@ class _Work(Extending):
         return arrivals, Status[saved["status"]] if saved["status"] else None
 
     def _draw(
-        self, name: str, known: Known, arrivals: tuple[Arrival, ...], points: EncodedFrames, conditioning: Conditioning
+        self, name: str, known: Known, arrivals: tuple[Arrival, ...], points: Encoded, conditioning: Conditioning
     ) -> tuple[Tensor, Tensor]:
         """The new frames and their encodings, those of an earlier session from their files."""
         s = self.settings

@@ -14,6 +14,7 @@ from geodesic_cli import media, plots
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.frames.clip import Known
 from geodesic_cli.frames.journey import Journey
+from geodesic_cli.frames.keyframes import Encoded
 from geodesic_cli.geometry import Curve, DensityMetric, Euclidean, Status
 from geodesic_cli.geometry.clips.departure import Arrival, Departure, depart
 from geodesic_cli.runs.job import Job
@@ -33,21 +34,6 @@ WORDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class EncodedFrames:
-    """Frames on their way to the geometry.
-
-    Args:
-        z: (k, d), clean encodings.
-        x: (k, d), the same at noise level tau.
-        shape: (C, H, W) of a latent.
-    """
-
-    z: Tensor
-    x: Tensor
-    shape: tuple[int, int, int]
-
-
-@dataclass(frozen=True, eq=False)
 class Continuation:
     """One direction of an extrapolation.
 
@@ -64,7 +50,7 @@ class Continuation:
     """
 
     name: str
-    points: EncodedFrames
+    points: Encoded
     departure: Departure
     alpha: float
     max_drop: float

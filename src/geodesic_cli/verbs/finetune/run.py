@@ -21,7 +21,7 @@ from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.runs.folder import first_free, require_same
 from geodesic_cli.runs.job import Job, RunResult, open_folder
 from geodesic_cli.runs.observer import Observer, Silent
-from geodesic_cli.runs.opening import open_model
+from geodesic_cli.runs.opening import AnyModel, open_model
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
 from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out, read_folder
@@ -51,11 +51,7 @@ class Finetuned(RunResult):
 
 
 def finetune(
-    model: str | LatentDiffusion = "clevr-mini",
-    *,
-    data: str | Data = SCENES,
-    observer: Observer | None = None,
-    **options: Any,
+    model: AnyModel = "clevr-mini", *, data: str | Data = SCENES, observer: Observer | None = None, **options: Any
 ) -> Finetuned:
     """Tune a model in memory; nothing is written.
 
@@ -147,15 +143,10 @@ def _prepare(settings: FinetuneSettings, model: LatentDiffusion) -> Trainee:
             f"--mixed-precision fp16 needs a CUDA device; this one is {model.device.type}.",
             "Pass bf16, or leave it out.",
         )
+    less = s.gradient_checkpointing or s.low_memory
     with torch.random.fork_rng(devices=[]):  # a fresh adapter is random
         torch.manual_seed(s.seed)
-        return prepare(
-            model,
-            rank=s.lora_rank,
-            alpha=s.lora_alpha,
-            checkpointing=s.gradient_checkpointing or s.low_memory,
-            compile=s.compile,
-        )
+        return prepare(model, rank=s.lora_rank, alpha=s.lora_alpha, checkpointing=less, compile=s.compile)
 
 
 def _data(settings: FinetuneSettings, model: LatentDiffusion) -> Data:
@@ -182,7 +173,17 @@ class _Work(Job[FinetuneSettings]):
         self._steps(training, data)
         with training.average.in_place_of(trainee.weights):
             after = self._measure(trainee, data)
-        metrics = self._metrics(training, before, after) | {"seconds": round(time.monotonic() - began, 3)}
+        metrics = {
+            "steps": training.done,
+            "examples": training.done * training.total,
+            **{name: getattr(s, name) for name in ("regulariser", "iso_lambda", "gamma")},
+            "trained_parameters": sum(weight.numel() for weight in trainee.weights.values()),
+            "adapter": trainee.adapter,
+            "measured_examples": MEASURED_EXAMPLES,
+            "before": before,
+            "after": after,
+            "seconds": round(time.monotonic() - began, 3),
+        }
         status = f"Trained {training.done} steps."
         # From here on the model is the averaged one.
         with torch.no_grad():
@@ -220,19 +221,6 @@ class _Work(Job[FinetuneSettings]):
             return {}
         s = self.settings
         return measure_trainee(trainee, data, s.seed, MEASURED_EXAMPLES, s.gamma, batch=s.train_batch_size)
-
-    def _metrics(self, training: Training, before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
-        s = self.settings
-        return {
-            "steps": training.done,
-            "examples": training.done * training.total,
-            **{name: getattr(s, name) for name in ("regulariser", "iso_lambda", "gamma")},
-            "trained_parameters": sum(weight.numel() for weight in training.trainee.weights.values()),
-            "adapter": training.trainee.adapter,
-            "measured_examples": MEASURED_EXAMPLES,
-            "before": before,
-            "after": after,
-        }
 
     # --- checkpoints
 

@@ -201,15 +201,9 @@ class Training:
         if s.regulariser == "none":
             return None
         visit = denoised[1] if denoised else None
+        kept = denoised is not None and s.iso_lambda > 0
         return probe(
-            self.trainee,
-            batch,
-            s.regulariser,
-            s.seed,
-            step,
-            keep_graph=denoised is not None and s.iso_lambda > 0,
-            differences="forward",
-            visit=visit,
+            self.trainee, batch, s.regulariser, s.seed, step, keep_graph=kept, differences="forward", visit=visit
         )
 
     def _propagate(

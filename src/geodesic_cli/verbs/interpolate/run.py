@@ -21,7 +21,7 @@ from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.errors import InputError
-from geodesic_cli.frames.canvas import Canvas, fit, image_names, read_images
+from geodesic_cli.frames.canvas import Canvas, Picture, fit, image_names, read_images
 from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all, prompt_of_each
 from geodesic_cli.frames.pacing import frame_numbers, pacer
 from geodesic_cli.frames.path_report import PathReport, joined
@@ -31,6 +31,7 @@ from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.runs.folder import require_same
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
+from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.settings import STEPS, InterpolateSettings, parse_timing
 from geodesic_cli.verbs.interpolate.drawing import Drawer
 from geodesic_cli.verbs.interpolate.legs import LegSolver, rounded_legs
@@ -78,10 +79,7 @@ class Interpolation(RunResult):
 
 
 def interpolate(
-    *images: str | Path | Tensor,
-    model: str | LatentDiffusion = "clevr-mini",
-    observer: Observer | None = None,
-    **options: Any,
+    *images: Picture, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
 ) -> Interpolation:
     """Interpolate through images in memory; nothing is written.
 
@@ -93,7 +91,7 @@ def interpolate(
     return run(job, images)
 
 
-def _read(images: Sequence[str | Path | Tensor], observer: Observer) -> tuple[list[Tensor], tuple[str, ...]]:
+def _read(images: Sequence[Picture], observer: Observer) -> tuple[list[Tensor], tuple[str, ...]]:
     """The keyframes and their names: images as they are, or the frames of the one film or folder."""
     if len(images) > 1:
         return read_images(images, observer), image_names(images)
@@ -109,7 +107,7 @@ def _read(images: Sequence[str | Path | Tensor], observer: Observer) -> tuple[li
     return [frame.image for frame in frames], tuple(frame.name for frame in frames)
 
 
-def run(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor] = ()) -> Interpolation:
+def run(job: Job[InterpolateSettings], given: Sequence[Picture] = ()) -> Interpolation:
     """Interpolate through the files of the settings, or the images given in their place. See the module's text."""
     model, images, canvas, names = _ready(job, given)  # all that may be refused comes before the folder is touched
     with job.in_folder(stem(job.settings)) as job:
@@ -129,7 +127,7 @@ def stem(settings: InterpolateSettings) -> str:
 
 
 def _ready(
-    job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor]
+    job: Job[InterpolateSettings], given: Sequence[Picture]
 ) -> tuple[LatentDiffusion, Tensor, Canvas, tuple[str, ...]]:
     """The model, the images as it sees them, (n, 3, h, w), the canvas that crops frames, and the images' names."""
     settings = job.settings
@@ -222,14 +220,9 @@ class _Work(Job[InterpolateSettings]):
         s = self.settings
         if s.invert_text == "none":
             return conditions_for(model, s.prompt, len(images))
+        descent, folder = DESCENTS[s.invert_text], cache_folder(TEXTS)
         return inverted_conditioning(
-            model,
-            images,
-            s.prompt,
-            descent=DESCENTS[s.invert_text],
-            seed=s.seed,
-            folder=cache_folder(TEXTS),
-            observer=self.observer,
+            model, images, s.prompt, descent=descent, seed=s.seed, folder=folder, observer=self.observer
         )
 
     def _warn_if_unfaithful(self, model: LatentDiffusion, keyframes: Keyframes, names: tuple[str, ...]) -> None:

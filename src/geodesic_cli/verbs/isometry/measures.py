@@ -45,12 +45,10 @@ class Points:
     Args:
         z: (N, d), clean points.
         condition: N rows.
-        source: in words.
     """
 
     z: Tensor
     condition: Embedding
-    source: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from geodesic_cli.evaluation.likeness import perceptual_distance
 from geodesic_cli.plots.spectrum import Spectra, spectra
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
+from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.scenes import Scene, render, sample
 from geodesic_cli.settings import IsometrySettings
 from geodesic_cli.settings.finetune import EMBEDDED
@@ -55,11 +56,7 @@ class Isometry(RunResult):
 
 
 def isometry(
-    model: str | LatentDiffusion = "clevr-mini",
-    *,
-    against: str | LatentDiffusion | None = None,
-    observer: Observer | None = None,
-    **options: Any,
+    model: AnyModel = "clevr-mini", *, against: AnyModel | None = None, observer: Observer | None = None, **options: Any
 ) -> Isometry:
     """Measure a model, or two, in memory; nothing is written.
 
@@ -99,7 +96,7 @@ def measure_models(models: Sequence[LatentDiffusion], settings: IsometrySettings
         began = time.monotonic()
         which = f" of model {number}" if len(models) > 1 else ""
         look = Look(model, settings, observer)
-        points = _points(model, images, scenes, settings, source)
+        points = _points(model, images, scenes, settings)
         observer.stage(f"Looking at the encoder{which}", len(settings.levels) * settings.points, "points")
         own = tuple(look.level(tau, points) for tau in settings.levels)
         told.append(
@@ -124,9 +121,6 @@ def measure_models(models: Sequence[LatentDiffusion], settings: IsometrySettings
         f"{best['tau']:g}, where it is nearest to an isometry."
     )
     return Isometry(tuple(levels), metrics=metrics, status=status)
-
-
-# --- the points ------------------------------------------------------------------------------------------------------
 
 
 def _second(settings: IsometrySettings) -> IsometrySettings | None:
@@ -161,16 +155,14 @@ def _images(model: LatentDiffusion, settings: IsometrySettings, observer: Observ
     return torch.stack(read), [], f"images of {data}"
 
 
-def _points(
-    model: LatentDiffusion, images: Tensor, scenes: list[Scene], settings: IsometrySettings, source: str
-) -> Points:
+def _points(model: LatentDiffusion, images: Tensor, scenes: list[Scene], settings: IsometrySettings) -> Points:
     side = model.image_size
     fitted = torch.stack([media.resize(image, side, side) for image in images])
     if scenes:
         condition = _embed(model, scenes[: settings.points])
     else:
         condition = Embedding.cat([model.prompts.embed(prompt) for prompt in _prompts(settings)])
-    return Points(model.encode(fitted).float().cpu(), condition, source)
+    return Points(model.encode(fitted).float().cpu(), condition)
 
 
 def _prompts(settings: IsometrySettings) -> list[str]:

@@ -83,9 +83,6 @@ def impossible(name: str, level: dict[str, Any]) -> str:
     )
 
 
-# --- parts -----------------------------------------------------------------------------------------------------------
-
-
 def _measures(model: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     def mcn(kind: str) -> Any:
         return lambda level: _spread(level[kind]["mcn"], level[kind]["mcn_std"])

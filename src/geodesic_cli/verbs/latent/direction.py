@@ -32,6 +32,7 @@ from geodesic_cli.frames.journey import Journey
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
+from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.scenes import Fit, fit_all
 from geodesic_cli.settings import DirectionSettings, parse_strengths
 from geodesic_cli.verbs.latent.labels import Attribute, Labelled, attribute, of_files, of_scenes, shares
@@ -61,12 +62,7 @@ class LatentDirection(RunResult):
 
 
 def latent_direction(
-    source: str,
-    target: str,
-    *,
-    model: str | LatentDiffusion = "clevr-mini",
-    observer: Observer | None = None,
-    **options: Any,
+    source: str, target: str, *, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
 ) -> LatentDirection:
     """Find a direction from one label to another and try it, in memory; nothing is written.
 
@@ -223,9 +219,6 @@ class _Work(Job[DirectionSettings]):
         tensors = {"direction": result.direction, "held_out": points["held_out"]}
         directory.write_tensors("direction.safetensors", tensors, about)
         self.observer.advance(1)
-
-
-# --- judging ---------------------------------------------------------------------------------------------------------
 
 
 def _judged(judge: tuple[Attribute, list[Fit]] | None, before: Tensor, images: Tensor) -> dict[str, float]:

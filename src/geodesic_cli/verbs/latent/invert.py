@@ -17,14 +17,15 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from geodesic_cli import media
-from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.diffusion import Embedding
 from geodesic_cli.evaluation import Distance, Normality, normality
 from geodesic_cli.evaluation.likeness import likeness, perceptual_distance, summary
-from geodesic_cli.frames.canvas import fit, image_names, read_images
+from geodesic_cli.frames.canvas import Picture, fit, image_names, read_images
 from geodesic_cli.frames.journey import Journey, Reconstruction, conditions, reconstruct
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
+from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.settings import InvertSettings
 
 GROUP = 16
@@ -54,10 +55,7 @@ class Inversion(RunResult):
 
 
 def invert(
-    *images: str | Path | Tensor,
-    model: str | LatentDiffusion = "clevr-mini",
-    observer: Observer | None = None,
-    **options: Any,
+    *images: Picture, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
 ) -> Inversion:
     """Invert images in memory; nothing is written.
 
@@ -68,7 +66,7 @@ def invert(
     return run(in_memory(InvertSettings, "invert", model, options, observer, images=image_names(images)), images)
 
 
-def run(job: Job[InvertSettings], given: Sequence[str | Path | Tensor] = ()) -> Inversion:
+def run(job: Job[InvertSettings], given: Sequence[Picture] = ()) -> Inversion:
     """Invert what the settings name, or the images given in its place. See the module's text and `InvertSettings`."""
     s = job.settings
     read = read_images(given or s.images, job.observer)

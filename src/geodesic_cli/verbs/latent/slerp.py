@@ -26,12 +26,13 @@ from geodesic_cli.distortion.measures import relative_length
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Distance, path_perception
 from geodesic_cli.evaluation.likeness import perceptual_distance, summary
-from geodesic_cli.frames.canvas import Canvas, fit, image_names, read_images
+from geodesic_cli.frames.canvas import Canvas, Picture, fit, image_names, read_images
 from geodesic_cli.frames.journey import Journey
 from geodesic_cli.geometry import RadialProfile, linalg
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
+from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import JOINS, SlerpSettings
 
@@ -55,10 +56,7 @@ class LatentPaths(RunResult):
 
 
 def latent_slerp(
-    *images: str | Path | Tensor,
-    model: str | LatentDiffusion = "clevr-mini",
-    observer: Observer | None = None,
-    **options: Any,
+    *images: Picture, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
 ) -> LatentPaths:
     """Join two images in noise, or random noises where no image is given; in memory, nothing is written.
 
@@ -69,7 +67,7 @@ def latent_slerp(
     return run(in_memory(SlerpSettings, "latent_slerp", model, options, observer, images=image_names(images)), images)
 
 
-def run(job: Job[SlerpSettings], given: Sequence[str | Path | Tensor] = ()) -> LatentPaths:
+def run(job: Job[SlerpSettings], given: Sequence[Picture] = ()) -> LatentPaths:
     """Join, draw and measure; images that are given take the place of files. See the module's text, `SlerpSettings`."""
     s, observer = job.settings, job.observer
     read = read_images(given or s.images, observer)

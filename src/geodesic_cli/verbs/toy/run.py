@@ -86,9 +86,6 @@ def stem(settings: ToySettings) -> str:
     return f"toy-{settings.density if settings.points is None else Path(settings.points).stem}"
 
 
-# --- the density and its ends ----------------------------------------------------------------------------------------
-
-
 def _density(settings: ToySettings) -> tuple[GaussianMixture, Tensor | None, tuple[Tensor, Tensor]]:
     """The density, the points that it was fitted to, and A and B."""
     points = None

@@ -194,9 +194,6 @@ def report_metrics(report: ClipReport) -> dict[str, Any]:
     }
 
 
-# --- parts -----------------------------------------------------------------------------------------------------------
-
-
 def _mean(windows: Sequence[Window], name: str, key: str) -> float:
     """The mean of a list of a path over the inner frames of all windows that have the path."""
     return fmean(value for window in windows if name in window.paths for value in getattr(window.paths[name], key))

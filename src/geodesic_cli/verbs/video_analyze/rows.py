@@ -14,6 +14,7 @@ order,
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean, median
 
 from geodesic_cli.verbs.video_analyze.windows import PATHS, Window
@@ -52,7 +53,6 @@ class Event:
 def frame_numbers_of(windows: Sequence[Window], used: int, times: Sequence[float]) -> list[FrameNumbers]:
     """The numbers of each of the frames used, in their order; ``times`` are those of all frames, in seconds."""
     inner: dict[str, dict[int, list[float]]] = {}
-    steps: dict[int, list[float]] = {}
     before: dict[int, int] = {}
     density: dict[int, float] = {windows[0].frames[0]: 0.0}
 
@@ -71,13 +71,12 @@ def frame_numbers_of(windows: Sequence[Window], used: int, times: Sequence[float
         for name in PATHS[1:]:
             if name in window.paths:
                 add(f"gradient_{name}", middle, window.paths[name].gradient)
-        for k, step in enumerate(window.steps):
-            frame = window.frames[k + 1]
-            steps.setdefault(frame, []).append(step)
-            before[frame] = window.frames[k]
-            density.setdefault(frame, density[window.frames[k]] + clip.log_density[k + 1] - clip.log_density[k])
-    walked = {frame: fmean(values) for frame, values in steps.items()}
-    score = _segment_scores(walked, {frame: fmean(values) for frame, values in inner["departure"].items()}, before)
+        add("step", window.frames[1:], window.steps)
+        for k, (last, frame) in enumerate(pairwise(window.frames)):
+            before[frame] = last
+            density.setdefault(frame, density[last] + clip.log_density[k + 1] - clip.log_density[k])
+    means = {column: {frame: fmean(some) for frame, some in of.items()} for column, of in inner.items()}
+    score = _segment_scores(means["step"], means["departure"], before)
     columns = ("departure", "turn_degrees", "gradient", "curvature_term", "score_term", "angle_degrees", "alignment")
     others = [f"gradient_{name}" for name in PATHS[1:] if f"gradient_{name}" in inner]
     return [
@@ -85,14 +84,11 @@ def frame_numbers_of(windows: Sequence[Window], used: int, times: Sequence[float
             "frame": frame,
             "seconds": times[frame],
             "moves": int(frame in density),
-            "step": walked.get(frame),
+            "step": means["step"].get(frame),
             "segment_score": score[frame][0] if frame in score else None,
             "segment_speed": score[frame][1] if frame in score else None,
             "log_density": density.get(frame),
-            **{
-                column: fmean(inner[column][frame]) if frame in inner[column] else None
-                for column in (*columns, *others)
-            },
+            **{column: means[column].get(frame) for column in (*columns, *others)},
         }
         for frame in range(used)
     ]

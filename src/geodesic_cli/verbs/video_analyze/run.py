@@ -14,7 +14,6 @@ and resumed.
 import hashlib
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,7 +26,7 @@ from geodesic_cli import plots
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.frames.canvas import Canvas
-from geodesic_cli.frames.clip import clip_journey, clip_names, count_frames, frames_in_memory, stream_clip
+from geodesic_cli.frames.clip import ClipSource, clip_journey, clip_names, count_frames, frames_in_memory, stream_clip
 from geodesic_cli.frames.journey import Journey
 from geodesic_cli.frames.keyframes import widest
 from geodesic_cli.geometry import Euclidean, Score
@@ -36,6 +35,7 @@ from geodesic_cli.geometry.clips.sequence import measure_sequence, moving, rough
 from geodesic_cli.geometry.perturbation import moving_mean
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
+from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.settings import VideoAnalyzeSettings
 from geodesic_cli.verbs.video_analyze.report import ClipReport, csv_of, report_metrics, report_on
 from geodesic_cli.verbs.video_analyze.sheet import Strip
@@ -67,11 +67,7 @@ class VideoAnalysis(RunResult):
 
 
 def video_analyze(
-    clip: str | Path | Sequence[str | Path] | Tensor,
-    *,
-    model: str | LatentDiffusion = "clevr-mini",
-    observer: Observer | None = None,
-    **options: Any,
+    clip: ClipSource, *, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
 ) -> VideoAnalysis:
     """Analyse a clip in memory; nothing is written.
 
