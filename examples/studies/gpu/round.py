@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +120,10 @@ class Round:
                 took = time.perf_counter()
                 loaded = load(str(folder), self.device, dtype)
                 took = time.perf_counter() - took
-                self.step(f"speed {name} {dtype}", lambda model=loaded, took=took: self.speed(model, took), 15)
-                self.step(f"pair {name} {dtype}", lambda model=loaded: self.pair(model), 40)
+                self.step(f"speed {name} {dtype}", partial(self.speed, loaded, took), 15)
+                self.step(f"pair {name} {dtype}", partial(self.pair, loaded), 40)
                 if dtype == "bf16":
-                    self.step(f"layouts {name} {dtype}", lambda model=loaded: self.layouts(model), 60)
+                    self.step(f"layouts {name} {dtype}", partial(self.layouts, loaded), 60)
                 del loaded
                 forget(self.device)
 
@@ -140,9 +141,10 @@ class Round:
         if self.device.startswith("cuda"):
             torch.cuda.reset_peak_memory_stats()
         stages = Stages()
-        options = {"method": "geodesic", "size": str(self.size), "frames": 17, "observer": stages}
         prompts = ("a blue cube", "a yellow cylinder")
-        made = geodesic_cli.interpolate(*IMAGES, model=model, prompt=prompts, **options)
+        made = geodesic_cli.interpolate(
+            *IMAGES, model=model, observer=stages, prompt=prompts, method="geodesic", size=str(self.size), frames=17
+        )
         synchronize(self.device)
         stages.close()
         finite = bool(torch.isfinite(made.frames).all())
@@ -184,8 +186,8 @@ class Round:
 
         def run(device: str) -> torch.Tensor:
             model = load("clevr-mini", device, "fp32")
-            options = {"method": "geodesic", "frames": 9, "pacing": "path"}
-            return geodesic_cli.interpolate(*IMAGES, model=model, **options).frames.cpu()
+            made = geodesic_cli.interpolate(*IMAGES, model=model, method="geodesic", frames=9, pacing="path")
+            return made.frames.cpu()
 
         here, there, again = run("cpu"), run(self.device), run(self.device)
         apart = (here - there).abs()
