@@ -4,7 +4,7 @@ The path is looked at in passes: a few points at equal steps, then as many more 
 again. A look is carried down in a quarter of the steps of a frame, the ends too, so that what the short way adds is the
 same everywhere and cancels in differences. A measure then says how far apart neighbouring looks are, a monotone curve
 goes through the sums, and the frames are placed at equal parts of it: exactly as many as were asked for, the first and
-the last at the ends. The number of looks does not grow with the number of frames.
+the last at the ends. The number of looks grows with the logarithm of the number of frames.
 The measures are lengths, that is, a small change counts in proportion to its size:
 
     even         |z - z'|, in the autoencoder's latents: the model's own idea of a picture, without a further network
@@ -15,6 +15,7 @@ The measures are lengths, that is, a small change counts in proportion to its si
 A jump stays a jump, but gets more frames than a part where nothing happens.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -36,8 +37,10 @@ MEASURES = ("even", "features", "lpips", "perceptual")
 LOW = 0.05
 """The noise level of `features`: noise hides nothing that is seen, and the network still has something to do."""
 PASSES, LOOKS = 3, 9
-"""Passes, and looks in each. Over moved and changed scenes 27 looks of 4 evaluations space 17 frames as evenly as 65
-looks of 7 did at equal steps: a jump needs them in one place."""
+"""Passes up to `FEW` steps between frames, and looks in each. Over moved and changed scenes 27 looks of 4 evaluations
+space 17 frames as evenly as 65 looks of 7 did at equal steps: a jump needs them in one place."""
+FEW = 16
+"""Each time that there are twice as many steps between frames there is one pass more."""
 DENSE = 4
 """Looks for each frame at most, where frames are few."""
 PICTURES_AT_ONCE = 8
@@ -174,7 +177,8 @@ def evaluations(measure: Pacer, frames: int, steps: int) -> int:
 
 def _passes(frames: int) -> list[int]:
     """Looks in each pass; the first one's hold both ends."""
-    looks = min(PASSES * LOOKS, DENSE * (frames - 1) + 1)
+    passes = PASSES + max(0, round(math.log2((frames - 1) / FEW)))
+    looks = min(passes * LOOKS, DENSE * (frames - 1) + 1)
     return [min(LOOKS, looks - done) for done in range(0, looks, LOOKS)]
 
 
