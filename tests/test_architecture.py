@@ -41,7 +41,7 @@ FLOORS: dict[str, tuple[str, str]] = {
         "settings diffusion diffusion/loading media geometry geometry/kernel geometry/solvers",
         "torch safetensors psutil",
     ),
-    "frames": ("runs settings diffusion diffusion/tuning geometry media evaluation", "torch"),
+    "frames": ("runs settings diffusion diffusion/tuning geometry media evaluation", "torch scipy"),  # inside functions
     "search": ("frames runs diffusion geometry geometry/graph geometry/solvers", "torch"),
     "cli": ("verbs runs settings media", "typer rich"),
 }
