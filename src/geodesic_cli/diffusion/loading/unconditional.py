@@ -23,8 +23,9 @@ from geodesic_cli.diffusion.loading.locate import HUB_ID, described
 from geodesic_cli.diffusion.loading.parts import quiet
 from geodesic_cli.diffusion.loading.schedules import NoiseProcess, noise_process
 from geodesic_cli.diffusion.model import LatentDiffusion
-from geodesic_cli.diffusion.prompts import PromptEncoder, TextReader
+from geodesic_cli.diffusion.prompts import PromptEncoder
 from geodesic_cli.diffusion.score import NoisePredictor
+from geodesic_cli.diffusion.text_reader import TextReader
 from geodesic_cli.errors import InputError, ModelError, first_line
 
 ModelKind = Literal["text", "pixels", "latents"]
