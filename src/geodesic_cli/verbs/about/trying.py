@@ -157,8 +157,8 @@ def _score(report: ModelReport, model: LatentDiffusion, images: Tensor, prompts:
     if not SIZES[0] <= size <= SIZES[1] or not match >= LEAST_MATCH:
         report.wrong.append(
             f"The network does not find the noise: at tau {TAUS[1]} its answer has {size:.2f} of the noise's size and "
-            f"a cosine of {match:.2f} with it, where 1 is right. Its scheduler's configuration (prediction_type, betas) "
-            "may be that of another model."
+            f"a cosine of {match:.2f} with it, where 1 is right. Its scheduler's configuration (prediction_type, "
+            "betas) may be that of another model."
         )
 
 
