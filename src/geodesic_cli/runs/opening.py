@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.diffusion.batching import Chunks
+from geodesic_cli.diffusion.loading.accounts import ModelRemark
 from geodesic_cli.diffusion.loading.load import require_text
-from geodesic_cli.diffusion.loading.vae import ModelRemark
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import PlainModelOptions
 

@@ -13,8 +13,8 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from safetensors.torch import load_file, save_file
 
 from geodesic_cli.diffusion import LatentDiffusion, load
+from geodesic_cli.diffusion.loading.accounts import ModelRemark
 from geodesic_cli.diffusion.loading.single_file import read_file
-from geodesic_cli.diffusion.loading.vae import ModelRemark
 from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import InterpolateSettings

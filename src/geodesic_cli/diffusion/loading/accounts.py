@@ -4,7 +4,9 @@ The libraries that read weights go on where some are missing, with numbers drawn
 reports are read here, and a model that is not whole is refused in a sentence.
 """
 
+import inspect
 import re
+import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,10 @@ FIRST_SIDE = 64
 """Pixels of the first call's image, about: enough for every network to halve and double it."""
 
 
+class ModelRemark(UserWarning):
+    """Something about a model's parts that may not be meant."""
+
+
 def read_whole(kind: Any, folder: Path | str, name: str, **options: Any) -> Any:
     """A part as ``kind.from_pretrained`` reads it, if its file holds the weights that it has and no others.
 
@@ -36,7 +42,24 @@ def read_whole(kind: Any, folder: Path | str, name: str, **options: Any) -> Any:
     text = kind.__module__.startswith("transformers")
     require_all(report["missing_keys"], report["unexpected_keys"], place, name, text=text)
     require_finite(part, place, name)
+    strange = [] if text else _not_known(kind, kind.load_config(folder, subfolder=options.get("subfolder")))
+    if strange:
+        warnings.warn(
+            f"The configuration of the model {name} says {', '.join(strange)} for its {kind.__name__}, which the "
+            "installed diffusers does not know: the model may have been made for a newer one.",
+            ModelRemark,
+            stacklevel=2,
+        )
     return part
+
+
+def _not_known(kind: Any, config: Mapping[str, Any]) -> list[str]:
+    """The numbers of a configuration that its class has no use for, and that are not off."""
+    known = inspect.signature(kind.__init__).parameters
+    off = (None, False, 0, [], {}, "")
+    return [
+        f"{key} = {value}" for key, value in config.items() if key[0] != "_" and key not in known and value not in off
+    ]
 
 
 def require_all(

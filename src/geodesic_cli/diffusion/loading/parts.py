@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
-from geodesic_cli.diffusion.loading.accounts import read_whole
+from geodesic_cli.diffusion.loading.accounts import ModelRemark, read_whole
 from geodesic_cli.diffusion.loading.locate import family, lacks, variant_of
 from geodesic_cli.diffusion.loading.schedules import NoiseProcess, noise_process
 from geodesic_cli.diffusion.loading.shapes import SD15, SDXL
-from geodesic_cli.diffusion.loading.vae import ModelRemark, read_autoencoder
+from geodesic_cli.diffusion.loading.vae import read_autoencoder
 from geodesic_cli.diffusion.schedule import FlowSchedule, Schedule
 from geodesic_cli.errors import ModelError, first_line
 

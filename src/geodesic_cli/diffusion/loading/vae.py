@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from geodesic_cli.diffusion.loading.accounts import read_whole, require_all, require_finite
+from geodesic_cli.diffusion.loading.accounts import ModelRemark, read_whole, require_all, require_finite
 from geodesic_cli.diffusion.loading.aliases import ALIASES, sources
 from geodesic_cli.diffusion.loading.locate import HUB_ID, cached, offline
 from geodesic_cli.errors import GeodesicError, ModelError, first_line
@@ -23,10 +23,6 @@ PREFIXES = ("first_stage_model.", "vae.")
 """What may stand before the names of an autoencoder in a file that holds more."""
 ADVICE = "Pass --vae with the folder, the .safetensors file or the Hub id of an AutoencoderKL."
 USED = ("config.json", "diffusion_pytorch_model*.safetensors")
-
-
-class ModelRemark(UserWarning):
-    """Something about a model's parts that may not be meant."""
 
 
 def read_autoencoder(
