@@ -317,3 +317,23 @@ def test_a_configuration_that_is_none_is_a_sentence(folders, tmp_path: Path, tex
     with pytest.raises(ModelError, match="could not be read") as caught:
         load(str(folder), "cpu")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "numbers", "word"),
+    [
+        ("sd", "unet", {"_class_name": "UNet3DConditionModel"}, "UNet3DConditionModel"),
+        ("sd", "vae", {"_class_name": "AutoencoderTiny"}, "AutoencoderTiny"),
+        ("xl", "text_encoder_2", {"model_type": "chinese_clip_text_model"}, "chinese_clip_text_model"),
+        ("sd3", "text_encoder_3", {"model_type": "umt5"}, "umt5"),
+        ("sd3", "transformer", {"_class_name": "PixArtTransformer2DModel"}, "PixArtTransformer2DModel"),
+    ],
+)
+def test_a_part_that_says_that_it_is_another_is_refused(spoil, kind: str, part: str, numbers: dict, word: str) -> None:
+    """Its weights may fit all the same."""
+    with pytest.raises(ModelError, match=rf"{part} says that it is a {word}"):
+        load(spoil(kind, part, **numbers), "cpu")
+
+
+def test_a_text_encoder_out_of_a_whole_clip_is_one(folders, spoil) -> None:
+    assert torch.equal(answer(spoil("sd", "text_encoder", model_type="clip")), answer(folders["sd"]))

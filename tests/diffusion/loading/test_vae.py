@@ -73,6 +73,12 @@ def test_a_single_file_is_read_into_the_shape_of_the_models_own(folder: Path, tm
     assert same(load(str(folder), "cpu", vae=str(file)), vae)
 
 
+def test_a_folder_with_one_variant_alone_gives_it(folder: Path, tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    AutoencoderKL(**pipelines.VAE).save_pretrained(tmp_path / "half", variant="fp16")
+    assert load(str(folder), "cpu", vae=str(tmp_path / "half")).replaced == ("vae",)
+
+
 def test_a_hub_id_in_the_cache_and_none(folder: Path, tmp_path: Path) -> None:
     repository = tmp_path / "cache" / "models--someone--vae"
     (repository / "refs").mkdir(parents=True)

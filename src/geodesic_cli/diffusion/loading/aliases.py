@@ -28,9 +28,9 @@ class Alias:
     sources: tuple[str, ...]
     image_size: int
     millions: float
-    family: str
-    licence: str
-    expect: str
+    family: str = ""
+    licence: str = ""
+    expect: str = ""
 
     def gigabytes(self, bytes_each: int) -> float:
         """Of its weights: on disk in that precision, and in memory before anything is computed."""

@@ -101,7 +101,7 @@ def local(name: str, variant: str | None = None, spared: tuple[str, ...] = ()) -
 def family(folder: Path) -> str:
     """The name in `FAMILIES` of the kind of model in a folder."""
     try:
-        described = str(json.loads((folder / "model_index.json").read_text("utf-8")).get("_class_name", ""))
+        described = str(json.loads((folder / "model_index.json").read_text("utf-8-sig")).get("_class_name", ""))
     except (OSError, ValueError, AttributeError):
         described = ""
     if (folder / "transformer").is_dir() or described.startswith(("StableDiffusion3", "Flux")):

@@ -149,7 +149,7 @@ def _read(folder: Path, name: str, precision: torch.dtype, variant: str | None, 
 
     scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text("utf-8-sig"))
     index = folder / "model_index.json"
-    about = json.loads(index.read_text("utf-8")) if index.is_file() else {}
+    about = json.loads(index.read_text("utf-8-sig")) if index.is_file() else {}
     asked = read(network, networks.get(kind, diffusers.UNet2DConditionModel))
     if vae is None:
         autoencoder = read("vae", diffusers.AutoencoderKL)

@@ -115,13 +115,13 @@ def _index(name: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for file in ("model_index.json", "config.json"):
         try:
-            found |= json.loads((folder / file).read_text("utf-8"))
+            found |= json.loads((folder / file).read_text("utf-8-sig"))
         except (OSError, ValueError):
             continue
         break
     for part in ("unet", *AUTOENCODERS, "text_encoder"):  # a folder need not have an index
         try:
-            config = json.loads((folder / part / "config.json").read_text("utf-8"))
+            config = json.loads((folder / part / "config.json").read_text("utf-8-sig"))
         except (OSError, ValueError):
             continue
         found[part] = ["diffusers", config.get("_class_name")]

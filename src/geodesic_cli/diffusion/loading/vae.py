@@ -78,9 +78,12 @@ def _of_folder(source: str, precision: torch.dtype, variant: str | None) -> Any:
     kind = _class_of(folder)
     if kind != "AutoencoderKL":
         raise ModelError(f"The autoencoder {source} is of the kind {kind}, and only AutoencoderKL is read.", ADVICE)
-    held = variant if variant and any(folder.glob(f"*.{variant}*.safetensors")) else None
-    if not held and not any(folder.glob("*.safetensors")):
+    names = [path.name for path in folder.glob("*.safetensors")]
+    there = {None if name.count(".") == 1 else name.split(".")[1].partition("-")[0] for name in names}
+    if not there:
         raise ModelError(f"The autoencoder {source} has no weights (.safetensors).", ADVICE)
+    # The variant asked for, else the plain weights, else the one variant that there is.
+    held = variant if variant in there else None if None in there else min(filter(None, there))
     return read_whole(AutoencoderKL, folder, source, use_safetensors=True, torch_dtype=precision, variant=held)
 
 

@@ -243,7 +243,7 @@ def _copy_all_but_network(source: Path, folder: Path, flat: bool) -> None:
     index = source / "model_index.json"
     parts: set[str] | None = None
     if index.is_file():
-        named = json.loads(index.read_text("utf-8"))
+        named = json.loads(index.read_text("utf-8-sig"))
         parts = {name for name, value in named.items() if isinstance(value, list)}
     for path in sorted(source.rglob("*")):
         place = path.relative_to(source)
