@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub.constants as constants
@@ -15,10 +16,10 @@ from safetensors.torch import load_file, save_file
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.diffusion.loading.accounts import ModelRemark
 from geodesic_cli.diffusion.loading.single_file import read_file
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import GeodesicError, InputError, ModelError
 from geodesic_cli.runs.opening import open_model
 from geodesic_cli.settings import InterpolateSettings
-from helpers import Recorder
+from helpers import Recorder, into_folder
 
 
 @pytest.fixture(autouse=True)
@@ -153,3 +154,38 @@ def test_a_tuned_model_is_saved_with_the_autoencoder_that_it_was_tuned_with(fold
     prepare(load(str(folder), "cpu", vae=str(vae))).save(tmp_path / "tuned")
     assert same(load(str(tmp_path / "tuned"), "cpu"), vae)
     assert json.loads((tmp_path / "tuned" / "vae" / "config.json").read_text())["sample_size"] == 16
+
+
+def test_a_run_remembers_its_autoencoder_and_its_words_by_their_numbers(folder: Path, tmp_path: Path) -> None:
+    """The paths stay, what stands there does not."""
+    from geodesic_cli.media import write_png
+    from geodesic_cli.verbs.interpolate.run import run
+
+    for name, value in (("a", 0.2), ("b", 0.8)):
+        write_png(torch.full((3, 32, 32), value), tmp_path / f"{name}.png")
+    vae, word = other(tmp_path / "vae"), tmp_path / "word.safetensors"
+    save_file({"emb_params": torch.ones(1, 16)}, word)
+    settings = InterpolateSettings(
+        images=(str(tmp_path / "a.png"), str(tmp_path / "b.png")),
+        model=str(folder),
+        device="cpu",
+        vae=str(vae),
+        text_embedding=(str(word),),
+        prompt=("a word",),
+        method="slerp",
+        steps=1,
+        frames=2,
+        size="32",
+        out=str(tmp_path / "run"),
+    )
+    go = into_folder(run)
+    go(settings, Recorder())
+    again = replace(settings, resume=True)
+    go(again, Recorder())
+    save_file({"emb_params": torch.zeros(1, 16)}, word)
+    with pytest.raises(GeodesicError, match="model"):
+        go(again, Recorder())
+    save_file({"emb_params": torch.ones(1, 16)}, word)
+    AutoencoderKL(**pipelines.VAE).save_pretrained(vae)
+    with pytest.raises(GeodesicError, match="model"):
+        go(again, Recorder())

@@ -81,7 +81,7 @@ def _require_kind(kind: Any, config: Mapping[str, Any], place: str, name: str) -
 def _not_known(kind: Any, config: Mapping[str, Any]) -> list[str]:
     """The numbers of a configuration that its class has no use for, and that are not off."""
     known = inspect.signature(kind.__init__).parameters
-    off = (None, False, 0, [], {}, "")
+    off: tuple[Any, ...] = (None, False, 0, [], {}, "")
     return [
         f"{key} = {value}" for key, value in config.items() if key[0] != "_" and key not in known and value not in off
     ]
