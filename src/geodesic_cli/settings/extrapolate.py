@@ -13,7 +13,7 @@ CLIP, RAY = "Clip", "Ray"
 
 @record(
     source="start stop stride max_frames",
-    compare="model revision variant lora size steps guidance device dtype low_memory compile fps",
+    compare="model revision variant lora vae text_embedding size steps guidance device dtype low_memory compile fps",
 )
 class ExtrapolateSettings(shared.ClipOptions, shared.ModelOptions, shared.RunOptions):
     """`geodesic extrapolate`."""
@@ -30,6 +30,7 @@ class ExtrapolateSettings(shared.ClipOptions, shared.ModelOptions, shared.RunOpt
         RAY,
         AtLeast(1, "1 is a straight line through the context."),
     )
+    text_embedding: tuple[str, ...] = shared.text_embedding_opt(flags=("--text-embedding",))
     embedding: str = opt(
         "ridge",
         "Frames as they are, or carried to tau by the probability flow.",

@@ -33,6 +33,7 @@ def _memory_opt(default: float) -> Any:
 @record(
     iso_lambda="model revision variant lora lora_rank lora_alpha train_batch_size gradient_accumulation_steps",
     num_validation_images="device dtype low_memory compile seed",
+    lora="vae text_embedding",
 )
 class FinetuneSettings(ModelOptions, RunOptions):
     """`geodesic finetune`."""

@@ -12,6 +12,7 @@ DENSITY, PATHS, SOLVER = "Density", "Paths to compare with", "Solver"
 @record(
     clip="start stop stride max_frames",
     smoothing="model revision variant lora size steps guidance tol max_steps device dtype low_memory compile seed",
+    lora="vae text_embedding",
 )
 class VideoAnalyzeSettings(shared.ClipOptions, shared.ModelOptions, shared.RunOptions):
     """`geodesic video-analyze`."""
@@ -21,6 +22,7 @@ class VideoAnalyzeSettings(shared.ClipOptions, shared.ModelOptions, shared.RunOp
         None, "Most frames to take.", "Clip", AtLeast(3, "A path that can bend has at least three points.")
     )
     prompt: tuple[str, ...] = shared.prompt_opt(help="What the clip shows; or twice, for its ends. Default: nothing.")
+    text_embedding: tuple[str, ...] = shared.text_embedding_opt(flags=("--text-embedding",))
     embedding: str = choice_opt(
         "ridge", EMBEDDINGS, ": the frames' own encodings, or carried to tau, where no clip is a geodesic.", DENSITY
     )
