@@ -23,12 +23,13 @@ class SheetMarks:
     """What is marked on a sheet; a legend below says what each mark means. Nothing is marked that is empty.
 
     Args:
-        written: the row whose frames are the result; a bar stands beside it.
+        written: the rows whose frames are the result; a bar stands beside each.
         given: numbers of the frames that are images as they were given, in every row; they have a frame of blue.
-        doubtful: numbers of the frames of the written row that are improbable; they have a dashed frame of orange.
+        doubtful: numbers of frames that are improbable, in a written row or the only one; they have a dashed frame of
+            orange.
     """
 
-    written: int | None = None
+    written: tuple[int, ...] = ()
     given: tuple[int, ...] = ()
     doubtful: tuple[int, ...] = ()
 
@@ -37,7 +38,8 @@ class SheetMarks:
         """Colour, whether it is dashed, and meaning of each mark that is used."""
         used = [(GIVEN, False, "an image that was given")] if self.given else []
         used += [(DOUBTFUL, True, "doubtful: the model hardly ever draws such a picture")] if self.doubtful else []
-        return used + ([(WRITTEN, False, "the row in frames/ and the films")] if self.written is not None else [])
+        words = "the row in frames/ and the films" if len(self.written) == 1 else "rows in frames/ and the films"
+        return used + ([(WRITTEN, False, words)] if self.written else [])
 
 
 def sheet(rows: Sequence[Tensor], labels: Sequence[str] | None = None, marks: SheetMarks | None = None) -> Tensor:
@@ -71,9 +73,10 @@ def sheet(rows: Sequence[Tensor], labels: Sequence[str] | None = None, marks: Sh
             text = texts[index]
             y = top + (block - text.shape[0]) // 2
             canvas[:, y : y + text.shape[0], 3 * gap : 3 * gap + text.shape[1]] *= 1 - text
-        if index == marks.written:
+        if index in marks.written:
             _paint(canvas, WRITTEN, slice(top, top + block), slice(gap // 2, gap // 2 + 2 * gap))
-        _place(canvas, row, (top, left), gap, marks if index == marks.written else SheetMarks(given=marks.given))
+        main = index in marks.written or len(rows) == 1
+        _place(canvas, row, (top, left), gap, marks if main else SheetMarks(given=marks.given))
         top += block + 3 * gap
     if legend.numel():
         canvas[:, top : top + legend.shape[1], 3 * gap : 3 * gap + legend.shape[2]] = legend

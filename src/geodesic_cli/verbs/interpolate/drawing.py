@@ -174,7 +174,7 @@ class Drawer(Job[InterpolateSettings]):
         names = list(drawn)
         several = len(metrics["keyframes"]) > 2
         marks = media.SheetMarks(
-            written=names.index(self.settings.method) if len(names) > 1 else None,
+            written=(names.index(self.settings.method),) if len(names) > 1 else (),
             given=tuple(metrics["keyframes"]) if several else (),
             doubtful=tuple(metrics.get("global", {}).get("marked_frames", ())),
         )

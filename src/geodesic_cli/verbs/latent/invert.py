@@ -107,7 +107,7 @@ class _Work(Job[InvertSettings]):
             "evaluations": evaluations,
             "seconds": round(time.monotonic() - began, 3),
         }
-        status = verdict(metrics["transport"]["psnr"]["mean"], metrics["autoencoder"]["psnr"]["mean"], s)
+        status = survival(metrics["transport"]["psnr"]["mean"], metrics["autoencoder"]["psnr"]["mean"], s)
         result = Inversion(images, shape, made, metrics=metrics, status=status)
         if self.directory is not None:
             self._write(self.directory, result)
@@ -143,7 +143,7 @@ class _Work(Job[InvertSettings]):
         self.observer.advance(1)
 
 
-def verdict(transport: float, autoencoder: float, settings: InvertSettings) -> str:
+def survival(transport: float, autoencoder: float, settings: InvertSettings) -> str:
     """Whether images came back well, and what to do if they did not.
 
     Args:
