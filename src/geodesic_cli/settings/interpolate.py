@@ -229,7 +229,7 @@ def parse_timing(text: str) -> tuple[float, ...] | None:
         shares = ()
     if not shares or not all(0 < share < math.inf for share in shares):
         raise InputError(
-            f"--timing is even, length, or a positive number for each stretch from image to image: 2,1,1; got {text!r}.",
+            f"--timing is even, length, or a number for each stretch from image to image, as 2,1,1; got {text!r}.",
             "Three images have two stretches: --timing 2,1 for instance.",
         )
     return shares
