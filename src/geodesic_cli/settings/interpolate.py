@@ -137,7 +137,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     tol: float = opt(0.03, "Relative residual to solve to.", SOLVER, above(0, 1, "0.03 is a good start."))
     # Each step costs 4 score evaluations, with `relaxation` one a node.
     max_steps: int = opt(40, "Most steps of the solver.", SOLVER, AtLeast(1, "40 is enough up to a bend of about 4."))
-    seed: int = shared.seed_opt("Of the small bump that the first path gets, so that it is no unstable path.")
+    seed: int = shared.seed_opt("Of the small bump that the first path gets.")
     fps: float = shared.fps_opt(8.0, panel=PATH)
 
     def __post_init__(self) -> None:

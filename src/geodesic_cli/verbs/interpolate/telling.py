@@ -68,7 +68,7 @@ def verdict(settings: InterpolateSettings, leg: Leg) -> str:
         return (
             f"The solver was content, but measured between its points the path is another. {short} Pass a lower --tol."
         )
-    return f"{told} {short}"
+    return f"{told} {short} See --max-steps, --bend and --solver."
 
 
 def doubtful(frames: Sequence[int]) -> str:
