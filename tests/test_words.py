@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from geodesic_cli.settings.vocabulary import PATHS
+from geodesic_cli.settings.vocabulary import PATH_NAMES
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "geodesic_cli"
@@ -91,7 +91,7 @@ def test_the_check_finds_private_words_and_lets_code_be() -> None:
 
 def test_the_glossary_of_the_readme_has_the_words_of_the_program() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    for method, name in PATHS.items():
+    for method, name in PATH_NAMES.items():
         assert f"| {name} | `--method {method}`" in readme
     for word in ("residual", "short path", "noise level", "bend", "doubtful frame", "score", "log p"):
         assert re.search(rf"^\| [^|]*{word}", readme, re.MULTILINE), word

@@ -5,12 +5,12 @@ import math
 import pytest
 
 from geodesic_cli.settings.interpolate import METHODS
-from geodesic_cli.settings.vocabulary import PATHS, fared, is_geodesic, listed, path_kind, path_name
+from geodesic_cli.settings.vocabulary import PATH_NAMES, fared, is_geodesic, listed, path_kind, path_name
 
 
 def test_every_method_has_one_name():
-    assert sorted(PATHS) == sorted(METHODS)
-    assert len(set(PATHS.values())) == len(PATHS)
+    assert sorted(PATH_NAMES) == sorted(METHODS)
+    assert len(set(PATH_NAMES.values())) == len(PATH_NAMES)
     assert [path_kind(method) for method in ("lerp", "slerp", "geodesic", "global")] == [
         "straight line",
         "great circle",

@@ -8,7 +8,7 @@ from geodesic_cli.cli.command import AS_JSON, add, options_of
 from geodesic_cli.cli.common import VERBOSE, Closing, ran
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import DirectionSettings, SlerpSettings, from_command_line
-from geodesic_cli.settings.vocabulary import PATHS
+from geodesic_cli.settings.vocabulary import PATH_NAMES
 
 if TYPE_CHECKING:
     from geodesic_cli.verbs.latent.direction import LatentDirection
@@ -67,7 +67,7 @@ for each in (slerp, direction):
 
 def _of_paths(result: "LatentPaths", verbose: bool) -> Closing:
     metrics, folder = result.metrics, result.folder
-    pairs, name = metrics["pairs"], PATHS[metrics["method"]]
+    pairs, name = metrics["pairs"], PATH_NAMES[metrics["method"]]
     return Closing(
         made=f"{pairs} path{'s' if pairs > 1 else ''} of {metrics['frames']} frames through noise, along the {name}.",
         verdict=result.status,
@@ -87,7 +87,7 @@ def _path_numbers(metrics: dict[str, Any]) -> list[str]:
     if fitted:
         columns |= {"fit_error_mean": ("fit error", "0 is a scene"), "fit_error_worst": ("worst", "0 is a scene")}
     rows = [
-        (PATHS[method], *(_with_spread(found["summary"][name]) for name in columns))
+        (PATH_NAMES[method], *(_with_spread(found["summary"][name]) for name in columns))
         for method, found in metrics["paths"].items()
     ]
     heads, units = (("", *words) for words in zip(*columns.values(), strict=True))

@@ -15,7 +15,7 @@ from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.run import Interpolation, interpolate
 from geodesic_cli.verbs.interpolate.run import run as verb_run
 from geodesic_cli.verbs.interpolate.searching import Found
-from geodesic_cli.verbs.interpolate.telling import MANY, curve_labels, doubtful, verdict
+from geodesic_cli.verbs.interpolate.telling import NAMED_ONE_BY_ONE, curve_labels, doubtful, verdict
 from helpers import into_folder
 
 run = into_folder(verb_run)
@@ -68,7 +68,9 @@ def test_doubtful_frames_are_named_or_counted() -> None:
     assert doubtful([]) == "None of the frames drawn lies there."
     assert doubtful([4]) == "Frame 4 lies there, as the sheet marks."
     assert doubtful([4, 5, 6]) == "Frames 4, 5 and 6 lie there, as the sheet marks."
-    assert doubtful(list(range(MANY + 1))).startswith(f"{MANY + 1} frames from 0 to {MANY}")
+    assert doubtful(list(range(NAMED_ONE_BY_ONE + 1))).startswith(
+        f"{NAMED_ONE_BY_ONE + 1} frames from 0 to {NAMED_ONE_BY_ONE}"
+    )
 
 
 def test_a_search_says_that_its_path_is_no_geodesic(unsolved: Interpolation) -> None:

@@ -10,7 +10,7 @@ from geodesic_cli.verbs.interpolate.legs import Leg
 
 SAME_LENGTH = 0.05
 """Logarithms of lengths that differ by less are equal, as far as is known."""
-MANY = 12
+NAMED_ONE_BY_ONE = 12
 """More frames than these are not named one by one."""
 
 
@@ -75,7 +75,7 @@ def doubtful(frames: Sequence[int]) -> str:
     """A sentence on the frames that lie where the model hardly ever draws; they are marked on the sheet."""
     if not frames:
         return "None of the frames drawn lies there."
-    if len(frames) > MANY:
+    if len(frames) > NAMED_ONE_BY_ONE:
         return f"{len(frames)} frames from {frames[0]} to {frames[-1]} lie there; they are marked on the sheet."
     if len(frames) == 1:
         return f"Frame {frames[0]} lies there, as the sheet marks."

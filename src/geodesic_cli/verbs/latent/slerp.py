@@ -35,7 +35,7 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import JOINS, SlerpSettings
-from geodesic_cli.settings.vocabulary import PATHS
+from geodesic_cli.settings.vocabulary import PATH_NAMES
 
 EVEN = 2.0
 """A path whose largest step is at most so many times the mean one changes evenly."""
@@ -201,7 +201,7 @@ def _write(directory: RunDirectory, s: SlerpSettings, result: LatentPaths, obser
     for pair in range(min(PATHS_SHOWN, len(main))):
         for method, frames in result.frames.items():
             rows.append(frames[pair])
-            labels.append(PATHS[method] if len(main) == 1 else f"{pair} {PATHS[method]}")
+            labels.append(PATH_NAMES[method] if len(main) == 1 else f"{pair} {PATH_NAMES[method]}")
     several, at = len(result.frames), list(result.frames).index(s.method)
     marks = media.SheetMarks(written=tuple(range(at, len(rows), several)) if several > 1 else ())
     directory.write_png("sheet.png", media.sheet(rows, labels, marks))
