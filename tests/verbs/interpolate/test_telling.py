@@ -80,7 +80,7 @@ def test_a_search_says_that_its_path_is_no_geodesic(unsolved: Interpolation) -> 
     found = Found(path, torch.zeros(3, dtype=torch.bool), {"status": "It was found.", "evaluations": {}})
     leg = Leg(None, {"global": path}, {"global": report}, (), found, 0)  # type: ignore[arg-type]  # no ends are needed
     told = verdict(InterpolateSettings(images=("a", "b"), method="global"), leg)
-    assert told.startswith("It was found. It is a short path, residual 0.56, and no geodesic")
+    assert told.startswith("It was found. It is a short path, residual 0.56; a geodesic has at most 0.03.")
 
 
 def test_sheet_and_plots_of_a_run_have_the_names_and_the_marks(
@@ -104,4 +104,4 @@ def test_sheet_and_plots_of_a_run_have_the_names_and_the_marks(
         "great circle",
         "local short path",
     ]
-    assert all(name.endswith(", not converged") for name in histories[0])
+    assert list(histories[0]) == [f"image {k} to {k + 1}, not converged (not chosen)" for k in (1, 2)]

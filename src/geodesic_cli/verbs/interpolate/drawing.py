@@ -18,7 +18,7 @@ from geodesic_cli.frames.path_report import PathReport
 from geodesic_cli.frames.paths import ImagePath, clean_latents, positions
 from geodesic_cli.runs.job import Job
 from geodesic_cli.settings import InterpolateSettings
-from geodesic_cli.settings.vocabulary import FAILED, path_kind
+from geodesic_cli.settings.vocabulary import FAILED, fared, path_kind
 from geodesic_cli.verbs.interpolate.legs import Leg
 from geodesic_cli.verbs.interpolate.telling import curve_labels, solved
 
@@ -186,4 +186,5 @@ class Drawer(Job[InterpolateSettings]):
         if count == 1:
             return label
         failed = "" if solved(leg, "geodesic") else f", {FAILED}"
+        failed += "" if self.settings.method == "geodesic" else fared(chosen=False, longer=False)
         return f"image {k + 1} to {1 if k + 1 == count and self.settings.loop else k + 2}{failed}"

@@ -19,7 +19,7 @@ from geodesic_cli.geometry import Curve, Euclidean
 from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job
-from geodesic_cli.search.candidates import at_frames
+from geodesic_cli.search.candidates import KNOWN, at_frames
 from geodesic_cli.search.pool import POOLS, evaluations_to_fill
 from geodesic_cli.search.search import GlobalPath, SearchChoice, global_path
 from geodesic_cli.settings import InterpolateSettings, parse_budget
@@ -170,7 +170,6 @@ def _named(name: str, found: GlobalPath, tol: float) -> str:
     own = (
         path_name(method, solution.residual, tol, solution.converged, number=False) if solution else PATH_NAMES[method]
     )
-    length = found.lengths[name]
-    # A length that is no number lost, too.
-    longer = not length <= min(value for value in found.lengths.values() if not math.isnan(value))
+    lengths = [value for key, value in found.lengths.items() if key != "graph" and not math.isnan(value)]
+    longer = not found.lengths[name] <= min(lengths, default=math.inf) + KNOWN  # no number lost, too
     return own + fared(name == found.path.method, longer)
