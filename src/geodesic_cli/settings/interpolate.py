@@ -61,11 +61,11 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     method: str = choice_opt(
         None,
         METHODS,
-        ": local geodesic, great circle, straight line or global geodesic. Default: geodesic; for clevr-mini global, "
-        "except in a clip or with an option of the local solver such as --bend.",
+        ": local geodesic, great circle, straight line, global geodesic. Default: geodesic; global for clevr-mini, but "
+        "not in a clip or with --bend or another option of the local solver.",
         by=_method,
     )
-    compare: bool = opt(False, "Draw straight line, great circle and local geodesic, too.")
+    compare: bool = opt(False, "Draw straight line, great circle, local geodesic.")
     frames: int | None = opt(
         None,
         f"Exact number of frames. Default: {STEPS} steps from image to image.",

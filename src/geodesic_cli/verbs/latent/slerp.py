@@ -37,7 +37,7 @@ from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import JOINS, SlerpSettings
 from geodesic_cli.settings.vocabulary import PATH_NAMES
 
-EVEN = 2.0
+EVEN = 1.5
 """A path whose largest step is at most so many times the mean one changes evenly."""
 PATHS_SHOWN = 8
 """Paths on the sheet: the first ones."""
