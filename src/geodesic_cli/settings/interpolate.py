@@ -62,13 +62,13 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
         None,
         METHODS,
         ": local geodesic, great circle, straight line, global geodesic. Default: geodesic; global for clevr-mini, but "
-        "not in a clip or with --bend or another option of the local solver.",
+        "not in a clip or with an option such as --bend.",
         by=_method,
     )
     compare: bool = opt(False, "Draw straight line, great circle, local geodesic.")
     frames: int | None = opt(
         None,
-        f"Exact number of frames. Default: {STEPS} steps from image to image.",
+        f"Exact number. Default: {STEPS} steps from image to image.",
         check=AtLeast(2, "The first and the last image are the first and the last frame."),
         by=_frames,
     )
@@ -83,8 +83,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     # The bending number Be = alpha x length x median |tangential score| of the first path; alpha follows from it.
     bend: float | None = opt(
         None,
-        "How far the path leaves the great circle to find density: 0 not at all, 1 to 4 useful, 15 to 25 for global. "
-        "Default: 4; for global its alpha.",
+        "How far the path leaves the great circle: 0 not at all, 1 to 4 useful, 15 to 25 for global. Default: 4.",
         PATH,
         Between(0, 1000, "0 is the great circle; 1 to 4 is useful."),
         by=lambda given: None if given.method == "global" else BEND,
