@@ -94,7 +94,8 @@ def run(job: Job[BenchModelSettings]) -> Bench:
 def surcharge(rows: Sequence[SpeedRow]) -> str:
     """What the score costs above the bare network, at most."""
     most = max((row.overhead for row in rows), default=0.0)
-    return f"{len(rows)} batches were measured. The score costs at most {most:.1%} more than the bare network."
+    was = "batch was" if len(rows) == 1 else "batches were"
+    return f"{len(rows)} {was} measured. The score costs at most {most:.1%} more than the bare network."
 
 
 def _all_rows(settings: BenchModelSettings, observer: Observer) -> list[SpeedRow]:
