@@ -120,9 +120,8 @@ def outcome(rows: Sequence[RaceRow]) -> str:
     solvers = dict.fromkeys(row.solver for row in rows)
     told = [(name, [row.within_1 is not None for row in rows if row.solver == name]) for name in solvers]
     came = ", ".join(f"{name} in {sum(near)} of {len(near)}" for name, near in told)
-    return (
-        f"{len(rows)} races were run. So often did a solver come within 1 % of the shortest length: {came or 'never'}."
-    )
+    was = "race was" if len(rows) == 1 else "races were"
+    return f"{len(rows)} {was} run. So often did a solver come within 1 % of the shortest length: {came or 'never'}."
 
 
 def race(contest: Contest, name: str, entrant: Entrant, tol: float, note: str = "") -> RaceRow:
