@@ -9,14 +9,14 @@ from torch import Tensor
 import geodesic_cli
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.errors import InputError
+from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.geometry import Status
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, fit_all, motion, render
 from geodesic_cli.settings import ExtrapolateSettings
 from geodesic_cli.verbs.extrapolate.run import extrapolate
 from geodesic_cli.verbs.extrapolate.run import run as verb_run
-from helpers import Recorder, decibels, into_folder
+from helpers import Recorder, decibels, failing, into_folder
 
 run = into_folder(verb_run)
 
@@ -94,6 +94,12 @@ def test_a_ray_that_may_not_even_begin_leaves_the_sequence_as_it_is(model: Laten
     result = extrapolate(ball[:GIVEN], model=model, frames=2, alpha=0.05, max_drop=1e-3)
     assert torch.equal(result.frames, ball[:GIVEN])
     assert result.status.startswith("0 of 2")
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_network_that_gives_nan_ends_in_a_sentence(model: LatentDiffusion, ball: Tensor, after: int) -> None:
+    with pytest.raises(ModelError, match=r"not finite.*--dtype fp32"):
+        extrapolate(ball[:GIVEN], model=failing(model, after), frames=MADE)
 
 
 @pytest.mark.parametrize("stepper", ["rk4", "adams-bashforth", "dormand-prince"])

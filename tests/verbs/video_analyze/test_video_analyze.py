@@ -10,14 +10,14 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.errors import InputError
+from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, motion, render
 from geodesic_cli.settings import VideoAnalyzeSettings
 from geodesic_cli.verbs.video_analyze.run import VideoAnalysis, stem, video_analyze
 from geodesic_cli.verbs.video_analyze.run import run as verb_run
-from helpers import Recorder, into_folder
+from helpers import Recorder, failing, into_folder
 
 run = into_folder(verb_run)
 
@@ -89,6 +89,12 @@ def test_identical_frames_and_two_different_ones_get_an_answer(model: LatentDiff
     two = run(VideoAnalyzeSettings(clip=(folder,), out=str(tmp_path / "out"), device="cpu"), Silent(), "test")
     assert "Only two of the 3 frames differ" in two.verdict
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"sheet.png", "metrics.json", "manifest.json"}
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_network_that_gives_nan_ends_in_a_sentence(model: LatentDiffusion, after: int) -> None:
+    with pytest.raises(ModelError, match=r"not finite.*--dtype fp32"):
+        video_analyze(rolling(*even(5)), model=failing(model, after), **QUICK)
 
 
 @pytest.mark.parametrize("count", [1, 2])
