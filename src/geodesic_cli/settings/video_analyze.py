@@ -76,7 +76,10 @@ class VideoAnalyzeSettings(shared.ClipOptions, shared.ModelOptions, shared.RunOp
         0.03, "Relative residual at which the optimised path is solved.", SOLVER, above(0, 1, "0.03 is a good start.")
     )
     max_steps: int = opt(
-        40, "Most steps of the solver, in each window.", SOLVER, AtLeast(1, "40 is enough for most windows.")
+        40,
+        "Most steps of each of two attempts at it, in each window.",
+        SOLVER,
+        AtLeast(1, "40 is enough for most windows."),
     )
     seed: int = shared.seed_opt("Of the perturbations and the random orders.")
 

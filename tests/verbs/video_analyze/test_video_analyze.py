@@ -15,6 +15,7 @@ from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, motion, render
 from geodesic_cli.settings import VideoAnalyzeSettings
+from geodesic_cli.verbs.video_analyze.report import two_digits
 from geodesic_cli.verbs.video_analyze.run import VideoAnalysis, stem, video_analyze
 from geodesic_cli.verbs.video_analyze.run import run as verb_run
 from helpers import Recorder, failing, into_folder
@@ -51,7 +52,8 @@ def test_smooth_motion_keeps_nearer_to_a_geodesic_than_its_perturbed_copies(smoo
     assert smooth.report.event.kind == "bend"
     assert smooth.metrics["frames_that_move"] == 13
     for number in smooth.report.ratios.values():
-        assert f"{number:.2g} times" in smooth.verdict
+        assert f"{two_digits(number)} times" in smooth.report.detail
+    assert len(smooth.verdict) < 160 and smooth.verdict.count(".") <= 2
 
 
 def test_a_jump_and_a_turn_back_depart_more_and_are_found(model: LatentDiffusion, smooth: VideoAnalysis) -> None:
@@ -84,10 +86,10 @@ def test_inverted_frames_bend_towards_higher_density(model: LatentDiffusion, smo
 def test_identical_frames_and_two_different_ones_get_an_answer(model: LatentDiffusion, tmp_path: Path) -> None:
     still = video_analyze(rolling(0.2, 0.2, 0.2, 0.2), model=model, **QUICK)
     assert still.report is None
-    assert "All 4 frames show the same picture" in still.verdict
+    assert "all 4 frames show the same picture." in still.verdict
     folder = written(rolling(0.2, 0.2, 0.7), tmp_path / "two")
     two = run(VideoAnalyzeSettings(clip=(folder,), out=str(tmp_path / "out"), device="cpu"), Silent(), "test")
-    assert "Only two of the 3 frames differ" in two.verdict
+    assert "only two of the 3 frames differ" in two.verdict
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"sheet.png", "metrics.json", "manifest.json"}
 
 
