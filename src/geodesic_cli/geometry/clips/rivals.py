@@ -40,7 +40,6 @@ from geodesic_cli.geometry.solvers.bvp import solve_bvp
 from geodesic_cli.geometry.solvers.relaxation import Relaxation
 from geodesic_cli.geometry.space import Euclidean, Sphere
 
-
 ATTEMPTS = (Relaxation(), Relaxation(damping=0.1, memory=20, continuation=False, shift=10.0))
 """Solvers of the optimised path, one after the other, each from the best path of those before. A clip's path is long
 and rough: from there the relaxation gets further than the surrogate, in less time. Where it stalls, a careful one with
