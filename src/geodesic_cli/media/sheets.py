@@ -25,18 +25,23 @@ class SheetMarks:
     Args:
         written: the row whose frames are the result; a bar stands beside it.
         given: numbers of the frames that are images as they were given, in every row; they have a frame of blue.
-        doubtful: numbers of the frames of the written row that are improbable; they have a dashed frame of orange.
+        doubtful: numbers of the frames of the written row, or else the first one, that are improbable; they have a
+            dashed frame of orange.
+        given_words: what the frame of blue means.
+        doubtful_words: what the dashed frame of orange means.
     """
 
     written: int | None = None
     given: tuple[int, ...] = ()
     doubtful: tuple[int, ...] = ()
+    given_words: str = "an image that was given"
+    doubtful_words: str = "doubtful: the model hardly ever draws such a picture"
 
     @property
     def legend(self) -> list[tuple[tuple[float, float, float], bool, str]]:
         """Colour, whether it is dashed, and meaning of each mark that is used."""
-        used = [(GIVEN, False, "an image that was given")] if self.given else []
-        used += [(DOUBTFUL, True, "doubtful: the model hardly ever draws such a picture")] if self.doubtful else []
+        used = [(GIVEN, False, self.given_words)] if self.given else []
+        used += [(DOUBTFUL, True, self.doubtful_words)] if self.doubtful else []
         return used + ([(WRITTEN, False, "the row in frames/ and the films")] if self.written is not None else [])
 
 
@@ -73,7 +78,7 @@ def sheet(rows: Sequence[Tensor], labels: Sequence[str] | None = None, marks: Sh
             canvas[:, y : y + text.shape[0], 3 * gap : 3 * gap + text.shape[1]] *= 1 - text
         if index == marks.written:
             _paint(canvas, WRITTEN, slice(top, top + block), slice(gap // 2, gap // 2 + 2 * gap))
-        _place(canvas, row, (top, left), gap, marks if index == marks.written else SheetMarks(given=marks.given))
+        _place(canvas, row, (top, left), gap, marks if index == (marks.written or 0) else SheetMarks(given=marks.given))
         top += block + 3 * gap
     if legend.numel():
         canvas[:, top : top + legend.shape[1], 3 * gap : 3 * gap + legend.shape[2]] = legend

@@ -63,23 +63,27 @@ def continuation(
     known: tuple[Sequence[float], Sequence[float]],
     rays: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     steps: tuple[Sequence[float], Sequence[float]],
-    last: int,
-    floor: float,
+    drifts: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    bounds: tuple[int, float, float],
     path: str | Path,
 ) -> None:
-    """Two panels: log p relative to where a ray begins, and the distance of every frame from the one before.
+    """Three panels: log p relative to where a ray begins, the distance of every frame from the one before, and drift.
 
     Args:
         known: positions in frames, and log p there in nats, on the frames that the velocity was taken from.
         rays: name -> the same on the new frames, their start included.
         steps: numbers of frames, and the distance of their encodings from those of the frames before.
-        last: the number of the last known frame; frame 0 is the first known one.
-        floor: log p at which a ray ends.
+        drifts: name -> numbers of the new frames, and how far their colours have drifted.
+        bounds: the number of the last known frame, where frame 0 is the first known one; log p at which a ray ends; the
+            drift from which a frame is marked, or before which the ray ends.
     """
-    with drawing(path, [4.6] * 2, 3.6) as panels:
+    last, floor, limit = bounds
+    with drawing(path, [4.6] * 3, 3.6) as panels:
         panels[0].plot(*known, color=GRAY, linewidth=1.6, label="known")
         for index, (name, ray) in enumerate(rays.items()):
-            panels[0].plot(*ray, color=LINE_COLOURS[index], marker="o", markersize=3, linewidth=1.8, label=name)
+            style: dict[str, Any] = {"color": LINE_COLOURS[index], "marker": "o", "markersize": 3, "linewidth": 1.8}
+            panels[0].plot(*ray, label=f"{name} them", **style)
+            panels[2].plot(*drifts[name], **style)
         low = min([0.0, *known[1], *(value for ray in rays.values() for value in ray[1])])
         if floor > 2 * low - 1:  # a floor far below would flatten everything
             panels[0].axhline(floor, color=LINE_COLOURS[1], linewidth=0.8, linestyle="--", label="the ray ends")
@@ -87,8 +91,12 @@ def continuation(
         colours = [LINE_COLOURS[0] if is_new else GRAY for is_new in new]
         panels[1].bar(list(steps[0]), list(steps[1]), color=colours)
         panels[1].set_ylim(bottom=0)
-        dress(panels[0], "Density", "log p relative to the ray's start   [nats]")
+        panels[2].axhline(limit, color=LINE_COLOURS[1], linewidth=0.8, linestyle="--")
+        highest = max([limit, *(value for drift in drifts.values() for value in drift[1])])
+        panels[2].set_ylim(0, 1.1 * highest)
+        dress(panels[0], "Density (high: plausible)", "log p relative to the last known frame   [nats]")
         dress(panels[1], "Step from the frame before (new: blue)", "distance of the encodings")
+        dress(panels[2], "Drift of the colours (dashed: the limit)", "in spreads of the known colours")
         for panel in panels:
             panel.set_xlabel("frame")
             panel.xaxis.get_major_locator().set_params(integer=True)
