@@ -94,7 +94,7 @@ def continuation(
         panels[2].axhline(limit, color=LINE_COLOURS[1], linewidth=0.8, linestyle="--")
         highest = max([limit, *(value for drift in drifts.values() for value in drift[1])])
         panels[2].set_ylim(0, 1.1 * highest)
-        dress(panels[0], "Density (high: plausible)", "log p relative to the last known frame   [nats]")
+        dress(panels[0], "Density (high: plausible)", "log p − log p(ray's start)   [nats]")
         dress(panels[1], "Step from the frame before (new: blue)", "distance of the encodings")
         dress(panels[2], "Drift of the colours (dashed: the limit)", "in spreads of the known colours")
         for panel in panels:

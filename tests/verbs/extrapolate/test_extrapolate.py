@@ -133,6 +133,46 @@ def test_a_prompt_keeps_a_fast_thing_what_it_is(model: LatentDiffusion) -> None:
     assert decibels(told[-1], fast[-1]) > decibels(untold[-1], fast[-1]) + 2
 
 
+@pytest.fixture(scope="module")
+def fast() -> Tensor:
+    """A red ball that moves so fast that it does not stay red without a prompt."""
+    return render(list(motion("translation", Scene((Solid("sphere", "red", x=-1.0, y=0.2, size=0.65),)), 11, 2.0)))[:8]
+
+
+def test_frames_whose_colours_drift_are_marked_and_it_is_said_what_no_prompt_costs(
+    model: LatentDiffusion, fast: Tensor
+) -> None:
+    recorder = Recorder()
+    untold = extrapolate(fast, model=model, frames=3, max_drop=1e9, observer=recorder)
+    ray = untold.metrics["rays"]["after"]
+    assert any("No --prompt" in warning for warning in recorder.warnings)
+    assert ray["drifted"] == [k for k, drift in enumerate(ray["drift"], 1) if drift > 0.25] and 3 in ray["drifted"]
+    assert untold.complete and untold.drifted and "drifted" in untold.status and "--prompt" in untold.advice
+    recorder = Recorder()
+    told = extrapolate(fast, model=model, frames=3, prompt="a red rubber sphere", observer=recorder)
+    assert not told.drifted and not told.advice and "drifted" not in told.status
+    assert not any("No --prompt" in warning for warning in recorder.warnings)
+
+
+def test_a_ray_ends_before_the_first_frame_that_drifts_too_far_also_when_resumed(
+    model: LatentDiffusion, fast: Tensor, tmp_path: Path
+) -> None:
+    free = extrapolate(fast, model=model, frames=3, max_drop=1e9).metrics["rays"]["after"]
+    held = extrapolate(fast, model=model, frames=3, max_drop=1e9, max_drift=0.25)
+    ray = held.metrics["rays"]["after"]
+    assert ray["status"] == "DRIFTED" and not held.complete and "--max-drift" in held.status
+    assert ray["made"] == ray["asked"] - len(free["drifted"]) and max(ray["drift"], default=0.0) <= 0.25
+    (tmp_path / "clip").mkdir()
+    for k, frame in enumerate(fast):
+        media.write_png(frame, tmp_path / "clip" / f"{k}.png")
+    more = {"frames": 3, "max_drop": 1e9, "max_drift": 0.25}
+    run(settings(str(tmp_path / "clip"), tmp_path / "whole", **more), Silent(), "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(settings(str(tmp_path / "clip"), tmp_path / "parts", **more), Recorder("Following", 1), "parts")
+    run(settings(str(tmp_path / "clip"), tmp_path / "parts", resume=True, **more), Silent(), "resumed")
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
 def test_a_target_prompt_changes_where_the_ray_goes(model: LatentDiffusion, ball: Tensor) -> None:
     held = extrapolate(ball[:GIVEN], model=model, frames=2, prompt="a red rubber sphere")
     moved = extrapolate(

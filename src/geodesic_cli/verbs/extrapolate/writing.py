@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ KNOWN_SHOWN = 8
 """Known frames on the sheet, at most."""
 DENSITY_LOOKS = 8
 """Places a frame at which the density along the known frames is looked at for the plot."""
-ROWS = {"ray": "the ray", "straight": "the last step\nagain", "repeat": "the last frame\nagain"}
+ROWS = {"ray": "the ray", "straight": "straight line:\nthe last step\nagain", "repeat": "the last frame\nagain"}
 """Rows of the sheet, as they are kept, and what is written beside them."""
 
 
@@ -176,27 +176,28 @@ def _sheet(work: Extending, known: Known, rays: Sequence[Continuation]) -> Tenso
             ahead = torch.arange(1, work.settings.frames + 1, device=start.x.device, dtype=start.x.dtype)[:, None]
             line = work.model.decode(start.x + ahead * start.v, one.points.shape)
             made["straight"][one.name] = known.canvas.crop(line).cpu()
-            seam = known.frames[-1] if one.name == "after" else known.frames[0]
-            made["repeat"][one.name] = seam.expand(work.settings.frames, -1, -1, -1)
+            last = known.frames[-1] if one.name == "after" else known.frames[0]
+            made["repeat"][one.name] = last.expand(work.settings.frames, -1, -1, -1)
     shown = known_shown(known.frames, len(rays) > 1)
-    rows = [torch.cat([both.get("before", none).flip(0), shown, both["after"]]) for both in made.values()]
-    # The rows that are compared with are as long as was asked for, that of the rays may be shorter before the seam.
-    first = len(made["ray"].get("before", none))
-    after, before = rays[0], rays[1:]
-    doubtful = [first + len(shown) + k - 1 for k in after.drifted]
-    doubtful += [first - k for one in before for k in one.drifted]
+    asked = {one.name: work.settings.frames if work.settings.compare else len(one.frames) for one in rays}
+    ahead_of, behind = asked.get("before", 0), asked["after"]
+
+    def filled(frames: Tensor, length: int) -> Tensor:
+        """Frames in the ray's order, with white ones in place of those that were not made: rows stand in columns."""
+        return torch.cat([frames, torch.ones(length - len(frames), *none.shape[1:])])
+
+    rows = [
+        torch.cat([filled(both.get("before", none), ahead_of).flip(0), shown, filled(both["after"], behind)])
+        for both in made.values()
+    ]
+    seam = ahead_of + len(shown) - 1
     marks = media.SheetMarks(
-        given=tuple(range(first, first + len(shown))),
-        doubtful=tuple(doubtful),
+        written=0 if len(rows) > 1 else None,
+        given=tuple(range(ahead_of, ahead_of + len(shown))),
+        doubtful=tuple(seam + k if one.name == "after" else ahead_of - k for one in rays for k in one.drifted),
         given_words="a frame of the clip",
         doubtful_words="drifted: its colours are no longer those of the clip",
     )
-    lost = work.settings.frames - first
-    if len(rays) > 1 and lost and len(rows) > 1:
-        rows[0] = torch.cat([torch.ones(lost, *rows[0].shape[1:]), rows[0]])
-        marks = replace(
-            marks, given=tuple(k + lost for k in marks.given), doubtful=tuple(k + lost for k in marks.doubtful)
-        )
     return media.sheet(rows, [ROWS[name] for name in made] if len(rows) > 1 else None, marks)
 
 
