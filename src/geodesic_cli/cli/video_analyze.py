@@ -46,7 +46,7 @@ def _closing(result: "VideoAnalysis", verbose: bool) -> Closing:
         f"{metrics['frames']} frames were compared with the local geodesic between their ends and three other paths."
     ]
     if report.joined:
-        parts.append(f"{_joined(report.joined)} but for noise, and count as one with it.")
+        parts.append(f"{_joined(report.joined)}, but for noise: they count as one.")
     return Closing(
         made=result.verdict,
         verdict=" ".join([*parts, *filter(None, [report.reference, report.advice])]),

@@ -2,7 +2,7 @@
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
-from geodesic_cli.settings.option import AtLeast, Between, above, checked, choice_opt, opt, record
+from geodesic_cli.settings.option import ANY, AtLeast, Between, above, checked, choice_opt, opt, record
 
 EMBEDDINGS = ("ridge", "flow")
 CLIP_TAU = 0.1
@@ -18,7 +18,7 @@ class VideoAnalyzeSettings(shared.ClipOptions, shared.ModelOptions, shared.RunOp
 
     clip: tuple[str, ...] = opt(..., "A video, a folder of frames, or several images.", argument=True, metavar="CLIP")
     max_frames: int | None = opt(
-        None, "Most frames to take.", "Clip", AtLeast(3, "A path that can bend has at least three points.")
+        None, "Most frames to take.", "Clip", AtLeast(3, "A path that can bend has at least three points.", ANY)
     )
     prompt: tuple[str, ...] = shared.prompt_opt(help="What the clip shows; or twice, for its ends. Default: nothing.")
     embedding: str = choice_opt(

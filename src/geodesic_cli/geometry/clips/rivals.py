@@ -29,7 +29,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
-from geodesic_cli.geometry.clips.sequence import SequenceReport, log_density_changes, measure_sequence, thirds
+from geodesic_cli.geometry.clips.sequence import HELD, SequenceReport, log_density_changes, measure_sequence, thirds
 from geodesic_cli.geometry.clips.significance import Alignment, against_shuffled
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Portion, RadialProfile, Score
@@ -137,7 +137,7 @@ def compare(
     perturbed = tuple(measured(bump.x, factor, u)[0] for bump in bumps)
     smoothed, _ = measured(smooth(curve, choice.smoothing).x, moving_mean(factor.log(), choice.smoothing).exp(), u)
     optimised = straight = solution = None
-    if float(space.distance(y[:1], y[-1:])) > float(clip.steps.median()) * 1e-3:
+    if float(space.distance(y[:1], y[-1:])) > float(clip.steps.median()) * HELD:
         between = profile.factor(even)
         straight, _ = measured(Curve.straight(y[0], y[-1], count, space).x, between, even_u)
         part = Portion(score, float(u[0]), float(u[-1]))

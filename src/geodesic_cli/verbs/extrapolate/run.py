@@ -35,6 +35,7 @@ from geodesic_cli.runs.folder import require_same
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.settings import DROP, ExtrapolateSettings
 from geodesic_cli.verbs.extrapolate.writing import (
     Continuation,
@@ -111,6 +112,7 @@ def run(job: Job[ExtrapolateSettings], given: Tensor | None = None) -> Extrapola
         count_frames(s.source, s, 1)
     model = job.load_model()
     known = read_clip(s.source, frames, s, model, job.observer)
+    require_room({"frames": (s.frames, (1 + s.backward) * frame_bytes(known.canvas.height, known.canvas.width))})
     with job.in_folder(stem(s)) as job:
         return _Work(**vars(job), model=model, journey=clip_journey(s, model, known.canvas)).run(known)
 

@@ -99,8 +99,8 @@ class ClipReport:
                 "Smooth, and nearer to a geodesic than copies of it with noise or smoothed; the geodesic between its "
                 "ends was not found."
             )
-        rest = "but nearer to one than copies of it with noise or smoothed" if self.grade != "not a geodesic" else ""
-        return f"Not a geodesic, though smooth{f', {rest}' if rest else ''}: it {self.place}."
+        nearer = " and nearer to one than copies of it with noise or smoothed" if self.grade != "not a geodesic" else ""
+        return f"Not a geodesic, but smooth{nearer}: it {self.place}."
 
     @property
     def place(self) -> str:
@@ -151,10 +151,10 @@ class ClipReport:
         """What became of the local geodesic between the clip's ends, where it was not found; nothing where it was."""
         if self.unsolved is None:
             return ""
-        rest = "the clip is far from that one already" if NEAR_TEST in self.passed else "no test rests on it"
+        rest = "the clip is far even from that" if NEAR_TEST in self.passed else "no test rests on it"
         return (
-            "The local geodesic between its ends was not found, only a path near it with a relative residual of "
-            f"{two_digits(self.unsolved)}: {rest}."
+            "The local geodesic between its ends was not found, only a path near it (relative residual "
+            f"{two_digits(self.unsolved)}), and {rest}."
         )
 
     @property

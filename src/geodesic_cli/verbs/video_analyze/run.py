@@ -36,6 +36,7 @@ from geodesic_cli.geometry.perturbation import moving_mean
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.room import node_bytes, require_room
 from geodesic_cli.settings import VideoAnalyzeSettings
 from geodesic_cli.verbs.video_analyze.report import ClipReport, csv_of, report_metrics, report_on
 from geodesic_cli.verbs.video_analyze.sheet import Strip
@@ -139,7 +140,9 @@ class _Work(Job[VideoAnalyzeSettings]):
             verdict = STILL.format(len(x), noise) if still else SHORT.format(len(x))
             return self._finish(None, common | {"verdict": verdict, "grade": "no path"}, seen, 0, began)
         x = x.index_copy(0, kept, moving_mean(x[kept], s.denoise))
-        pieces = [kept[list(window)] for window in cut(len(kept), s.window, s.overlap)]
+        window = min(s.window, len(kept))
+        require_room({"draws": (s.draws, node_bytes(window * x.shape[1]))})
+        pieces = [kept[list(piece)] for piece in cut(len(kept), s.window, s.overlap)]
         alpha, spent = self._alpha(score, x, u, pieces)
         windows = self._windows(score, x, u, pieces, alpha, seen.digest)
         report = report_on(windows, alpha, len(x), seen.times, roughness(x[kept]))
