@@ -12,7 +12,7 @@ from geodesic_cli.errors import InputError
 def test_a_size_beyond_memory_is_told_one_that_fits(model: LatentDiffusion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "free_memory", lambda device: 4 * 10**9)
     require_size(model.codec, model.predict, 512, 512)
-    with pytest.raises(InputError, match="need about .* GB of memory on cpu; 4 GB are free") as caught:
+    with pytest.raises(InputError, match=r"need about .* GB of memory on cpu; 4 GB are free") as caught:
         require_size(model.codec, model.predict, 32_768, 16_384)
     found = re.search(r"--size (\d+)x(\d+)", str(caught.value))
     assert found is not None

@@ -20,7 +20,7 @@ def test_what_fits_is_let_through_and_what_is_far_beyond_is_told_how_many_would_
 
 
 def test_the_largest_part_is_named_by_its_option() -> None:
-    with pytest.raises(InputError, match="--pool-size 5000 .* pass --pool-size"):
+    with pytest.raises(InputError, match=r"--pool-size 5000 .* pass --pool-size"):
         require_room({"frames": (10, 1000), "pool_size": (5000, 10**7)}, free=GB)
     with pytest.raises(InputError, match="smaller --size"):
         require_room({"frames": (2, 10**10)}, free=GB)

@@ -144,7 +144,7 @@ class OneOf:
             )
 
 
-MOST = 100_000
+MOST_OF_ANY = 100_000
 """Of anything that is done or kept: so many evaluations of a small network are an hour of a fast core, so many pictures
 of 64 x 64 take five gigabytes. What a machine has room for is asked when the model is known (`runs.room`)."""
 ANY = 1_000_000_000
@@ -157,7 +157,7 @@ class AtLeast:
 
     least: int
     hint: str
-    most: int = MOST
+    most: int = MOST_OF_ANY
 
     def __call__(self, name: str, value: int) -> None:
         """Refuse another value."""

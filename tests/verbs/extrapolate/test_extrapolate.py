@@ -15,7 +15,7 @@ from geodesic_cli.scenes import Scene, Solid, fit_all, motion, render
 from geodesic_cli.settings import ExtrapolateSettings
 from geodesic_cli.verbs.extrapolate.run import extrapolate
 from geodesic_cli.verbs.extrapolate.run import run as verb_run
-from geodesic_cli.verbs.extrapolate.writing import Ending
+from geodesic_cli.verbs.extrapolate.writing import RayEnding
 from helpers import Recorder, decibels, failing, into_folder
 
 run = into_folder(verb_run)
@@ -85,7 +85,7 @@ def test_the_guide_keeps_the_ray_where_the_model_finds_pictures_likely(model: La
 def test_the_ray_ends_where_the_density_has_fallen_too_far(model: LatentDiffusion, ball: Tensor) -> None:
     result = extrapolate(ball[:GIVEN], model=model, frames=8, guide=0.0, max_drop=30.0)
     ray = result.continuations[0]
-    assert ray.ending is Ending.LEFT_SUPPORT and not result.complete
+    assert ray.ending is RayEnding.LEFT_SUPPORT and not result.complete
     assert 0 < len(ray.arrivals) < 8 and ray.arrivals[-1].log_density >= -30
     assert "--max-drop" in result.status and len(result.frames) == GIVEN + len(ray.arrivals)
 

@@ -39,8 +39,8 @@ from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.settings import DROP, ExtrapolateSettings
 from geodesic_cli.verbs.extrapolate.writing import (
     Continuation,
-    Ending,
     Extending,
+    RayEnding,
     advice,
     looks,
     numbers,
@@ -81,7 +81,7 @@ class Extrapolation(RunResult):
     @property
     def complete(self) -> bool:
         """Whether every ray has all the frames that it was asked for."""
-        return all(one.ending is Ending.CONVERGED for one in self.continuations)
+        return all(one.ending is RayEnding.CONVERGED for one in self.continuations)
 
     @property
     def drifted(self) -> bool:
@@ -196,7 +196,9 @@ class _Work(Extending):
         drift = tuple(colour_drift(frames, way.redrawn[-1], way.redrawn[:-1]).tolist())
         return Continuation(name, way.points, departure, alpha, max_drop, arrivals, ending, frames, z, drift)
 
-    def _follow(self, way: "_Way", ray: Ray, departure: Departure, digest: str) -> tuple[tuple[Arrival, ...], Ending]:
+    def _follow(
+        self, way: "_Way", ray: Ray, departure: Departure, digest: str
+    ) -> tuple[tuple[Arrival, ...], RayEnding]:
         """All arrivals of a ray, those of an earlier session from its checkpoint."""
         file = f"checkpoint/{way.name}.safetensors"
         about = {"digest": digest, "model": self.model.fingerprint}
@@ -207,9 +209,9 @@ class _Work(Extending):
         while ending is None and len(arrivals) < ray.frames:
             after = ray.next(now, len(arrivals))
             if isinstance(after, Status):
-                ending = Ending[after.name]
+                ending = RayEnding[after.name]
             elif self._drifts_too_far(way, after, len(arrivals)):
-                ending = Ending.DRIFTED
+                ending = RayEnding.DRIFTED
             else:
                 arrivals.append(after)
                 now = after
@@ -218,7 +220,7 @@ class _Work(Extending):
                 numbers = [(one.log_density, one.calls, one.residual) for one in arrivals]
                 words = {"numbers": json.dumps(numbers), "status": "" if ending is None else ending.name}
                 self.directory.write_tensors(file, walked(departure, arrivals), about | words)
-        return tuple(arrivals), Ending.CONVERGED if ending is None else ending
+        return tuple(arrivals), RayEnding.CONVERGED if ending is None else ending
 
     def _drifts_too_far(self, way: "_Way", after: Arrival, k: int) -> bool:
         """Whether the frame with k new ones before it is not wanted; it is drawn at once, and not again."""
@@ -228,14 +230,14 @@ class _Work(Extending):
         frame = self._drawn(way, k, [after])["frames"]
         return float(colour_drift(frame, way.redrawn[-1], way.redrawn[:-1], k + 1)) > limit
 
-    def _saved(self, file: str, about: dict[str, str], device: torch.device) -> tuple[list[Arrival], Ending | None]:
+    def _saved(self, file: str, about: dict[str, str], device: torch.device) -> tuple[list[Arrival], RayEnding | None]:
         if self.directory is None or not self.directory.has(file):
             return [], None
         tensors, saved = self.directory.read_tensors(file)
         require_same(saved, about)
         rows = zip(tensors["x"][1:].to(device), tensors["v"][1:].to(device), json.loads(saved["numbers"]), strict=True)
         arrivals = [Arrival(x, v, *numbers) for x, v, numbers in rows]
-        return arrivals, Ending[saved["status"]] if saved["status"] else None
+        return arrivals, RayEnding[saved["status"]] if saved["status"] else None
 
     def _draw(self, way: "_Way", none: Tensor, arrivals: tuple[Arrival, ...]) -> tuple[Tensor, Tensor]:
         """The new frames and their encodings, those of an earlier session from their files."""

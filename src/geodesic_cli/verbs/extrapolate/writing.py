@@ -25,11 +25,11 @@ KNOWN_SHOWN = 8
 """Known frames on the sheet, at most."""
 DENSITY_LOOKS = 8
 """Places a frame at which the density along the known frames is looked at for the plot."""
-ROWS = {"ray": "the ray", "straight": "straight line:\nthe last step\nagain", "repeat": "the last frame\nagain"}
+SHEET_ROWS = {"ray": "the ray", "straight": "straight line:\nthe last step\nagain", "repeat": "the last frame\nagain"}
 """Rows of the sheet, as they are kept, and what is written beside them."""
 
 
-class Ending(Enum):
+class RayEnding(Enum):
     """Why a ray ended; the value goes on a sentence that says how many frames were made."""
 
     CONVERGED = "all of it"
@@ -62,7 +62,7 @@ class Continuation:
     alpha: float
     max_drop: float
     arrivals: tuple[Arrival, ...]
-    ending: Ending
+    ending: RayEnding
     frames: Tensor
     z: Tensor
     drift: tuple[float, ...]
@@ -83,7 +83,7 @@ class Extending(Job[ExtrapolateSettings]):
 
 def advice(rays: Sequence[Continuation], settings: ExtrapolateSettings) -> str:
     """What to do about frames that have drifted or were not made; nothing where all is well."""
-    if not any(one.drifted or one.ending is Ending.DRIFTED for one in rays):
+    if not any(one.drifted or one.ending is RayEnding.DRIFTED for one in rays):
         return ""
     if settings.prompt is None:
         return "Pass --prompt to say what the frames show, or fewer --frames."
@@ -93,7 +93,7 @@ def advice(rays: Sequence[Continuation], settings: ExtrapolateSettings) -> str:
 def told(one: Continuation, asked: int) -> str:
     """A sentence on how far the ray came, and another one if frames have drifted."""
     where = "after the last" if one.name == "after" else "before the first"
-    if one.ending is Ending.CONVERGED:
+    if one.ending is RayEnding.CONVERGED:
         made = f"All {asked} frames {where} one were made."
     else:
         made = f"{len(one.arrivals)} of {asked} frames {where} one were made: {one.ending.value}."
@@ -198,7 +198,7 @@ def _sheet(work: Extending, known: Known, rays: Sequence[Continuation]) -> Tenso
         given_words="a frame of the clip",
         doubtful_words="drifted: its colours are no longer those of the clip",
     )
-    return media.sheet(rows, [ROWS[name] for name in made] if len(rows) > 1 else None, marks)
+    return media.sheet(rows, [SHEET_ROWS[name] for name in made] if len(rows) > 1 else None, marks)
 
 
 def known_shown(known: Tensor, both: bool) -> Tensor:

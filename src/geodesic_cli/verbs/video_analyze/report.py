@@ -23,7 +23,7 @@ from geodesic_cli.verbs.video_analyze.windows import COMPARED, SHOWN_AS, Window
 SMALL, FACTOR = 0.5, 3.0
 """Ratios of gradient norms: at most SMALL of the perturbed paths' is small, at most FACTOR of the optimised one's is
 within a small factor."""
-SMOOTH = 0.65
+SMOOTH_FROM = 0.65
 """Roughness H from which a clip without a jump or a turn back is called smooth: between the 0.5 of a random walk and
 the 0.8 to 0.98 of rendered motions."""
 NEAR_TEST = "near the optimised"
@@ -80,7 +80,7 @@ class ClipReport:
     @property
     def smooth(self) -> bool:
         """Whether its steps have to do with each other."""
-        return self.roughness >= SMOOTH
+        return self.roughness >= SMOOTH_FROM
 
     @property
     def verdict(self) -> str:
