@@ -192,7 +192,7 @@ def _sheet(work: Extending, known: Known, rays: Sequence[Continuation]) -> Tenso
     ]
     seam = ahead_of + len(shown) - 1
     marks = media.SheetMarks(
-        written=0 if len(rows) > 1 else None,
+        written=(0,) if len(rows) > 1 else (),
         given=tuple(range(ahead_of, ahead_of + len(shown))),
         doubtful=tuple(seam + k if one.name == "after" else ahead_of - k for one in rays for k in one.drifted),
         given_words="a frame of the clip",
