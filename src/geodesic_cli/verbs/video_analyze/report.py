@@ -131,6 +131,10 @@ class ClipReport:
         held = self.passed["below the smoothed"]
         if self.event.kind != "bend":
             return "To judge the parts before and after that alone, pass --stop and --start."
+        if not self.smooth:
+            return (
+                "Frames that lie too far apart make such a path, and noise does: pass a lower --stride, or --denoise 1."
+            )
         if self.grade == "not a geodesic" and self.passed["below the perturbed"]:
             return (
                 "" if held else "The smoothed copy is nearer to one: --denoise 1 takes the noise of a codec out first."
