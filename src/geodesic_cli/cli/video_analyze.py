@@ -89,7 +89,7 @@ def _numbers(report: "ClipReport", metrics: dict[str, Any]) -> list[str]:
         report.detail,
         f"alpha {report.alpha:.3g} at tau {metrics['tau']:g}, {metrics['embedding']} embedding; most geodesic at "
         f"alpha {best.alpha:.3g} +- {best.error:.2g}, which explains {100 * best.explained:.0f}% of the bending.",
-        f"{metrics['frames_that_move']} of {metrics['frames']} frames move; roughness H {report.roughness:.2f} "
-        f"(1 smooth, 0.5 a random walk); {metrics['score_evaluations']} network evaluations in "
+        f"{metrics['frames_that_move']} of {metrics['frames']} frames move; roughness H "
+        f"{max(0.0, report.roughness):.2f} (1 smooth, 0.5 a random walk); {metrics['score_evaluations']} network evaluations in "
         f"{metrics['seconds']:.1f} s.",
     ]

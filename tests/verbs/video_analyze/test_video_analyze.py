@@ -66,6 +66,20 @@ def test_a_jump_and_a_turn_back_depart_more_and_are_found(model: LatentDiffusion
     assert jump.report.departure > back.report.departure > smooth.report.departure
 
 
+def test_a_turn_back_that_is_held_in_h264_is_found_and_the_held_frames_are_named(
+    model: LatentDiffusion, tmp_path: Path
+) -> None:
+    u = even(7)
+    media.write_mp4(rolling(*u, 1.0, 1.0, *u[:-1][::-1]), tmp_path / "held.mp4", 24)
+    found = video_analyze(tmp_path / "held.mp4", model=model, **QUICK)
+    assert found.report is not None
+    assert (found.report.event.kind, found.report.event.frame) == ("turn back", 6)
+    assert found.metrics["joined"] == [7, 8] and found.metrics["frames_that_move"] == 13
+    assert found.report.windows[0].solver == "ENDS_MEET", "but for a codec's noise the clip ends where it began"
+    media.write_mp4(rolling(*[0.4] * 6), tmp_path / "still.mp4", 24)
+    assert "all 6 frames show the same picture" in video_analyze(tmp_path / "still.mp4", model=model, **QUICK).verdict
+
+
 def test_the_same_seed_gives_the_same_numbers(model: LatentDiffusion, smooth: VideoAnalysis) -> None:
     again = video_analyze(rolling(*even(13)), model=model, **QUICK)
     assert again.report == smooth.report

@@ -1,28 +1,16 @@
-"""What is found out about a clip: what its windows say together, and the sentences for the user.
-
-Where two windows share a frame its numbers are averaged, and a window's end frames, at which nothing bends, take theirs
-from the neighbour. `rows` has the numbers of each frame and names where the clip departs most.
-"""
+"""What is found out about a clip, and the sentences for the user: the verdict, what it rests on, and what to do."""
 
 import csv
 import io
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from statistics import fmean
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from geodesic_cli.geometry.clips.significance import Alignment, BestAlpha, best_alpha
+from geodesic_cli.geometry.clips.significance import Alignment, BestAlpha
 from geodesic_cli.settings.vocabulary import FAILED, listed
-from geodesic_cli.verbs.video_analyze.rows import Event, FrameNumbers, frame_numbers_of, worst_of
-from geodesic_cli.verbs.video_analyze.windows import COMPARED, SHOWN_AS, Window
+from geodesic_cli.verbs.video_analyze.rows import Event, FrameNumbers
+from geodesic_cli.verbs.video_analyze.windows import SHOWN_AS, Window
 
-SMALL, FACTOR = 0.5, 3.0
-"""Ratios of gradient norms: at most SMALL of the perturbed paths' is small, at most FACTOR of the optimised one's is
-within a small factor."""
 SMOOTH_FROM = 0.65
 """Roughness H from which a clip without a jump or a turn back is called smooth: between the 0.5 of a random walk and
 the 0.8 to 0.98 of rendered motions."""
@@ -89,8 +77,8 @@ class ClipReport:
             return f"Not a geodesic: it {self.place}."
         if not self.smooth:
             return (
-                f"Not a geodesic: its steps are as good as random (roughness H {self.roughness:.2f}; 1 is smooth, 0.5 "
-                "a random walk)."
+                "Not a geodesic: its steps are as good as random (roughness H "
+                f"{max(0.0, self.roughness):.2f}; 1 is smooth, 0.5 a random walk)."
             )
         if self.grade == "close to a geodesic":
             return "Close to a geodesic, and smooth: it jumps nowhere and never turns back."
@@ -182,63 +170,6 @@ def two_digits(value: float) -> str:
     return f"{rounded:.{max(0, 1 - math.floor(math.log10(rounded)))}f}"
 
 
-def report_on(
-    windows: Sequence[Window], alpha: float, used: int, times: Sequence[float], clip_roughness: float
-) -> ClipReport:
-    """Put the windows together.
-
-    Args:
-        windows: in their order, at least one.
-        alpha: the density exponent.
-        used: how many frames there are, repeated ones included.
-        times: of all frames, in seconds.
-        clip_roughness: H of the whole clip.
-    """
-    rows = frame_numbers_of(windows, used, times)
-    event = worst_of(rows)
-    weights = [len(window.departure) for window in windows]
-    names = [name for name in COMPARED if any(name in window.paths for window in windows)]
-    means = {name: _mean(windows, name, "gradient") for name in names}
-    columns = ("curvature_term", "score_term", "alignment", "relative")
-    terms = {
-        name: {key: _mean(windows, name, key) for key in columns}
-        | {"log_length": fmean(window.paths[name].log_length for window in windows if name in window.paths)}
-        for name in names
-    }
-    ratios = {name: means["clip"] / means[name] for name in names if name != "clip" and means[name] > 0}
-    passed = {
-        "small beside the perturbed": ratios.get("perturbed", math.inf) <= SMALL,
-        "below the perturbed": ratios.get("perturbed", math.inf) < 1,
-        "below the smoothed": ratios.get("smoothed", math.inf) < 1,
-    }
-    # Beside a path that is no geodesic itself only a clip that fails has shown something.
-    if "optimised" in ratios and (ratios["optimised"] > FACTOR or all(window.solved for window in windows)):
-        passed[NEAR_TEST] = ratios["optimised"] <= FACTOR
-    product, square, turned = (_each_once(windows, key) for key in ("product", "square", "curvature_term"))
-
-    def joined(key: str) -> tuple[float, ...]:
-        draws = zip(*(getattr(window, key) for window in windows), strict=True)
-        return tuple(sum(w * value for w, value in zip(weights, row, strict=True)) / sum(weights) for row in draws)
-
-    aligned = Alignment(terms["clip"]["alignment"], joined("shuffled"))
-    return ClipReport(
-        alpha=alpha,
-        rows=rows,
-        means=means,
-        terms=terms,
-        ratios=ratios,
-        aligned=aligned,
-        p_perturbed=Alignment(aligned.mean, joined("bumped")).p_value,
-        best=best_alpha(product, square, float(turned.square().sum())),
-        roughness=clip_roughness,
-        departure=max(max(window.departure) for window in windows),
-        event=event,
-        passed=passed,
-        joined=tuple(int(row["frame"] or 0) for row in rows if not row["moves"]),
-        windows=tuple(windows),
-    )
-
-
 def csv_of(report: ClipReport) -> str:
     """The rows of a report as a table with a header; what a frame does not have is empty."""
     text = io.StringIO()
@@ -287,18 +218,3 @@ def report_metrics(report: ClipReport) -> dict[str, Any]:
             for window in report.windows
         ],
     }
-
-
-def _mean(windows: Sequence[Window], name: str, key: str) -> float:
-    """The mean of a list of a path over the inner frames of all windows that have the path."""
-    return fmean(value for window in windows if name in window.paths for value in getattr(window.paths[name], key))
-
-
-def _each_once(windows: Sequence[Window], key: str) -> Tensor:
-    """A list of the clip over its inner frames; a frame in two windows counts once."""
-    found: dict[int, float] = {}
-    for window in windows:
-        values = getattr(window, key, None) or getattr(window.paths["clip"], key)
-        for frame, value in zip(window.frames[1:-1], values, strict=True):
-            found.setdefault(frame, value)
-    return torch.tensor(list(found.values()), dtype=torch.float64)

@@ -38,7 +38,8 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.room import node_bytes, require_room
 from geodesic_cli.settings import VideoAnalyzeSettings
-from geodesic_cli.verbs.video_analyze.report import ClipReport, csv_of, report_metrics, report_on
+from geodesic_cli.verbs.video_analyze.joining import report_on
+from geodesic_cli.verbs.video_analyze.report import ClipReport, csv_of, report_metrics
 from geodesic_cli.verbs.video_analyze.sheet import Strip
 from geodesic_cli.verbs.video_analyze.windows import Window, cut
 
