@@ -42,9 +42,12 @@ def _closing(result: "VideoAnalysis", verbose: bool) -> Closing:
         return Closing(
             result.verdict, f"{metrics['frames']} frames were looked at.", f"Open {folder}/sheet.png for them."
         )
-    parts = [
-        f"{metrics['frames']} frames were compared with the local geodesic between their ends and three other paths."
-    ]
+    others = (
+        "with the local geodesic between their ends and three other paths."
+        if "optimised" in report.means
+        else "with copies of the clip, with noise and smoothed; it ends where it began, so no path is between its ends."
+    )
+    parts = [f"{metrics['frames']} frames were compared {others}"]
     if report.joined:
         parts.append(f"{_joined(report.joined)}, but for noise: they count as one.")
     return Closing(
@@ -90,6 +93,6 @@ def _numbers(report: "ClipReport", metrics: dict[str, Any]) -> list[str]:
         f"alpha {report.alpha:.3g} at tau {metrics['tau']:g}, {metrics['embedding']} embedding; most geodesic at "
         f"alpha {best.alpha:.3g} +- {best.error:.2g}, which explains {100 * best.explained:.0f}% of the bending.",
         f"{metrics['frames_that_move']} of {metrics['frames']} frames move; roughness H "
-        f"{max(0.0, report.roughness):.2f} (1 smooth, 0.5 a random walk); {metrics['score_evaluations']} network evaluations in "
-        f"{metrics['seconds']:.1f} s.",
+        f"{max(0.0, report.roughness):.2f} (1 smooth, 0.5 a random walk); "
+        f"{metrics['score_evaluations']} network evaluations in {metrics['seconds']:.1f} s.",
     ]
