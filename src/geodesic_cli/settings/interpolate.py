@@ -6,7 +6,7 @@ from typing import Any
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
-from geodesic_cli.settings.option import AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
+from geodesic_cli.settings.option import ANY, AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
 
 METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
@@ -207,9 +207,9 @@ def parse_budget(text: str) -> tuple[int | None, float | None]:
         value = float(number) if seconds else int(number)
     except ValueError:
         value = -1
-    if not 0 <= value < math.inf:
+    if not 0 <= value <= ANY:
         raise InputError(
-            f"--budget takes a number of network evaluations, or of seconds with an s; got {text!r}.",
+            f"--budget takes up to {ANY} network evaluations, or as many seconds with an s; got {text!r}.",
             "3000 is a good start, or 60s; 0 lets nothing grow.",
         )
     return (None, value) if seconds else (int(value), None)

@@ -5,7 +5,7 @@ from dataclasses import fields
 from functools import partial
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.option import MODEL, RUN, AtLeast, Between, opt, option_of, record
+from geodesic_cli.settings.option import ANY, MODEL, RUN, AtLeast, Between, opt, option_of, record
 
 text_embedding_opt = partial(opt, (), "A word's vectors: FILE, FILE:WORD.", MODEL)
 
@@ -95,8 +95,10 @@ class ClipOptions:
 
     start: str | None = place_opt("First frame, 12 or 1.5s.")
     stop: str | None = place_opt("Frame or time before which to end.")
-    stride: int = opt(1, "Take every n-th frame.", "Clip", AtLeast(1, "1 uses every frame."))
-    max_frames: int | None = opt(None, "Most frames to take.", "Clip", AtLeast(2, "One frame alone has no direction."))
+    stride: int = opt(1, "Take every n-th frame.", "Clip", AtLeast(1, "1 uses every frame.", ANY))
+    max_frames: int | None = opt(
+        None, "Most frames to take.", "Clip", AtLeast(2, "One frame alone has no direction.", ANY)
+    )
 
 
 prompt_opt = partial(opt, (), help="What the images show; once for all or for each.", text=bool)
