@@ -133,7 +133,7 @@ def _decades(low: float, high: float) -> list[float]:
         if len(inside) > 2:
             step = -(-len(inside) // (TICKS + 2))
             return inside[::step]
-    return _ticks(low, high)
+    return [math.log10(value) for value in _ticks(10**low, 10**high) if value > 0]
 
 
 def _label(value: float, logarithmic: bool) -> str:

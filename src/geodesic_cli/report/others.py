@@ -25,7 +25,7 @@ def invert_story(run: RunFiles) -> Story:
     back = run.pictures("reconstructions/*.png")
     names = run.texts("images")
     given = readable([Path(name) for name in names]) if len(names) == len(back) else []
-    reels = [Reel("image", given), Reel("inverted and back", back, main=True)]
+    reels = [Reel("image", given), Reel("inverted and back", back)]
     film = Film([reel for reel in reels if reel.shots], captions=[Path(name).name for name in names], unit="image")
     pairs = {"autoencoder": "image – autoencoder", "transport": "autoencoder – inverted and back"}
     pairs |= {"reconstruction": "image – inverted and back"}

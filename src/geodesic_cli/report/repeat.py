@@ -1,12 +1,13 @@
 """From the settings of a run to its verb, to what differs from the defaults, and to the command that repeats it."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from types import SimpleNamespace
 from typing import Any
 
 from geodesic_cli import settings
+from geodesic_cli.errors import GeodesicError
 from geodesic_cli.settings.option import option_of
 
 VERBS: dict[str, type] = {
@@ -51,44 +52,73 @@ def verb_of(stored: Mapping[str, Any]) -> str | None:
 
 
 def differing(verb: str, stored: Mapping[str, Any]) -> tuple[Differing, ...]:
-    """The settings of a run that differ from the defaults, which may depend on its other settings; no arguments."""
+    """The settings of a run that have to be given to have them again, and what they are otherwise; no arguments."""
     found = []
-    for each, value, default in _compared(verb, stored):
-        if value != default and not option_of(each).argument:
-            found.append(Differing(_word(each), _text(value), _text(default), option_of(each).help))
+    for each in _given(verb, stored):
+        if not option_of(each).argument:
+            value, default = stored[each.name], _default(each, stored)
+            found.append(Differing(_words(each)[0], _text(value, ", "), _text(default, ", "), option_of(each).help))
     return tuple(found)
 
 
 def command_again(verb: str, stored: Mapping[str, Any]) -> str:
     """The command line that gives the same run, in a folder of its own."""
     words, arguments = ["geodesic", *verb.split()], list[str]()
-    for each, value, default in _compared(verb, stored):
-        option, name = option_of(each), _word(each)
-        several = value if isinstance(value, list) and not option.commas else [value]
+    for each in _given(verb, stored):
+        option, value = option_of(each), stored[each.name]
+        texts = list(map(_text, value if isinstance(value, list) and not option.commas else [value]))
         if option.argument:
-            arguments += [str(part) for part in several if part is not None]
-        elif value == default or value is None:
-            continue
+            arguments += texts
         elif isinstance(value, bool):
-            words.append(name if value else name.replace("--", "--no-", 1))
+            on, off = _words(each)
+            words.append(on if value else off)
         else:
-            for text in map(_text, several):
+            name = _words(each)[0]
+            for text in texts:
                 words += [f"{name}={text}"] if text.startswith("-") else [name, text]
     end = ["--"] if any(text.startswith("-") for text in arguments) else []
-    return shlex.join([*words[: 1 + len(verb.split())], *words[1 + len(verb.split()) :], *end, *arguments])
+    return shlex.join([*words, *end, *arguments])
 
 
-def _compared(verb: str, stored: Mapping[str, Any]) -> list[tuple[Field[Any], Any, Any]]:
-    """Each field that decides what is made, its value and its default, as JSON has them."""
-    own = {each.name: stored.get(each.name, each.default) for each in _fields(verb)}
-    found = []
-    for each in _fields(verb):
-        if each.name not in PLACE:
-            by, default = option_of(each).by, None if each.default is MISSING else each.default
-            if by is not None:
-                default = by(SimpleNamespace(**own | {each.name: None}))
-            found.append((each, _listed(own[each.name]), _listed(default)))
-    return found
+def _given(verb: str, stored: Mapping[str, Any]) -> list[Field[Any]]:
+    """The fields that have to be given: arguments, what is not the default, and what would not follow from these."""
+    known = [each for each in _fields(verb) if each.name not in PLACE and stored.get(each.name) is not None]
+    plain_ones = [each for each in known if option_of(each).by is None]
+    given = [each for each in plain_ones if _listed(each.default) != stored[each.name]]
+    following = [each for each in known if option_of(each).by is not None]
+    for _ in following:
+        other = _unlike(verb, stored, given, following)
+        if not other:
+            break
+        given.append(min(other, key=lambda each: len(_unlike(verb, stored, [*given, each], following))))
+    return [each for each in known if each in given]
+
+
+def _unlike(
+    verb: str, stored: Mapping[str, Any], given: Sequence[Field[Any]], following: Sequence[Field[Any]]
+) -> list[Field[Any]]:
+    """The fields that would not follow from those that are given."""
+    try:
+        made = VERBS[verb](**{each.name: _tuple(stored[each.name]) for each in given})
+    except (GeodesicError, TypeError, ValueError):  # a run of another version, whose values are not allowed now
+        return [each for each in following if each not in given and _default(each, stored) != stored[each.name]]
+    return [each for each in following if _listed(getattr(made, each.name)) != stored[each.name] and each not in given]
+
+
+def _default(each: Field[Any], stored: Mapping[str, Any]) -> Any:
+    """What a field is otherwise, beside the other settings; as JSON has it."""
+    by = option_of(each).by
+    return _listed(each.default) if by is None else _listed(by(_Beside(stored, each.name)))
+
+
+class _Beside(SimpleNamespace):
+    """The settings of a run with one of them, and whatever it has not, as None."""
+
+    def __init__(self, stored: Mapping[str, Any], without: str) -> None:
+        super().__init__(**{**stored, without: None})
+
+    def __getattr__(self, name: str) -> None:
+        return None
 
 
 def _fields(verb: str) -> tuple[Field[Any], ...]:
@@ -99,13 +129,19 @@ def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else None if value is MISSING else value
 
 
-def _word(each: Field[Any]) -> str:
-    return (option_of(each).flags or (f"--{each.name.replace('_', '-')}",))[0]
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
-def _text(value: Any) -> str:
+def _words(each: Field[Any]) -> tuple[str, str]:
+    """How an option is switched on, or called, and how it is switched off."""
+    on, _, off = (option_of(each).flags or (f"--{each.name.replace('_', '-')}",))[0].partition("/")
+    return on, off or on.replace("--", "--no-", 1)
+
+
+def _text(value: Any, between: str = ",") -> str:
     if isinstance(value, list):
-        return ",".join(map(_text, value))
+        return between.join(map(_text, value)) or "none"
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float):

@@ -1,6 +1,6 @@
 """How the page of a run on a clip is told: extrapolate and video-analyze."""
 
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Any
 
 from PIL import Image
@@ -203,5 +203,4 @@ def _clip_grids(run: RunFiles) -> list[Grid]:
 
 def thinned(count: int, most: int) -> list[int]:
     """Numbers at even distances, the last one included, so many at most."""
-    step = -(-count // most)
-    return list(accumulate([0] + [step] * ((count - 1) // step))) if count else []
+    return list(range(count)) if count <= most else [k * (count - 1) // (most - 1) for k in range(most)]

@@ -9,7 +9,11 @@
   const last = slider ? Number(slider.max) : 0;
   let timer = null, ready = [];
 
-  const smooth = (image) => { if (image.naturalWidth) image.classList.toggle("fine", image.naturalWidth <= 128); };
+  const smooth = (image) => {
+    if (!image.naturalWidth) return;
+    image.classList.toggle("fine", Math.min(image.naturalWidth, image.naturalHeight) <= 128);
+    image.closest("figure").classList.toggle("wide", image.naturalWidth > 2.5 * image.naturalHeight);
+  };
   images.forEach((image) => { image.addEventListener("load", () => smooth(image)); smooth(image); });
 
   function mark(plot, number, k) {

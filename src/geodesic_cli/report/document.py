@@ -34,7 +34,7 @@ FILM_BYTES, PICTURE_BYTES = 11_000_000, 2_500_000
 MOST_FRAMES = 600
 """Frames of a reel; of a longer film every n-th is shown."""
 GIF_BYTES = 1_500_000
-ALTERNATIVES = {"sheet": "All frames", "convergence": "How the solver came there", "graph": "The search over samples",
+ALTERNATIVES = {"sheet": "The sheet", "convergence": "How the solver came there", "graph": "The search over samples",
                 "analysis": "The analysis", "toy": "The paths in the plane", "spectrum": "The spectrum",
                 "density": "Density, speed and residual", "evolution": "How the path was found",
                 "loss": "The losses"}  # fmt: skip
@@ -140,17 +140,18 @@ def _marks(film: Film) -> list[tuple[int, str, str]]:
     return [(round(1000 * mark.frame / last), mark.kind, mark.words) for mark in order if mark.frame < film.length]
 
 
-def _pictures(run: RunFiles, story: Story) -> list[tuple[str, str]]:
-    """The other pictures of the run, sheet first: what they are and their data."""
+def _pictures(run: RunFiles, story: Story) -> list[tuple[str, str, bool]]:
+    """The other pictures of the run, sheet first: what they are, their data, and whether they are wide."""
     names = [name for name in run.named("*.png") if not (story.plots and name in story.instead)]
     names.sort(key=lambda name: (name != "sheet.png", name))
     found = []
     for name in names:
-        made = as_uris(run.pictures(name), PICTURE_BYTES // len(names))
-        found += [(_what(name), uri) for uri in made]
+        shots = run.pictures(name)
+        wide = any(shot.open().width > 2 * shot.open().height for shot in shots)
+        found += [(_what(name), uri, wide) for uri in as_uris(shots, PICTURE_BYTES // len(names))]
     for name in run.named("*.gif"):
         if not story.film.reels and (run.folder / name).stat().st_size <= GIF_BYTES:
-            found.append((_what(name), as_it_is((run.folder / name).read_bytes(), "gif")))
+            found.append((_what(name), as_it_is((run.folder / name).read_bytes(), "gif"), False))
     return found
 
 
@@ -176,7 +177,8 @@ def _facts(run: RunFiles) -> Sequence[tuple[str, str]]:
     rows = [("model", run.settings.get("model")), ("device", run.settings.get("device"))]
     rows += [("numbers", run.settings.get("dtype")), ("seed", run.manifest.get("seed"))]
     rows += [("network evaluations", run.manifest.get("evaluations"))]
-    rows += [(str(name), value) for name, value in versions.items() if name != "platform"]
+    names = sorted((str(name) for name in versions), key=lambda name: (name != "geodesic-cli", name))
+    rows += [(name, versions.get(name)) for name in names if name != "platform"]
     rows += [
         ("machine", versions.get("platform")),
         ("hash of the settings", str(run.manifest.get("settings_hash", ""))[:16] or None),
