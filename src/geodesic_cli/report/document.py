@@ -10,12 +10,19 @@ from typing import Any
 
 from geodesic_cli.report.album import as_it_is, as_uris
 from geodesic_cli.report.drawn import drawn_plot
-from geodesic_cli.report.others import all_numbers, finetune_story, invert_story, other_story
+from geodesic_cli.report.others import (
+    all_numbers,
+    direction_story,
+    finetune_story,
+    invert_story,
+    other_story,
+    toy_story,
+)
 from geodesic_cli.report.paths import interpolate_story, slerp_story
 from geodesic_cli.report.repeat import command_again, differing, verb_of
 from geodesic_cli.report.run_files import RunFiles
 from geodesic_cli.report.sequences_told import extrapolate_story, thinned, video_analyze_story
-from geodesic_cli.report.story import GIVEN, Film, Story
+from geodesic_cli.report.story import DOUBTFUL, GIVEN, Film, Story
 
 REPORT = "report.html"
 """The name of the page in the folder of a run."""
@@ -27,6 +34,8 @@ STORIES = {
     "video-analyze": video_analyze_story,
     "invert": invert_story,
     "finetune": finetune_story,
+    "latent direction": direction_story,
+    "toy": toy_story,
 }
 """Verbs that have more to show than their pictures, their table and their numbers."""
 FILM_BYTES, PICTURE_BYTES = 11_000_000, 2_500_000
@@ -58,6 +67,7 @@ def page(folder: Path, manifest: Mapping[str, Any], metrics: Mapping[str, Any]) 
     names = list(dict.fromkeys(trace.name for plot in story.plots for trace in plot.traces))
     plots = [drawn_plot(plot, film, names) for plot in story.plots]
     plots = [plot for plot in plots if plot.traces]
+    doubtful = [mark.frame for mark in film.marks if mark.kind == DOUBTFUL]
     dots = [[trace.dots for trace in plot.traces] for plot in plots]
     script, style = (_part(name) for name in ("page.js", "page.css"))
     return str(
@@ -70,7 +80,7 @@ def page(folder: Path, manifest: Mapping[str, Any], metrics: Mapping[str, Any]) 
             frames=frames,
             marks=_marks(film),
             plots=plots,
-            data={"frames": frames, "dots": dots, "captions": _captions(story.film, film), "fps": film.fps},
+            data={"frames": frames, "dots": dots, "captions": _captions(story.film, film), "doubtful": doubtful},
             pictures=_pictures(run, story),
             numbers=all_numbers(run),
             settings=differing(verb, run.settings) if verb else (),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from geodesic_cli.report.run_files import RunFiles, as_number, readable
+from geodesic_cli.report.run_files import RunFiles, as_number, dig, readable
 from geodesic_cli.report.story import HIGHER, LOWER, Film, Grid, Line, Plot, Reel, Story, Trace, grid, line, shown
 
 MOST_NUMBERS = 200
@@ -76,6 +76,45 @@ def finetune_story(run: RunFiles) -> Story:
 
 def _inverse(value: float | None) -> float | None:
     return 1 / value if value else None
+
+
+def toy_story(run: RunFiles) -> Story:
+    """The two paths in the plane by their numbers; the pictures say the rest."""
+    paths = [name for name in ("straight", "geodesic") if run.table("paths", name)]
+
+    def row(name: str, unit: str, good: str, key: str) -> Line | None:
+        return line(name, unit, good, [run.number("paths", path, key) for path in paths])
+
+    lines = [
+        row("weighted length", "units of the weight at A", LOWER, "length"),
+        row("mean log density", "nats above A", HIGHER, "mean_log_density"),
+        row("least log density", "nats above A", HIGHER, "min_log_density"),
+        row("residual of the geodesic equation", "0 to 1", LOWER, "residual"),
+    ]
+    words = {"straight": "straight line"}
+    return Story(grids=grid("The paths", [words.get(path, path) for path in paths], lines))
+
+
+def direction_story(run: RunFiles) -> Story:
+    """What became of the held-out images at each strength, beside what random directions make of them."""
+    words = {
+        "flipped": ("turned into the target", "share of the images", HIGHER),
+        "kept": ("all else kept", "share of the images", HIGHER),
+        "both": ("both", "share of the images", HIGHER),
+        "distance": ("how far they look from before", "perceptual distance", ""),
+        "fit_error": ("fit error of the scene that explains them best", "median", LOWER),
+    }
+    grids: list[Grid] = []
+    for table, title in (("direction", "Along the direction"), ("random", "Along random directions")):
+        found = dig(run.metrics, "strengths", table)
+        rows = [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
+        heads = [f"strength {shown(as_number(row.get('strength')))}" for row in rows]
+        lines = [
+            line(name, unit, good, [as_number(row.get(key)) for row in rows])
+            for key, (name, unit, good) in words.items()
+        ]
+        grids += grid(title, heads, lines)
+    return Story(grids=grids)
 
 
 def other_story(run: RunFiles) -> Story:

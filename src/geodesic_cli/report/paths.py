@@ -62,8 +62,21 @@ def _order(kind: str) -> int:
 
 
 def _called(run: RunFiles, kind: str) -> str:
+    """What a path is called: as the run says, and for a run that does not say it by its residual."""
     told = dig(run.metrics, "names", kind)
-    return told if isinstance(told, str) else PATH_WORDS.get(kind, kind)
+    if isinstance(told, str):
+        return told
+    name, residual = PATH_WORDS.get(kind, kind), run.number("paths", kind, "relative_residual")
+    limit = as_number(run.settings.get("tol"))
+    if kind not in SOLVED_FOR or residual is None or limit is None or residual <= limit:
+        return name
+    return f"{name.replace('geodesic', 'short path')}, residual {residual:.2g}, {UNSOLVED}"
+
+
+def _brief(name: str) -> str:
+    """The name without its number, for a legend beside numbers; that a solver did not end stays."""
+    first, *rest = name.split(", ")
+    return f"{first}, {UNSOLVED}" if UNSOLVED in rest else first
 
 
 PATH_WORDS = {
@@ -72,6 +85,10 @@ PATH_WORDS = {
     "geodesic": "local geodesic",
     "global": "global geodesic",
 }
+"""What paths are called, in the order in which they are shown."""
+SOLVED_FOR = ("geodesic", "global")
+"""Methods whose paths are called geodesics where they solve the equation to --tol."""
+UNSOLVED = "not converged"
 
 
 def _places(run: RunFiles, pattern: str) -> list[float]:
@@ -108,7 +125,7 @@ def _plot_of(
         if y == "speed":
             mean = sum(values) / len(values)
             values = [value / mean for value in values] if mean else values
-        traces.append(Trace(names[kind], at, values, number.get(kind, -1)))
+        traces.append(Trace(_brief(names[kind]), at, values, number.get(kind, -1)))
     return Plot(title, unit, good, ALONG, traces, y == "residual")
 
 
@@ -116,16 +133,17 @@ def _path_grids(run: RunFiles, kinds: Sequence[str], names: dict[str, str], main
     def row(name: str, unit: str, good: str, key: str, without: str = "") -> Line | None:
         return line(name, unit, good, [None if kind == without else run.number("paths", kind, key) for kind in kinds])
 
-    heads = [names[kind] + (" (written)" if kind == main and len(kinds) > 1 else "") for kind in kinds]
+    heads = [_brief(names[kind]) + (" (written)" if kind == main and len(kinds) > 1 else "") for kind in kinds]
+    alone = "lerp" if len(kinds) > 1 else ""
     lines = [
         # The straight line leaves the sphere, and its weights belong to flat space: not to be compared.
-        row("weighted length, ln", "", LOWER, "log_length", "lerp" if len(kinds) > 1 else ""),
+        row("weighted length, ln", "", LOWER, "log_length", alone),
         row("length in the noisy latents", "latent distance", "", "euclidean_length"),
         row("mean log density", f"{NATS} above the first image", HIGHER, "mean_log_density"),
         row("least log density", f"{NATS} above the first image", HIGHER, "min_log_density"),
-        row("mean log density above the straight line between its ends", NATS, HIGHER, "mean_excess"),
-        row("least log density above the straight line between its ends", NATS, HIGHER, "min_excess"),
-        row("residual of the geodesic equation", "0 to 1", LOWER, "relative_residual"),
+        row("mean log density above the line between its two ends", NATS, HIGHER, "mean_excess"),
+        row("least log density above the line between its two ends", NATS, HIGHER, "min_excess"),
+        row("residual of the geodesic equation", "0 is a geodesic", LOWER, "relative_residual", alone),
     ]
     decibels = run.numbers("reconstruction_psnr")
     images = [Path(name).name for name in run.texts("images")]

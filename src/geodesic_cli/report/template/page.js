@@ -45,7 +45,7 @@
     }
     const caption = document.getElementById("caption");
     if (caption) caption.textContent = data.captions[k];
-    if (film) film.classList.toggle("is-doubtful", data.captions[k].includes("doubtful"));
+    if (film) film.classList.toggle("is-doubtful", data.doubtful.includes(k));
     plots.forEach((plot, number) => mark(plot, number, k));
   }
 
