@@ -30,6 +30,7 @@ Examples:
   geodesic report runs/a-to-b
   geodesic bench solver --problems closed
 
+Every run writes a folder with report.html, one page to look at and to send.
 Settings come from options, then variables such as GEODESIC_INTERPOLATE_TAU, then --config FILE, then the defaults.
 """
 
