@@ -39,8 +39,8 @@ def interpolate(options: dict[str, Any]) -> None:
       geodesic interpolate --config runs/a-to-b/config.toml --frames 33 --out runs/slower
 
     Writes report.html (a page of all of it), frames/ (with --compare the other methods' into compare/), sheet.png,
-    video.mp4, video.gif, density.png, convergence.png (graph.png for a search), metrics.json, path.safetensors, config.toml, manifest.json and log.txt. Every option but --prompt can also be set by
-    a variable such as GEODESIC_INTERPOLATE_TAU.
+    video.mp4, video.gif, density.png, convergence.png (graph.png for a search), metrics.json, path.safetensors,
+    config.toml, manifest.json and log.txt. Every option but --prompt can also be set by a variable such as GEODESIC_INTERPOLATE_TAU.
     """
     method = options["method"]
     if options["globally"] and method not in (None, "global"):
