@@ -210,6 +210,21 @@ def test_only_files_of_the_run_are_shown(tmp_path: Path) -> None:
     assert not found.all("img") and found.data["frames"] == []
 
 
+def test_photographs_are_shown_upright_and_those_that_are_too_large_not_at_all(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    Image.new("RGB", (3000, 2000)).save(photo, exif=exif)
+    back = {"reconstructions/00000.png": picture(16, 1)}
+    run = write_run(tmp_path / "run", InvertSettings(images=(str(photo),)), {}, back)
+    image, _ = (opened(frames[0]) for frames in made(run).data["frames"])
+    assert image.width < image.height <= 1536
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000_000)
+    assert len(made(run).data["frames"]) == 1
+
+
 OTHER = {
     "extrapolate": (
         ExtrapolateSettings(source=("clip",)),

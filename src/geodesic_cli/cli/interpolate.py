@@ -40,7 +40,8 @@ def interpolate(options: dict[str, Any]) -> None:
 
     Writes report.html (a page of all of it), frames/ (with --compare the other methods' into compare/), sheet.png,
     video.mp4, video.gif, density.png, convergence.png (graph.png for a search), metrics.json, path.safetensors,
-    config.toml, manifest.json and log.txt. Every option but --prompt can also be set by a variable such as GEODESIC_INTERPOLATE_TAU.
+    config.toml, manifest.json and log.txt. Every option but --prompt can also be set by a variable such as
+    GEODESIC_INTERPOLATE_TAU.
     """
     method = options["method"]
     if options["globally"] and method not in (None, "global"):

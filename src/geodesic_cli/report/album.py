@@ -5,15 +5,17 @@ large to coarse and small, on which they keep to the bytes that they may take.
 """
 
 import base64
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
-UNREADABLE = (OSError, Image.DecompressionBombError, SyntaxError, ValueError)
-"""What PIL raises for a file that is missing, cut short or no picture."""
+UNREADABLE = (OSError, Image.DecompressionBombError, Image.DecompressionBombWarning, SyntaxError, ValueError)
+"""What reading raises for a file that is missing, cut short, no picture, or too large for a page."""
 LOSSLESS = 3_000_000
 """Bytes of PNG that frames may take together; above, they become JPEG."""
 LADDER = (
@@ -44,8 +46,28 @@ class Shot:
         """The picture; one of `UNREADABLE` where it cannot be read."""
         if self.image is not None or self.path is None:
             return self.image or Image.new("RGB", (1, 1))
-        with Image.open(self.path) as image:
-            return image.convert("RGB")
+        with self._opened(self.path) as image:
+            most = (LADDER[0][0],) * 2
+            image.draft("RGB", most)  # a photograph is read no larger than need be
+            if image.format != "PNG":
+                image.thumbnail(most, Image.Resampling.LANCZOS)
+            return ImageOps.exif_transpose(image).convert("RGB")
+
+    def check(self) -> None:
+        """Raise one of `UNREADABLE` where the picture cannot be read."""
+        if self.path is not None and self.path.suffix == ".png":
+            with self._opened(self.path) as image:
+                image.verify()  # without unpacking it
+        else:
+            self.open()
+
+    @staticmethod
+    @contextmanager
+    def _opened(path: Path) -> Iterator[Image.Image]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                yield image
 
     def png(self) -> bytes:
         """The picture without loss and without what else a file may tell."""

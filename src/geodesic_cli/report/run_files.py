@@ -79,7 +79,7 @@ def readable(paths: Sequence[Path]) -> list[Shot]:
     shots = [Shot(path) for path in paths]
     try:
         for shot in shots:
-            shot.open()
+            shot.check()
     except UNREADABLE:
         return []
     return shots
