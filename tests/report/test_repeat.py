@@ -24,13 +24,13 @@ RUNS: list[tuple[str, dict[str, Any]]] = [
     ("extrapolate", {"source": ("clip",), "backward": True, "prompt": "x", "frames": 2}),
     ("video-analyze", {"clip": ("clip",), "window": 9}),
     ("invert", {"images": ("a", "b"), "steps": 50}),
-    ("latent slerp", {"pairs": 3, "fit": False}),
-    ("latent direction", {"source": "red", "target": "blue"}),
+    ("latent/slerp", {"pairs": 3, "fit": False}),
+    ("latent/direction", {"source": "red", "target": "blue"}),
     ("finetune", {"regulariser": "iso", "max_train_steps": 20}),
     ("isometry", {}),
     ("toy", {"density": "moons", "gif": False, "bend": 8.0, "a": "-1,2"}),
-    ("bench solver", {}),
-    ("bench model", {"batches": (1, 2)}),
+    ("bench/solver", {}),
+    ("bench/model", {"batches": (1, 2)}),
 ]
 
 
@@ -38,10 +38,10 @@ def parsed(verb: str, command: str) -> dict[str, Any]:
     """The settings that the command line makes of a command."""
     found: Any = get_command(app)
     words = shlex.split(command)
-    assert words[: 1 + len(verb.split())] == ["geodesic", *verb.split()]
-    for word in verb.split():
+    assert words[: 1 + len(verb.split("/"))] == ["geodesic", *verb.split("/")]
+    for word in verb.split("/"):
         found = found.commands[word]
-    options = found.make_context(verb, words[1 + len(verb.split()) :]).params
+    options = found.make_context(verb, words[1 + len(verb.split("/")) :]).params
     return asdict(from_command_line(VERBS[verb], options))  # type: ignore[type-var]
 
 

@@ -29,12 +29,12 @@ REPORT = "report.html"
 HERE = Path(__file__).parent / "template"
 STORIES = {
     "interpolate": interpolate_story,
-    "latent slerp": slerp_story,
+    "latent/slerp": slerp_story,
     "extrapolate": extrapolate_story,
     "video-analyze": video_analyze_story,
     "invert": invert_story,
     "finetune": finetune_story,
-    "latent direction": direction_story,
+    "latent/direction": direction_story,
     "toy": toy_story,
 }
 """Verbs that have more to show than their pictures, their table and their numbers."""
@@ -73,7 +73,7 @@ def page(folder: Path, manifest: Mapping[str, Any], metrics: Mapping[str, Any]) 
     return str(
         _template().render(
             title=_title(verb, run),
-            verb=verb or "run",
+            verb=_words(verb),
             status=str(manifest.get("status", "")),
             story=story,
             film=film,
@@ -173,11 +173,15 @@ def _what(name: str) -> str:
 def _title(verb: str | None, run: RunFiles) -> str:
     names = next((run.texts(key) for key in ("images", "source", "clip") if run.settings.get(key)), [])
     stems = [Path(name).resolve().stem for name in names]
-    if verb == "latent direction":
+    if verb == "latent/direction":
         stems = [*run.texts("source"), *run.texts("target")]
     ends = " to ".join(stems[:1] + stems[-1:] if len(stems) > 1 else stems)
     about = ends or next((text for key in ("density", "model") for text in run.texts(key)), "")
-    return f"{(verb or 'run').capitalize()}: {about}" if about else (verb or "run").capitalize()
+    return f"{_words(verb).capitalize()}: {about}" if about else _words(verb).capitalize()
+
+
+def _words(verb: str | None) -> str:
+    return (verb or "run").replace("/", " ")
 
 
 def _facts(run: RunFiles) -> Sequence[tuple[str, str]]:

@@ -15,15 +15,15 @@ VERBS: dict[str, type] = {
     "extrapolate": settings.ExtrapolateSettings,
     "video-analyze": settings.VideoAnalyzeSettings,
     "invert": settings.InvertSettings,
-    "latent slerp": settings.SlerpSettings,
-    "latent direction": settings.DirectionSettings,
+    "latent/slerp": settings.SlerpSettings,
+    "latent/direction": settings.DirectionSettings,
     "finetune": settings.FinetuneSettings,
     "isometry": settings.IsometrySettings,
     "toy": settings.ToySettings,
-    "bench solver": settings.BenchSettings,
-    "bench model": settings.BenchModelSettings,
+    "bench/solver": settings.BenchSettings,
+    "bench/model": settings.BenchModelSettings,
 }
-"""The verbs that write the folder of a run, by the words that call them."""
+"""The verbs that write the folder of a run, by the words that call them with strokes between."""
 PLACE = {"out", "resume", "overwrite"}
 """Settings that say where a run is written, which is another place wherever it is repeated."""
 IN_COMMON = 0.7
@@ -63,7 +63,7 @@ def differing(verb: str, stored: Mapping[str, Any]) -> tuple[Differing, ...]:
 
 def command_again(verb: str, stored: Mapping[str, Any]) -> str:
     """The command line that gives the same run, in a folder of its own."""
-    words, arguments = ["geodesic", *verb.split()], list[str]()
+    words, arguments = ["geodesic", *verb.split("/")], list[str]()
     for each in _given(verb, stored):
         option, value = option_of(each), stored[each.name]
         texts = list(map(_text, value if isinstance(value, list) and not option.commas else [value]))
