@@ -33,7 +33,7 @@ CLIP_SIDE = 384
 """Longest side, in pixels, at which the frames of a clip are held."""
 MOST_CLIP_FRAMES = 400
 """Frames of a clip that are shown, at even distances."""
-DIRECTIONS = {"after": "after the last frame", "before": "before the first frame"}
+RAY_NAMES = {"after": "after the last frame", "before": "before the first frame"}
 
 
 def extrapolate_story(run: RunFiles) -> Story:
@@ -63,7 +63,7 @@ def extrapolate_story(run: RunFiles) -> Story:
         row("misfit of the velocity to the frames known", "share", LOWER, "misfit"),
     ]
     film = Film([Reel("the sequence", shots, range(len(shots)), True)], marks, fps=_fps(run))
-    tables = grid("The rays", [DIRECTIONS.get(ray, ray) for ray in rays], lines)
+    tables = grid("The rays", [RAY_NAMES.get(ray, ray) for ray in rays], lines)
     return Story(film, [plot for plot in plots if plot.traces], tables, ["density.png"])
 
 
@@ -88,7 +88,7 @@ def _lost(run: RunFiles, first: int, last: int) -> list[Trace]:
         values = [0.0, *run.numbers("rays", ray, "log_density")]
         seam, way = (last - 1, 1) if ray == "after" else (first, -1)
         if len(values) > 1:
-            traces.append(Trace(DIRECTIONS.get(ray, ray), [seam + way * k for k in range(len(values))], values))
+            traces.append(Trace(RAY_NAMES.get(ray, ray), [seam + way * k for k in range(len(values))], values))
     return traces
 
 
@@ -99,7 +99,7 @@ def _steps(run: RunFiles, first: int, last: int) -> list[Trace]:
         seam, way = (last - 1, 1) if ray == "after" else (first, -1)
         if new:
             at = [seam + way * k for k in range(1 - len(known), len(new) + 1)]
-            traces.append(Trace(DIRECTIONS.get(ray, ray), at, known + new))
+            traces.append(Trace(RAY_NAMES.get(ray, ray), at, known + new))
     return traces
 
 
