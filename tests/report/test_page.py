@@ -228,9 +228,12 @@ def test_photographs_are_shown_upright_and_those_that_are_too_large_not_at_all(
 OTHER = {
     "extrapolate": (
         ExtrapolateSettings(source=("clip",)),
-        {"known": [0, 6], "rays": {"after": {"made": 3, "log_density": [-1.0, -2.0, -4.0], "steps": [1, 2, 3]}}},
+        {
+            "known": [0, 6],
+            "rays": {"after": {"made": 3, "log_density": [-1.0, -2.0, -4.0], "steps": [1, 2, 3], "drifted": [2]}},
+        },
         {f"frames/{k:05d}.png": picture(16, k) for k in range(9)},
-        ["a new frame", "after the last frame", "−4"],
+        ["a new frame", "after the last frame", "−4", "frame 7 (0 to 8) · a new frame · doubtful"],
     ),
     "latent slerp": (
         SlerpSettings(pairs=2),

@@ -44,10 +44,13 @@ def extrapolate_story(run: RunFiles) -> Story:
     marks = [Mark(k, NEW, "a new frame") for k in range(len(shots)) if not first <= k < last]
     marks += [Mark(k, GIVEN, "the outermost frame that was given") for k in {first, last - 1} if known]
     marks += [Mark(k, DOUBTFUL, words) for k, words in _drifted(run, first, last, len(shots))]
-    lost, steps = _lost(run, first, last), _steps(run, first, last)
+    lost, drift = (_along(run, first, last, key) for key in ("log_density", "drift"))
     plots = [
         Plot("Density", "log p − log p where the ray begins, nats", HIGHER, FRAME_AXIS, lost),
-        Plot("Step", "distance from the frame before, in latents", "even is good", FRAME_AXIS, steps),
+        Plot(
+            "Step", "distance from the frame before, in latents", "even is good", FRAME_AXIS, _steps(run, first, last)
+        ),
+        Plot("Drift", "of the colours, from the last frame known", "0 is good", FRAME_AXIS, drift),
     ]
     rays = list(run.table("rays"))
 
@@ -82,10 +85,11 @@ def _drifted(run: RunFiles, first: int, last: int, count: int) -> list[tuple[int
     return found
 
 
-def _lost(run: RunFiles, first: int, last: int) -> list[Trace]:
+def _along(run: RunFiles, first: int, last: int, key: str) -> list[Trace]:
+    """What grows from 0 along each ray, over the numbers of the frames."""
     traces = []
     for ray in run.table("rays"):
-        values = [0.0, *run.numbers("rays", ray, "log_density")]
+        values = [0.0, *run.numbers("rays", ray, key)]
         seam, way = (last - 1, 1) if ray == "after" else (first, -1)
         if len(values) > 1:
             traces.append(Trace(RAY_NAMES.get(ray, ray), [seam + way * k for k in range(len(values))], values))
