@@ -56,6 +56,12 @@ def test_the_command_gives_the_same_settings(verb: str, given: dict[str, Any]) -
     assert len(differing(verb, stored)) <= len(given.keys() - arguments)
 
 
+def test_the_default_of_an_option_is_what_it_would_be_beside_the_others() -> None:
+    stored = plain(asdict(VERBS["interpolate"](images=("a", "b"), method="geodesic", tau=0.3)))
+    shown = {each.name: (each.value, each.default) for each in differing("interpolate", stored)}
+    assert shown == {"--method": ("geodesic", "global"), "--tau": ("0.3", "0.4")}
+
+
 def test_every_verb_that_writes_a_folder_is_known() -> None:
     """A new verb is entered in VERBS, so that its page has its name, its settings and its command."""
 

@@ -53,10 +53,12 @@ def verb_of(stored: Mapping[str, Any]) -> str | None:
 
 def differing(verb: str, stored: Mapping[str, Any]) -> tuple[Differing, ...]:
     """The settings of a run that have to be given to have them again, and what they are otherwise; no arguments."""
-    found = []
-    for each in _given(verb, stored):
+    found, given = [], _given(verb, stored)
+    for each in given:
         if not option_of(each).argument:
-            value, default = stored[each.name], _default(each, stored)
+            value, others = stored[each.name], [other for other in given if other != each]
+            made = _made(verb, stored, others)
+            default = _default(each, stored) if made is None else _listed(getattr(made, each.name))
             found.append(Differing(_words(each)[0], _text(value, ", "), _text(default, ", "), option_of(each).help))
     return tuple(found)
 
@@ -98,11 +100,18 @@ def _unlike(
     verb: str, stored: Mapping[str, Any], given: Sequence[Field[Any]], following: Sequence[Field[Any]]
 ) -> list[Field[Any]]:
     """The fields that would not follow from those that are given."""
-    try:
-        made = VERBS[verb](**{each.name: _tuple(stored[each.name]) for each in given})
-    except (GeodesicError, TypeError, ValueError):  # a run of another version, whose values are not allowed now
+    made = _made(verb, stored, given)
+    if made is None:
         return [each for each in following if each not in given and _default(each, stored) != stored[each.name]]
     return [each for each in following if _listed(getattr(made, each.name)) != stored[each.name] and each not in given]
+
+
+def _made(verb: str, stored: Mapping[str, Any], given: Sequence[Field[Any]]) -> Any:
+    """The settings that follow from those that are given; None where an older version alone allowed them."""
+    try:
+        return VERBS[verb](**{each.name: _tuple(stored[each.name]) for each in given})
+    except (GeodesicError, TypeError, ValueError):
+        return None
 
 
 def _default(each: Field[Any], stored: Mapping[str, Any]) -> Any:

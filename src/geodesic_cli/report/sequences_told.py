@@ -45,11 +45,10 @@ def extrapolate_story(run: RunFiles) -> Story:
     marks += [Mark(k, GIVEN, "the outermost frame that was given") for k in {first, last - 1} if known]
     marks += [Mark(k, DOUBTFUL, words) for k, words in _drifted(run, first, last, len(shots))]
     lost, drift = (_along(run, first, last, key) for key in ("log_density", "drift"))
+    steps = _steps(run, first, last)
     plots = [
         Plot("Density", "log p − log p where the ray begins, nats", HIGHER, FRAME_AXIS, lost),
-        Plot(
-            "Step", "distance from the frame before, in latents", "even is good", FRAME_AXIS, _steps(run, first, last)
-        ),
+        Plot("Step", "distance from the frame before, in latents", "even is good", FRAME_AXIS, steps),
         Plot("Drift", "of the colours, from the last frame known", "0 is good", FRAME_AXIS, drift),
     ]
     rays = list(run.table("rays"))

@@ -145,8 +145,9 @@ def line(name: str, unit: str, good: str, values: Sequence[float | None]) -> Lin
     if not known:
         return None
     best = None
-    if len(known) > 1 and good in (LOWER, HIGHER) and len(set(known)) > 1:
-        best = list(values).index(min(known) if good == LOWER else max(known))
+    if len(known) > 1 and good in (LOWER, HIGHER):
+        first = min(known) if good == LOWER else max(known)
+        best = list(values).index(first) if known.count(first) == 1 else None
     return Line(name, unit, good, [shown(value) for value in values], best)
 
 
