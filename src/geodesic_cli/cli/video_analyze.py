@@ -29,8 +29,8 @@ def video_analyze(options: dict[str, Any]) -> None:
       geodesic video-analyze frames/ --stride 2 --denoise 1 --verbose
       geodesic video-analyze film.mp4 --start 10s --stop 14s --model path/to/stable-diffusion --prompt "a ball rolls"
 
-    Writes metrics.json, clip.csv (one row a frame), analysis.png, sheet.png, config.toml, manifest.json and log.txt.
-    Every option but --prompt can also be set by a variable such as GEODESIC_VIDEO_ANALYZE_TAU.
+    Writes report.html, metrics.json, clip.csv (one row a frame), analysis.png, sheet.png, config.toml, manifest.json
+    and log.txt. Every option but --prompt can also be set by a variable such as GEODESIC_VIDEO_ANALYZE_TAU.
     """
     settings = from_command_line(VideoAnalyzeSettings, options)
     ran("video_analyze.run", settings, options["as_json"], lambda made: _closing(made, options["verbose"]))

@@ -11,6 +11,7 @@ from geodesic_cli.settings.invert import InvertSettings
 from geodesic_cli.settings.isometry import IsometrySettings
 from geodesic_cli.settings.latent import JOINS, DirectionSettings, SlerpSettings, parse_strengths
 from geodesic_cli.settings.reading import from_command_line, from_mapping, from_options
+from geodesic_cli.settings.report import ReportSettings
 from geodesic_cli.settings.shared import PlainModelOptions
 from geodesic_cli.settings.toy import DENSITIES, ToySettings, parse_point
 from geodesic_cli.settings.video_analyze import VideoAnalyzeSettings
