@@ -22,6 +22,7 @@ from geodesic_cli.report.story import (
     grid,
     line,
 )
+from geodesic_cli.settings.vocabulary import FAILED, PATH_NAMES, path_name
 
 NATS = "nats"
 ALONG = "position along the path, 0 is the first image"
@@ -58,7 +59,7 @@ CURVES = (
 
 
 def _order(kind: str) -> int:
-    return list(PATH_WORDS).index(kind) if kind in PATH_WORDS else len(PATH_WORDS)
+    return list(PATH_NAMES).index(kind) if kind in PATH_NAMES else len(PATH_NAMES)
 
 
 def _called(run: RunFiles, kind: str) -> str:
@@ -66,29 +67,16 @@ def _called(run: RunFiles, kind: str) -> str:
     told = dig(run.metrics, "names", kind)
     if isinstance(told, str):
         return told
-    name, residual = PATH_WORDS.get(kind, kind), run.number("paths", kind, "relative_residual")
-    limit = as_number(run.settings.get("tol"))
-    if kind not in SOLVED_FOR or residual is None or limit is None or residual <= limit:
-        return name
-    return f"{name.replace('geodesic', 'short path')}, residual {residual:.2g}, {UNSOLVED}"
+    residual, limit = run.number("paths", kind, "relative_residual"), as_number(run.settings.get("tol"))
+    if residual is None or limit is None:
+        return PATH_NAMES.get(kind, kind)
+    return path_name(kind, residual, limit)
 
 
 def _brief(name: str) -> str:
     """The name without its number, for a legend beside numbers; that a solver did not end stays."""
     first, *rest = name.split(", ")
-    return f"{first}, {UNSOLVED}" if UNSOLVED in rest else first
-
-
-PATH_WORDS = {
-    "lerp": "straight line",
-    "slerp": "great circle",
-    "geodesic": "local geodesic",
-    "global": "global geodesic",
-}
-"""What paths are called, in the order in which they are shown."""
-SOLVED_FOR = ("geodesic", "global")
-"""Methods whose paths are called geodesics where they solve the equation to --tol."""
-UNSOLVED = "not converged"
+    return f"{first}, {FAILED}" if FAILED in rest else first
 
 
 def _places(run: RunFiles, pattern: str) -> list[float]:
@@ -174,6 +162,6 @@ def slerp_story(run: RunFiles) -> Story:
         row("the same, of the worst frame", LOWER, "fit_error_worst"),
     ]
     note = str(run.metrics.get("perceptual", ""))
-    heads = [PATH_WORDS.get(method, method) for method in methods]
+    heads = [PATH_NAMES.get(method, method) for method in methods]
     film = Film(reels, fps=as_number(run.settings.get("fps")) or 8.0)
     return Story(film, grids=grid("Means over the paths", heads, lines, note and f"Distances: {note}."))
