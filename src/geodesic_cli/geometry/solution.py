@@ -5,6 +5,7 @@ scores: at all of its nodes, or, by a solver that has a model of the score, at t
 least certain. Failure is a value with a sentence, not an exception: the last good curve is worth having.
 """
 
+import math
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol, TypeVar, runtime_checkable
@@ -23,13 +24,11 @@ class Status(Enum):
     BUDGET = (
         "The score evaluations allowed did not suffice: allow more steps and evaluations, or continue from this path."
     )
-    SETTLED = (
-        "The path no longer moves; what is left of the residual is noise or fine structure of the score: lower alpha."
-    )
+    SETTLED = "The path no longer moves; what is left of the residual is noise or fine structure of the score."
     UNRESOLVED = "The nodes satisfy the geodesic equation but the path between them does not: use more, or lower alpha."
     SADDLE = "The path satisfies the geodesic equation but is not the shortest nearby: start elsewhere, or lower alpha."
     STALLED = "The residual no longer falls: lower alpha, use more nodes, or start from another path."
-    NON_FINITE = "The score is not finite, the last good path is kept: check the score's precision, or lower alpha."
+    NON_FINITE = "The score is not finite, the last good path is kept: check the score's precision."
     LEFT_SUPPORT = "The path ran into far lower density and was ended there: shorten it, or lower alpha."
 
 
@@ -46,6 +45,7 @@ class Step:
         residuals: the values of `residual` in steps 0 to `index`.
         state: what else the solver needs to go on; its own business.
         status: set when the solver is done or cannot go on.
+        begun: `log_length` of the guess, which `solve_bvp` keeps.
     """
 
     index: int
@@ -56,6 +56,7 @@ class Step:
     residuals: tuple[float, ...]
     state: object
     status: Status | None = None
+    begun: float = math.nan
 
     def state_of(self, kind: type[_State]) -> _State:
         """The state, of the kind that the solver knows it to be."""

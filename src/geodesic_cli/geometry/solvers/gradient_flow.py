@@ -36,6 +36,7 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.solution import Status, Step
+from geodesic_cli.geometry.solvers.minimum import shorter_nearby
 from geodesic_cli.geometry.space import Euclidean, Rows, Space, across, kappa
 
 LOOK_AGAIN = 0.5
@@ -70,10 +71,12 @@ class GradientFlow:
     published.
 
     Args:
-        lr: the rate of the first iteration, in units of x² (it multiplies a score). The published value is 0.1.
+        lr: the rate of the first iteration, in units of x² (it multiplies a score). The published value is 0.1 on the
+            authors' direction, which is sigma / 2 times a score: 0.1 sigma / 2 here (`densities.rate_of_paper`).
         iterations: of a level.
         levels: how many.
         skip: whether a level is left where the curvature outweighs the score.
+        minimum: whether a converged path is tested for a direction in which it shortens, and called a saddle point.
 
     Raises:
         GeometryError: a rate that is not positive and finite, or less than one iteration or level.
@@ -83,6 +86,7 @@ class GradientFlow:
     iterations: int = 100
     levels: int = 4
     skip: bool = True
+    minimum: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.lr < math.inf or self.iterations < 1 or self.levels < 1:
@@ -95,6 +99,11 @@ class GradientFlow:
     def total(self) -> int:
         """Iterations of all levels together: as many steps are enough."""
         return self.iterations * self.levels
+
+    @property
+    def most_evaluations(self) -> int:
+        """Scores that all iterations of all levels ask for where no level leaves any to the next, and the ends."""
+        return 2 + self.iterations * sum(2**level - 1 for level in range(1, self.levels + 1))
 
     def init(self, metric: DensityMetric, guess: Curve) -> Step:
         """Evaluate the point half way along the guess, and the ends for the only time: 3 scores.
@@ -153,7 +162,9 @@ class GradientFlow:
         residual, log_length = _measure(metric, fine, scores)
         if not residual <= 2 * tol:
             return replace(step, score_calls=calls, state=replace(now, looked=step.residual))
-        return replace(step.remeasured(fine, residual, log_length, calls), status=Status.CONVERGED)
+        shorter, asked = shorter_nearby(metric, fine) if self.minimum else (None, 0)
+        status = Status.CONVERGED if shorter is None else Status.SADDLE
+        return replace(step.remeasured(fine, residual, log_length, calls + asked), status=status)
 
     def _moved(
         self, metric: DensityMetric, index: int, level: int, knots: Tensor, curve: Curve, scores: Tensor

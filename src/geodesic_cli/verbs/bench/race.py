@@ -178,6 +178,8 @@ def _row(contest: Contest, name: str, tol: float) -> RaceRow | None:
         if stage is contest:
             return rows[best]
         return race(contest, name, path_solver(solvers[best]), tol, notes[best])
+    if name == "gradient-flow":
+        return race(contest, name, path_solver(GradientFlow(lr=contest.rate)), tol)
     return race(contest, name, ENTRANTS[name], tol)
 
 

@@ -19,8 +19,9 @@ from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job
 from geodesic_cli.search.candidates import at_frames
+from geodesic_cli.search.outcome import GlobalPath
 from geodesic_cli.search.pool import POOLS, evaluations_to_fill
-from geodesic_cli.search.search import GlobalPath, SearchChoice, global_path
+from geodesic_cli.search.search import SearchChoice, global_path
 from geodesic_cli.settings import InterpolateSettings, parse_budget
 
 UNTIMED = 600
@@ -108,6 +109,8 @@ def _search_metrics(found: GlobalPath, bend: float) -> dict[str, Any]:
         "winner": found.path.method,
         "status": found.status,
         "log_lengths": found.lengths,
+        "density_changes": found.changes,
+        "comparable_to": found.comparable_to,
         "evaluations": found.evaluations,
         "graph": found.graph,
         "history": list(found.history),
@@ -119,7 +122,15 @@ def _search_metrics(found: GlobalPath, bend: float) -> dict[str, Any]:
 
 
 def _nothing(ends: Ends, alpha: float) -> Found:
-    nothing = {"evaluations": {}, "log_lengths": {}, "graph": {}, "history": [], "way_positions": [0.0, 1.0]}
+    nothing = {
+        "evaluations": {},
+        "log_lengths": {},
+        "density_changes": {},
+        "comparable_to": 0.0,
+        "graph": {},
+        "history": [],
+        "way_positions": [0.0, 1.0],
+    }
     here = ImagePath("global", Curve(ends.x, Euclidean()), None, None, alpha, 0.0)
     return Found(here, torch.zeros(2, dtype=torch.bool), nothing | {"winner": "none", "status": ALIKE, "bend": 0.0})
 
