@@ -5,8 +5,9 @@
 A mixture has 2 to 8 components, and the bending number is between 0.5 and 8. In half of the problems the distances
 between components are 2.5 to 6.5 of their scales and the ends lie near two of them; in the others they are 6.5 to 15,
 so that the score turns within a hundredth to a fifth of the path, and the ends lie up to half as far from the middle of
-a component as its typical samples. Half of the problems are on a sphere. A certificate is false where the status is CONVERGED and the relative residual of the path on FINE fresh points is above twice the
-tolerance. One line a problem, then the sums.
+a component as its typical samples. Half of the problems are on a sphere. A certificate is false where the status is
+CONVERGED and the relative residual of the path on FINE fresh points is above twice the tolerance. One line a problem,
+then the sums.
 """
 
 import argparse

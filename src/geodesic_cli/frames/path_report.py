@@ -17,6 +17,8 @@ class PathReport:
     A length has the weight 1 where log p is half way between its values at the two ends, so that it is the same from
     either end. A network is not exactly a gradient, so that the change of log p from end to end depends on the path:
     two lengths are comparable to a factor of exp(alpha / 2 times the difference of the two changes).
+    ``too_long`` is by about how much ``log_length`` may exceed that of the geodesic nearby, where the residual is below
+    about 0.7 (`geometry.variation.too_long_by`).
     The density at u is that of the conditioning c(u): where the prompt changes along the path, ``log_density`` counts
     what the motion gains and not what the change of prompt does. It ends elsewhere on every path, because of that and
     because a network is not exactly a gradient; ``min_excess`` and ``mean_excess`` are what log p has above the
@@ -36,6 +38,7 @@ class PathReport:
     mean_log_density: float
     min_excess: float
     mean_excess: float
+    too_long: float
 
 
 def comparable_to(reports: Sequence[PathReport], alpha: float) -> float:
@@ -80,5 +83,6 @@ def joined(reports: Sequence[PathReport], alpha: float) -> PathReport:
         min_log_density=min(log_density),
         mean_log_density=mean,
         min_excess=min(one.min_excess for one in reports),
+        too_long=max(one.too_long for one in reports),
         mean_excess=sum(one.mean_excess for one in reports) / count,
     )

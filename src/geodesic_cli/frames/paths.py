@@ -36,6 +36,7 @@ from geodesic_cli.geometry import (
     perturb,
     solve_bvp,
 )
+from geodesic_cli.geometry.variation import too_long_by
 
 PUBLISHED_SOLVER = "published"
 """The solver of the authors, with all its iterations whatever the steps allowed."""
@@ -195,10 +196,12 @@ class Problem:
         scores = self.score(x, u)
         flat = analyse(DensityMetric(self.score, self.metric.alpha, Euclidean()), Curve(x, Euclidean()), scores)
         own: CurveReport = flat
+        too_long = too_long_by(DensityMetric(self.score, self.metric.alpha, Euclidean()), Curve(x, Euclidean()), scores)
         if path.profile is not None:
             nodes = Curve(path.curve(u[::2]), path.curve.space)
             lowered = (path.profile.factor(u) * scores)[::2]
             own = analyse(self.metric, nodes, lowered, order=4)
+            too_long = too_long_by(self.metric, nodes, lowered)
         log_length = own.log_length + self.metric.alpha * float(own.log_density[-1]) / 2
         excess = flat.log_density - u * flat.log_density[-1]
         return PathReport(
@@ -211,6 +214,7 @@ class Problem:
             log_length=log_length,
             length=math.exp(log_length) if log_length < 709 else math.inf,
             **{name: getattr(flat, name) for name in ("euclidean_length", "min_log_density", "mean_log_density")},
+            too_long=too_long,
             min_excess=float(excess.min()),
             mean_excess=float(excess.mean()),
         )

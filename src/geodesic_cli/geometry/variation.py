@@ -54,49 +54,92 @@ def steepest(
         reach: the step of a difference as a fraction of the length; in single precision not below 1e-3.
         seed: of its first vector.
     """
-    x, space, alpha = curve.x, curve.space, metric.alpha
-    n, d = x.shape[0] - 2, x.shape[1]
-    inner, u = x[1:-1], curve.u[1:-1]
-    v = curve.velocity()[1:-1]
-    still = x.new_zeros(n)
-    green = linalg.solve_second_difference(torch.eye(n, dtype=x.dtype, device=x.device), still, still)
-    laplacian = torch.linalg.cholesky(-(green + green.T) / 2)
-    reach = reach * float(linalg.norm(v).mean())
+    map_ = _Variation(metric, curve, scores, reach)
+    n, d = curve.x.shape[0] - 2, curve.x.shape[1]
+    start = torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(curve.x)
+    values, vectors, basis = _lanczos(map_, map_(start), steps, known)
+    direction = map_.move(_combined(vectors[:, 0], basis))
+    return float(values[0]), direction / linalg.norm(direction).max().clamp(min=torch.finfo(curve.x.dtype).tiny)
 
-    def sideways(rows: Tensor) -> Tensor:
-        return space.tangent(inner, across(space, inner, v, rows))
 
-    def shortening(moved: Tensor, scores: Tensor) -> Tensor:
-        whole = curve.with_inner(moved)
-        along = whole.velocity()[1:-1]
-        second = space.tangent(moved, (whole.x[2:] - 2 * moved + whole.x[:-2]) * float(n + 1) ** 2)
-        pull = space.tangent(moved, scores)
-        return -linalg.reject(second + alpha * linalg.dot(along, along) * pull, along=along)
+def too_long_by(metric: DensityMetric, curve: Curve, scores: Float[Tensor, "k d"]) -> float:
+    """By about how much the logarithm of the length of a curve may exceed that of the minimum nearby, at most.
 
-    here = shortening(inner, scores[1:-1])
-    log_density = metric.log_density(curve, scores)[1:-1]
-    root = torch.exp(-0.5 * alpha * (log_density - log_density.mean()))[:, None]
+    Near a minimum the length is quadratic, and half of <slope, H^-1 slope> is what a curve is too long by. H, which
+    costs scores, is replaced by the Laplacian alone, its preconditioner: where the density is concave across the curve
+    H is larger, by a factor in the thousands at low noise, and the curve is too long by far less than this; where a
+    saddle point is near, it may be more. It costs nothing.
 
-    def variation(rows: Tensor) -> Tensor:
-        move = sideways(laplacian @ rows / root)
+    Args:
+        metric: its score is not asked for.
+        curve: k nodes at about equal steps.
+        scores: at its nodes.
+    """
+    if curve.x.shape[0] < 3:
+        return 0.0
+    map_ = _Variation(metric, curve, scores, 0.0)
+    return 0.5 * map_.scale * float((map_.slope * map_.slope).sum())
+
+
+class _Variation:
+    """The second variation of the length at a curve as a map of rows (n, d), preconditioned by the Laplacian."""
+
+    def __init__(self, metric: DensityMetric, curve: Curve, scores: Tensor, reach: float) -> None:
+        self.metric, self.curve = metric, curve
+        self.inner, self.u, self.v = curve.x[1:-1], curve.u[1:-1], curve.velocity()[1:-1]
+        n, speed = self.inner.shape[0], float(linalg.norm(self.v).mean())
+        still = curve.x.new_zeros(n)
+        eye = torch.eye(n, dtype=still.dtype, device=still.device)
+        green = linalg.solve_second_difference(eye, still, still)
+        self.laplacian = torch.linalg.cholesky(-(green + green.T) / 2)
+        self.reach = reach * speed
+        log_density = metric.log_density(curve, scores)
+        weights = torch.exp(-metric.alpha * (log_density - log_density[1:-1].mean()))
+        self.root = weights[1:-1].sqrt()[:, None]
+        self.here = self._shortening(self.inner, scores[1:-1])
+        self.slope = self.laplacian.T @ (self.root * self._sideways(self.here))
+        self.scale = 1 / max(speed**2 * float((weights[:-1] + weights[1:]).sum()) / 2, 1e-300)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """The map, for a score at each inner node."""
+        move = self.move(rows)
         size = float(move.norm())
         if size == 0:
             return torch.zeros_like(rows)
-        there = space.project(inner + reach / size * move)
-        change = (shortening(there, metric.scores_at(there, u)) - here) * (size / reach)
-        return laplacian.T @ (root * sideways(change))
+        there = self.metric.space.project(self.inner + self.reach / size * move)
+        change = self._shortening(there, self.metric.scores_at(there, self.u)) - self.here
+        return self.laplacian.T @ (self.root * self._sideways(change * (size / self.reach)))
 
-    start = torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(x)
-    value, vector = _lowest(variation, start, steps, known)
-    direction = sideways(laplacian @ vector / root)
-    return value, direction / linalg.norm(direction).max().clamp(min=torch.finfo(x.dtype).tiny)
+    def move(self, rows: Tensor) -> Tensor:
+        """What rows mean as a move of the inner nodes."""
+        return self._sideways(self.laplacian @ rows / self.root)
+
+    def _sideways(self, rows: Tensor) -> Tensor:
+        space = self.metric.space
+        return space.tangent(self.inner, across(space, self.inner, self.v, rows))
+
+    def _shortening(self, moved: Tensor, scores: Tensor) -> Tensor:
+        space, whole = self.metric.space, self.curve.with_inner(moved)
+        along = whole.velocity()[1:-1]
+        spans = float(whole.x.shape[0] - 1)
+        second = space.tangent(moved, (whole.x[2:] - 2 * moved + whole.x[:-2]) * spans**2)
+        pull = space.tangent(moved, scores)
+        return -linalg.reject(second + self.metric.alpha * linalg.dot(along, along) * pull, along=along)
 
 
-def _lowest(apply: Callable[[Tensor], Tensor], start: Tensor, most: int, known: float) -> tuple[float, Tensor]:
-    """Lanczos' method with full reorthogonalisation: the lowest eigenvalue of a symmetric map and its vector."""
-    vector = apply(start)
+def _combined(weights: Tensor, basis: list[Tensor]) -> Tensor:
+    return torch.einsum("k,kij->ij", weights, torch.stack(basis))
+
+
+def _lanczos(
+    apply: Callable[[Tensor], Tensor], start: Tensor, most: int, known: float
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Lanczos' method with full reorthogonalisation: eigenvalues and vectors of a symmetric map in a Krylov space.
+
+    The vectors are columns in the basis, whose first member is the start.
+    """
     tiny = torch.finfo(start.dtype).tiny
-    basis = [vector / vector.norm().clamp(min=tiny)]
+    basis = [start / start.norm().clamp(min=tiny)]
     steps = min(most, start.numel())
     projected = torch.zeros(steps, steps, dtype=start.dtype, device=start.device)
     before = math.inf
@@ -114,4 +157,4 @@ def _lowest(apply: Callable[[Tensor], Tensor], start: Tensor, most: int, known: 
             break
         before = float(values[0])
         basis.append(image / size)
-    return float(values[0]), sum(float(vectors[i, 0]) * basis[i] for i in range(len(values)))
+    return values, vectors, basis

@@ -34,6 +34,7 @@ from geodesic_cli.geometry import (
 )
 from geodesic_cli.geometry.seen import Remembered
 from geodesic_cli.geometry.solvers.relaxation import Relaxed
+from geodesic_cli.geometry.variation import too_long_by
 
 KNOWN = 0.05
 """To about this the logarithm of a length is known: solved with other nodes or to another residual, that of ten local
@@ -100,12 +101,14 @@ class Candidate:
         solution: how it was found.
         log_length: under the metric, weight 1 half way between the log densities of its ends (`from_both_ends`).
         log_density: relative to the first image at equal steps of u, nats, (m,).
+        too_long: by about how much the logarithm of its length may exceed that of the geodesic nearby.
     """
 
     curve: Curve
     solution: Solution | None
     log_length: float
     log_density: Tensor
+    too_long: float = 0.0
 
     @property
     def doubtful(self) -> Tensor:
@@ -233,7 +236,7 @@ def measured(account: Account, curve: Curve, points: int) -> Candidate:
     whole = float(account.metric.log_length(fine, scores))
     log_density = account.metric.log_density(fine, scores)
     log_length = from_both_ends(whole + (whole - half) / 3, float(log_density[-1]), account.metric.alpha)
-    return Candidate(curve, None, log_length, log_density)
+    return Candidate(curve, None, log_length, log_density, too_long_by(account.metric, fine, scores))
 
 
 def at_frames(doubtful: Tensor, u: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ class GlobalPath:
             `global` (refined); what was not found is missing. They are the same from either image: the weight is 1
             half way between the log densities of the two, along that path (`candidates.from_both_ends`).
         changes: log p at the second image less that at the first, nats, along the path of each name.
+        too_long: by about how much the logarithm of each length may exceed that of the geodesic nearby (`too_long_by`).
         comparable_to: to how much the logarithms of `local` and `global` can be compared (`candidates.known_to`).
         way_points: (k, d), the nodes of the path over the graph, ends included.
         way_positions: (k,), their positions u.
@@ -42,6 +43,7 @@ class GlobalPath:
     solutions: dict[str, Solution]
     lengths: dict[str, float]
     changes: dict[str, float]
+    too_long: dict[str, float]
     comparable_to: float
     way_points: Tensor
     way_positions: Tensor

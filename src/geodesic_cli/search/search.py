@@ -161,6 +161,7 @@ def _searched(
         solutions={name: one.solution for name, one in found.items() if one.solution is not None},
         lengths=lengths,
         changes={name: each.change for name, each in known.items()},
+        too_long={name: each.too_long for name, each in known.items()},
         comparable_to=known_to(found, how.alpha),
         way_points=graph.x[route.nodes],
         way_positions=graph.u[route.nodes],

@@ -154,7 +154,7 @@ def test_the_folder_holds_the_table_and_the_numbers(one_problem, tmp_path):
 
 def test_the_groups_of_the_settings_are_those_of_the_zoo_and_the_model():
     assert (*zoo.GROUPS, "clevr") == PROBLEMS
-    assert set(bench.ENTRANTS) | {"gradient-flow-tuned", "scipy"} == set(SOLVERS)
+    assert set(bench.ENTRANTS) | {"gradient-flow", "gradient-flow-tuned", "scipy"} == set(SOLVERS)
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ class Surrogate:
         patience = self.tuning.patience
         if state.unsolvable >= self.tuning.unsolvable:
             return Status.STALLED
-        if nugget > self.tuning.noisy:
+        if nugget > self.tuning.noisy and state.noisy is not False:
             return Status.SETTLED if state.quiet >= 2 else None
         if len(residuals) > patience and min(residuals[-patience:]) > self.tuning.fall * min(residuals[:-patience]):
             return Status.STALLED

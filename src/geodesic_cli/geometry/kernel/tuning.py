@@ -42,7 +42,7 @@ class Tuning:
     bad: float = 0.7
     varies: float = 1e-3
     noisy: float = 1e-3
-    near: float = 2e-4
+    near: float = 2e-5
     differs: float = 0.3
     fine: int = 4
     confirmed: float = 0.85
