@@ -36,6 +36,7 @@ from geodesic_cli.geometry import (
     perturb,
     solve_bvp,
 )
+from geodesic_cli.geometry.solvers.bvp import COMPARED_AT
 from geodesic_cli.geometry.variation import too_long_by
 
 PUBLISHED_SOLVER = "published"
@@ -92,8 +93,8 @@ def most_evaluations(solver: str, nodes: int, max_steps: int) -> int:
     if solver == PUBLISHED_SOLVER:
         return GradientFlow().most_evaluations
     if solver == "surrogate":
-        return Surrogate().first + 3 + max_steps * Surrogate().batch
-    return nodes + max_steps * (nodes - 2)
+        return Surrogate().first + 4 + max_steps * Surrogate().batch + 2 * COMPARED_AT
+    return nodes + max_steps * (nodes - 2) + 2 * COMPARED_AT
 
 
 @dataclass(frozen=True, eq=False)

@@ -115,9 +115,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     nodes: int = opt(17, "Nodes of the first path.", SOLVER, AtLeast(5, "17 is enough for most paths."))
     # Relaxation needs several times the evaluations and no model of the score. `published` is that of the authors, with
     # their direction, exponent and learning rate, all converted to a score.
-    solver: str = choice_opt(
-        "surrogate", PATH_SOLVERS, "; published is the authors' (Yu et al.), on the density paper.", panel=SOLVER
-    )
+    solver: str = choice_opt("surrogate", PATH_SOLVERS, "; the last with --density paper.", panel=SOLVER)
     # Equal steps along the path; in the autoencoder's latents (even); in the features of the network's middle block; of
     # LPIPS, whose package and weights are needed; of LPIPS where it is at hand and of the features otherwise.
     pacing: str = opt("even", f"Equal steps of: {', '.join(PACINGS)}.", PATH, OneOf(PACINGS))
@@ -129,8 +127,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     # See `diffusion.densities`; `paper` is the published direction with its exponent, unless alpha is given.
     density: str = opt(
         None,
-        f"Whose geodesic: one of {', '.join(MODEL_DENSITIES)}. Default: conditional; guided with "
-        "--guidance, paper with --solver published.",
+        f"Whose geodesic: one of {', '.join(MODEL_DENSITIES)}. Default: conditional; guided with --guidance.",
         DENSITY,
         OneOf(MODEL_DENSITIES),
         text=lambda value: value in ("guided", "negative", "paper"),

@@ -24,7 +24,7 @@ from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, 
 from helpers import CountingScore, FailingScore, clairaut, normal, rotation, vector
 
 ALPHA = 0.5
-AT_NODES = Relaxation(between=False)
+AT_NODES = Relaxation(between=False, minimum=False)
 MIXTURE = GaussianMixture(normal(4, 3), vector(0.8, 0.9, 1.0, 1.3), vector(1, 2, 3, 4))
 SPHERE = Sphere(1.5)
 A, B = SPHERE.project(torch.stack([vector(1, 0, 0.3), vector(-0.2, 1, 0.5)])).unbind()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry.curve import Curve
@@ -19,7 +20,7 @@ from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.solution import PathSolver, Solution, Status, Step
 
 COMPARED_AT = 33
-"""Points at which a path and the guess are compared, at least."""
+"""Points at which a path and the guess are compared."""
 
 TOO_LONG = 1e-3
 """A path is longer than the guess where the logarithm of its length is larger by more than this."""
@@ -101,17 +102,25 @@ def _no_longer(metric: DensityMetric, guess: Curve, step: Step, status: Status, 
     doubted = status is not Status.CONVERGED or step.log_length > step.begun + DOUBTED
     if status is Status.NON_FINITE or step.index == 0 or not doubted:
         return found
-    before, after = (one.at_constant_speed(max(COMPARED_AT, one.x.shape[0])) for one in (guess, step.curve))
-    calls = step.score_calls + before.x.shape[0] + after.x.shape[0]
+    before, after = (one.at_constant_speed(COMPARED_AT) for one in (guess, step.curve))
+    calls = step.score_calls + 2 * COMPARED_AT
     if calls > most:
         return found if step.log_length <= step.begun + DOUBTED else replace(found, curve=guess.evenly_spaced())
     scores = [metric.scores_at(one.x, one.u) for one in (before, after)]
-    lengths = [float(metric.log_length(one, s)) for one, s in zip((before, after), scores, strict=True)]
-    if not lengths[1] > lengths[0] + TOO_LONG:
+    (least, unsure), (length, off) = (_measured(metric, *pair) for pair in zip((before, after), scores, strict=True))
+    residual, left = (metric.residual(*pair).relative for pair in zip((before, after), scores, strict=True))
+    known = length < least - unsure - off  # beyond that, the one that is nearer to a geodesic is taken
+    if known or (length <= least + TOO_LONG and not left > residual):
         return replace(found, score_calls=calls)
-    residual = metric.residual(before, scores[0]).relative
     status = Status.STALLED if status is Status.CONVERGED else status
     return Solution(guess.evenly_spaced(), status, residual, step.index, calls)
+
+
+def _measured(metric: DensityMetric, curve: Curve, scores: Tensor) -> tuple[float, float]:
+    """The logarithm of the length, and what it would change by with far more points (Richardson)."""
+    whole = float(metric.log_length(curve, scores))
+    half = float(metric.log_length(Curve(curve.x[::2], curve.space), scores[::2]))
+    return whole, abs(whole - half) / 3
 
 
 def _require_usable(metric: DensityMetric, guess: Curve, start: Step | None) -> None:
