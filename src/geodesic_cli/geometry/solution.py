@@ -46,6 +46,8 @@ class Step:
         state: what else the solver needs to go on; its own business.
         status: set when the solver is done or cannot go on.
         begun: `log_length` of the guess, which `solve_bvp` keeps.
+        compared: whether an answer that is no geodesic has to be measured beside the guess, because `log_length` is
+            that of a model of the score, or of too few nodes.
     """
 
     index: int
@@ -57,6 +59,7 @@ class Step:
     state: object
     status: Status | None = None
     begun: float = math.nan
+    compared: bool = False
 
     def state_of(self, kind: type[_State]) -> _State:
         """The state, of the kind that the solver knows it to be."""

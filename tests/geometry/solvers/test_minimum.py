@@ -43,7 +43,7 @@ def test_the_published_descent_that_cannot_leave_a_saddle_says_so():
     metric, straight = DensityMetric(valley, 0.8), Curve.straight(vector(0.0, -3.0), vector(0.0, 3.0), 33)
     solver = GradientFlow(levels=2, iterations=3)
     assert solve_bvp(metric, straight, solver=solver, max_steps=7).status is Status.SADDLE
-    assert solve_bvp(metric, straight, solver=replace(solver, minimum=False), max_steps=7).converged
+    assert solve_bvp(metric, straight, solver=replace(solver, checked=False), max_steps=7).converged
 
 
 def test_a_solver_that_is_told_not_to_look_stays_on_the_saddle():

@@ -90,7 +90,8 @@ class Surrogate:
             return Step(0, curve, math.inf, math.nan, len(u), (math.inf,), state, Status.NON_FINITE)
         residual = sample.residual(scores[3:], rms(sample.pull(scores[3:])))
         basis, _, on_model = fitted(metric, state)
-        return Step(0, curve, residual, on_model.log_length(scheme, x @ basis), len(u), (residual,), state)
+        log_length = on_model.log_length(scheme, x @ basis)
+        return Step(0, curve, residual, log_length, len(u), (residual,), state, compared=True)
 
     def cost(self, previous: Step) -> int:
         """One batch, and one score more until it is known whether there is noise."""

@@ -86,7 +86,7 @@ def solve_bvp(
             status = Status.BUDGET
         if status is not None:
             return _no_longer(metric, guess, step, status, math.inf if max_calls is None else max_calls)
-        step = replace(solver.step(metric, step), begun=step.begun)
+        step = replace(solver.step(metric, step), begun=step.begun, compared=step.compared)
         if on_step is not None:
             on_step(step)
 
@@ -95,25 +95,28 @@ def _no_longer(metric: DensityMetric, guess: Curve, step: Step, status: Status, 
     """The answer; the guess itself where it is the shorter one by the true score.
 
     A solver with a model of the score knows lengths on the model alone, so that one score is asked for at each of
-    COMPARED_AT points of both where the path is no geodesic, or is a geodesic that seems longer; where that would be
-    more than the evaluations allowed, what the solver knows has to do.
+    COMPARED_AT points of both where the path is no geodesic, or is a geodesic that seems longer. Where the solver knows
+    better, or where that would be more than the evaluations allowed, what the solver knows has to do.
     """
     found = Solution(step.curve, status, step.residual, step.index, step.score_calls)
-    doubted = status is not Status.CONVERGED or step.log_length > step.begun + DOUBTED
-    if status is Status.NON_FINITE or step.index == 0 or not doubted:
+    longer = step.log_length > step.begun + (DOUBTED if step.compared or status is Status.CONVERGED else TOO_LONG)
+    open_ = status is not Status.CONVERGED and step.compared
+    if status is Status.NON_FINITE or step.index == 0 or not (longer or open_):
         return found
+    given_up = Status.STALLED if status is Status.CONVERGED else status
     before, after = (one.at_constant_speed(COMPARED_AT) for one in (guess, step.curve))
     calls = step.score_calls + 2 * COMPARED_AT
-    if calls > most:
-        return found if step.log_length <= step.begun + DOUBTED else replace(found, curve=guess.evenly_spaced())
+    if not step.compared or calls > most:
+        if not longer:
+            return found
+        return replace(found, curve=guess.evenly_spaced(), status=given_up, residual=step.residuals[0])
     scores = [metric.scores_at(one.x, one.u) for one in (before, after)]
     (least, unsure), (length, off) = (_measured(metric, *pair) for pair in zip((before, after), scores, strict=True))
     residual, left = (metric.residual(*pair).relative for pair in zip((before, after), scores, strict=True))
     known = length < least - unsure - off  # beyond that, the one that is nearer to a geodesic is taken
     if known or (length <= least + TOO_LONG and not left > residual):
         return replace(found, score_calls=calls)
-    status = Status.STALLED if status is Status.CONVERGED else status
-    return Solution(guess.evenly_spaced(), status, residual, step.index, calls)
+    return Solution(guess.evenly_spaced(), given_up, residual, step.index, calls)
 
 
 def _measured(metric: DensityMetric, curve: Curve, scores: Tensor) -> tuple[float, float]:

@@ -76,7 +76,8 @@ class GradientFlow:
         iterations: of a level.
         levels: how many.
         skip: whether a level is left where the curvature outweighs the score.
-        minimum: whether a converged path is tested for a direction in which it shortens, and called a saddle point.
+        checked: whether a converged path is tested for a direction in which it shortens, and any other one compared
+            with the guess. The published method does neither.
 
     Raises:
         GeometryError: a rate that is not positive and finite, or less than one iteration or level.
@@ -86,7 +87,7 @@ class GradientFlow:
     iterations: int = 100
     levels: int = 4
     skip: bool = True
-    minimum: bool = True
+    checked: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.lr < math.inf or self.iterations < 1 or self.levels < 1:
@@ -122,7 +123,7 @@ class GradientFlow:
         residual, log_length = _measure(metric, curve, scores)
         state = self._moved(metric, 0, 1, curve.x, curve, scores)
         status = None if math.isfinite(residual) else Status.NON_FINITE
-        return Step(0, curve, residual, log_length, 3, (residual,), state, status)
+        return Step(0, curve, residual, log_length, 3, (residual,), state, status, compared=self.checked)
 
     def cost(self, previous: Step) -> int:
         """The control points of the level that comes next; nothing when all levels are used up."""
@@ -162,7 +163,7 @@ class GradientFlow:
         residual, log_length = _measure(metric, fine, scores)
         if not residual <= 2 * tol:
             return replace(step, score_calls=calls, state=replace(now, looked=step.residual))
-        shorter, asked = shorter_nearby(metric, fine) if self.minimum else (None, 0)
+        shorter, asked = shorter_nearby(metric, fine) if self.checked else (None, 0)
         status = Status.CONVERGED if shorter is None else Status.SADDLE
         return replace(step.remeasured(fine, residual, log_length, calls + asked), status=status)
 
