@@ -36,7 +36,7 @@ from geodesic_cli.geometry import (
     perturb,
     solve_bvp,
 )
-from geodesic_cli.geometry.solvers.bvp import COMPARED_AT
+from geodesic_cli.geometry.solution import COMPARED_AT
 from geodesic_cli.geometry.variation import too_long_by
 
 PUBLISHED_SOLVER = "published"

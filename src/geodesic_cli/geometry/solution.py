@@ -15,6 +15,9 @@ from geodesic_cli.geometry.metric import DensityMetric
 
 _State = TypeVar("_State")
 
+COMPARED_AT = 33
+"""Points at which a path that is no geodesic is compared with the guess, and as many of the guess."""
+
 
 class Status(Enum):
     """Why a solver stopped; the value is a sentence for the user."""

@@ -17,10 +17,7 @@ from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.kernel.surrogate import Surrogate
 from geodesic_cli.geometry.metric import DensityMetric
-from geodesic_cli.geometry.solution import PathSolver, Solution, Status, Step
-
-COMPARED_AT = 33
-"""Points at which a path and the guess are compared."""
+from geodesic_cli.geometry.solution import COMPARED_AT, PathSolver, Solution, Status, Step
 
 TOO_LONG = 1e-3
 """A path is longer than the guess where the logarithm of its length is larger by more than this."""
