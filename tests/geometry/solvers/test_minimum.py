@@ -104,7 +104,8 @@ def test_a_path_that_comes_out_longer_is_given_up_for_the_guess():
         def step(self, metric: DensityMetric, previous: Step) -> Step:
             """A step far to the side."""
             away = previous.curve.x[1:-1] + vector(0.0, 3.0)
-            return replace(super().step(metric, previous), curve=previous.curve.with_inner(away))
+            curve = previous.curve.with_inner(away)
+            return replace(super().step(metric, previous), curve=curve, log_length=float(metric.log_length(curve)))
 
     metric = DensityMetric(GaussianMixture(normal(3, 2), torch.ones(3).double(), torch.ones(3).double()), 0.5)
     guess = Curve.straight(vector(-1, 0.2), vector(1, 0), 17)
