@@ -8,10 +8,18 @@ from analytic import GaussianNetwork
 from torch import Tensor
 
 from geodesic_cli.diffusion import Conditioning, DiffusionScore, Embedding
-from geodesic_cli.diffusion.densities import DEFECTS, DENSITY_NAMES, alpha_of_paper, branches, density_score
+from geodesic_cli.diffusion.densities import (
+    DEFECTS,
+    DENSITY_NAMES,
+    alpha_of_paper,
+    branches,
+    density_score,
+    rate_of_paper,
+)
 from geodesic_cli.diffusion.noise_bank import NoiseBank
 from geodesic_cli.diffusion.score import NoisePredictor
 from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.geometry import Curve, DensityMetric, GradientFlow, Scaled, solve_bvp
 
 SHAPE, D, TAU = (2, 3, 4), 24, 0.6
 MEANS = {"": 0.9, "blurry": -0.7, DEFECTS: -0.4}
@@ -105,6 +113,24 @@ def test_papers_direction_is_half_sigma_times_ours_and_its_exponent_converts_so(
     alpha = alpha_of_paper(TAU, one.predict.schedule)
     torch.testing.assert_close(alpha * ours, 0.002 * theirs.double(), rtol=1e-5, atol=1e-8)
     assert alpha == pytest.approx(9.0e-4, rel=0.02)
+
+
+def test_the_published_solver_takes_the_authors_steps_with_the_converted_rate_and_exponent() -> None:
+    one = gaussian()
+    sigma = one.predict.schedule.level(TAU)[1]
+    ours = density_score(one, SHAPE, TAU, CONDITIONING, density="paper")
+    ends = points()[0][:2]
+    guess = Curve.straight(ends[0], ends[1], 9)
+    theirs = DensityMetric(Scaled(ours, sigma / 2), 0.002)
+    converted = DensityMetric(ours, alpha_of_paper(TAU, one.predict.schedule))
+    rate = rate_of_paper(TAU, one.predict.schedule)
+    assert rate == pytest.approx(0.1 * sigma / 2)
+    paths = [
+        solve_bvp(metric, guess, solver=GradientFlow(lr=lr, iterations=10, levels=3), tol=1e-9, max_steps=31).curve.x
+        for metric, lr in ((theirs, 0.1), (converted, rate), (converted, 0.1))
+    ]
+    assert float((paths[1] - paths[0]).abs().max()) < 1e-6
+    assert float((paths[2] - paths[0]).abs().max()) > 1e-3
 
 
 def test_a_noise_bank_averages_the_combination_and_costs_two_calls() -> None:

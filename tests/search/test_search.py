@@ -1,6 +1,7 @@
 """The global search: it finds the motion that slerp misses, pays what it says, and gives the same bits again."""
 
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,18 @@ from geodesic_cli.frames.pacing import even_positions
 from geodesic_cli.frames.paths import clean_latents
 from geodesic_cli.geometry import Curve, DensityMetric, Euclidean
 from geodesic_cli.scenes import Scene, Solid, fit_all, render
-from geodesic_cli.search.candidates import DOUBTFUL, KNOWN, Candidate, at_frames, doubtful_at, polygon, preferred
-from geodesic_cli.search.search import DOUBTFUL_PATH, GlobalPath, SearchChoice, global_path
+from geodesic_cli.search.candidates import (
+    DOUBTFUL,
+    KNOWN,
+    Candidate,
+    at_frames,
+    doubtful_at,
+    from_both_ends,
+    polygon,
+    preferred,
+)
+from geodesic_cli.search.outcome import GlobalPath
+from geodesic_cli.search.search import DOUBTFUL_PATH, SearchChoice, global_path
 from helpers import vector
 
 PROMPT = ("a red rubber sphere",)
@@ -112,8 +123,8 @@ def test_lengths_are_those_of_a_far_finer_measure(model, ends, found):
     metric = DensityMetric(model.score(ends.shape, ends.tau, ends.conditioning), 0.02)
     u = torch.linspace(0, 1, 257, dtype=torch.float64)
     for name in ("slerp", "local", "global"):
-        curve = found.curves[name]
-        exact = float(metric.log_length(Curve(curve(u), curve.space)))
+        fine = Curve(found.curves[name](u), found.curves[name].space)
+        exact = from_both_ends(float(metric.log_length(fine)), float(metric.log_density(fine)[-1]), 0.02)
         assert found.lengths[name] == pytest.approx(exact, abs=0.05)
 
 
@@ -124,18 +135,74 @@ def test_a_valley_on_the_way_is_marked_and_a_slope_is_not():
 
 
 def test_between_paths_that_are_equally_long_the_one_over_samples_is_kept() -> None:
-    def candidate(log_length: float, dip: float = 0.0) -> Candidate:
+    def candidate(log_length: float, dip: float = 0.0, change: float = 0.0) -> Candidate:
         curve = Curve(torch.zeros(2, 2), Euclidean())
-        return Candidate(curve, None, log_length, torch.tensor([0.0, -dip, 0.0, 0.0]))
+        return Candidate(curve, None, log_length, torch.tensor([0.0, -dip, 0.0, change]))
 
-    local = candidate(1.0)
-    assert preferred({"local": local}) == "local"
-    assert preferred({"local": local, "global": candidate(0.9)}) == "global"
-    assert preferred({"local": local, "global": candidate(1.0 + 0.9 * KNOWN)}) == "global"
-    assert preferred({"local": local, "global": candidate(1.0 + 1.1 * KNOWN)}) == "local"
-    assert preferred({"local": local, "global": candidate(1.0 + 0.9 * KNOWN, dip=2 * DOUBTFUL)}) == "local"
-    assert preferred({"local": local, "global": candidate(0.9, dip=2 * DOUBTFUL)}) == "global"
-    assert preferred({"local": local, "global": candidate(math.nan)}) == "local"
+    def winner(**found: Candidate) -> str:
+        return preferred({"local": candidate(1.0), **found}, alpha=0.02)
+
+    assert winner() == "local"
+    assert winner(**{"global": candidate(0.9)}) == "global"
+    assert winner(**{"global": candidate(1.0 + 0.9 * KNOWN)}) == "global"
+    assert winner(**{"global": candidate(1.0 + 1.1 * KNOWN)}) == "local"
+    assert winner(**{"global": candidate(1.0 + 0.9 * KNOWN, dip=2 * DOUBTFUL)}) == "local"
+    assert winner(**{"global": candidate(0.9, dip=2 * DOUBTFUL)}) == "global"
+    assert winner(**{"global": candidate(math.nan)}) == "local"
+    # One end sees the global path shorter by 0.1 and the other one longer by 0.5: they do not know.
+    assert winner(**{"global": candidate(1.2, change=30.0)}) == "global"
+    assert winner(**{"global": candidate(1.2, change=3.0)}) == "local"
+
+
+def test_a_length_is_the_same_from_either_end() -> None:
+    # ln L has weight 1 at the first end; from the other end it is ln L + alpha l, and l changes its sign.
+    there, change = 1.3, 40.0
+    back = there + 0.02 * change
+    assert from_both_ends(there, change, 0.02) == pytest.approx(from_both_ends(back, -change, 0.02))
+
+
+def turned(found: GlobalPath, other: GlobalPath) -> None:
+    assert found.path.method == other.path.method and found.status == other.status
+    assert found.lengths == pytest.approx(other.lengths, abs=1e-6)
+    assert found.comparable_to == pytest.approx(other.comparable_to, abs=1e-6)
+    for name, curve in found.curves.items():
+        torch.testing.assert_close(curve.x, other.curves[name].x.flip(0), rtol=0, atol=1e-5)
+        if name in found.changes:
+            assert found.changes[name] == pytest.approx(-other.changes[name], abs=1e-3)
+    torch.testing.assert_close(found.way_positions, 1 - other.way_positions.flip(0))
+    torch.testing.assert_close(found.log_density, (other.log_density - other.log_density[-1]).flip(0))
+    assert torch.equal(found.doubtful, other.doubtful.flip(0))
+    torch.testing.assert_close(found.points[:2], other.points[:2].flip(0), rtol=0, atol=1e-5)
+    assert found.densities[0] == 0
+    linked = {tuple(sorted(pair)) for pair in found.links.tolist()}
+    assert linked == {tuple(sorted({0: 1, 1: 0}.get(k, k) for k in pair)) for pair in other.links.tolist()}
+
+
+def test_the_images_in_the_other_order_give_the_reversed_path(model, found, cache):
+    ends = embed(model, render([sphere(0.9, 0.2), sphere(-0.9, -0.2)]), PROMPT, 0.1, 12)
+    turned(global_path(model, ends, SearchChoice(**SMALL), cache=cache), found)
+
+
+def test_what_was_found_reads_backwards_and_forwards_again(found):
+    again = found.reversed.reversed
+    assert torch.equal(again.path.curve.x, found.path.curve.x)
+    assert torch.equal(again.points, found.points) and torch.equal(again.links, found.links)
+    torch.testing.assert_close(again.densities, found.densities)
+    turned(found.reversed, found)
+
+
+@pytest.mark.slow
+def test_of_twenty_pairs_of_the_study_all_give_the_reversed_path(model, tmp_path):
+    studies = str(Path(__file__).parents[2] / "examples" / "studies")
+    sys.path[:0] = [studies, f"{studies}/global"]
+    from shared import make_pairs
+
+    for pair in make_pairs(50)[:20]:
+        found = []
+        for scenes in (pair, pair[::-1]):
+            ends = embed(model, render(list(scenes)), tuple(scene.caption for scene in scenes), 0.1, 12)
+            found.append(global_path(model, ends, cache=tmp_path))
+        turned(*found)
 
 
 def test_points_along_a_polygon_are_evenly_spaced():

@@ -105,3 +105,10 @@ def test_a_function_takes_no_text_one_or_several_where_a_list_of_texts_is_meant(
 @pytest.mark.parametrize(("given", "alpha"), [({}, 0.02), ({"alpha": 0.03, "bend": 4.0}, 0.03), ({"bend": 4.0}, None)])
 def test_a_search_takes_an_alpha_or_a_bend(given: dict, alpha: float | None) -> None:
     assert InterpolateSettings(images=PAIR, method="global", **given).alpha == alpha
+
+
+def test_the_published_solver_is_that_of_the_authors_direction_unless_another_is_given() -> None:
+    made = InterpolateSettings(images=PAIR, solver="published")
+    assert (made.method, made.density, made.alpha) == ("geodesic", "paper", None)
+    assert InterpolateSettings(images=PAIR, solver="published", density="conditional").density == "conditional"
+    assert InterpolateSettings(images=PAIR, solver="relaxation").density == "conditional"

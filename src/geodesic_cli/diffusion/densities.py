@@ -17,9 +17,9 @@ this one at g - 1.
     d = [w0 (eps_0 - eps_c) + w1 (eps_n - eps_0)] / (w0 + w1),    w0 = w1 = 1:  d = (sigma / 2) (s_c - s_n).
 
 The unconditional score cancels, and d is no score but sigma / 2 times one. Their solver balances alpha d against the
-curvature, so that their alpha is ours times 2 / sigma: `alpha_of_paper` converts. Their 0.002 at tau 0.6 of Stable
-Diffusion's schedule is 9.0e-4 here. Their time is drawn anew within +-100 of 1000 steps for every call; here that band
-is a `NoiseBank` of width 0.1, drawn once.
+curvature, so that their alpha is ours times 2 / sigma: `alpha_of_paper` converts, and `rate_of_paper` their learning
+rate. Their 0.002 at tau 0.6 of Stable Diffusion's schedule is 9.0e-4 here. Their time is drawn anew within +-100 of
+1000 steps for every call; here that band is a `NoiseBank` of width 0.1, drawn once.
 
 All branches of all noise levels go through the network in one batched call; a branch of weight 0 is not computed, and
 two branches under the same prompt are one.
@@ -47,6 +47,9 @@ DEFECTS = "two pictures laid over each other, double contours, ghostly remains, 
 PAPER_ALPHA = 0.002
 """The authors' exponent on their direction d."""
 
+PAPER_RATE = 0.1
+"""The authors' learning rate on their direction d."""
+
 NOTHING = ""
 """Stands for no prompt among the branches: the embedding that the network was trained with for none."""
 
@@ -54,6 +57,14 @@ NOTHING = ""
 def alpha_of_paper(tau: float, schedule: Schedule, alpha: float = PAPER_ALPHA) -> float:
     """The exponent for the density `paper` that does what the authors' alpha does on d: alpha sigma / 2."""
     return alpha * schedule.level(tau)[1] / 2
+
+
+def rate_of_paper(tau: float, schedule: Schedule, rate: float = PAPER_RATE) -> float:
+    """The learning rate on a score that makes the authors' steps on d: theirs times sigma / 2, as for alpha.
+
+    A step is rate (P_v s + P_v g'' / (alpha |g'|²)); with both converted every step of a descent is the authors' own.
+    """
+    return rate * schedule.level(tau)[1] / 2
 
 
 def branches(density: str, guidance: float = 1.0, negative_prompt: str | None = None) -> dict[str | None, float]:

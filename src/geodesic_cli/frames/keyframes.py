@@ -3,7 +3,7 @@
 The ends keep their own norms: see `paths`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -47,6 +47,18 @@ class Ends(_AtLevel):
     def profile(self) -> RadialProfile:
         """The norm along a path between these ends."""
         return RadialProfile(float(self.x[0].norm()), float(self.x[1].norm()))
+
+    @property
+    def reversed(self) -> "Ends":
+        """The same two images, the second one first."""
+        swapped = Conditioning(self.conditioning.end, self.conditioning.start)
+        return replace(self, z=self.z.flip(0), x=self.x.flip(0), psnr=self.psnr[::-1], conditioning=swapped)
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the images come in the order that a search takes them in, which the points decide and no one else."""
+        change = self.x[1] - self.x[0]
+        return bool(change[change.abs().argmax()] >= 0)
 
 
 @dataclass(frozen=True, eq=False)

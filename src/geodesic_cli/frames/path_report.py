@@ -14,6 +14,11 @@ class PathReport:
     ``log_length``, ``length``, ``residual`` and ``relative_residual`` belong to the metric that the path is judged by:
     for the geodesic and slerp that of the directions on their sphere, which the solver shortens; for lerp, which leaves
     the sphere, that of flat space, not to be compared with the others.
+    A length has the weight 1 where log p is half way between its values at the two ends, so that it is the same from
+    either end. A network is not exactly a gradient, so that the change of log p from end to end depends on the path:
+    two lengths are comparable to a factor of exp(alpha / 2 times the difference of the two changes).
+    ``too_long`` is by about how much ``log_length`` may exceed that of the geodesic nearby, where the residual is below
+    about 0.7 (`geometry.variation.too_long_by`).
     The density at u is that of the conditioning c(u): where the prompt changes along the path, ``log_density`` counts
     what the motion gains and not what the change of prompt does. It ends elsewhere on every path, because of that and
     because a network is not exactly a gradient; ``min_excess`` and ``mean_excess`` are what log p has above the
@@ -33,12 +38,20 @@ class PathReport:
     mean_log_density: float
     min_excess: float
     mean_excess: float
+    too_long: float
+
+
+def comparable_to(reports: Sequence[PathReport], alpha: float) -> float:
+    """To how much the logarithms of the lengths of paths between the same ends can be compared; see `PathReport`."""
+    changes = [one.log_density[-1] for one in reports if math.isfinite(one.log_density[-1])]
+    return alpha * (max(changes) - min(changes)) / 2 if changes else 0.0
 
 
 def joined(reports: Sequence[PathReport], alpha: float) -> PathReport:
     """One report of the legs of a path, each in its own u, as one in u over all of them, in equal shares.
 
-    Weights are 1 at the first image. The residual is the worst of a leg, and no leg's corner rounding is in it.
+    Weights are 1 half way between the log densities of the first and the last image. The residual is the worst of a
+    leg, and no leg's corner rounding is in it.
     """
     if len(reports) == 1:
         return reports[0]
@@ -54,9 +67,9 @@ def joined(reports: Sequence[PathReport], alpha: float) -> PathReport:
         log_density += [reached + value for value in one.log_density[first:]]
         speed += [count * value for value in one.speed[first:]]
         residual += one.residual
-        log_lengths.append(one.log_length - alpha * reached)
+        log_lengths.append(one.log_length - alpha * (reached + one.log_density[-1] / 2))
         reached += one.log_density[-1]
-    log_length = float(torch.logsumexp(torch.tensor(log_lengths, dtype=torch.float64), 0))
+    log_length = float(torch.logsumexp(torch.tensor(log_lengths, dtype=torch.float64), 0)) + alpha * reached / 2
     return PathReport(
         u=u,
         log_density=log_density,
@@ -70,5 +83,6 @@ def joined(reports: Sequence[PathReport], alpha: float) -> PathReport:
         min_log_density=min(log_density),
         mean_log_density=mean,
         min_excess=min(one.min_excess for one in reports),
+        too_long=max(one.too_long for one in reports),
         mean_excess=sum(one.mean_excess for one in reports) / count,
     )

@@ -5,6 +5,7 @@ geometrically from one end's norm to the other's (`geometry.RadialProfile`), so 
 the encodings of the images, to the last bit of rounding.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.densities import rate_of_paper
 from geodesic_cli.frames.keyframes import Ends
 from geodesic_cli.frames.path_report import PathReport
 from geodesic_cli.geometry import (
@@ -19,6 +21,7 @@ from geodesic_cli.geometry import (
     CurveReport,
     DensityMetric,
     Euclidean,
+    GradientFlow,
     PathSolver,
     RadialProfile,
     Relaxation,
@@ -33,7 +36,11 @@ from geodesic_cli.geometry import (
     perturb,
     solve_bvp,
 )
+from geodesic_cli.geometry.solution import COMPARED_AT
+from geodesic_cli.geometry.variation import too_long_by
 
+PUBLISHED_SOLVER = "published"
+"""The solver of the authors, with all its iterations whatever the steps allowed."""
 BUMP = 1e-3
 """Amplitude of the seeded bump of the first path, as a fraction of its length."""
 MEASURED = 65
@@ -83,8 +90,10 @@ class ImagePath:
 
 def most_evaluations(solver: str, nodes: int, max_steps: int) -> int:
     """Score evaluations of a solver of `settings.PATH_SOLVERS` on one leg if it takes all its steps."""
+    if solver == PUBLISHED_SOLVER:
+        return GradientFlow().most_evaluations + 2 * COMPARED_AT
     if solver == "surrogate":
-        return Surrogate().first + 3 + max_steps * Surrogate().batch
+        return Surrogate().first + 4 + max_steps * Surrogate().batch + 2 * COMPARED_AT
     return nodes + max_steps * (nodes - 2)
 
 
@@ -92,7 +101,8 @@ def most_evaluations(solver: str, nodes: int, max_steps: int) -> int:
 class Problem:
     """The geodesic problem between two ends: the first path, the metric, and what alpha means there.
 
-    ``seen`` are the scores on the great circle, which the bending number was measured with.
+    ``seen`` are the scores on the great circle, which the bending number was measured with; ``rate`` is what the
+    published learning rate is on a score at this noise level.
     """
 
     ends: Ends
@@ -101,6 +111,7 @@ class Problem:
     guess: Curve
     bend: float
     seen: Seen
+    rate: float
 
     @classmethod
     def between(
@@ -131,7 +142,8 @@ class Problem:
             alpha = bend / per_alpha if per_alpha > 0 else 0.0
         guess = perturb(straight, BUMP, torch.Generator().manual_seed(seed))
         seen = Seen(straight.x, straight.u, scores)
-        return cls(ends, score, DensityMetric(lowered, alpha, space), guess, alpha * per_alpha, seen)
+        rate = rate_of_paper(ends.tau, model.predict.schedule)
+        return cls(ends, score, DensityMetric(lowered, alpha, space), guess, alpha * per_alpha, seen, rate)
 
     def at(self, alpha: float) -> "Problem":
         """The same with another density exponent."""
@@ -140,6 +152,8 @@ class Problem:
 
     def solver(self, name: str) -> PathSolver:
         """The path solver of a name in `settings.SOLVERS`; the surrogate knows the scores seen already."""
+        if name == PUBLISHED_SOLVER:
+            return GradientFlow(lr=self.rate)
         return Surrogate(seen=self.seen) if name == "surrogate" else Relaxation()
 
     def most_evaluations(self, name: str, max_steps: int) -> int:
@@ -156,6 +170,7 @@ class Problem:
     ) -> ImagePath:
         """Solve for the geodesic near the great circle, with the solver of a name in `settings.SOLVERS`."""
         chosen = self.solver(solver)
+        max_steps = max(max_steps, chosen.total + 1) if isinstance(chosen, GradientFlow) else max_steps
         solution = solve_bvp(
             self.metric, self.guess, solver=chosen, tol=tol, max_steps=max_steps, on_step=on_step, start=start
         )
@@ -182,10 +197,13 @@ class Problem:
         scores = self.score(x, u)
         flat = analyse(DensityMetric(self.score, self.metric.alpha, Euclidean()), Curve(x, Euclidean()), scores)
         own: CurveReport = flat
+        too_long = too_long_by(DensityMetric(self.score, self.metric.alpha, Euclidean()), Curve(x, Euclidean()), scores)
         if path.profile is not None:
             nodes = Curve(path.curve(u[::2]), path.curve.space)
             lowered = (path.profile.factor(u) * scores)[::2]
             own = analyse(self.metric, nodes, lowered, order=4)
+            too_long = too_long_by(self.metric, nodes, lowered)
+        log_length = own.log_length + self.metric.alpha * float(own.log_density[-1]) / 2
         excess = flat.log_density - u * flat.log_density[-1]
         return PathReport(
             u=u.tolist(),
@@ -193,8 +211,11 @@ class Problem:
             speed=flat.speed.tolist(),
             node_u=own.u[1:-1].tolist(),
             residual=own.residual[1:-1].tolist(),
-            **{name: getattr(own, name) for name in ("relative_residual", "log_length", "length")},
+            relative_residual=own.relative_residual,
+            log_length=log_length,
+            length=math.exp(log_length) if log_length < 709 else math.inf,
             **{name: getattr(flat, name) for name in ("euclidean_length", "min_log_density", "mean_log_density")},
+            too_long=too_long,
             min_excess=float(excess.min()),
             mean_excess=float(excess.mean()),
         )

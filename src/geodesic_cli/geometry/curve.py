@@ -171,6 +171,10 @@ class Curve:
         pairs = torch.stack([self.x[:-1], between], dim=1).flatten(0, 1)
         return Curve(torch.cat([pairs, self.x[-1:]]), self.space)
 
+    def reversed(self) -> "Curve":
+        """The same nodes from the last to the first."""
+        return Curve(self.x.flip(0), self.space)
+
     def evenly_spaced(self) -> "Curve":
         """The curve itself, bit for bit, if its segments are about equal; else with its nodes at equal arc length."""
         segments = self.segments

@@ -5,6 +5,7 @@ scores: at all of its nodes, or, by a solver that has a model of the score, at t
 least certain. Failure is a value with a sentence, not an exception: the last good curve is worth having.
 """
 
+import math
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol, TypeVar, runtime_checkable
@@ -13,6 +14,9 @@ from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
 
 _State = TypeVar("_State")
+
+COMPARED_AT = 33
+"""Points at which a path that is no geodesic is compared with the guess, and as many of the guess."""
 
 
 class Status(Enum):
@@ -64,6 +68,9 @@ class Step:
         residuals: the values of `residual` in steps 0 to `index`.
         state: what else the solver needs to go on; its own business.
         status: set when the solver is done or cannot go on.
+        begun: `log_length` of the guess, which `solve_bvp` keeps.
+        compared: whether an answer that is no geodesic has to be measured beside the guess, because `log_length` is
+            that of a model of the score, or of too few nodes.
     """
 
     index: int
@@ -74,6 +81,8 @@ class Step:
     residuals: tuple[float, ...]
     state: object
     status: Status | None = None
+    begun: float = math.nan
+    compared: bool = False
 
     def state_of(self, kind: type[_State]) -> _State:
         """The state, of the kind that the solver knows it to be."""

@@ -13,10 +13,13 @@ import torch
 from torch import Tensor
 
 from geodesic_cli.geometry import Curve, Euclidean, Seen, Sphere, Status, Step
-from geodesic_cli.geometry.kernel.surrogate import Surveyed
+from geodesic_cli.geometry.kernel.surveyed import Surveyed
+from geodesic_cli.geometry.solvers.gradient_flow import Descending
 from geodesic_cli.geometry.solvers.relaxation import Relaxed
 
-KINDS: dict[str, type] = {kind.__name__: kind for kind in (Step, Curve, Seen, Euclidean, Sphere, Relaxed, Surveyed)}
+KINDS: dict[str, type] = {
+    kind.__name__: kind for kind in (Step, Curve, Seen, Euclidean, Sphere, Relaxed, Surveyed, Descending)
+}
 
 
 def pack(step: Step) -> tuple[dict[str, Tensor], object]:

@@ -34,6 +34,7 @@ from geodesic_cli.geometry import (
 )
 from geodesic_cli.geometry.seen import Remembered
 from geodesic_cli.geometry.solvers.relaxation import Relaxed
+from geodesic_cli.geometry.variation import too_long_by
 
 KNOWN = 0.05
 """To about this the logarithm of a length is known: solved with other nodes or to another residual, that of ten local
@@ -98,14 +99,16 @@ class Candidate:
     Args:
         curve: the path, in flat space.
         solution: how it was found.
-        log_length: under the metric, weight 1 at the first image.
+        log_length: under the metric, weight 1 half way between the log densities of its ends (`from_both_ends`).
         log_density: relative to the first image at equal steps of u, nats, (m,).
+        too_long: by about how much the logarithm of its length may exceed that of the geodesic nearby.
     """
 
     curve: Curve
     solution: Solution | None
     log_length: float
     log_density: Tensor
+    too_long: float = 0.0
 
     @property
     def doubtful(self) -> Tensor:
@@ -113,12 +116,35 @@ class Candidate:
         return doubtful_at(self.log_density)
 
     @property
+    def change(self) -> float:
+        """log p at the second image less that at the first, nats: by a network's score, it depends on the path."""
+        return float(self.log_density[-1])
+
+    @property
     def rank(self) -> tuple[bool, float]:
         """What the shortest path has the least of; one without a length comes last."""
         return not math.isfinite(self.log_length), self.log_length
 
 
-def preferred(found: Mapping[str, Candidate]) -> str:
+def from_both_ends(log_length: float, change: float, alpha: float) -> float:
+    """ln L + alpha l / 2: the logarithm of a length that is the same whichever end is named first.
+
+    ln L has weight 1 at the first end, and l = log p(b) - log p(a) is the change along that very path, in nats. From
+    the other end it is ln L + alpha l; where l differs between two paths, so does what the two ends say of them.
+    """
+    return log_length + alpha * change / 2
+
+
+def known_to(found: Mapping[str, Candidate], alpha: float) -> float:
+    """To how much the logarithms of the lengths of these paths can be compared.
+
+    To what the measurement knows, and to half of what the two ends disagree by: alpha times the spread of the changes.
+    """
+    changes = [one.change for one in found.values() if math.isfinite(one.change)]
+    return KNOWN + alpha * (max(changes) - min(changes)) / 2 if changes else KNOWN
+
+
+def preferred(found: Mapping[str, Candidate], alpha: float) -> str:
     """The name of the shortest path; between two that are equally long to what is known, `global`, which saw more.
 
     Unless that one crosses an improbable region.
@@ -127,7 +153,7 @@ def preferred(found: Mapping[str, Candidate]) -> str:
     other = found.get("global")
     if other is None or not math.isfinite(other.log_length) or bool(other.doubtful.any()):
         return best
-    return "global" if other.log_length < found[best].log_length + KNOWN else best
+    return "global" if other.log_length < found[best].log_length + known_to(found, alpha) else best
 
 
 def slerp_between(ends: Ends, nodes: int) -> Curve:
@@ -164,11 +190,12 @@ def refined(account: Account, way_points: Tensor, nodes: int, tol: float, max_st
     solver = Relaxation(damping=SOFT, shift=STIFF, between=False, continuation=False)
     with account.paying("refine"):
         step = solver.init(account.metric, guess)
-        best, lengths = step, [_length(step)]
+        metric = account.metric
+        best, lengths = step, [_length(step, metric)]
         while step.status is None and step.index < max_steps and step.residual > tol and not _settled(lengths):
             step = solver.step(account.metric, step)
-            best = min(best, step, key=_length)
-            lengths.append(_length(best))
+            best = min(best, step, key=lambda one: _length(one, metric))
+            lengths.append(_length(best, metric))
     curve = _at(best).curve
     status = step.status or (Status.CONVERGED if step.residual <= tol else Status.SETTLED)
     if step.index >= max_steps:
@@ -183,8 +210,10 @@ def _at(step: Step) -> Relaxed:
     return step.state
 
 
-def _length(step: Step) -> float:
-    return _at(step).log_length
+def _length(step: Step, metric: DensityMetric) -> float:
+    now = _at(step)
+    change = float(metric.log_density(now.curve, now.scores)[-1])
+    return from_both_ends(now.log_length, change, metric.alpha)
 
 
 def _settled(lengths: list[float]) -> bool:
@@ -205,7 +234,9 @@ def measured(account: Account, curve: Curve, points: int) -> Candidate:
     scores = account.metric.scores_at(fine.x, u)
     half = float(account.metric.log_length(Curve(fine.x[::2], curve.space), scores[::2]))
     whole = float(account.metric.log_length(fine, scores))
-    return Candidate(curve, None, whole + (whole - half) / 3, account.metric.log_density(fine, scores))
+    log_density = account.metric.log_density(fine, scores)
+    log_length = from_both_ends(whole + (whole - half) / 3, float(log_density[-1]), account.metric.alpha)
+    return Candidate(curve, None, log_length, log_density, too_long_by(account.metric, fine, scores))
 
 
 def at_frames(doubtful: Tensor, u: Tensor) -> Tensor:

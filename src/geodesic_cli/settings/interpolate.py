@@ -17,7 +17,7 @@ LOCAL_ONLY = ("bend", "solver", "nodes", "tol", "max_steps")
 """Options of the local solver: who asks for one of them asks for that solver."""
 SEARCHABLE = ("conditional", "guided")
 """Densities that a search takes."""
-PATH_SOLVERS = ("surrogate", "relaxation")
+PATH_SOLVERS = ("surrogate", "relaxation", "published")
 MODEL_DENSITIES = ("conditional", "unconditional", "guided", "negative", "paper")
 TEXT_INVERSIONS = ("none", "quick", "published")
 STEPS = 16
@@ -31,6 +31,12 @@ def _method(given: Any) -> str:
     able = given.noise_bank == 1 and given.density in (None, *SEARCHABLE)
     far = len(given.images) > 1  # neighbours in a clip are near, and there may be hundreds
     return "global" if given.model in SEARCHED and far and able and not asked else "geodesic"
+
+
+def _density(given: Any) -> str:
+    if given.guidance != 1:
+        return "guided"
+    return "paper" if given.solver == "published" else "conditional"
 
 
 def _frames(given: Any) -> int | None:
@@ -107,8 +113,9 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     # Growth stops where it runs out. Seconds make the result depend on the machine.
     budget: str = opt("3000", "Evaluations after them, or seconds: 60s.", SEARCH)
     nodes: int = opt(17, "Nodes of the first path.", SOLVER, AtLeast(5, "17 is enough for most paths."))
-    # Relaxation needs several times the evaluations and no model of the score.
-    solver: str = choice_opt("surrogate", PATH_SOLVERS, panel=SOLVER)
+    # Relaxation needs several times the evaluations and no model of the score. `published` is that of the authors, with
+    # their direction, exponent and learning rate, all converted to a score.
+    solver: str = choice_opt("surrogate", PATH_SOLVERS, "; the last with --density paper.", panel=SOLVER)
     # Equal steps along the path; in the autoencoder's latents (even); in the features of the network's middle block; of
     # LPIPS, whose package and weights are needed; of LPIPS where it is at hand and of the features otherwise.
     pacing: str = opt("even", f"Equal steps of: {', '.join(PACINGS)}.", PATH, OneOf(PACINGS))
@@ -124,7 +131,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
         DENSITY,
         OneOf(MODEL_DENSITIES),
         text=lambda value: value in ("guided", "negative", "paper"),
-        by=lambda given: "conditional" if given.guidance == 1 else "guided",
+        by=_density,
     )
     guidance: float = shared.guidance_opt(help="Of the densities guided and negative; 1 is none.", panel=DENSITY)
     negative_prompt: str | None = opt(

@@ -20,10 +20,11 @@ from geodesic_cli.geometry import (
     bending,
     solve_bvp,
 )
-from geodesic_cli.geometry.kernel.on_model import UNSTABLE, OnModel
+from geodesic_cli.geometry.kernel.on_model import OnModel
 from geodesic_cli.geometry.kernel.schemes import numerov
 from geodesic_cli.geometry.kernel.tuning import Tuning
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial, SphereChart
+from geodesic_cli.geometry.variation import UNSTABLE
 from helpers import CountingScore, FailingScore, LargestTensor, normal, rotation, vector
 
 ALPHA = 0.5

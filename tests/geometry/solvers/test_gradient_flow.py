@@ -45,7 +45,7 @@ def levels(steps) -> list[int]:
 @pytest.mark.parametrize(("metric", "guess"), [HALF_PLANE, MISES_FISHER], ids=["plane", "sphere"])
 def test_a_step_is_the_published_formula(metric, guess):
     """Three points on their level's second iteration, written out with plain loops and a dense spline system."""
-    solver = GradientFlow(lr=0.05, iterations=3, skip=False)
+    solver = GradientFlow(checked=False, lr=0.05, iterations=3, skip=False)
     step = solver.init(metric, guess)
     for _ in range(4):
         step = solver.step(metric, step)
@@ -82,7 +82,7 @@ def test_a_step_is_the_published_formula(metric, guess):
 
 def test_the_first_step_follows_the_score_alone():
     metric, guess = HALF_PLANE
-    solver = GradientFlow()
+    solver = GradientFlow(checked=False)
     step = solver.step(metric, solver.init(metric, guess))
     along_guess = linalg.unit(guess.x[-1] - guess.x[0])
     pull = linalg.reject(vector(0, 1 / (0.5 * 0.45)), along=along_guess)
@@ -102,7 +102,7 @@ def test_the_descent_lowers_the_length_to_first_order():
 
 def test_the_half_plane_takes_2796_evaluations_as_published():
     metric, guess = HALF_PLANE
-    solution, steps = run(metric, guess, GradientFlow())
+    solution, steps = run(metric, guess, GradientFlow(checked=False))
     assert solution.score_calls == 2796 + ENDS
     assert levels(steps) == [2, 198, 100, 100]
     assert solution.status is Status.MAX_STEPS
@@ -111,7 +111,7 @@ def test_the_half_plane_takes_2796_evaluations_as_published():
 
 
 def test_on_the_sphere_it_stops_after_150_evaluations_far_from_the_geodesic():
-    solution, steps = run(*MISES_FISHER, GradientFlow())
+    solution, steps = run(*MISES_FISHER, GradientFlow(checked=False))
     assert solution.score_calls == 150 + ENDS
     assert levels(steps) == [100, 2, 2, 2]
     assert solution.residual > 1
@@ -120,7 +120,7 @@ def test_on_the_sphere_it_stops_after_150_evaluations_far_from_the_geodesic():
 
 def test_a_constant_slope_stops_it_after_30_evaluations():
     metric = DensityMetric(Exponential(vector(0, 4.0)), 0.5)
-    solution, steps = run(metric, Curve.straight(vector(-0.6, 0), vector(0.6, 0), 17), GradientFlow())
+    solution, steps = run(metric, Curve.straight(vector(-0.6, 0), vector(0.6, 0), 17), GradientFlow(checked=False))
     assert solution.score_calls == 30 + ENDS
     assert levels(steps) == [2, 2, 1, 1]
 
@@ -132,7 +132,7 @@ def test_the_chart_of_a_sphere_stops_it_up_to_two_percent_above_the_geodesic(see
     a, b = 0.9 * frame[0], 1.08 * (math.cos(2.2) * frame[0] + math.sin(2.2) * frame[1])
     density = SphereChart(0.5)
     metric = DensityMetric(density, 0.5)
-    solution, steps = run(metric, Curve.straight(a, b, 17), GradientFlow())
+    solution, steps = run(metric, Curve.straight(a, b, 17), GradientFlow(checked=False))
     assert solution.score_calls < 600
     assert solution.residual > 0.5
     path = Curve(along(steps[-1].state.knots, Euclidean(), 1024)[0])
@@ -144,7 +144,7 @@ def test_the_chart_of_a_sphere_stops_it_up_to_two_percent_above_the_geodesic(see
 def test_without_the_test_every_level_takes_all_of_its_iterations():
     counting = CountingScore(MISES_FISHER[0].score)
     metric = DensityMetric(counting, 0.7, SPHERE)
-    solution, steps = run(metric, MISES_FISHER[1], GradientFlow(lr=1.0, iterations=5, skip=False))
+    solution, steps = run(metric, MISES_FISHER[1], GradientFlow(checked=False, lr=1.0, iterations=5, skip=False))
     assert levels(steps) == [5, 5, 5, 5]
     assert solution.score_calls == counting.points == 5 * (1 + 3 + 7 + 15) + ENDS
     assert counting.batches == [3, *[1] * 4, *[3] * 5, *[7] * 5, *[15] * 5]
@@ -152,7 +152,7 @@ def test_without_the_test_every_level_takes_all_of_its_iterations():
 
 def test_the_cost_announced_is_the_cost_paid():
     metric, guess = MISES_FISHER
-    solver = GradientFlow(iterations=4)
+    solver = GradientFlow(checked=False, iterations=4)
     step = solver.init(metric, guess)
     while step.status is None:
         after = solver.step(metric, step)
@@ -163,14 +163,16 @@ def test_the_cost_announced_is_the_cost_paid():
 
 def test_of_the_guess_only_the_ends_and_the_middle_matter():
     metric, guess = HALF_PLANE
-    fine, coarse = (run(metric, Curve.straight(guess.x[0], guess.x[-1], k), GradientFlow())[0] for k in (33, 3))
+    fine, coarse = (
+        run(metric, Curve.straight(guess.x[0], guess.x[-1], k), GradientFlow(checked=False))[0] for k in (33, 3)
+    )
     assert torch.equal(fine.curve.x, coarse.curve.x)
 
 
 def test_the_ends_never_move_and_the_guess_is_not_written_to():
     metric, guess = MISES_FISHER
     kept = guess.x.clone()
-    solution, steps = run(metric, guess, GradientFlow(iterations=5))
+    solution, steps = run(metric, guess, GradientFlow(checked=False, iterations=5))
     for step in steps:
         assert torch.equal(step.curve.x[[0, -1]], kept[[0, -1]])
         assert bool(SPHERE.contains(step.curve.x).all())
@@ -180,7 +182,7 @@ def test_the_ends_never_move_and_the_guess_is_not_written_to():
 
 def test_the_residual_and_the_length_are_those_of_the_curve_beside_them():
     metric, guess = HALF_PLANE
-    for step in run(metric, guess, GradientFlow(iterations=3, skip=False))[1]:
+    for step in run(metric, guess, GradientFlow(checked=False, iterations=3, skip=False))[1]:
         assert step.residual == pytest.approx(metric.residual(step.curve).relative, rel=1e-12)
         assert step.log_length == pytest.approx(float(metric.log_length(step.curve)), rel=1e-12, abs=1e-12)
         assert len(step.residuals) == step.index + 1
@@ -188,7 +190,7 @@ def test_the_residual_and_the_length_are_those_of_the_curve_beside_them():
 
 def test_it_converges_only_where_the_path_holds_between_its_points():
     metric, guess = HALF_PLANE
-    solution, steps = run(metric, guess, GradientFlow(skip=False), tol=0.1)
+    solution, steps = run(metric, guess, GradientFlow(checked=False, skip=False), tol=0.1)
     assert solution.status is Status.CONVERGED
     assert len(solution.curve.x) == 33
     assert solution.residual <= 0.2
@@ -198,7 +200,7 @@ def test_it_converges_only_where_the_path_holds_between_its_points():
 
 def test_a_path_that_does_not_hold_between_its_points_goes_on_and_is_not_looked_at_again_at_once():
     metric, guess = HALF_PLANE
-    solver = GradientFlow(iterations=2, skip=False)
+    solver = GradientFlow(checked=False, iterations=2, skip=False)
     step = solver.init(metric, guess)
     assert solver.finish(metric, step, 1e9) is step
     while len(step.curve.x) < 17:
@@ -212,7 +214,7 @@ def test_a_path_that_does_not_hold_between_its_points_goes_on_and_is_not_looked_
 def test_a_score_that_is_not_finite_ends_it_with_the_last_good_path():
     metric, guess = HALF_PLANE
     for batch in (0, 3):
-        solution, _ = run(DensityMetric(FailingScore(metric.score, batch), 0.5), guess, GradientFlow())
+        solution, _ = run(DensityMetric(FailingScore(metric.score, batch), 0.5), guess, GradientFlow(checked=False))
         assert solution.status is Status.NON_FINITE
         assert bool(solution.curve.x.isfinite().all())
         assert math.isfinite(solution.residual) == (batch > 0)
@@ -249,13 +251,13 @@ def test_options_without_meaning_are_refused(options):
 def test_without_density_there_is_no_step():
     guess = HALF_PLANE[1]
     with pytest.raises(GeometryError, match="divides by alpha"):
-        GradientFlow().init(DensityMetric(HalfSpace(0.5), 0.0), guess)
+        GradientFlow(checked=False).init(DensityMetric(HalfSpace(0.5), 0.0), guess)
 
 
 def test_a_resumed_run_is_the_run_bit_for_bit():
     metric, guess = MISES_FISHER
-    whole, steps = run(metric, guess, GradientFlow())
+    whole, steps = run(metric, guess, GradientFlow(checked=False))
     assert isinstance(steps[50].state, Descending)
-    again = solve_bvp(metric, guess, solver=GradientFlow(), tol=1e-9, max_steps=400, start=steps[50])
+    again = solve_bvp(metric, guess, solver=GradientFlow(checked=False), tol=1e-9, max_steps=400, start=steps[50])
     assert torch.equal(again.curve.x, whole.curve.x)
     assert again.score_calls == whole.score_calls

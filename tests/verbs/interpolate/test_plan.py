@@ -11,6 +11,7 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.frames.paths import Problem, most_evaluations
 from geodesic_cli.settings import InterpolateSettings
+from geodesic_cli.settings.interpolate import PATH_SOLVERS
 from geodesic_cli.verbs.interpolate.plan import Plan, Stage, frame_steps, in_words, plan, stages
 from geodesic_cli.verbs.interpolate.run import interpolate
 
@@ -58,7 +59,7 @@ def test_a_run_with_a_solver_costs_no_more_than_the_plan_says(model, pair) -> No
 
 def test_the_most_that_a_solver_takes_is_what_the_problem_says(model, pair) -> None:
     ends = embed(model, pair, (), 0.4, 2)
-    for solver in ("surrogate", "relaxation"):
+    for solver in PATH_SOLVERS:
         problem = Problem.between(model, ends, bend=1.0, alpha=None, nodes=9, seed=0)
         assert most_evaluations(solver, 9, 7) == problem.most_evaluations(solver, 7)
 

@@ -5,17 +5,10 @@
     settle    Anderson's method (see `collocation`): it converges fast, but to any stationary curve nearby
     continue  with alpha growing from an eighth, where neither gets through
 
-A second variation tells whether the curve found is a minimum. With w = p^-alpha the second derivative of the length
-across the curve is, symmetrised,
-
-    H = w^(1/2) d[-P_v P_x (x'' + alpha |x'|² s)] / dx  w^(-1/2),
-
-preconditioned by the Laplacian, H = C A Cᵀ with -D2^-1 = C Cᵀ, so that its spectrum clusters at 1; Lanczos' method
-finds its lowest eigenvalue from differences of the force. A negative one is a direction in which the curve shortens.
+The second variation (`variation`) tells whether the curve found is a minimum.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -29,6 +22,7 @@ from geodesic_cli.geometry.kernel.collocation import Force, mismatch, moved, set
 from geodesic_cli.geometry.kernel.schemes import Inner, Nodes, Scheme, finer, numerov, second_difference
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.space import Space, across
+from geodesic_cli.geometry.variation import steepest
 
 SOLVED = 1e-3
 """The largest |r| / length at which the problem on the model counts as solved."""
@@ -44,12 +38,6 @@ FLOW_STEP = 0.1
 
 FIRST_SCREEN, LEAST_SCREEN, MOST_SCREEN = 20.0, 3.0, 1e6
 """The screening c of the flow: at first, at least, at most."""
-
-UNSTABLE = -0.01
-"""An eigenvalue below this is a direction in which the curve shortens."""
-
-LANCZOS_STEPS = 40
-"""Within which the lowest eigenvalue is found; the preconditioned spectrum clusters at 1."""
 
 
 @dataclass(frozen=True)
@@ -142,44 +130,13 @@ class OnModel:
         size = float(pull.norm())
         return float((pull[2:] - 2 * pull[1:-1] + pull[:-2]).norm()) / (12 * size) if size > 0 else 0.0
 
-    def steepest(self, x: Nodes, seed: int = 0) -> tuple[float, Inner]:
-        """The lowest eigenvalue of the second variation, and its direction (n, d) with largest row of norm 1.
+    def steepest(self, x: Nodes) -> tuple[float, Inner]:
+        """The lowest eigenvalue of the second variation, and its direction; see `variation.steepest`.
 
-        The points x are those of a geodesic at equal steps, ends included. The seed is for Lanczos' method.
+        The points x are those of a geodesic at equal steps, ends included.
         """
-        n, d = x.shape[0] - 2, x.shape[1]
-        plain = second_difference(n)
-        inner, u = x[1:-1], plain.u[1:-1]
-        v = self.space.tangent(inner, plain.derivative @ x)
-
-        def sideways(rows: Tensor) -> Tensor:
-            return self.space.tangent(inner, across(self.space, inner, v, rows))
-
-        def shortening(moved: Tensor) -> Tensor:
-            whole = torch.cat([x[:1], moved, x[-1:]])
-            along = self.space.tangent(moved, plain.derivative @ whole)
-            second = self.space.tangent(moved, (whole[2:] - 2 * moved + whole[:-2]) * float(n + 1) ** 2)
-            pull = self.space.tangent(moved, self.score(moved, u))
-            return -linalg.reject(second + self.alpha * linalg.dot(along, along) * pull, along=along)
-
-        log_density = self._metric.log_density(Curve(x, self.space))[1:-1]
-        root = torch.exp(-0.5 * self.alpha * (log_density - log_density.mean()))[:, None]
-        laplacian = torch.linalg.cholesky(-(plain.green + plain.green.T) / 2)
-        reach = 1e-5 * float(linalg.norm(v).mean())
-
-        def variation(rows: Tensor) -> Tensor:
-            move = sideways(laplacian @ rows / root)
-            size = float(move.norm())
-            if size == 0:
-                return torch.zeros_like(rows)
-            step = reach / size * move
-            forward, back = self.space.project(inner + step), self.space.project(inner - step)
-            change = (shortening(forward) - shortening(back)) * (size / (2 * reach))
-            return laplacian.T @ (root * sideways(change))
-
-        value, vector = _lowest(variation, torch.randn(n, d, generator=torch.Generator().manual_seed(seed)).double())
-        direction = sideways(laplacian @ vector / root)
-        return value, direction / linalg.norm(direction).max().clamp(min=1e-300)
+        curve = Curve(x, self.space)
+        return steepest(self._metric, curve, self.score(x, curve.u))
 
     def downhill(self, scheme: Scheme, x: Nodes, direction: Inner, reach: float) -> Nodes:
         """Leave a saddle along a direction (n, d), both ways, as far as `reach`: the shorter geodesic found."""
@@ -210,26 +167,3 @@ class OnModel:
 
 def _better(one: tuple[Tensor, float], other: tuple[Tensor, float]) -> tuple[Tensor, float]:
     return other if other[1] < one[1] else one
-
-
-def _lowest(apply: Callable[[Tensor], Tensor], start: Tensor) -> tuple[float, Tensor]:
-    """Lanczos' method with full reorthogonalisation: the lowest eigenvalue of a symmetric map and its vector."""
-    vector = apply(start)
-    basis = [vector / vector.norm().clamp(min=1e-300)]
-    steps = min(LANCZOS_STEPS, start.numel())
-    projected = torch.zeros(steps, steps, dtype=start.dtype)
-    for j in range(steps):
-        image = apply(basis[j])
-        for i in range(j + 1):
-            projected[i, j] = (image * basis[i]).sum()
-            image = image - projected[i, j] * basis[i]
-        for i in range(j + 1):
-            image = image - (image * basis[i]).sum() * basis[i]
-        size = image.norm()
-        if j + 1 == steps or size < 1e-8:
-            projected = projected[: j + 1, : j + 1]
-            break
-        basis.append(image / size)
-    symmetric = torch.triu(projected) + torch.triu(projected, 1).T
-    values, vectors = torch.linalg.eigh(symmetric)
-    return float(values[0]), sum(float(vectors[i, 0]) * basis[i] for i in range(symmetric.shape[0]))

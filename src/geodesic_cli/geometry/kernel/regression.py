@@ -94,10 +94,12 @@ class KernelScore:
         return _matern(x, u, self.seen.x, self.seen.u, self.length, self.position_length)
 
 
-def fit_scores(seen: Seen, *, varying: bool, previous: float | None = None) -> KernelScore:
+def fit_scores(
+    seen: Seen, *, varying: bool, previous: float | None = None, most_nugget: float = math.inf
+) -> KernelScore:
     """Fit the model to m >= 2 different points, finite and in float64, with u as an input where scores are `varying`.
 
-    `previous` is ℓ of an earlier fit to part of the data.
+    `previous` is ℓ of an earlier fit to part of the data. A score that is known to have no noise has a bound to ν.
     """
     diameter = float(torch.cdist(seen.x, seen.x).max())
     lengths = [fraction * diameter for fraction in LENGTHS]
@@ -105,19 +107,22 @@ def fit_scores(seen: Seen, *, varying: bool, previous: float | None = None) -> K
         lengths = [length for length in lengths if previous / LENGTH_CHANGE <= length <= previous * LENGTH_CHANGE] or [
             previous
         ]
+    nuggets = NUGGETS[most_nugget >= NUGGETS]
     position_lengths = POSITION_LENGTHS if varying else (math.inf,)
-    fits = (_fit_at(seen, length, position_length) for length in lengths for position_length in position_lengths)
+    fits = (
+        _fit_at(seen, length, position_length, nuggets) for length in lengths for position_length in position_lengths
+    )
     return max(fits, key=lambda fit: fit[0])[1]
 
 
-def _fit_at(seen: Seen, length: float, position_length: float) -> tuple[float, KernelScore]:
+def _fit_at(seen: Seen, length: float, position_length: float, nuggets: Tensor) -> tuple[float, KernelScore]:
     """The best nugget at given lengths: its likelihood and its model."""
     count, d = seen.x.shape
     kernel = _matern(seen.x, seen.u, seen.x, seen.u, length, position_length)
     values, vectors = torch.linalg.eigh(kernel)
     values = values.clamp(min=0)
     ones, x, s = vectors.T @ torch.ones(count, 1, dtype=seen.x.dtype), vectors.T @ seen.x, vectors.T @ seen.scores
-    spectrum = values[:, None] + NUGGETS
+    spectrum = values[:, None] + nuggets
     weight = 1 / spectrum  # (m, nuggets)
     total = (weight * ones**2).sum(0)
     mean_x, mean_s = ((weight * ones).T @ part / total[:, None] for part in (x, s))
@@ -141,7 +146,7 @@ def _fit_at(seen: Seen, length: float, position_length: float) -> tuple[float, K
         slope=k,
         length=length,
         position_length=position_length,
-        nugget=float(NUGGETS[best]),
+        nugget=float(nuggets[best]),
         scale=float(scale[best]),
         whitening=vectors * w.sqrt().T,
     )

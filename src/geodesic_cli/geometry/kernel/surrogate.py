@@ -26,46 +26,17 @@ from torch import Tensor
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
-from geodesic_cli.geometry.kernel.on_model import SOLVED, UNSTABLE, OnModel
+from geodesic_cli.geometry.kernel.on_model import SOLVED, OnModel
 from geodesic_cli.geometry.kernel.path_sample import PathSample, polygon_length, rms, true_scores
-from geodesic_cli.geometry.kernel.regression import KernelScore, fit_scores, orthonormal
-from geodesic_cli.geometry.kernel.schemes import Nodes, Scheme, gauss_legendre, numerov
+from geodesic_cli.geometry.kernel.regression import KernelScore
+from geodesic_cli.geometry.kernel.schemes import Scheme, gauss_legendre, numerov
+from geodesic_cli.geometry.kernel.surveyed import Surveyed, fitted, nodes_like, on_space
 from geodesic_cli.geometry.kernel.tuning import Tuning
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.seen import Seen
 from geodesic_cli.geometry.solution import Status, Step
 from geodesic_cli.geometry.space import Space
-
-
-@dataclass(frozen=True, eq=False)
-class Surveyed:
-    """Where `Surrogate` stands. Tensors are float64 on the CPU, in full dimension.
-
-    Args:
-        x: the current path at equal steps of u, ends included, (n + 2, d).
-        seen: every score that was asked for.
-        varying: whether the density varies along the path.
-        length: the model's length scale ℓ, once there is one.
-        trust: the longest move to make next, as a fraction of the length.
-        taken: the part of the last move that was made, 1 unless it was too long.
-        moved: the largest move of a point, as a fraction of the length.
-        unsolved: the largest |r| / length with which the last problem on the model was solved.
-        unsolvable: how many steps running the problem on the model could not be solved.
-        quiet: how many steps running the path has hardly moved.
-        flips: how often a saddle was left.
-    """
-
-    x: Nodes
-    seen: Seen
-    varying: bool
-    length: float | None = None
-    trust: float = 1.0
-    taken: float = 1.0
-    moved: float = 1.0
-    unsolved: float = math.inf
-    unsolvable: int = 0
-    quiet: int = 0
-    flips: int = 0
+from geodesic_cli.geometry.variation import UNSTABLE
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +75,7 @@ class Surrogate:
     def init(self, metric: DensityMetric, guess: Curve) -> Step:
         """Evaluate the guess at its ends, once more at the first end as if it were the last, and between."""
         curve = guess.at_constant_speed(self.nodes)
-        x, scheme = _on(metric.space, curve.x), numerov(self.nodes - 2)
+        x, scheme = on_space(metric.space, curve.x), numerov(self.nodes - 2)
         # A guess that is no straight line means something: look at it more closely, and do not leap away from it.
         detour = max(1.0, polygon_length(x) / float(metric.space.distance(x[:1], x[-1:])))
         sample = PathSample(metric, scheme, x, gauss_legendre(min(math.ceil(self.first * detour), 4 * self.first)))
@@ -114,31 +85,33 @@ class Surrogate:
         rows = [0, 1, *range(2 if varying else 3, len(u))]
         seen = Seen(points[rows], u[rows], scores[rows])
         known = seen if self.seen is None else self.seen.on_cpu().and_also(seen)
-        state = Surveyed(x, known, varying, trust=self.tuning.first_trust / detour)
+        state = Surveyed(x, known, varying, x, trust=self.tuning.first_trust / detour)
         if not bool(scores.isfinite().all()):
             return Step(0, curve, math.inf, math.nan, len(u), (math.inf,), state, Status.NON_FINITE)
         residual = sample.residual(scores[3:], rms(sample.pull(scores[3:])))
-        basis, _, on_model = _fitted(metric, state)
-        return Step(0, curve, residual, on_model.log_length(scheme, x @ basis), len(u), (residual,), state)
+        basis, _, on_model = fitted(metric, state)
+        log_length = on_model.log_length(scheme, x @ basis)
+        return Step(0, curve, residual, log_length, len(u), (residual,), state, compared=True)
 
     def cost(self, previous: Step) -> int:
-        """One batch."""
-        return self.batch
+        """One batch, and one score more until it is known whether there is noise."""
+        return self.batch + (previous.state_of(Surveyed).noisy is None)
 
     def step(self, metric: DensityMetric, previous: Step) -> Step:
         """Fit a model to all scores seen, go towards its geodesic, and ask for the truth where the model is unsure."""
         now = previous.state_of(Surveyed)
-        basis, model, on_model = _fitted(metric, now)
+        basis, model, on_model = fitted(metric, now)
         scheme, inside = on_model.resolved(now.x @ basis, self.tuning.rough)
         goal, unsolved = on_model.geodesic(scheme, inside)
         move = float(linalg.norm(goal - inside).max()) / polygon_length(inside)
         taken = min(1.0, now.trust / move) if move > 0 else 1.0
         inside = goal if taken == 1 else metric.space.project(inside + taken * (goal - inside))
-        x = torch.cat([now.x[:1], _on(metric.space, inside[1:-1] @ basis.T), now.x[-1:]])
+        x = torch.cat([now.x[:1], on_space(metric.space, inside[1:-1] @ basis.T), now.x[-1:]])
 
         sample = PathSample(metric, scheme, x, self._least_certain(metric.space, model, scheme, inside))
         scores = sample.scores(previous.curve)
-        index, calls = previous.index + 1, previous.score_calls + self.batch
+        noisy, asked = self._noisy(sample, scores, model, previous) if now.noisy is None else (now.noisy, 0)
+        index, calls = previous.index + 1, previous.score_calls + self.batch + asked
         if not bool(scores.isfinite().all()):
             residuals = (*previous.residuals, previous.residual)
             return replace(previous, index=index, score_calls=calls, residuals=residuals, status=Status.NON_FINITE)
@@ -158,32 +131,36 @@ class Surrogate:
             unsolved=unsolved,
             unsolvable=now.unsolvable + 1 if unsolved > SOLVED else 0,
             quiet=now.quiet + 1 if resting else 0,
+            noisy=noisy,
         )
         residual = sample.residual(scores, pull)
         residuals = (*previous.residuals, residual)
-        status = self._status(residuals, state, model.nugget)
-        curve = _curve(metric.space, x, previous.curve)
+        status = self._status(residuals[now.since :], state, model.nugget)
+        curve = nodes_like(metric.space, x, previous.curve)
         return Step(index, curve, residual, on_model.log_length(scheme, inside), calls, residuals, state, status)
 
     def finish(self, metric: DensityMetric, step: Step, tol: float) -> Step:
         """Whether the path solves the problem on the model, untruncated, is confirmed by a second batch, and a minimum.
 
-        Costs one batch, unless the residual is far below the tolerance.
+        Costs that batch.
         """
         now = step.state_of(Surveyed)
         if step.index > 0 and (now.taken < 1 or now.unsolved > SOLVED):
             return step
-        basis, _, on_model = _fitted(metric, now)
-        if step.residual > self.tuning.certain * tol:
-            step = self._confirmed(metric, step, on_model, now.x @ basis)
-            if step.status is not None or step.residual > self.tuning.confirmed * tol:
-                return step
+        basis, _, on_model = fitted(metric, now)
+        step = self._confirmed(metric, step, on_model, basis)
+        if step.status is not None or step.residual > self.tuning.confirmed * tol:
+            return step
+        scheme, begun = numerov(now.x.shape[0] - 2), numerov(now.guess.shape[0] - 2)
+        lengths = on_model.log_length(scheme, now.x @ basis), on_model.log_length(begun, now.guess @ basis)
+        step = replace(step, log_length=lengths[0], begun=lengths[1])
         return self._lowest(metric, step, on_model, basis) if self.minimum else replace(step, status=Status.CONVERGED)
 
-    def _confirmed(self, metric: DensityMetric, step: Step, on_model: OnModel, inside: Tensor) -> Step:
-        """The step with the residual over its own batch and a second one, where the path was least looked at."""
-        now, scheme = step.state_of(Surveyed), numerov(inside.shape[0] - 2)
-        sample = PathSample(metric, scheme, now.x, self._least_visited(metric.space, scheme, now))
+    def _confirmed(self, metric: DensityMetric, step: Step, on_model: OnModel, basis: Tensor) -> Step:
+        """The step with the residual over its own batch and a second one, where the path may be wrong unseen."""
+        now = step.state_of(Surveyed)
+        inside, scheme = now.x @ basis, numerov(now.x.shape[0] - 2)
+        sample = PathSample(metric, scheme, now.x, self._most_doubtful(on_model, scheme, inside, now.seen.x @ basis))
         scores = sample.scores(step.curve)
         step = replace(step, score_calls=step.score_calls + self.confirm)
         if not bool(scores.isfinite().all()):
@@ -208,8 +185,8 @@ class Surrogate:
         there = on_model.downhill(numerov(inside.shape[0] - 2), inside, direction, self.tuning.leap * length)
         if float(linalg.norm(there - inside).max()) < self.tuning.fell_back * length:
             return replace(step, status=Status.CONVERGED)
-        x = torch.cat([now.x[:1], _on(metric.space, there[1:-1] @ basis.T), now.x[-1:]])
-        return replace(step, state=replace(now, x=x, trust=1.0, quiet=0, flips=now.flips + 1))
+        x = torch.cat([now.x[:1], on_space(metric.space, there[1:-1] @ basis.T), now.x[-1:]])
+        return replace(step, state=replace(now, x=x, trust=1.0, quiet=0, flips=now.flips + 1, since=step.index + 1))
 
     def _trust(self, trust: float, missed: float, pull: float) -> float:
         """The longest move to make next, by what the model missed of the pull."""
@@ -221,7 +198,7 @@ class Surrogate:
         patience = self.tuning.patience
         if state.unsolvable >= self.tuning.unsolvable:
             return Status.STALLED
-        if nugget > self.tuning.noisy:
+        if nugget > self.tuning.noisy and state.noisy is not False:
             return Status.SETTLED if state.quiet >= 2 else None
         if len(residuals) > patience and min(residuals[-patience:]) > self.tuning.fall * min(residuals[:-patience]):
             return Status.STALLED
@@ -232,42 +209,39 @@ class Surrogate:
         between = self._candidates()
         return between[model.least_certain(space.project(scheme.at(between) @ inside), between, self.batch)]
 
-    def _least_visited(self, space: Space, scheme: Scheme, now: Surveyed) -> Tensor:
-        """The positions of the path farthest from all that was seen, (confirm,), whatever the model thinks of itself.
+    def _most_doubtful(self, on_model: OnModel, scheme: Scheme, inside: Tensor, seen: Tensor) -> Tensor:
+        """Where a residual can hide on a path (n + 2, k) from what was seen (m, k): the positions to look at.
 
-        Two of them are next to the ends, which need not be where the density is at home: a path may turn sharply there.
+        What the model does not know at a point grows with the distance to what was seen, and with how fast the score
+        turns there. Two points are next to the ends, which need not be where the density is at home: a path may turn
+        sharply there.
         """
-        u = torch.cat([scheme.u[[1, -2]], self._candidates()])
-        points = space.project(scheme.at(u) @ now.x)
-        near = torch.cat([now.seen.x, points[:2]])
+        u = torch.linspace(0, 1, self.tuning.fine * (scheme.n + 1) + 1, dtype=torch.float64)[1:-1]
+        u = torch.cat([scheme.u[[1, -2]], u])
+        points = on_model.space.project(scheme.at(u) @ inside)
+        scores = on_model.score(points, u)
+        change = linalg.norm(scores[3:] - scores[2:-1]).squeeze(-1)
+        turns = torch.maximum(torch.cat([change[:1], change]), torch.cat([change, change[-1:]]))
+        turns = torch.cat([turns[[0, -1]], turns]) + turns.mean()
+        near = torch.cat([seen, points[:2]])
         nearest = torch.cdist(points, near, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1).values
         chosen = [0, 1]
         while len(chosen) < self.confirm:
-            chosen.append(int(nearest.argmax()))
+            chosen.append(int((turns * nearest).argmax()))
             nearest = torch.minimum(nearest, linalg.norm(points - points[chosen[-1]]).squeeze(-1))
         return u[chosen].sort().values
 
+    def _noisy(self, sample: PathSample, scores: Tensor, model: KernelScore, previous: Step) -> tuple[bool | None, int]:
+        """Whether the noise that the model supposes is there: the score is asked again next to a point of a sample.
+
+        A model of few scores takes a score that turns fast for a noisy one, and would come to rest with it.
+        """
+        if model.nugget <= self.tuning.noisy or not bool(scores.isfinite().all()):
+            return None, 0
+        u = sample.u[:1]
+        beside = replace(sample, u=torch.where(u < 0.5, u + self.tuning.near, u - self.tuning.near))
+        apart = float(linalg.norm(beside.scores(previous.curve) - scores[:1]))
+        return not apart < self.tuning.differs * model.noise, 1
+
     def _candidates(self) -> Tensor:
         return torch.linspace(0, 1, self.tuning.candidates + 2, dtype=torch.float64)[1:-1]
-
-
-def _fitted(metric: DensityMetric, now: Surveyed) -> tuple[Tensor, KernelScore, OnModel]:
-    """An orthonormal basis of the span (d, k), and in its coordinates the model and its geodesics."""
-    seen = now.seen
-    parts = torch.cat([seen.x, now.x]), seen.scores
-    sizes = [float(linalg.norm(part).max()) for part in parts]
-    basis = orthonormal(torch.cat([part / size for part, size in zip(parts, sizes, strict=True) if size > 0]))
-    if basis.shape[1] == basis.shape[0]:
-        basis = torch.eye(basis.shape[0], dtype=basis.dtype)
-    model = fit_scores(Seen(seen.x @ basis, seen.u, seen.scores @ basis), varying=now.varying, previous=now.length)
-    return basis, model, OnModel(model, metric.alpha, metric.space, model.slope)
-
-
-def _on(space: Space, x: Tensor) -> Tensor:
-    """Points in float64 on the CPU, on the space to all digits."""
-    return space.project(x.detach().to("cpu", torch.float64))
-
-
-def _curve(space: Space, x: Tensor, like: Curve) -> Curve:
-    """Nodes in the dtype and on the device of another curve, with its ends bit for bit."""
-    return like.with_inner(space.project(x[1:-1].to(like.x.device, like.x.dtype)))

@@ -17,7 +17,10 @@ class Tuning:
         varies: relative change of the score at the first end from position 0 to 1 above which the density varies along
             the path, so that the position is an input of the model.
         noisy: a nugget of the model above this is noise of the score and not rounding.
-        certain: a residual below this fraction of the tolerance needs no second batch to confirm it.
+        near: distance along the path, as a fraction of it, at which a score is asked for again to tell noise from a
+            score that turns fast: far less than any turn that a path can follow, far more than rounding.
+        differs: the difference of the two, in units of the noise that the model supposes, above which it is noise.
+        fine: points of the path, as a multiple of its nodes, among which those to confirm it are chosen.
         confirmed: a converged path has at most this fraction of the tolerance over both batches: both are small.
         rough: `OnModel.roughness` above which the path gets twice as many points: second order would err by that much.
         quiet: a noisy path rests when its points move by less than this fraction of the length, twice running; its
@@ -39,7 +42,9 @@ class Tuning:
     bad: float = 0.7
     varies: float = 1e-3
     noisy: float = 1e-3
-    certain: float = 0.25
+    near: float = 2e-5
+    differs: float = 0.3
+    fine: int = 4
     confirmed: float = 0.85
     rough: float = 0.02
     quiet: float = 0.003

@@ -6,16 +6,24 @@ steps or the evaluations are used up. It never stops on the length: near a geode
 right long before the path is.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.kernel.surrogate import Surrogate
 from geodesic_cli.geometry.metric import DensityMetric
-from geodesic_cli.geometry.solution import PathSolver, Solution, Status, Step
+from geodesic_cli.geometry.solution import COMPARED_AT, PathSolver, Solution, Status, Step
+
+TOO_LONG = 1e-3
+"""A path is longer than the guess where the logarithm of its length is larger by more than this."""
+
+DOUBTED = 0.1
+"""A geodesic that seems longer than the guess by more is compared with it: a model knows lengths to about this."""
 
 
 def solve_bvp(
@@ -32,6 +40,7 @@ def solve_bvp(
     """Relax a curve to a geodesic with its ends fixed bit for bit.
 
     A geodesic is a stationary curve of the length, and the one found is near the guess: it need not be the shortest.
+    It is never longer than the guess: a path that is, and is no geodesic or a longer one, is given up for the guess.
     From a guess on an axis of symmetry the solver cannot leave that axis, be it a ridge or a valley.
 
     Args:
@@ -59,6 +68,8 @@ def solve_bvp(
         return Solution(constant, Status.CONVERGED, residual=0.0, steps=0, score_calls=0)
     solver = Surrogate() if solver is None else solver
     step = solver.init(metric, guess) if start is None else start
+    if start is None:
+        step = replace(step, begun=step.log_length)
     if on_step is not None and start is None:
         on_step(step)
     while True:
@@ -71,10 +82,45 @@ def solve_bvp(
         if status is None and max_calls is not None and step.score_calls + solver.cost(step) > max_calls:
             status = Status.BUDGET
         if status is not None:
-            return Solution(step.curve, status, step.residual, step.index, step.score_calls)
-        step = solver.step(metric, step)
+            return _no_longer(metric, guess, step, status, math.inf if max_calls is None else max_calls)
+        step = replace(solver.step(metric, step), begun=step.begun, compared=step.compared)
         if on_step is not None:
             on_step(step)
+
+
+def _no_longer(metric: DensityMetric, guess: Curve, step: Step, status: Status, most: float) -> Solution:
+    """The answer; the guess itself where it is the shorter one by the true score.
+
+    A solver with a model of the score knows lengths on the model alone, so that one score is asked for at each of
+    COMPARED_AT points of both where the path is no geodesic, or is a geodesic that seems longer. Where the solver knows
+    better, or where that would be more than the evaluations allowed, what the solver knows has to do.
+    """
+    found = Solution(step.curve, status, step.residual, step.index, step.score_calls)
+    longer = step.log_length > step.begun + (DOUBTED if step.compared or status is Status.CONVERGED else TOO_LONG)
+    open_ = status is not Status.CONVERGED and step.compared
+    if status is Status.NON_FINITE or step.index == 0 or not (longer or open_):
+        return found
+    given_up = Status.STALLED if status is Status.CONVERGED else status
+    before, after = (one.at_constant_speed(COMPARED_AT) for one in (guess, step.curve))
+    calls = step.score_calls + 2 * COMPARED_AT
+    if not step.compared or calls > most:
+        if not longer:
+            return found
+        return replace(found, curve=guess.evenly_spaced(), status=given_up, residual=step.residuals[0])
+    scores = [metric.scores_at(one.x, one.u) for one in (before, after)]
+    (least, unsure), (length, off) = (_measured(metric, *pair) for pair in zip((before, after), scores, strict=True))
+    residual, left = (metric.residual(*pair).relative for pair in zip((before, after), scores, strict=True))
+    known = length < least - unsure - off  # beyond that, the one that is nearer to a geodesic is taken
+    if known or (length <= least + TOO_LONG and not left > residual):
+        return replace(found, score_calls=calls)
+    return Solution(guess.evenly_spaced(), given_up, residual, step.index, calls)
+
+
+def _measured(metric: DensityMetric, curve: Curve, scores: Tensor) -> tuple[float, float]:
+    """The logarithm of the length, and what it would change by with far more points (Richardson)."""
+    whole = float(metric.log_length(curve, scores))
+    half = float(metric.log_length(Curve(curve.x[::2], curve.space), scores[::2]))
+    return whole, abs(whole - half) / 3
 
 
 def _require_usable(metric: DensityMetric, guess: Curve, start: Step | None) -> None:

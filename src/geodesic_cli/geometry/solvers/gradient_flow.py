@@ -36,6 +36,7 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.solution import Status, Step
+from geodesic_cli.geometry.solvers.minimum import shorter_nearby
 from geodesic_cli.geometry.space import Euclidean, Rows, Space, across, kappa
 
 LOOK_AGAIN = 0.5
@@ -70,10 +71,13 @@ class GradientFlow:
     published.
 
     Args:
-        lr: the rate of the first iteration, in units of x² (it multiplies a score). The published value is 0.1.
+        lr: the rate of the first iteration, in units of x² (it multiplies a score). The published value is 0.1 on the
+            authors' direction, which is sigma / 2 times a score: 0.1 sigma / 2 here (`densities.rate_of_paper`).
         iterations: of a level.
         levels: how many.
         skip: whether a level is left where the curvature outweighs the score.
+        checked: whether a converged path is tested for a direction in which it shortens, and any other one compared
+            with the guess. The published method does neither.
 
     Raises:
         GeometryError: a rate that is not positive and finite, or less than one iteration or level.
@@ -83,6 +87,7 @@ class GradientFlow:
     iterations: int = 100
     levels: int = 4
     skip: bool = True
+    checked: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.lr < math.inf or self.iterations < 1 or self.levels < 1:
@@ -95,6 +100,11 @@ class GradientFlow:
     def total(self) -> int:
         """Iterations of all levels together: as many steps are enough."""
         return self.iterations * self.levels
+
+    @property
+    def most_evaluations(self) -> int:
+        """Scores that all iterations of all levels ask for where no level leaves any to the next, and the ends."""
+        return 2 + self.iterations * sum(2**level - 1 for level in range(1, self.levels + 1))
 
     def init(self, metric: DensityMetric, guess: Curve) -> Step:
         """Evaluate the point half way along the guess, and the ends for the only time: 3 scores.
@@ -113,7 +123,7 @@ class GradientFlow:
         residual, log_length = _measure(metric, curve, scores)
         state = self._moved(metric, 0, 1, curve.x, curve, scores)
         status = None if math.isfinite(residual) else Status.NON_FINITE
-        return Step(0, curve, residual, log_length, 3, (residual,), state, status)
+        return Step(0, curve, residual, log_length, 3, (residual,), state, status, compared=self.checked)
 
     def cost(self, previous: Step) -> int:
         """The control points of the level that comes next; nothing when all levels are used up."""
@@ -153,7 +163,9 @@ class GradientFlow:
         residual, log_length = _measure(metric, fine, scores)
         if not residual <= 2 * tol:
             return replace(step, score_calls=calls, state=replace(now, looked=step.residual))
-        return replace(step.remeasured(fine, residual, log_length, calls), status=Status.CONVERGED)
+        shorter, asked = shorter_nearby(metric, fine) if self.checked else (None, 0)
+        status = Status.CONVERGED if shorter is None else Status.SADDLE
+        return replace(step.remeasured(fine, residual, log_length, calls + asked), status=status)
 
     def _moved(
         self, metric: DensityMetric, index: int, level: int, knots: Tensor, curve: Curve, scores: Tensor

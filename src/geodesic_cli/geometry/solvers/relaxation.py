@@ -26,6 +26,9 @@ may push the wrong way, and is given up slowly once steps are kept again. A step
 The length guides the solver into the valley of its guess, where the residual means little yet; the residual finishes,
 where the length no longer says anything. The answer is the curve of least residual.
 
+Where the equation holds, the second variation is asked whether the curve is a minimum; a saddle point is left along the
+direction in which it falls.
+
 Where all this stalls, the solver starts once more from its guess with a fraction of alpha, whose geodesic is nearly
 straight, and follows the geodesic as alpha grows (continuation).
 
@@ -43,6 +46,7 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.solution import Status, Step
+from geodesic_cli.geometry.solvers.minimum import shorter_nearby
 
 LONGEST_MOVE = 0.25
 """A node moves by at most this fraction of the curve's length in a step."""
@@ -80,6 +84,9 @@ FOLLOWED = 0.1
 HOLDS = 1.25
 """Between its nodes a converged curve may have this many times the tolerance."""
 
+MOST_SADDLES = 2
+"""A saddle point is left so often."""
+
 MOST_NODES = 257
 """A curve whose points between the nodes do not satisfy the equation is refined up to this many nodes."""
 
@@ -100,6 +107,7 @@ class Relaxed:
         fraction: the part of alpha that the defect, the residual and the length are taken with.
         falls: the least residual so far after every step of this stage (a stage: one fraction, one set of nodes).
         guess: where to start again with a fraction of alpha; None once that has been done.
+        saddles: how many saddle points were left.
     """
 
     curve: Curve
@@ -113,6 +121,7 @@ class Relaxed:
     fraction: float = 1.0
     falls: tuple[float, ...] = ()
     guess: tuple[Tensor, Tensor] | None = None
+    saddles: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,7 @@ class Relaxation:
         order: of the differences, 2 or 4.
         between: whether a converged curve is also looked at half way between its nodes, and refined where it does not
             satisfy the equation there. Without it, converged speaks of the nodes alone.
+        minimum: whether a curve that is stationary but not a minimum of the length is left (`minimum`).
         continuation: whether to start again with a fraction of alpha where the solver stalls.
         shift: the first c, until the steps teach it; a guess with corners wants it stiff.
     """
@@ -135,6 +145,7 @@ class Relaxation:
     memory: int = 5
     order: int = 2
     between: bool = True
+    minimum: bool = True
     continuation: bool = True
     shift: float = 0.0
 
@@ -173,6 +184,7 @@ class Relaxation:
                 fraction=now.fraction,
                 falls=now.falls,
                 guess=now.guess,
+                saddles=now.saddles,
             )
         else:
             # A step that went far astray says little about c here: it counts up to twice over.
@@ -193,7 +205,7 @@ class Relaxation:
         """Look half way between the nodes: k - 1 further scores. A curve that does not hold there is refined."""
         now = step.state_of(Relaxed)
         if not self.between or step.curve is not now.curve or now.fraction < 1:
-            return replace(step, status=Status.CONVERGED)
+            return self._lowest(metric, step)
         fine, scores = metric.refined(step.curve, now.scores)
         there = self._standing(metric, fine, scores)
         calls = step.score_calls + fine.x.shape[0] // 2
@@ -202,9 +214,27 @@ class Relaxation:
         holds = there.residual <= HOLDS * tol
         if not holds and fine.x.shape[0] > MOST_NODES:
             return replace(step, score_calls=calls, status=Status.UNRESOLVED)
-        there = replace(there, shift=now.shift, guess=None)
+        there = replace(there, shift=now.shift, guess=None, saddles=now.saddles)
         step = step.remeasured(fine, there.residual, there.log_length, calls)
-        return replace(step, state=there, status=Status.CONVERGED if holds else None)
+        step = replace(step, state=there)
+        return self._lowest(metric, step) if holds else step
+
+    def _lowest(self, metric: DensityMetric, step: Step) -> Step:
+        """Converged if the curve is a minimum of the length; otherwise it is left for a shorter one."""
+        now = step.state_of(Relaxed)
+        shorter, asked = shorter_nearby(metric, step.curve) if self.minimum else (None, 0)
+        calls = step.score_calls + asked
+        if shorter is None:
+            return replace(step, score_calls=calls, status=Status.CONVERGED)
+        if now.saddles >= MOST_SADDLES:
+            return replace(step, score_calls=calls, status=Status.SADDLE)
+        inner = metric.scores_at(shorter.x[1:-1], shorter.u[1:-1])
+        calls += inner.shape[0]
+        there = self._standing(metric, shorter, torch.cat([now.scores[:1], inner, now.scores[-1:]]))
+        if not _is_finite(there):
+            return replace(step, score_calls=calls, status=Status.SADDLE)
+        there = replace(there, saddles=now.saddles + 1)
+        return replace(step.remeasured(shorter, there.residual, there.log_length, calls), state=there)
 
     def _standing(self, metric: DensityMetric, curve: Curve, scores: Tensor) -> Relaxed:
         residual = metric.residual(curve, scores, self.order).relative
@@ -217,7 +247,8 @@ class Relaxation:
         if now.fraction < 1 and now.residual <= FOLLOWED:
             fraction = FRACTIONS[FRACTIONS.index(now.fraction) + 1]
             stage = self._standing(_weaker(metric, fraction), now.curve, now.scores)
-            return None, replace(stage, fraction=fraction, shift=now.shift * fraction / now.fraction)
+            shift = now.shift * fraction / now.fraction
+            return None, replace(stage, fraction=fraction, shift=shift, saddles=now.saddles)
         waited = len(now.falls) > WAITED and now.falls[-1] > LEAST_FALL * now.falls[-1 - WAITED]
         if not waited and now.damping >= self.smallest:
             return None, now
@@ -225,7 +256,7 @@ class Relaxation:
             return Status.STALLED, now
         (x, scores), fraction = now.guess, FRACTIONS[0]
         stage = self._standing(_weaker(metric, fraction), Curve(x, metric.space), scores)
-        return None, replace(stage, fraction=fraction)
+        return None, replace(stage, fraction=fraction, saddles=now.saddles)
 
 
 def _weaker(metric: DensityMetric, fraction: float) -> DensityMetric:

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 
 from geodesic_cli.diffusion import load
+from geodesic_cli.diffusion.densities import PAPER_RATE
 from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.frames.paths import Problem
 from geodesic_cli.geometry import Curve, DensityMetric, Relaxation, solve_bvp
@@ -31,6 +32,7 @@ class Contest:
         truth: the same without noise.
         guess: where to start.
         excess: of a curve: its length over the shortest, minus 1.
+        rate: what the published learning rate is on this score; without a noise level it stays as it is.
         rehearsal: the same problem without noise and in few dimensions, to tune a solver on.
     """
 
@@ -39,6 +41,7 @@ class Contest:
     truth: DensityMetric
     guess: Curve
     excess: Callable[[Curve], float]
+    rate: float = PAPER_RATE
     rehearsal: "Contest | None" = None
 
 
@@ -74,7 +77,7 @@ def _scenes(settings: BenchSettings) -> Iterator[Contest]:
         best = solve_bvp(metric, fine, solver=Relaxation(order=4, between=False), tol=1e-3, max_steps=60).curve
 
         excess = partial(_excess_by_score, metric, _log_length(metric, best))
-        yield Contest(f"{settings.model}-{k}", metric, metric, guess, excess)
+        yield Contest(f"{settings.model}-{k}", metric, metric, guess, excess, problem.rate)
 
 
 def _log_length(metric: DensityMetric, curve: Curve) -> float:

@@ -9,7 +9,6 @@ import torch
 
 from geodesic_cli.geometry import Curve, DensityMetric, Relaxation, Status, Step, Surrogate, solve_bvp
 from geodesic_cli.geometry.solution import PathSolver
-from geodesic_cli.geometry.solvers.gradient_flow import GradientFlow
 
 MOST_STEPS = 401
 """All the iterations of the published solver, and the step that says so."""
@@ -75,5 +74,4 @@ def scipy_solver(metric: DensityMetric, guess: Curve, tol: float, watch: Watch) 
 ENTRANTS: dict[str, Entrant] = {
     "surrogate": path_solver(Surrogate(), MOST_SEEN),
     "relaxation": path_solver(Relaxation()),
-    "gradient-flow": path_solver(GradientFlow()),
 }

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from geodesic_cli.frames.keyframes import Keyframes
-from geodesic_cli.frames.path_report import PathReport
+from geodesic_cli.frames.path_report import PathReport, comparable_to
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.drawing import Drawn
 from geodesic_cli.verbs.interpolate.legs import Leg
@@ -47,6 +47,9 @@ def path_metrics(
         "score_evaluations": sum(leg["score_evaluations"] for leg in each),
         "names": names(s, legs, reports),
         "paths": {name: asdict(report) for name, report in reports.items()},
+        "comparable_to": comparable_to(
+            [report for name, report in reports.items() if name != "lerp"], legs[0].paths[s.method].alpha
+        ),
     }
     sentence = worst["sentence"]
     found = tuple(leg.found for leg in legs if leg.found is not None)

@@ -19,9 +19,10 @@ from geodesic_cli.geometry import Curve, Euclidean
 from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job
-from geodesic_cli.search.candidates import KNOWN, at_frames
+from geodesic_cli.search.candidates import at_frames
+from geodesic_cli.search.outcome import GlobalPath
 from geodesic_cli.search.pool import POOLS, evaluations_to_fill
-from geodesic_cli.search.search import GlobalPath, SearchChoice, global_path
+from geodesic_cli.search.search import SearchChoice, global_path
 from geodesic_cli.settings import InterpolateSettings, parse_budget
 from geodesic_cli.settings.vocabulary import PATH_NAMES, fared, path_name
 
@@ -120,6 +121,9 @@ def _search_metrics(found: GlobalPath, bend: float) -> dict[str, Any]:
         "winner": found.path.method,
         "status": found.status,
         "log_lengths": found.lengths,
+        "density_changes": found.changes,
+        "too_long": found.too_long,
+        "comparable_to": found.comparable_to,
         "evaluations": found.evaluations,
         "graph": found.graph,
         "history": list(found.history),
@@ -131,7 +135,16 @@ def _search_metrics(found: GlobalPath, bend: float) -> dict[str, Any]:
 
 
 def _nothing(ends: Ends, alpha: float) -> Found:
-    nothing = {"evaluations": {}, "log_lengths": {}, "graph": {}, "history": [], "way_positions": [0.0, 1.0]}
+    nothing = {
+        "evaluations": {},
+        "log_lengths": {},
+        "density_changes": {},
+        "too_long": {},
+        "comparable_to": 0.0,
+        "graph": {},
+        "history": [],
+        "way_positions": [0.0, 1.0],
+    }
     here = ImagePath("global", Curve(ends.x, Euclidean()), None, None, alpha, 0.0)
     return Found(here, torch.zeros(2, dtype=torch.bool), nothing | {"winner": "none", "status": ALIKE, "bend": 0.0})
 
@@ -171,5 +184,5 @@ def _named(name: str, found: GlobalPath, tol: float) -> str:
         path_name(method, solution.residual, tol, solution.converged, number=False) if solution else PATH_NAMES[method]
     )
     lengths = [value for key, value in found.lengths.items() if key != "graph" and not math.isnan(value)]
-    longer = not found.lengths[name] <= min(lengths, default=math.inf) + KNOWN  # no number lost, too
+    longer = not found.lengths[name] <= min(lengths, default=math.inf) + found.comparable_to  # no number lost, too
     return own + fared(name == found.path.method, longer)
