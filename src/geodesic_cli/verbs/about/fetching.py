@@ -14,7 +14,7 @@ FILES = {
     "": ("config.json", "diffusion_pytorch_model{}.safetensors"),
 }
 """Part of a model by the beginning of its name -> its files; the last line is for the others."""
-ANY = ("model_index.json", "*/*.json", "*/*.txt", "*/*.model", "*/*.safetensors")
+ALL_KINDS = ("model_index.json", "*/*.json", "*/*.txt", "*/*.model", "*/*.safetensors")
 """Patterns for a model whose kind is not known before its index is here."""
 
 
@@ -61,7 +61,7 @@ def one_model(name: str) -> OneModel:
     family = locate.family(path) if path is not None and path.is_dir() else ""
     fetch = None
     if path is None:
-        patterns = " ".join(f'--include "{pattern}"' for pattern in ANY)
+        patterns = " ".join(f'--include "{pattern}"' for pattern in ALL_KINDS)
         fetch = f"hf download {name} --local-dir {_folder(name)} {patterns}"
     return OneModel(
         name=name,
@@ -70,7 +70,7 @@ def one_model(name: str) -> OneModel:
         here=here,
         fetch=fetch,
         fetch_half=None,
-        files=_files(family, "") if family else ANY,
+        files=_files(family, "") if family else ALL_KINDS,
         folder=_folder(name),
         gigabytes=None if path is None else _gigabytes(path),
         expect="geodesic check --model tells what it is worth on this machine.",
