@@ -6,7 +6,7 @@ from typing import Any
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
-from geodesic_cli.settings.option import AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
+from geodesic_cli.settings.option import RUN, AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
 
 METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
@@ -40,9 +40,10 @@ def _frames(given: Any) -> int | None:
 
 
 @record(
-    pacing="model revision variant lora size steps density guidance negative_prompt noise_bank noise_band",
+    pacing="model revision variant lora size fit background steps density guidance negative_prompt noise_bank "
+    "noise_band",
     noise_band="tol max_steps",
-    max_steps="device dtype low_memory compile seed fps",
+    max_steps="device dtype low_memory compile seed fps force",
 )
 class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     """`geodesic interpolate`."""
@@ -116,6 +117,9 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     size: str | None = shared.size_opt(
         help="N, WIDTHxHEIGHT, same or native. Default: the images' shape, the model's area."
     )
+    fit: str = shared.fit_opt()
+    background: str = shared.background_opt()
+    force: bool = opt(False, "Go on with images that the model cannot draw.", RUN)
     steps: int = shared.steps_opt(12, "Network evaluations to tau, and back.", PATH)
     # See `diffusion.densities`; `paper` is the published direction with its exponent, unless alpha is given.
     density: str = opt(

@@ -262,16 +262,32 @@ def test_a_tensor_that_is_no_image_is_refused(model: LatentDiffusion, pair: Tens
         interpolate(pair[0], image, model=model, **QUICK)
 
 
-def test_a_picture_that_the_model_cannot_draw_gets_a_warning_with_its_decibels(
+def test_a_picture_that_the_model_cannot_draw_stops_the_run_before_its_folder_unless_it_is_forced(
     files: tuple[str, str], tmp_path: Path
 ) -> None:
     media.write_png(torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)), files[0])
+    with pytest.raises(InputError) as caught:
+        run(settings(files, tmp_path / "run"), Silent(), "photo")
+    text = str(caught.value)
+    assert "a.png is not a picture that clevr-mini can draw: its autoencoder brings it back at" in text
+    assert "dB" in text and "--model sd15" in text and "--force" in text and "force=True" in text
+    assert not (tmp_path / "run").exists()
     watch = Recorder()
-    run(settings(files, tmp_path / "run"), watch, "photo")
-    assert len(watch.warnings) == 1
-    assert "a.png is not a picture that clevr-mini can draw" in watch.warnings[0]
-    assert "dB" in watch.warnings[0]
-    assert "--model" in watch.warnings[0]
+    assert run(settings(files, tmp_path / "run", force=True), watch, "photo").frames.shape == (5, 3, 64, 64)
+    assert len(watch.warnings) == 1 and "a.png is not a picture that clevr-mini can draw" in watch.warnings[0]
+
+
+def test_pictures_of_one_colour_are_none_that_stop_a_run(model: LatentDiffusion) -> None:
+    red, blue = (torch.tensor(colour)[:, None, None].expand(3, 60, 90) for colour in ((1.0, 0, 0), (0, 0, 1.0)))
+    watch = Recorder()
+    interpolate(red, blue, model=model, observer=watch, **QUICK)
+    assert sum("cannot draw" not in warning and "can draw" in warning for warning in watch.warnings) == 2
+
+
+def test_every_such_picture_is_counted(model: LatentDiffusion) -> None:
+    noise = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(InputError, match=r"^image 1 is not .*\(like 2 more of the images\)"):
+        interpolate(*noise, model=model, **QUICK)
 
 
 def test_images_of_two_sizes_are_brought_to_one_and_wide_ones_are_cropped_with_a_word(
