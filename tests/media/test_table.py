@@ -69,7 +69,7 @@ def of_mode(mode: str, **how: Any) -> Callable[[Path], None]:
             image = Image.fromarray(pixels(0.0)).convert("P")
         else:
             image = Image.fromarray(pixels(0.0 if mode == "RGBA" else None)).convert(mode)
-        image.save(path, **how)  # fmt: skip
+        image.save(path, **how)
 
     return write
 
@@ -132,9 +132,21 @@ def film(codec: str, layout: str, tag: int = 1, alpha: float | None = None, **op
     return write
 
 
-EIGHT = {"RGB": "RGB 8", "RGBA": "RGBA 8", "L": "gray 8", "LA": "gray+alpha 8", "1": "black and white",
-         "P": "palette 8", "PA": "palette 8+alpha", "CMYK": "CMYK 8", "LAB": "Lab 8", "YCbCr": "YCbCr 8", "I;16": "gray 16",
-         "I": "gray 32", "F": "gray float"}  # fmt: skip
+EIGHT = {
+    "RGB": "RGB 8",
+    "RGBA": "RGBA 8",
+    "L": "gray 8",
+    "LA": "gray+alpha 8",
+    "1": "black and white",
+    "P": "palette 8",
+    "PA": "palette 8+alpha",
+    "CMYK": "CMYK 8",
+    "LAB": "Lab 8",
+    "YCbCr": "YCbCr 8",
+    "I;16": "gray 16",
+    "I": "gray 32",
+    "F": "gray float",
+}
 
 
 def stills(container: str, coding: str, modes: str, by: float = 2.0, **how: Any) -> list[Entry]:
@@ -196,20 +208,29 @@ MOVING = [
     Entry("mkv", "FFV1", "RGB 10", film("ffv1", "gbrp10le")),
     Entry("avi", "HuffYUV", "4:2:2 8, BT.601", film("huffyuv", "yuv422p", 5)),
     Entry("mov", "ProRes 422", "4:2:2 10, BT.709", film("prores_ks", "yuv422p10le", profile="3")),
-    Entry("mov", "ProRes 4444", "4:4:4 10+alpha, BT.709", film("prores_ks", "yuva444p10le", 1, 0.5, profile="4"), **HALF),
+    Entry(
+        "mov", "ProRes 4444", "4:4:4 10+alpha, BT.709", film("prores_ks", "yuva444p10le", 1, 0.5, profile="4"), **HALF
+    ),
     Entry("mov", "QuickTime Animation", "RGB 8", film("qtrle", "rgb24")),
     Entry("mov", "QuickTime Animation", "RGBA 8", film("qtrle", "argb", alpha=0.5), **HALF),
     Entry("mov", "PNG", "RGBA 8", film("png", "rgba", alpha=0.5), **HALF),
     Entry("mov", "PNG", "RGB 16", film("png", "rgb48be")),
     Entry("webm", "VP8", "4:2:0 8, BT.601", film("libvpx", "yuv420p", 5, **GOOD)),
-    Entry("webm", "VP8", "4:2:0 8+alpha, BT.601", film("libvpx", "yuva420p", 5, 0.5, **GOOD | {"auto-alt-ref": "0"}), **HALF, by=3),
+    Entry(
+        "webm",
+        "VP8",
+        "4:2:0 8+alpha, BT.601",
+        film("libvpx", "yuva420p", 5, 0.5, **GOOD | {"auto-alt-ref": "0"}),
+        **HALF,
+        by=3,
+    ),
     Entry("webm", "VP9", "4:2:0 8, BT.709", film("libvpx-vp9", "yuv420p", **GOOD)),
     Entry("webm", "VP9", "4:2:0 8+alpha, BT.709", film("libvpx-vp9", "yuva420p", alpha=0.5, **GOOD), **HALF, by=3),
     Entry("avi", "raw", "RGB 8", film("rawvideo", "bgr24")),
     Entry("avi", "MJPEG", "4:4:4 8, BT.601, full range", film("mjpeg", "yuvj444p", 5, qmin="1", qmax="1")),
     Entry("mpg", "MPEG-2", "4:2:0 8, BT.601", film("mpeg2video", "yuv420p", 5, qmin="1", qmax="1")),
     Entry("flv", "FLV", "4:2:0 8, BT.601", film("flv", "yuv420p", 5, qmin="1", qmax="1")),
-]  # fmt: skip
+]
 
 
 def names(entries: list[Entry]) -> list[str]:
@@ -227,7 +248,7 @@ def judge(image: torch.Tensor, entry: Entry) -> None:
         (slice(5 * width // 8, 7 * width // 8), right),
     ):
         found = 255 * image[:, image.shape[1] // 4 : -image.shape[1] // 4, half].mean((1, 2))
-        assert (found - torch.tensor(colour, dtype=torch.float32)).abs().max() <= entry.by, (found, colour)  # fmt: skip
+        assert (found - torch.tensor(colour, dtype=torch.float32)).abs().max() <= entry.by, (found, colour)
 
 
 @pytest.mark.parametrize("entry", STILLS, ids=names(STILLS))
