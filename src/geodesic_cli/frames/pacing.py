@@ -12,6 +12,7 @@ The measures are lengths, that is, a small change counts in proportion to its si
 A jump stays a jump, but gets more frames than a part where nothing happens.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -167,12 +168,22 @@ def evaluations(measure: Pacer, frames: int, steps: int) -> int:
 
 
 def spaced(
-    model: LatentDiffusion, ends: Ends, path: ImagePath, frames: int, steps: int, guidance: float, measure: Pacer
+    model: LatentDiffusion,
+    ends: Ends,
+    path: ImagePath,
+    frames: int,
+    steps: int,
+    guidance: float,
+    measure: Pacer,
+    at: Tensor | None = None,
 ) -> Tensor:
-    """Positions u (frames,) at which neighbouring frames are equally far apart under the measure; 0 and 1 are exact."""
+    """Positions u (frames,) at which neighbouring frames are equally far apart under the measure; 0 and 1 are exact.
+
+    Or at other shares of the way than equal ones, ``at`` (frames,), which go from 0 to 1.
+    """
     dense = positions(DENSE * (frames - 1) + 1)
     return at_equal_parts(
-        dense, measure.lengths(clean_latents(model, ends, path, dense, max(1, steps // 2), guidance)), frames
+        dense, measure.lengths(clean_latents(model, ends, path, dense, max(1, steps // 2), guidance)), frames, at
     )
 
 
@@ -183,15 +194,23 @@ def even_positions(
     return spaced(model, ends, path, frames, steps, guidance, pacer("even", model, ends.shape))
 
 
-def at_equal_parts(dense: Tensor, lengths: Tensor, frames: int) -> Tensor:
+def eased(frames: int) -> Tensor:
+    """Shares of the way (frames,) from 0 to 1 that begin and end slowly, as a pendulum moves from side to side."""
+    shares = (1 - torch.cos(math.pi * positions(frames))) / 2
+    shares[-1] = 1.0
+    return shares
+
+
+def at_equal_parts(dense: Tensor, lengths: Tensor, frames: int, at: Tensor | None = None) -> Tensor:
     """Positions (frames,) that cut the sum of lengths (m - 1,) between positions (m,) into equal parts.
 
-    Equal steps of u where all lengths are 0 or one is not finite.
+    Or at the shares ``at`` (frames,) of it. Such steps of u where all lengths are 0 or one is not finite.
     """
+    shares = positions(frames) if at is None else at
     travelled = torch.cat([torch.zeros(1, dtype=torch.float64), lengths.to("cpu", torch.float64).cumsum(0)])
     if not bool(travelled[-1] > 0) or not bool(travelled.isfinite().all()):
-        return positions(frames)
-    after, part = linalg.bracket(travelled, positions(frames) * travelled[-1])
+        return shares
+    after, part = linalg.bracket(travelled, shares * travelled[-1])
     u = dense[after - 1] + part * (dense[after] - dense[after - 1])
     u[0], u[-1] = 0.0, 1.0
     return u

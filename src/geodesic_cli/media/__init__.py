@@ -7,7 +7,7 @@ what a screen shows of it),
 """
 
 from geodesic_cli.media.files import cannot_write, read_table, read_text, replacing
-from geodesic_cli.media.films import write_gif, write_mp4
+from geodesic_cli.media.films import VIDEOS, write_film, write_gif, write_mp4
 from geodesic_cli.media.folders import natural_key
 from geodesic_cli.media.formats import image_files
 from geodesic_cli.media.images import read_image, read_metadata, read_still, write_png
@@ -15,13 +15,16 @@ from geodesic_cli.media.positions import parse_position
 from geodesic_cli.media.sequences import Clip, Frame, read_frames, read_sequence, stream_sequence
 from geodesic_cli.media.sheets import sheet
 from geodesic_cli.media.sizes import parse_size, placed, resize, same_size, whole_within
+from geodesic_cli.media.sounds import Sound, sound_of
 from geodesic_cli.media.stills import ON_WHITE, Ground, Still
 
 __all__ = [
     "ON_WHITE",
+    "VIDEOS",
     "Clip",
     "Frame",
     "Ground",
+    "Sound",
     "Still",
     "cannot_write",
     "image_files",
@@ -40,8 +43,10 @@ __all__ = [
     "resize",
     "same_size",
     "sheet",
+    "sound_of",
     "stream_sequence",
     "whole_within",
+    "write_film",
     "write_gif",
     "write_mp4",
     "write_png",

@@ -5,6 +5,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -439,3 +441,49 @@ def test_a_model_of_pixels_interpolates_and_a_prompt_for_it_leaves_the_earlier_r
     with pytest.raises(InputError, match="takes no prompt"):
         run(replace(settings, prompt=("a cube",), overwrite=True), Silent(), "")
     assert (tmp_path / "o" / "sheet.png").read_bytes() == before
+
+
+def test_films_are_written_in_the_formats_that_are_asked_for_with_the_sound_of_a_clip_of_their_length(
+    pair: Tensor, tmp_path: Path
+) -> None:
+    media.write_film(pair[[0, 0, 1]], tmp_path / "silent.mp4", 4)
+    with av.open(str(tmp_path / "silent.mp4")) as silent, av.open(str(tmp_path / "clip.mp4"), "w") as film:
+        pictures = film.add_stream_from_template(silent.streams.video[0])
+        tone = film.add_stream("aac", rate=48_000, layout="mono")
+        for packet in silent.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = pictures
+                film.mux(packet)
+        for first in range(0, 36_000, 1024):
+            frame = av.AudioFrame.from_ndarray(np.ones((1, 1024), np.float32) / 4, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, first
+            film.mux(tone.encode(frame))
+        film.mux(tone.encode())
+    clip, quick = (str(tmp_path / "clip.mp4"),), QUICK | {"frames": None, "method": "slerp", "formats": "webm,mp4,apng"}
+    watch = Recorder()
+    run(settings(clip, tmp_path / "slow", **quick, between=1, fps=2.0), watch, "slow")
+    assert any("The sound of" in warning and "--fps 6.667" in warning for warning in watch.warnings)
+    watch = Recorder()
+    run(settings(clip, tmp_path / "run", **quick, between=1, fps=6.667), watch, "sound")
+    assert not any("sound" in warning for warning in watch.warnings)
+    assert sorted(path.name for path in (tmp_path / "run").glob("video.*")) == ["video.apng", "video.mp4", "video.webm"]
+    for name, sounds in (("video.mp4", 1), ("video.webm", 1)):
+        with av.open(str(tmp_path / "run" / name)) as film:
+            assert len(film.streams.audio) == sounds and sum(1 for _ in film.decode(video=0)) == 5
+    with av.open(str(tmp_path / "slow" / "video.mp4")) as film:
+        assert not film.streams.audio
+
+
+@pytest.mark.parametrize("formats", ["mov", "mp4,mov", "", "mp4,,gif"])
+def test_a_format_that_is_not_written_is_refused(formats: str) -> None:
+    with pytest.raises(InputError, match="--formats takes kinds of films of mp4, gif, webm, webp, apng"):
+        InterpolateSettings(images=("a", "b"), formats=formats)
+    assert InterpolateSettings(images=("a", "b"), formats="None").kinds == ()
+    assert InterpolateSettings(images=("a", "b"), formats=".MP4, gif,mp4").kinds == ("mp4", "gif")
+
+
+def test_easing_begins_and_ends_slowly(model: LatentDiffusion, pair: Tensor) -> None:
+    for pacing in ("path", "even"):
+        quick = QUICK | {"frames": 9, "method": "slerp", "pacing": pacing}
+        even, eased = (interpolate(*pair, model=model, **quick, timing=timing).u.diff() for timing in ("even", "ease"))
+        assert eased[0] < 0.5 * even[0] and eased[-1] < 0.5 * even[-1] and eased[4] > 1.2 * even[4]
