@@ -38,7 +38,7 @@ def interpolate(options: dict[str, Any]) -> None:
       geodesic interpolate a.png b.png c.png --between 7 --loop
       geodesic interpolate --config runs/a-to-b/config.toml --frames 33 --out runs/slower
 
-    Writes frames/, sheet.png, video.mp4, video.gif, density.png, convergence.png (graph.png for a search),
+    Writes frames/, sheet.png, films (--formats), density.png, convergence.png (graph.png for a search),
     metrics.json, path.safetensors, config.toml, manifest.json and log.txt. Every option but --prompt can also be set by
     a variable such as GEODESIC_INTERPOLATE_TAU.
     """
@@ -91,6 +91,6 @@ def _table(result: "Interpolation") -> str:
             f"network evaluations: {spent['path']} for the path, {spent['pacing']} for its pacing, "
             f"{spent['frames']} for {metrics['frames']} frames; {metrics['seconds']:.1f} s",
             *([result.status] if result.converged else []),
-            f"{result.folder}/sheet.png, video.mp4, video.gif, density.png, frames/",
+            f"{result.folder}/{', '.join(['sheet.png', *metrics['films'], 'density.png', 'frames/'])}",
         ]
     )

@@ -224,6 +224,7 @@ class _Work(Job[InterpolateSettings]):
         spent = sum(leg.evaluations for leg in legs) + self.branches * s.steps * len(images)
         text = 0 if s.invert_text == "none" else len(images) * DESCENTS[s.invert_text].evaluations
         metrics |= {
+            "films": [f"video.{kind}" for kind in s.kinds] if self.directory is not None else [],
             "model_folder": None if model.folder is None else str(model.folder),
             "pacing": "Frames at equal steps along the path." if pace is None else pace.detail,
             "evaluations": {"path": spent, "pacing": paced, "frames": decoded} | ({"text": text} if text else {}),
