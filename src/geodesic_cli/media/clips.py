@@ -29,7 +29,7 @@ INDEXED = ("mov", "matroska")
 """Containers in which a search lands where it should."""
 WITH_LENGTH = (*INDEXED, "avi", "flv", "asf")
 """Containers whose header says how long the film is; of others FFmpeg only guesses it."""
-FEW = 8
+FIRST_FRAMES = 8
 """Frames that are looked at before it is decided what the timestamps mean."""
 BEFORE = 1.0
 """Seconds before the wanted time that are searched for."""
@@ -152,8 +152,8 @@ class _Reel:
         """Go to a little before a time; false where that cannot be relied on, and all has to be read."""
         import av
 
-        first = list(islice(self.frames, FEW))
-        if not self.film.format.name.startswith(INDEXED) or len(first) < FEW or not _increase(first):
+        first = list(islice(self.frames, FIRST_FRAMES))
+        if not self.film.format.name.startswith(INDEXED) or len(first) < FIRST_FRAMES or not _increase(first):
             return False
         self.origin = origin = self._stamp(first[0]) or 0.0
         if (self._stamp(first[-1]) or 0.0) - origin > begin:
@@ -172,7 +172,7 @@ class _Reel:
 
     def timed(self) -> Iterator[tuple[Any, float]]:
         """Every frame with its time in seconds from the first one of the film."""
-        first = list(islice(self.frames, FEW))
+        first = list(islice(self.frames, FIRST_FRAMES))
         ordered = _increase(first) and self.film.format.name != "avi"
         begun = False
         for frame in chain(first, self.frames):
