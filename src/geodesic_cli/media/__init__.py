@@ -13,7 +13,7 @@ from geodesic_cli.media.formats import image_files
 from geodesic_cli.media.images import read_image, read_metadata, read_still, write_png
 from geodesic_cli.media.positions import parse_position
 from geodesic_cli.media.sequences import Clip, Frame, read_frames, read_sequence, stream_sequence
-from geodesic_cli.media.sheets import sheet
+from geodesic_cli.media.sheets import SheetMarks, sheet
 from geodesic_cli.media.sizes import parse_size, placed, resize, same_size, whole_within
 from geodesic_cli.media.sounds import Sound, sound_of
 from geodesic_cli.media.stills import ON_WHITE, Ground, Still
@@ -24,6 +24,7 @@ __all__ = [
     "Clip",
     "Frame",
     "Ground",
+    "SheetMarks",
     "Sound",
     "Still",
     "cannot_write",

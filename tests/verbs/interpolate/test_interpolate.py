@@ -17,6 +17,7 @@ from geodesic_cli.errors import GeodesicError, InputError, ModelError, OutputErr
 from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.frames.pacing import even_positions
 from geodesic_cli.frames.paths import Problem, clean_latents, positions
+from geodesic_cli.geometry import Status
 from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import InterpolateSettings
@@ -156,7 +157,7 @@ def test_a_run_writes_everything_that_a_person_looks_for(files: tuple[str, str],
     assert set(metrics["paths"]) == {"lerp", "slerp", "geodesic"}
     assert metrics["score_evaluations"] == made.path.solution.score_calls > 0
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["status"] == made.status == "The path satisfies the geodesic equation."
+    assert manifest["status"] == made.status == Status.CONVERGED.value
     assert manifest["settings"]["fps"] == InterpolateSettings(images=files).fps
     on_disk = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
     assert set(manifest["files"]) | {"manifest.json"} == on_disk | {"manifest.json"}
@@ -416,7 +417,7 @@ def test_a_noise_bank_costs_its_levels_and_gives_the_same_path_again(model: Late
         ({"noise_bank": 3, "noise_band": 0.45}, "lie above 0 and below 1"),
         ({"method": "global", "density": "paper"}, "A global search takes the densities conditional and guided"),
         ({"frames": 5, "between": 3}, "Either --frames or --between"),
-        ({"timing": "1,-2"}, "--timing is even, length, ease, or one positive number"),
+        ({"timing": "1,-2"}, "--timing is even, length, ease, or a number for each stretch"),
         ({"budget": "soon"}, "--budget takes a number of network evaluations, or of seconds"),
     ],
 )
