@@ -418,7 +418,7 @@ def test_a_noise_bank_costs_its_levels_and_gives_the_same_path_again(model: Late
         ({"method": "global", "density": "paper"}, "A global search takes the densities conditional and guided"),
         ({"frames": 5, "between": 3}, "Either --frames or --between"),
         ({"timing": "1,-2"}, "--timing is even, length, ease, or a number for each stretch"),
-        ({"budget": "soon"}, "--budget takes a number of network evaluations, or of seconds"),
+        ({"budget": "soon"}, "--budget takes up to 1000000000 network evaluations, or as many seconds"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused_in_one_sentence(changes: dict, message: str) -> None:
