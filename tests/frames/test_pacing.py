@@ -12,7 +12,7 @@ from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.frames import pacing
 from geodesic_cli.frames.keyframes import embed
-from geodesic_cli.frames.pacing import Features, Pacer, at_equal_parts, evaluations, pacer, spaced
+from geodesic_cli.frames.pacing import Features, Pacer, at_equal_parts, eased, evaluations, pacer, spaced
 from geodesic_cli.frames.paths import positions
 
 SHAPE = (4, 8, 8)
@@ -164,3 +164,18 @@ def test_the_price_of_pacing_is_what_it_says(model, pair) -> None:
     finally:
         handle.remove()
     assert evaluations(one, 200, 12) < 3 * evaluations(one, 17, 12), "looks grow more slowly than frames"
+
+
+def test_easing_is_slow_at_both_ends_and_symmetric() -> None:
+    shares = eased(17)
+    steps = shares.diff()
+    assert shares[0] == 0 and shares[-1] == 1 and torch.allclose(shares + shares.flip(0), torch.ones_like(shares))
+    assert bool((steps[:8].diff() > 0).all()) and bool((steps[8:].diff() < 0).all())
+    assert float(steps[0]) < 0.2 / 16 and float(steps.max()) > 1.5 / 16
+    assert eased(2).tolist() == [0, 1]
+
+
+def test_eased_frames_are_at_those_shares_of_what_is_measured() -> None:
+    dense = positions(201)
+    u = at_equal_parts(dense, (dense**2).diff(), 9, eased(9))
+    assert torch.allclose(u**2, eased(9), atol=1e-4)

@@ -222,6 +222,57 @@ def test_a_still_of_high_dynamic_range_is_brought_to_that_of_a_screen(
         assert len(told) == 1 and f"HDR, {name}" in told[0]
 
 
+def chunk_of_primaries(*values: float) -> bytes:
+    return struct.pack(">8I", *(round(100_000 * value) for value in values))
+
+
+SRGB_POINTS = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
+P3_POINTS = (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)
+
+
+@pytest.mark.parametrize("gamma_too", [True, False])
+def test_the_primaries_of_a_png_are_applied(tmp_path: Path, gamma_too: bool) -> None:
+    light = np.array([((c / 255 + 0.055) / 1.055) ** 2.4 for c in RED])
+    in_light = np.array([[0.8225, 0.1774, 0.0], [0.0332, 0.9669, 0.0], [0.0171, 0.0724, 0.9108]]) @ light
+    power = 1 / 2.4 if gamma_too else None
+    shown = in_light**power if power else 1.055 * in_light ** (1 / 2.4) - 0.055
+    Image.new("RGB", (16, 16), tuple(round(255 * value) for value in shown)).save(tmp_path / "a.png")
+    chunked(tmp_path / "a.png", b"cHRM", chunk_of_primaries(*P3_POINTS))
+    if gamma_too:
+        chunked(tmp_path / "a.png", b"gAMA", struct.pack(">I", round(100_000 / 2.4)))
+    found, told = read(tmp_path / "a.png")
+    assert near(levels(found), RED) and told == []
+
+
+def test_primaries_that_are_those_of_srgb_change_no_bit_and_white_stays_white(tmp_path: Path) -> None:
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    array = np.stack([ramp, ramp[::-1], ramp.T], -1)
+    Image.fromarray(array).save(tmp_path / "a.png")
+    chunked(tmp_path / "a.png", b"cHRM", chunk_of_primaries(*SRGB_POINTS))
+    assert torch.equal(read(tmp_path / "a.png")[0], torch.from_numpy(array.astype(np.float32) / 255).movedim(-1, 0))
+    Image.new("RGB", (16, 16), (255, 255, 255)).save(tmp_path / "b.png")
+    chunked(tmp_path / "b.png", b"cHRM", chunk_of_primaries(0.3457, 0.3585, *P3_POINTS[2:]))  # the white of paper
+    assert levels(read(tmp_path / "b.png")[0]) == [255] * 3
+
+
+@pytest.mark.parametrize("points", [(0.3127, 0, *SRGB_POINTS[2:]), (0.3, 0.3) * 4, (20_000.0,) * 8])
+def test_primaries_that_are_impossible_are_told(tmp_path: Path, points: tuple[float, ...]) -> None:
+    Image.new("RGB", (16, 16), RED).save(tmp_path / "a.png")
+    chunked(tmp_path / "a.png", b"cHRM", chunk_of_primaries(*points))
+    found, told = read(tmp_path / "a.png")
+    assert levels(found) == list(RED) and len(told) == 1 and "cHRM" in told[0]
+
+
+@pytest.mark.parametrize("other", [b"sRGB", b"iCCP", b"cICP"])
+def test_what_comes_before_the_primaries_of_a_png_is_believed(tmp_path: Path, other: bytes) -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.new("RGB", (16, 16), RED).save(tmp_path / "a.png", icc_profile=srgb if other == b"iCCP" else None)
+    chunked(tmp_path / "a.png", b"cHRM", chunk_of_primaries(*P3_POINTS))
+    if other != b"iCCP":
+        chunked(tmp_path / "a.png", other, b"\0" if other == b"sRGB" else bytes([1, 13, 0, 1]))
+    assert levels(read(tmp_path / "a.png")[0]) == list(RED)
+
+
 # --- depth
 
 
@@ -296,6 +347,20 @@ def test_what_is_transparent_is_white_in_every_mode(tmp_path: Path, mode: str) -
     found, told = read(path)
     assert bool((found[:, :, :8] == 1).all()) and told == []
     assert near(levels(found[:, :, 8:]), (255,) * 3 if mode == "1" else (90,) * 3)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB", "I;16"])
+def test_what_is_transparent_is_seen_on_any_ground(tmp_path: Path, mode: str) -> None:
+    if mode == "I;16":
+        image = Image.fromarray(np.where(np.arange(256).reshape(16, 16) % 16 < 8, 0, 90 * 257).astype(np.uint16))
+    else:
+        image = Image.new("RGBA", (16, 16), (90, 90, 90, 255))
+        image.paste((0, 0, 0, 0), (0, 0, 8, 16))
+        image = image.convert("RGB") if mode == "RGB" else image.convert(mode)
+    clear = {"RGB": (0, 0, 0), "I;16": 0}.get(mode)
+    image.save(tmp_path / "a.png", **({} if clear is None else {"transparency": clear}))
+    found = media.read_image(tmp_path / "a.png", ground=(0.2, 0.4, 0.6))
+    assert near(levels(found[:, :, :8]), (51, 102, 153)) and near(levels(found[:, :, 8:]), (90, 90, 90))
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif", "a.avif"])

@@ -21,3 +21,28 @@ def test_short_texts_and_other_codings(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes("Täßchen".encode("cp1252"))
     with pytest.raises(UnicodeDecodeError):
         media.read_text(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("between", [",", ";", "\t", ", ", " ; "])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_of_any_system_is_read(tmp_path: Path, between: str, end: str, encoding: str) -> None:
+    lines = [
+        between.join(("image", "label")),
+        between.join(("a.png", "old")),
+        "",
+        between.join(("b ä.png", '"x, y;z"')),
+    ]
+    (tmp_path / "t.csv").write_bytes(end.join(lines).encode(encoding))
+    columns, rows = media.read_table(tmp_path / "t.csv")
+    assert columns == ["image", "label"]
+    assert rows == [{"image": "a.png", "label": "old"}, {"image": "b ä.png", "label": "x, y;z"}]
+
+
+def test_a_table_without_rows_keeps_its_columns_and_a_short_row_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("\nimage,label,\n")
+    assert media.read_table(tmp_path / "t.csv") == (["image", "label"], [])
+    (tmp_path / "t.csv").write_text("image,label\na.png")
+    assert media.read_table(tmp_path / "t.csv")[1] == [{"image": "a.png", "label": ""}]
+    (tmp_path / "t.csv").write_text("")
+    assert media.read_table(tmp_path / "t.csv") == ([], [])

@@ -39,7 +39,7 @@ def interpolate(options: dict[str, Any]) -> None:
       geodesic interpolate --config runs/a-to-b/config.toml --frames 33 --out runs/slower
 
     Writes report.html (a page of all of it), frames/ (with --compare the other methods' into compare/), sheet.png,
-    video.mp4, video.gif, density.png, convergence.png (graph.png for a search), metrics.json, path.safetensors,
+    films (--formats), density.png, convergence.png (graph.png for a search), metrics.json, path.safetensors,
     config.toml, manifest.json and log.txt. Every option but --prompt can also be set by a variable such as
     GEODESIC_INTERPOLATE_TAU.
     """
@@ -65,12 +65,12 @@ def _closing(result: "Interpolation", settings: InterpolateSettings, verbose: bo
     count, keyframes = metrics["frames"], len(metrics["keyframes"])
     first, last = Path(settings.images[0]).stem, Path(settings.images[-1]).stem
     several = f"through {keyframes} images" if len(settings.images) == 1 or keyframes > 2 else f"from {first} to {last}"
+    film = "".join(f", {folder}/{name} for the film" for name in metrics["films"][:1])
     numbers = _table(metrics) if verbose or len(metrics["paths"]) > 1 else []
     return Closing(
         made=f"{count} frames {several} along the {metrics['names'][metrics['method']].partition(',')[0]}.",
         verdict=result.status,
-        files=f"Open {folder}/sheet.png for all frames, {folder}/video.mp4 for the film; {folder}/density.png shows "
-        "how plausible the path is.",
+        files=f"Open {folder}/sheet.png for all frames{film}; {folder}/density.png shows how plausible the path is.",
         fine=result.converged,
         numbers=[*numbers, *(_costs(metrics) if verbose else [])],
     )

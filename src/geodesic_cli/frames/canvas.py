@@ -15,6 +15,7 @@ from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.room import require_size
 from geodesic_cli.errors import InputError
+from geodesic_cli.media import ON_WHITE, Ground, Still
 from geodesic_cli.runs.observer import Observer
 
 Picture = str | Path | Tensor
@@ -23,6 +24,8 @@ SAME, NATIVE = "same", "native"
 """The sizes that mean that of the images themselves, and the model's own."""
 SQUARE = 0.01
 """The logarithm of a shape below which it is a square."""
+LARGEST_OWN = 2048
+"""Pixels, twice the side of the images that the largest models in use were made for."""
 TOLD = 0.01
 """The share of an image that may be cut off without a word."""
 
@@ -35,11 +38,15 @@ class Canvas:
         height: of a frame, pixels.
         width: of a frame, pixels.
         step: the model takes sides that are multiples of it.
+        around: height and width of what the model sees where frames are shown to it in the middle of a ground.
+        ground: the colour of that, in [0, 1].
     """
 
     height: int
     width: int
     step: int
+    around: tuple[int, int] | None = None
+    ground: Ground = ON_WHITE
 
     @classmethod
     def of(cls, model: LatentDiffusion, size: str | None) -> "Canvas":
@@ -55,7 +62,7 @@ class Canvas:
         return cls(height, width, model.codec.step)
 
     @classmethod
-    def of_shape(cls, model: LatentDiffusion, images: Sequence[Tensor]) -> "Canvas":
+    def of_shape(cls, model: LatentDiffusion, images: Sequence[Tensor | Still]) -> "Canvas":
         """The canvas of images of any shapes: nearest to their common shape, at the area of the model's own size.
 
         The common shape is the median of theirs, width by height on a logarithmic scale: no other is cut out of them
@@ -75,37 +82,63 @@ class Canvas:
         height, width = min([*own, *product(heights, widths)], key=lambda one: loss(*one))
         return cls(height, width, step)
 
+    def whole(self, images: Sequence[Tensor | Still], ground: Ground) -> "Canvas":
+        """The canvas of whole images on a ground of this size; its frames are the least part that holds all of them."""
+        sizes = [media.whole_within(image, self.height, self.width) for image in images]
+        height, width = (max(lengths) for lengths in zip(*sizes, strict=True))
+        return Canvas(height, width, self.step, (self.height, self.width), ground)
+
     @property
     def padded(self) -> tuple[int, int]:
         """Height and width of what the model sees."""
-        return -(-self.height // self.step) * self.step, -(-self.width // self.step) * self.step
+        height, width = self.around or (self.height, self.width)
+        return -(-height // self.step) * self.step, -(-width // self.step) * self.step
 
     def pad(self, images: Tensor) -> Tensor:
-        """Frames (n, 3, h, w) to what the model sees; what is added mirrors the border."""
+        """Frames (n, 3, h, w) to what the model sees: on the ground where there is one; the rest mirrors the border."""
+        if self.around is not None:
+            height, width = self.around
+            ground = torch.tensor(self.ground, dtype=images.dtype, device=images.device)[:, None, None]
+            whole = ground.repeat(len(images), 1, height, width)
+            top, left = self._corner
+            whole[..., top : top + self.height, left : left + self.width] = images
+            images = whole
         height, width = self.padded
-        return pad(images, (0, width - self.width, 0, height - self.height), mode="reflect")
+        return pad(images, (0, width - images.shape[3], 0, height - images.shape[2]), mode="reflect")
 
     def crop(self, images: Tensor) -> Tensor:
         """What the model draws to frames."""
-        return images[..., : self.height, : self.width]
+        top, left = self._corner
+        return images[..., top : top + self.height, left : left + self.width]
 
-    def fit(self, images: Sequence[Tensor]) -> Tensor:
-        """The middle of each image (3, h, w) at the size of a frame, (n, 3, h, w)."""
-        return torch.stack([media.resize(image, self.height, self.width) for image in images])
+    def fit(self, images: Sequence[Tensor | Still]) -> Tensor:
+        """The middle of each image (3, h, w) at the size of a frame, (n, 3, h, w), or all of it on the ground."""
+        if self.around is None:
+            return torch.stack([media.resize(image, self.height, self.width) for image in images])
+        return self.crop(torch.stack([media.placed(image, *self.around, self.ground) for image in images]))
 
-    def lost(self, image: Tensor) -> float:
+    def lost(self, image: Tensor | Still) -> float:
         """The share of an image that is cut off, because it has another shape."""
+        if self.around is not None:
+            return 0.0
         ratio = image.shape[1] * self.width / (image.shape[2] * self.height)
         return 1 - min(ratio, 1 / ratio)
 
+    @property
+    def _corner(self) -> tuple[int, int]:
+        """Where in what the model sees a frame begins, from above and from the left."""
+        height, width = self.around or (self.height, self.width)
+        return (height - self.height) // 2, (width - self.width) // 2
+
 
 def fit(
-    images: Sequence[Tensor],
+    images: Sequence[Tensor | Still],
     names: Sequence[str],
     size: str | None,
     model: LatentDiffusion,
     observer: Observer,
     alike: bool = False,
+    whole_on: Ground | None = None,
 ) -> tuple[Tensor, Canvas]:
     """All images at the size of the run, (n, 3, h, w), and the canvas that pads and crops them.
 
@@ -117,6 +150,7 @@ def fit(
         observer: warned where a middle is cut out, and of sizes far above the model's.
         alike: whether the frames take the shape of the images where no size is given, and `same` and `native` are
             sizes.
+        whole_on: the ground on which each image is shown whole; None to cut off what does not fit.
 
     Raises:
         InputError: sizes that differ where they must not; a size that cannot be read.
@@ -133,8 +167,11 @@ def fit(
             )
     else:
         canvas = Canvas.of(model, None if alike and size == NATIVE else size)
+    if whole_on is not None:
+        canvas = canvas.whole(images, whole_on)
+        _tell_of_ground(images, names, canvas, observer)
     tell_of_cuts(images, names, canvas, size, observer, same=alike)
-    times = canvas.height * canvas.width / model.image_size**2
+    times = math.prod(canvas.around or (canvas.height, canvas.width)) / model.image_size**2
     if times > 4:
         observer.warn(
             f"{canvas.width}x{canvas.height} is {times:.0f} times the area that {model.name} was made for: expect "
@@ -148,8 +185,19 @@ def fit(
     return canvas.fit(images), canvas
 
 
+def _tell_of_ground(images: Sequence[Tensor | Still], names: Sequence[str], canvas: Canvas, observer: Observer) -> None:
+    """Say where the ground will be seen: around images of another shape than the frames."""
+    inner = [media.whole_within(image, *(canvas.around or (canvas.height, canvas.width))) for image in images]
+    for name, image, (height, width) in zip(names, images, inner, strict=True):
+        if height < canvas.height or width < canvas.width:
+            observer.warn(
+                f"{name} is {image.shape[2]}x{image.shape[1]}; it is shown whole at {width}x{height}, in the middle of "
+                f"frames of {canvas.width}x{canvas.height} whose rest is the background."
+            )
+
+
 def tell_of_cuts(
-    images: Sequence[Tensor],
+    images: Sequence[Tensor | Still],
     names: Sequence[str],
     canvas: Canvas,
     size: str | None,
@@ -177,15 +225,36 @@ def image_names(images: Sequence[str | Path | Tensor]) -> tuple[str, ...]:
     return tuple(f"image {k}" if isinstance(image, Tensor) else str(image) for k, image in enumerate(images, 1))
 
 
-def read_images(images: Sequence[str | Path | Tensor], observer: Observer) -> list[Tensor]:
-    """Files and tensors as tensors (3, h, w) in [0, 1], float32 on the CPU; what is guessed in a file is told.
+def read_images(
+    images: Sequence[str | Path | Tensor], observer: Observer, size: str | None = None, ground: Ground = ON_WHITE
+) -> list[Tensor | Still]:
+    """Files as they are kept until they are cut, and tensors as float32 on the CPU; what is guessed in a file is told.
+
+    Args:
+        images: files, or tensors (3, h, w) in [0, 1].
+        observer: told of what is guessed.
+        size: what they will be brought to, see `fit`; of a large file no more is read than that needs.
+        ground: what is seen through transparent parts.
 
     Raises:
         InputError: a file that cannot be read, or a tensor that is no image.
     """
     return [
-        _checked(image) if isinstance(image, Tensor) else media.read_image(image, observer.warn) for image in images
+        _checked(image)
+        if isinstance(image, Tensor)
+        else media.read_still(image, observer.warn, ground=ground, enough=enough_for(size))
+        for image in images
     ]
+
+
+def enough_for(size: str | None) -> int | None:
+    """Pixels of the shorter side of an image that are enough for a size: twice what it will have; None for all.
+
+    The own size of a model, which is not known where images are read, is taken as at most half of LARGEST_OWN.
+    """
+    if size == SAME:
+        return None
+    return LARGEST_OWN if size in (None, NATIVE) else max(LARGEST_OWN, 2 * max(media.parse_size(size)))
 
 
 def within_unit(values: Tensor) -> bool:

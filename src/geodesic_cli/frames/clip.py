@@ -22,6 +22,7 @@ from geodesic_cli.frames.journey import Journey
 from geodesic_cli.media.sequences import Choice
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import ExtrapolateSettings, VideoAnalyzeSettings
+from geodesic_cli.settings.shared import ground_of
 
 ClipSource = str | Path | Sequence[str | Path] | Tensor
 """A clip: a video, an animation, a folder of frames, several images, or a tensor (n, 3, h, w) in [0, 1]."""
@@ -59,7 +60,10 @@ def _source(names: tuple[str, ...]) -> str | tuple[str, ...]:
 
 
 def _choice(cut: ClipCut, size: tuple[int, int] | None) -> Choice:
-    return Choice(start=cut.start, stop=cut.stop, stride=cut.stride, max_frames=cut.max_frames, size=size)
+    ground = ground_of(cut.background)
+    return Choice(
+        start=cut.start, stop=cut.stop, stride=cut.stride, max_frames=cut.max_frames, size=size, ground=ground
+    )
 
 
 def stream_clip(

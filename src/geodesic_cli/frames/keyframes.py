@@ -112,10 +112,16 @@ def embed_all(
     """Carry images (n, 3, h, w) to noise level tau, each under its own conditioning; n x ``steps`` evaluations."""
     shape = model.latent_shape(*images.shape[2:])
     z = model.encode(images)
-    back = [model.decode(z[k : k + 1], shape)[0].to(images.device) for k in range(len(z))]
+    quality = brought_back(model, images, z)
     x = model.lift(z, shape, Embedding.cat(conditions), tau, steps, guidance)
-    quality = tuple(psnr(images.double(), torch.stack(back).double()).tolist())
     return Keyframes(z.to(x.device), widest(x), shape, tau, quality, conditions)
+
+
+def brought_back(model: LatentDiffusion, images: Tensor, z: Tensor | None = None) -> tuple[float, ...]:
+    """How well the autoencoder alone brings each image (n, 3, h, w) back from its latent, in dB."""
+    z, shape = model.encode(images) if z is None else z, model.latent_shape(*images.shape[2:])
+    back = [model.decode(z[k : k + 1], shape)[0].to(images.device) for k in range(len(z))]
+    return tuple(psnr(images.double(), torch.stack(back).double()).tolist())
 
 
 def widest(x: Tensor) -> Tensor:

@@ -186,9 +186,19 @@ def _short(steps: int) -> int:
 
 
 def spaced(
-    model: LatentDiffusion, ends: Ends, path: ImagePath, frames: int, steps: int, guidance: float, measure: Pacer
+    model: LatentDiffusion,
+    ends: Ends,
+    path: ImagePath,
+    frames: int,
+    steps: int,
+    guidance: float,
+    measure: Pacer,
+    at: Tensor | None = None,
 ) -> Tensor:
-    """Positions u (frames,) at which neighbouring frames are equally far apart under the measure; 0 and 1 are exact."""
+    """Positions u (frames,) at which neighbouring frames are equally far apart under the measure; 0 and 1 are exact.
+
+    Or at other shares of the way than equal ones, ``at`` (frames,), which go from 0 to 1.
+    """
 
     def looks(u: Tensor) -> Tensor:
         x = path(u.to(ends.x))
@@ -201,7 +211,7 @@ def spaced(
         new = at_equal_parts(u, _between(z), count + 2)[1:-1]
         order = torch.cat([u, new]).argsort(stable=True)
         u, z = torch.cat([u, new])[order], torch.cat([z, looks(new)])[order.to(z.device)]
-    return at_equal_parts(u, measure.lengths(z), frames)
+    return at_equal_parts(u, measure.lengths(z), frames, at)
 
 
 def even_positions(
@@ -211,22 +221,30 @@ def even_positions(
     return spaced(model, ends, path, frames, steps, guidance, pacer("even", model, ends.shape))
 
 
-def at_equal_parts(dense: Tensor, lengths: Tensor, frames: int) -> Tensor:
+def eased(frames: int) -> Tensor:
+    """Shares of the way (frames,) from 0 to 1 that begin and end slowly, as a pendulum moves from side to side."""
+    shares = (1 - torch.cos(math.pi * positions(frames))) / 2
+    shares[-1] = 1.0
+    return shares
+
+
+def at_equal_parts(dense: Tensor, lengths: Tensor, frames: int, at: Tensor | None = None) -> Tensor:
     """Positions (frames,) that cut the sum of lengths (m - 1,) between positions (m,) into equal parts.
 
-    Between the positions the sum is taken to grow smoothly and to fall nowhere (Fritsch and Carlson, 1980). Equal steps
-    of u where all lengths are 0 or one is not finite.
+    Between the positions the sum is taken to grow smoothly and to fall nowhere (Fritsch and Carlson, 1980). Or they
+    are at the shares ``at`` (frames,) of the sum. Such steps of u where all lengths are 0 or one is not finite.
     """
     from scipy.interpolate import PchipInterpolator
 
+    shares = positions(frames) if at is None else at.to("cpu", torch.float64)
     travelled = torch.cat([torch.zeros(1, dtype=torch.float64), lengths.to("cpu", torch.float64).cumsum(0)])
     if not (travelled[-1] > 0 and bool(travelled.isfinite().all())):
-        return positions(frames)
+        return shares
     # Where nothing changes the sum stands still; of such positions the last counts, and at the very end the first.
     grows = torch.cat([travelled.diff() > 0, torch.tensor([False])])
     grows[torch.searchsorted(travelled, travelled[-1])] = True
     along = PchipInterpolator(travelled[grows].numpy(), dense[grows].numpy())
-    u = torch.from_numpy(along((positions(frames) * travelled[-1]).numpy()))
+    u = torch.from_numpy(along((shares * travelled[-1]).numpy()))
     u[0], u[-1] = 0.0, 1.0
     return u
 

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import torch
 from PIL import Image
-from torch import Tensor
 
 from geodesic_cli.media.decoding import decode
-from geodesic_cli.media.formats import open_image
+from geodesic_cli.media.formats import open_image, refuse_too_large
+from geodesic_cli.media.stills import ON_WHITE, Ground, Still
 
 FORMATS = ("GIF", "PNG", "WEBP", "AVIF")  # a TIFF of several pages is no animation
 WITHOUT = 0.1  # seconds for which a viewer shows a frame whose duration is not given
@@ -26,8 +25,13 @@ def is_animation(path: Path) -> bool:
         return False
 
 
-def animation_frames(path: Path, warn: Callable[[str], None]) -> Iterator[tuple[Tensor, float, str]]:
-    """Every frame, its time in seconds and its name; a damaged file is read up to its last good frame."""
+def animation_frames(
+    path: Path, warn: Callable[[str], None], ground: Ground = ON_WHITE, enough: int | None = None
+) -> Iterator[tuple[Still, float, str]]:
+    """Every frame, its time in seconds and its name; a damaged file is read up to its last good frame.
+
+    The ground is what is seen through it, and `enough` the pixels of the shorter side that are: see `decode`.
+    """
     time, said = 0.0, set[str]()
 
     def once(message: str) -> None:
@@ -39,15 +43,16 @@ def animation_frames(path: Path, warn: Callable[[str], None]) -> Iterator[tuple[
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with open_image(path) as file:
-            still = _still(file)
+            refuse_too_large(file, path)
+            before = _still(file)
             for index in range(count):
                 try:
-                    file.seek(index + still)
-                    array = decode(file, str(path), once)
+                    file.seek(index + before)
+                    still = decode(file, str(path), once, ground, enough)
                 except Exception as error:  # as above
                     warn(f"{path} ends early: {index} of its {count} frames can be read ({error}).")
                     return
-                yield torch.from_numpy(array).movedim(-1, 0).contiguous(), time, f"{path} frame {index}"
+                yield still, time, f"{path} frame {index}"
                 time += float(file.info.get("duration", 0)) / 1000 or WITHOUT
     if not whole:
         warn(f"{path} ends early: it was cut off after its {count} frames.")

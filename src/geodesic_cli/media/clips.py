@@ -18,11 +18,10 @@ from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from geodesic_cli.errors import InputError
 from geodesic_cli.media.deinterlacing import deinterlaced
 from geodesic_cli.media.showing import Screen
+from geodesic_cli.media.stills import ON_WHITE, Ground, Still
 
 BY_TEXT = ("tty", "bin", "adf", "idf", "xbin")  # what FFmpeg takes any text for
 DONE = "Convert it with ffmpeg -i IN -c:v libx264 OUT.mp4."
@@ -30,19 +29,22 @@ INDEXED = ("mov", "matroska")
 """Containers in which a search lands where it should."""
 WITH_LENGTH = (*INDEXED, "avi", "flv", "asf")
 """Containers whose header says how long the film is; of others FFmpeg only guesses it."""
-FEW = 8
+FIRST_FRAMES = 8
 """Frames that are looked at before it is decided what the timestamps mean."""
 BEFORE = 1.0
 """Seconds before the wanted time that are searched for."""
 
 
-def film_frames(path: Path, begin: float, warn: Callable[[str], None]) -> Iterator[tuple[Tensor, float, str]]:
-    """Every frame (3, h, w) in [0, 1], its time in seconds and its name.
+def film_frames(
+    path: Path, begin: float, warn: Callable[[str], None], ground: Ground = ON_WHITE
+) -> Iterator[tuple[Still, float, str]]:
+    """Every frame, its time in seconds and its name.
 
     Args:
         path: a file that exists.
         begin: seconds; where the file can be searched, frames well before this time are left out.
         warn: told of a file that is read in part, and of what cannot be shown as it is meant.
+        ground: what is seen through transparent frames.
 
     Raises:
         InputError: not a film, a film without pictures, or one without a single good frame.
@@ -54,7 +56,7 @@ def film_frames(path: Path, begin: float, warn: Callable[[str], None]) -> Iterat
             if start and not reel.search(start):
                 continue  # from the beginning, then
             uncoded = bool(film.format.name == "avi" and stream.codec_context.name == "rawvideo")
-            screen = Screen(path, float(stream.sample_aspect_ratio or 1) or 1.0, uncoded, warn)
+            screen = Screen(path, float(stream.sample_aspect_ratio or 1) or 1.0, uncoded, warn, ground)
             for frame, time in reel.timed():
                 yield screen.show(frame), time, f"{path} at {time:.3f} s"
             if not reel.good:
@@ -150,8 +152,8 @@ class _Reel:
         """Go to a little before a time; false where that cannot be relied on, and all has to be read."""
         import av
 
-        first = list(islice(self.frames, FEW))
-        if not self.film.format.name.startswith(INDEXED) or len(first) < FEW or not _increase(first):
+        first = list(islice(self.frames, FIRST_FRAMES))
+        if not self.film.format.name.startswith(INDEXED) or len(first) < FIRST_FRAMES or not _increase(first):
             return False
         self.origin = origin = self._stamp(first[0]) or 0.0
         if (self._stamp(first[-1]) or 0.0) - origin > begin:
@@ -170,7 +172,7 @@ class _Reel:
 
     def timed(self) -> Iterator[tuple[Any, float]]:
         """Every frame with its time in seconds from the first one of the film."""
-        first = list(islice(self.frames, FEW))
+        first = list(islice(self.frames, FIRST_FRAMES))
         ordered = _increase(first) and self.film.format.name != "avi"
         begun = False
         for frame in chain(first, self.frames):

@@ -7,8 +7,11 @@ films (BT.709 and its kin) is taken as that of the screen, as all players do, so
   BT.2408) is 1, kept up to a KNEE, and bent towards 1 above it, by one factor for the three colours: the hue stays;
 - a linear transfer, and a gamma of 2.8;
 - wide primaries (BT.2020, Display P3, DCI P3, Adobe RGB), in linear light; what sRGB cannot show is cut off.
+
+The gamma and the primaries that a PNG names in numbers are taken as they are, white to white.
 """
 
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import numpy as np
@@ -28,14 +31,18 @@ PRIMARIES = {
 }
 """Red, green and blue in x and y, for the white of daylight."""
 WHITE = (0.3127, 0.3290)
+BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+"""From XYZ to the colours in which eyes adapt to a white."""
 PAPER = 203.0
 """Candela a square metre of diffuse white in a film of high dynamic range."""
 KNEE = 0.75
 TABLED = 65_536
 """Of a table of light."""
+AS_GOOD = 0.004
+"""A matrix that is nearer to no change than this is rounded numbers of sRGB."""
 
 
-def changes(primaries: int, transfer: int) -> bool:
+def alters(primaries: int, transfer: int) -> bool:
     """Whether values of this colour space are not sRGB as they are."""
     return transfer in (*HDR, LINEAR, GAMMA28) or primaries in PRIMARIES.keys() - {BT709}
 
@@ -60,6 +67,33 @@ def to_srgb(values: np.ndarray, primaries: int, transfer: int) -> np.ndarray:
 def encoded(light: np.ndarray) -> np.ndarray:
     """Linear light in [0, 1] as values of sRGB."""
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055)
+
+
+def from_light_of(values: np.ndarray, power: float | None, matrix: np.ndarray | None) -> np.ndarray:
+    """Values (h, w, 3) in [0, 1] as those of sRGB: to light by a power or else as sRGB, then by a matrix."""
+    light = values**power if power is not None else _light(BT709)[np.rint(values * (TABLED - 1)).astype(np.int32)]
+    light = light if matrix is None else light @ matrix.T
+    return encoded(light.clip(0, 1)).astype(np.float32)
+
+
+def matrix_of(chromaticities: Sequence[float]) -> np.ndarray | None:
+    """From light of any primaries to that of sRGB, white to white; None for numbers that no colours have.
+
+    Args:
+        chromaticities: x and y of white, red, green and blue, as in the chunk cHRM of a PNG.
+    """
+    numbers = np.array(chromaticities, float)
+    if numbers.shape != (8,) or not np.isfinite(numbers).all() or (numbers[1::2] <= 0).any() or (numbers > 1.2).any():
+        return None
+    white, *corners = numbers.reshape(4, 2).tolist()
+    try:
+        given = _xyz_of(corners, white)
+        ours, theirs = BRADFORD @ _xyz(WHITE), BRADFORD @ _xyz(white)
+        adapted = np.linalg.solve(BRADFORD, (ours / theirs)[:, None] * (BRADFORD @ given))
+        matrix = np.linalg.solve(_to_xyz(BT709), adapted)
+    except np.linalg.LinAlgError:
+        return None
+    return matrix.astype(np.float32) if np.isfinite(matrix).all() and np.abs(matrix).max() < 20 else None
 
 
 @cache
@@ -87,6 +121,15 @@ def _matrix(primaries: int) -> np.ndarray:
 
 
 def _to_xyz(primaries: int) -> np.ndarray:
-    columns = np.array([(x / y, 1, (1 - x - y) / y) for x, y in PRIMARIES[primaries]]).T
-    x, y = WHITE
-    return columns * np.linalg.solve(columns, [x / y, 1, (1 - x - y) / y])
+    return _xyz_of(PRIMARIES[primaries], WHITE)
+
+
+def _xyz_of(corners: Iterable[Sequence[float]], white: Sequence[float]) -> np.ndarray:
+    """From light of red, green and blue at these x and y, which together are this white, to XYZ."""
+    columns = np.array([_xyz(corner) for corner in corners]).T
+    return columns * np.linalg.solve(columns, _xyz(white))
+
+
+def _xyz(point: Sequence[float]) -> np.ndarray:
+    x, y = point
+    return np.array([x / y, 1, (1 - x - y) / y])

@@ -1,14 +1,18 @@
 """Files: written whole or not at all (a temporary file takes the place of the old one); texts of any system read."""
 
 import codecs
+import csv
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import StringIO
 from os import getpid
 from pathlib import Path
 
 from geodesic_cli.errors import OutputError
 
+BETWEEN = (",", ";", "\t")
+"""What stands between the columns of a table."""
 MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark it begins with
@@ -37,6 +41,30 @@ def read_text(path: Path) -> str:
     else:
         text = data.decode("utf-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The names of the columns, from the first line, and the rows, of a table with commas, semicolons or tabs.
+
+    Which of these it is, the first line says: that of them which it has most of. Names of columns and what stands in
+    them lose the blanks around them; columns without a name are left out, and what a short row lacks is empty.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no such text.
+    """
+    text = read_text(path)
+    head = text.lstrip("\n").partition("\n")[0]
+    between = max(BETWEEN, key=head.count)
+    try:
+        names, *rows = csv.reader(StringIO(text.lstrip("\n")), delimiter=between, skipinitialspace=True, strict=True)
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    except ValueError:
+        return [], []
+    columns = [(k, name.strip()) for k, name in enumerate(names) if name.strip()]
+    filled = [{name: row[k].strip() if k < len(row) else "" for k, name in columns} for row in rows if any(row)]
+    return [name for _, name in columns], filled
 
 
 @contextmanager

@@ -1,8 +1,13 @@
-"""Films: frames (m, 3, h, w) in [0, 1] to a GIF or an MP4 of exactly m frames. The same frames give the same bytes."""
+"""Films: frames (m, 3, h, w) in [0, 1] to an MP4, WebM, GIF, APNG or WebP. The same frames give the same bytes.
+
+All have exactly m frames, but WebP, in which frames that are quite alike and follow each other are one that is longer.
+"""
 
 import math
 import struct
 from fractions import Fraction
+from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 from PIL import Image, ImageChops
@@ -14,6 +19,17 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.media.files import replacing
 from geodesic_cli.media.images import to_bytes
 from geodesic_cli.media.sizes import enlarge
+from geodesic_cli.media.sounds import Sound, packets_of
+
+VIDEOS = {"mp4": ("libx264", "libopenh264", "mpeg4"), "webm": ("libvpx-vp9", "libvpx")}
+"""Kinds of films that may have a sound, and their encoders, the first of which that there is is taken."""
+SPOKEN = {"mp4": "aac", "webm": "libopus"}
+"""The encoders of their sound."""
+ENCODING = {
+    "libx264": {"crf": "18"},
+    "mpeg4": {"qmin": "2", "qmax": "4"},
+    "libvpx-vp9": {"crf": "24", "b": "0", "row-mt": "0"},
+}
 
 
 def write_gif(frames: Tensor, path: str | Path, fps: float, loop: bool = True) -> None:
@@ -44,6 +60,18 @@ def write_gif(frames: Tensor, path: str | Path, fps: float, loop: bool = True) -
         temporary.write_bytes(b"".join(data) + b";")
 
 
+def write_film(frames: Tensor, path: str | Path, fps: float, sound: Sound | None = None) -> None:
+    """Frames (m, 3, h, w) as a film of the kind that the suffix names: mp4, webm, gif, webp or apng.
+
+    A sound is heard in the first two alone.
+    """
+    kind = Path(path).suffix.lower().removeprefix(".")
+    if kind in VIDEOS:
+        _write_video(frames, Path(path), fps, kind, sound)
+    else:
+        {"gif": write_gif, "webp": _write_webp, "apng": _write_apng}[kind](frames, path, fps)
+
+
 def write_mp4(frames: Tensor, path: str | Path, fps: float) -> str:
     """Frames (m, 3, h, w) as an MP4 of exactly m frames; returns the name of the encoder.
 
@@ -51,32 +79,69 @@ def write_mp4(frames: Tensor, path: str | Path, fps: float) -> str:
     encoder. Small frames are enlarged by a whole factor until the short side has 256 pixels, and an odd side gains a
     copy of its last line. One thread encodes, so the same frames give the same bytes.
     """
+    return _write_video(frames, Path(path), fps, "mp4", None)
+
+
+def _write_video(frames: Tensor, path: Path, fps: float, kind: str, sound: Sound | None) -> str:
     import av
 
     _check_film(frames, fps)
     frames = enlarge(frames, 256)
     height, width = frames.shape[-2:]
     arrays = to_bytes(pad(frames.float(), (0, width % 2, 0, height % 2), mode="replicate"))
-    encoder = video_encoder()
-    options = {"libx264": {"crf": "18"}, "mpeg4": {"qmin": "2", "qmax": "4"}}.get(encoder, {})
-    with (
-        replacing(Path(path)) as temporary,
-        av.open(temporary, "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as film,
-    ):
-        stream = film.add_stream(encoder, rate=Fraction(fps).limit_denominator(1001), options=options)
+    encoder = video_encoder(kind)
+    rate = Fraction(fps).limit_denominator(1001)
+    flags = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if kind == "mp4" else {})
+    with replacing(path) as temporary, av.open(temporary, "w", format=kind, options=flags) as film:
+        stream = film.add_stream(encoder, rate=rate, options=ENCODING.get(encoder, {}))
         stream.height, stream.width = arrays.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
-        if encoder != "libx264":
+        if encoder not in ("libx264", "libvpx-vp9"):
             stream.bit_rate = round(0.3 * height * width * fps)
         # 1 is BT.709 in all three, and the range of television: without the tags players guess from the height.
         stream.codec_context.colorspace = stream.codec_context.color_primaries = stream.codec_context.color_trc = 1
         stream.codec_context.color_range = 1
-        for array in arrays:
+        heard = iter(()) if sound is None else packets_of(sound, film, SPOKEN[kind], len(arrays) / fps)
+        waiting = next(heard, None) if sound is not None else None
+        for index, array in enumerate(arrays):
             frame = av.VideoFrame.from_ndarray(array, format="rgb24")
             film.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1, threads=1)))
+            while waiting is not None and float(waiting.pts * waiting.time_base) <= (index + 1) / fps:
+                film.mux(waiting)
+                waiting = next(heard, None)
         film.mux(stream.encode())
+        for packet in chain([] if waiting is None else [waiting], heard):
+            film.mux(packet)
     return encoder
+
+
+def _write_apng(frames: Tensor, path: str | Path, fps: float) -> None:
+    """An APNG by FFmpeg: Pillow's writer joins frames that are alike."""
+    import av
+
+    _check_film(frames, fps)
+    arrays = to_bytes(enlarge(frames, 256))
+    options = {"plays": "0", "fflags": "+bitexact"}
+    with replacing(Path(path)) as temporary, av.open(temporary, "w", format="apng", options=options) as film:
+        stream = film.add_stream("apng", rate=Fraction(fps).limit_denominator(1001), options={"pred": "mixed"})
+        stream.height, stream.width = arrays.shape[1:3]
+        stream.pix_fmt = "rgb24"
+        stream.codec_context.thread_count = 1
+        for array in arrays:
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
+        film.mux(stream.encode())
+
+
+def _write_webp(frames: Tensor, path: str | Path, fps: float) -> None:
+    """A WebP of good quality that goes round; it counts time in milliseconds."""
+    _check_film(frames, fps)
+    first, *more = [Image.fromarray(array) for array in to_bytes(enlarge(frames, 256))]
+    times = [round((k + 1) * 1000 / fps) - round(k * 1000 / fps) for k in range(len(frames))]
+    buffer = BytesIO()
+    first.save(buffer, "WEBP", save_all=True, append_images=more, duration=times, loop=0, quality=90, method=4)
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(buffer.getvalue())
 
 
 def _check_film(frames: Tensor, fps: float) -> None:
@@ -86,9 +151,9 @@ def _check_film(frames: Tensor, fps: float) -> None:
         raise ValueError(f"a film takes frames (m, 3, h, w), not {tuple(frames.shape)}")
 
 
-def video_encoder() -> str:
-    """The name of the encoder that films are written with on this machine."""
-    return next(name for name in ("libx264", "libopenh264", "mpeg4") if _can_encode(name))
+def video_encoder(kind: str = "mp4") -> str:
+    """The name of the encoder that films of a kind, mp4 or webm, are written with on this machine."""
+    return next(name for name in VIDEOS[kind] if _can_encode(name))
 
 
 def _can_encode(name: str) -> bool:

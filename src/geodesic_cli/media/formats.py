@@ -11,6 +11,10 @@ from geodesic_cli.errors import InputError
 
 NAMED_ONLY = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
 """What Pillow knows by its first bytes and cannot draw, or not without another program."""
+MOST_BYTES_OF_ONE = 2**30
+"""Of memory that one image may take while it is read."""
+WORKING = {"GIF": 10, "WEBP": 12, "AVIF": 12, "HEIF": 12, "JPEG2000": 20, "TIFF": 8}
+"""Bytes of memory for a pixel while it is decoded, of formats whose decoders hold it more than once."""
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 OF_SYSTEMS = ("__macosx", "thumbs.db", "desktop.ini")
 """What Windows and macOS put beside files, besides hidden files."""
@@ -54,6 +58,24 @@ def open_image(path: Path) -> Image.Image:
                     "Run pip install 'geodesic-cli[heif]', or convert it to PNG or JPEG.",
                 ) from None
             raise
+
+
+def refuse_too_large(file: Image.Image, path: str | Path) -> None:
+    """Refuse an opened image that would take too much memory while it is read.
+
+    Raises:
+        InputError: with the number of pixels that its format may have.
+    """
+    most = MOST_BYTES_OF_ONE // WORKING.get(str(file.format), 5)
+    if file.size[0] * file.size[1] > most:
+        raise too_large(path, most)
+
+
+def too_large(path: str | Path, most: int) -> InputError:
+    """The sentence for an image of more pixels than can be read."""
+    return InputError(
+        f"An image of at most {most // 10**6} million pixels is needed, and {path} has more.", "Shrink it."
+    )
 
 
 def image_files(folder: Path, deep: bool = False) -> tuple[list[Path], list[Path]]:

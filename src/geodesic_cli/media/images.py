@@ -1,6 +1,7 @@
 """Images: files on one side, tensors (3, h, w) in [0, 1] on the other.
 
-An image is what a screen shows of it, in sRGB (`decoding`). Transparency is composited on white, c = a c' + (1 - a).
+An image is what a screen shows of it, in sRGB (`decoding`). Transparency is composited on a ground g, white unless
+another one is chosen, c = a c' + (1 - a) g. A `Still` is the image in eight bits, and reduced where it is large.
 Writing rounds 255 c to the nearest integer (ties to even), so writing and reading again is exact for eight-bit images.
 """
 
@@ -20,16 +21,25 @@ from torch import Tensor
 from geodesic_cli.errors import InputError, OutputError
 from geodesic_cli.media.decoding import decode
 from geodesic_cli.media.files import replacing
-from geodesic_cli.media.formats import open_image
-from geodesic_cli.media.sizes import SMALLEST
+from geodesic_cli.media.formats import MOST_BYTES_OF_ONE, open_image, refuse_too_large, too_large
+from geodesic_cli.media.sizes import SMALLEST, resize
+from geodesic_cli.media.stills import ON_WHITE, Ground, Still
 
 KEY = "geodesic"  # of the text chunk in a PNG
+IN_FLOATS = 12
+"""Bytes of a pixel of three floating-point colours."""
 ONE_PICTURE = ("MPO", "ICNS", "ICO", "CUR")
 """Formats whose further pictures are the same one, at other sizes or for other screens."""
 
 
-def read_image(path: str | Path, warn: Callable[[str], None] | None = None) -> Tensor:
-    """An image file as (3, h, w), float32 in [0, 1], upright and composited on white.
+def read_image(
+    path: str | Path,
+    warn: Callable[[str], None] | None = None,
+    *,
+    ground: Ground = ON_WHITE,
+    size: tuple[int, int] | None = None,
+) -> Tensor:
+    """An image file as (3, h, w), float32 in [0, 1], upright and composited on the ground.
 
     Sixteen-bit gray keeps its precision; of sixteen-bit colour Pillow keeps the upper eight bits. Of an animation and
     of a file of several pages the first is read.
@@ -37,6 +47,34 @@ def read_image(path: str | Path, warn: Callable[[str], None] | None = None) -> T
     Args:
         path: of the file.
         warn: told of what had to be guessed or is left out.
+        ground: the colour in [0, 1] that is seen where the image is transparent.
+        size: (height, width) to which its middle is brought; a large image then takes far less memory.
+
+    Raises:
+        InputError: no image that can be read; too large a one.
+    """
+    if size is not None:
+        return resize(read_still(path, warn, ground=ground, enough=2 * max(size)), *size)
+    still = read_still(path, warn, ground=ground)
+    if IN_FLOATS * still.height * still.width > MOST_BYTES_OF_ONE:
+        raise too_large(path, MOST_BYTES_OF_ONE // IN_FLOATS)
+    return still.floats()
+
+
+def read_still(
+    path: str | Path,
+    warn: Callable[[str], None] | None = None,
+    *,
+    ground: Ground = ON_WHITE,
+    enough: int | None = None,
+) -> Still:
+    """An image file in eight bits where it has no more, and reduced where it is large; else see `read_image`.
+
+    Args:
+        path: of the file.
+        warn: told of what had to be guessed or is left out.
+        ground: the colour in [0, 1] that is seen where the image is transparent.
+        enough: pixels of the shorter side that are enough: of a larger image each pixel is the mean of several.
     """
     path, warn = Path(path), warn or (lambda _: None)
     try:
@@ -44,12 +82,13 @@ def read_image(path: str | Path, warn: Callable[[str], None] | None = None) -> T
             warnings.simplefilter("ignore")  # Pillow's remarks on odd but readable files
             with open_image(path) as file:
                 width, height = file.size
+                refuse_too_large(file, path)
                 if min(width, height) >= SMALLEST:  # a smaller one is refused below, undecoded
                     count = getattr(file, "n_frames", 1)
                     if count > 1 and file.format not in ONE_PICTURE:
                         warn(f"{path} holds {count} pictures, of which the first is read.")
                         file.seek(0)
-                    array = decode(file, str(path), warn)
+                    still = decode(file, str(path), warn, ground, enough)
     except InputError:
         raise
     except FileNotFoundError as error:
@@ -63,10 +102,7 @@ def read_image(path: str | Path, warn: Callable[[str], None] | None = None) -> T
             f"An image is needed, and {path} is not one in a format that can be read.", "Convert it to PNG or JPEG."
         ) from error
     except Image.DecompressionBombError as error:
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
-        raise InputError(
-            f"An image of at most {most} million pixels is needed, and {path} has more.", "Shrink it."
-        ) from error
+        raise too_large(path, 2 * (Image.MAX_IMAGE_PIXELS or 0)) from error
     except Exception as error:  # each decoder has its own way to fail on a damaged file
         raise InputError(
             f"A whole image is needed, and {path} is damaged ({error}).", "Copy or export it again."
@@ -76,7 +112,7 @@ def read_image(path: str | Path, warn: Callable[[str], None] | None = None) -> T
             f"Images must have at least {SMALLEST} pixels on a side, and {path} is {width}x{height}.",
             "Pass a larger image.",
         )
-    return torch.from_numpy(array).movedim(-1, 0).contiguous()
+    return still
 
 
 def read_metadata(path: str | Path) -> dict[str, object]:

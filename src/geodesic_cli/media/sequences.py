@@ -8,7 +8,6 @@ One frame is in memory at a time (`stream_sequence`), or all of them (`read_sequ
 MOST_BYTES: with a `size` each frame is brought to it as it is read.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,8 +22,10 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.media.animations import animation_frames, is_animation
 from geodesic_cli.media.clips import film_frames
 from geodesic_cli.media.folders import first_of_a_kind, is_image, stills_of
-from geodesic_cli.media.images import read_image
+from geodesic_cli.media.images import read_still
+from geodesic_cli.media.positions import Position, place_of, range_in_words
 from geodesic_cli.media.sizes import resize
+from geodesic_cli.media.stills import ON_WHITE, Ground, Still
 
 MOST_BYTES = 2 * 2**30  # bytes of frames in memory
 
@@ -32,7 +33,6 @@ TOGETHER = 32
 """So many pictures are moved together at a time."""
 
 Source = str | Path | Sequence[str | Path]
-Position = int | float | str
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +73,7 @@ class Choice(TypedDict, total=False):
         max_frames: take the first so many of these.
         size: (height, width); the middle of each frame is brought to it as it is read.
         fps: of stills, which have no times of their own; 8 if it is left out.
+        ground: the colour in [0, 1] that is seen through transparent frames; white if it is left out.
     """
 
     start: Position | None
@@ -81,6 +82,7 @@ class Choice(TypedDict, total=False):
     max_frames: int | None
     size: tuple[int, int] | None
     fps: float
+    ground: Ground
 
 
 def read_sequence(
@@ -108,8 +110,10 @@ def read_sequence(
     images: list[Tensor] = []
     times: list[float] = []
     names: list[str] = []
-    for frame in _within_memory(stream_sequence(source, warn=note, **choice), source):
+    held = 0
+    for frame in stream_sequence(source, warn=note, **choice):
         images.append(frame.image)
+        held += _size_within_memory(frame.image, held, len(images) - 1, source)
         if len(images) % TOGETHER == 0:
             images[-TOGETHER:] = _moved_together(images[-TOGETHER:])
         times.append(frame.time)
@@ -118,7 +122,7 @@ def read_sequence(
         needed = "frame is" if least <= 1 else "frames are"
         raise InputError(
             f"At least {max(1, least)} {needed} needed, and {_called(source)} gives {len(images)}"
-            f"{_range(choice.get('start'), choice.get('stop'), choice.get('stride', 1))}.",
+            f"{range_in_words(choice.get('start'), choice.get('stop'), choice.get('stride', 1))}.",
             "Pass a longer one, or take more of it (--start, --stop, --stride).",
         )
     fps = choice.get("fps", 8.0)
@@ -127,69 +131,79 @@ def read_sequence(
     return Clip(_stacked(images), torch.tensor(times, dtype=torch.float64), tuple(names), fps, tuple(warnings))
 
 
-def read_frames(source: Source, warn: Callable[[str], None] | None = None) -> list[Frame]:
-    """All the frames of a sequence, each at its own size; those of a folder may differ.
+def read_frames(
+    source: Source,
+    warn: Callable[[str], None] | None = None,
+    *,
+    ground: Ground = ON_WHITE,
+    enough: int | None = None,
+) -> list[tuple[Still, str]]:
+    """All the frames of a sequence and what to call each, every one at its own size; those of a folder may differ.
+
+    Args:
+        source: see `read_sequence`.
+        warn: told of what is not as it should be.
+        ground: the colour in [0, 1] that is seen where a frame is transparent.
+        enough: pixels of the shorter side of a still that are enough, see `read_still`.
 
     Raises:
         InputError: nothing to read; what is no image and no film; more than 2 GB of frames.
     """
-    return list(_within_memory(_frames(source, 0.0, 8.0, warn or (lambda _: None)), source))
+    frames: list[tuple[Still, str]] = []
+    held = 0
+    for still, _, name in _frames(source, 0.0, 8.0, warn or (lambda _: None), ground, enough):
+        held += _size_within_memory(still.pixels, held, len(frames), source)
+        frames.append((still, name))
+    return frames
 
 
 def stream_sequence(
-    source: Source,
-    *,
-    start: Position | None = None,
-    stop: Position | None = None,
-    stride: int = 1,
-    max_frames: int | None = None,
-    size: tuple[int, int] | None = None,
-    fps: float = 8.0,
-    warn: Callable[[str], None] | None = None,
+    source: Source, *, warn: Callable[[str], None] | None = None, **choice: Unpack[Choice]
 ) -> Iterator[Frame]:
     """The frames one after the other, of which no more than one is held; see `read_sequence` and `Choice`."""
+    start, stop, stride = choice.get("start"), choice.get("stop"), choice.get("stride", 1)
+    max_frames, size = choice.get("max_frames"), choice.get("size")
     if stride < 1:
         raise InputError(f"--stride needs at least 1; got {stride}.", "1 takes every frame.")
     if max_frames is not None and max_frames < 1:
         raise InputError(f"--max-frames needs at least 1; got {max_frames}.", "Leave it out to take all.")
-    first, last = _place(start, "start"), _place(stop, "stop")
+    first, last = place_of(start, "start"), place_of(stop, "stop")
     begin = first if isinstance(first, float) and not isinstance(last, int) else 0.0  # a search loses count
-    numbered = enumerate(_frames(source, begin, fps, warn or (lambda _: None)))
+    enough = None if size is None else 2 * max(size)
+    fps, ground = choice.get("fps", 8.0), choice.get("ground", ON_WHITE)
+    numbered = enumerate(_frames(source, begin, fps, warn or (lambda _: None), ground, enough))
 
-    def wanted() -> Iterator[Frame]:
-        for number, frame in numbered:
-            if last is not None and (frame.time if isinstance(last, float) else number) >= last:
+    def wanted() -> Iterator[_Taken]:
+        for number, (still, time, name) in numbered:
+            if last is not None and (time if isinstance(last, float) else number) >= last:
                 return
-            if first is None or (frame.time if isinstance(first, float) else number) >= first:
-                yield frame
+            if first is None or (time if isinstance(first, float) else number) >= first:
+                yield still, time, name
 
     one: tuple[int, ...] | None = None
-    for frame in islice(wanted(), 0, None if max_frames is None else (max_frames - 1) * stride + 1, stride):
-        image = frame.image if size is None else resize(frame.image, *size)
+    some = islice(wanted(), 0, None if max_frames is None else (max_frames - 1) * stride + 1, stride)
+    for still, time, name in some:
+        image = still.floats() if size is None else resize(still, *size)
         one = one or image.shape[-2:]
         if image.shape[-2:] != one:
             raise InputError(
-                f"Frames must share one size: the first is {one[1]}x{one[0]}, {frame.name} is "
+                f"Frames must share one size: the first is {one[1]}x{one[0]}, {name} is "
                 f"{image.shape[-1]}x{image.shape[-2]}.",
                 f"Pass --size {min(one)}, and their middles are used.",
             )
-        yield Frame(image, frame.time, frame.name)
-
-
-def parse_position(text: str) -> int | float:
-    """A position in a sequence: `12` is frame 12, counted from 0, and `1.5s` is the time 1.5 s (a float)."""
-    match = re.fullmatch(r"\s*(?:([0-9]{1,9})|([0-9]*\.?[0-9]+|[0-9]+\.)\s*s)\s*", text)
-    if match is None:
-        raise InputError(
-            f"A position is the number of a frame or a time in seconds, not {text!r}.", "Write 12 or 1.5s."
-        )
-    return int(match[1]) if match[1] else float(match[2])
+        yield Frame(image, time, name)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _frames(source: Source, begin: float, fps: float, warn: Callable[[str], None]) -> Iterator[Frame]:
+_Taken = tuple[Still, float, str]
+"""A frame, its time in seconds, and what to call it."""
+
+
+def _frames(
+    source: Source, begin: float, fps: float, warn: Callable[[str], None], ground: Ground, enough: int | None
+) -> Iterator[_Taken]:
     """All frames in order, from the time `begin` on if it is cheap to leave out what is before."""
     paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
     if not paths:
@@ -201,12 +215,10 @@ def _frames(source: Source, begin: float, fps: float, warn: Callable[[str], None
         if not path.exists():
             raise InputError(f"A clip, a folder or an image is needed, and {path} does not exist.", "Check the path.")
         if is_animation(path):
-            for image, time, name in animation_frames(path, warn):
-                yield Frame(image, time, name)
+            yield from animation_frames(path, warn, ground, enough)
             return
         if not is_image(path):
-            for image, time, name in film_frames(path, begin, warn):
-                yield Frame(image, time, name)
+            yield from film_frames(path, begin, warn, ground)
             return
     told: set[str] = set()
     for number, path in enumerate(paths):
@@ -214,28 +226,20 @@ def _frames(source: Source, begin: float, fps: float, warn: Callable[[str], None
             raise InputError(
                 f"Several files must all be still images, and {path} is none.", "Name one clip, or images only."
             )
-        yield Frame(read_image(path, partial(first_of_a_kind, warn, told, path)), number / fps, str(path))
+        said = partial(first_of_a_kind, warn, told, path)
+        yield read_still(path, said, ground=ground, enough=enough), number / fps, str(path)
 
 
-def _place(position: Position | None, name: str) -> int | float | None:
-    value = parse_position(position) if isinstance(position, str) else position
-    if value is not None and not value >= 0:
-        raise InputError(f"--{name} takes positions from 0 on; got {value}.", "Write 12 or 1.5s.")
-    return value
-
-
-def _within_memory(frames: Iterator[Frame], source: Source) -> Iterator[Frame]:
-    """The same frames, refused from the one on that does not fit."""
-    held = 0
-    for number, frame in enumerate(frames):
-        held += frame.image.numel() * frame.image.element_size()
-        if held > MOST_BYTES:
-            raise InputError(
-                f"At most {MOST_BYTES // 2**30} GB of frames fit in memory, and {_called(source)} has more from frame "
-                f"{number} on at {frame.image.shape[-1]}x{frame.image.shape[-2]}.",
-                "Take fewer (--max-frames, --stride, --stop) or smaller ones (--size).",
-            )
-        yield frame
+def _size_within_memory(frame: Tensor, held: int, number: int, source: Source) -> int:
+    """The bytes of a frame beside those that are held already; the one that does not fit is refused."""
+    size = frame.numel() * frame.element_size()
+    if held + size > MOST_BYTES:
+        raise InputError(
+            f"At most {MOST_BYTES // 2**30} GB of frames fit in memory, and {_called(source)} has more from frame "
+            f"{number} on at {frame.shape[-1]}x{frame.shape[-2]}.",
+            "Take fewer (--max-frames, --stride, --stop) or smaller ones (--size).",
+        )
+    return size
 
 
 def _moved_together(images: list[Tensor]) -> list[Tensor]:
@@ -260,17 +264,3 @@ def _stacked(images: list[Tensor]) -> Tensor:
 
 def _called(source: Source) -> str:
     return str(source) if isinstance(source, str | Path) else f"the list of {len(source)} images"
-
-
-def _range(start: Position | None, stop: Position | None, stride: int) -> str:
-    parts = [
-        *([f"from {_told(start)}"] if start is not None else []),
-        *([f"before {_told(stop)}"] if stop is not None else []),
-        *([f"with a stride of {stride}"] if stride > 1 else []),
-    ]
-    return f" {' '.join(parts)}" if parts else ""
-
-
-def _told(position: Position) -> str:
-    value = parse_position(position) if isinstance(position, str) else position
-    return f"{value:g} s" if isinstance(value, float) else f"frame {value}"

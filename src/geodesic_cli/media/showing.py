@@ -3,7 +3,7 @@
 Colours: the matrix and the range are those of the frame's tags. Where there is none, the primaries or the size decide,
 as in players: BT.709 above 576 lines or from 1280 columns on, BT.601 below; the narrow range of television unless the
 format is a full one. Other transfers and primaries than the screen's are `colours`. A transparent frame is composited
-on white, as images are. Pixels that are not square are made so by another width. Then the display matrix turns and
+on the ground, as images are. Pixels that are not square are made so by another width. Then the display matrix turns and
 mirrors by quarter turns.
 """
 
@@ -17,13 +17,17 @@ from torch import Tensor
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.media import colours
+from geodesic_cli.media.formats import MOST_BYTES_OF_ONE, too_large
 from geodesic_cli.media.sizes import stretch
+from geodesic_cli.media.stills import ON_WHITE, Ground, Still
 
 MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 """What swscale calls a matrix of H.273, and the one that goes with primaries of H.273."""
 OTHER_MATRICES = {8: "YCgCo", 10: "BT.2020 of constant luminance", 11: "YDzDx", 13: "constant luminance",
                   14: "ICtCp", 15: "ICtCp of Dolby Vision", 16: "YCgCo-R", 17: "YCgCo-R"}  # fmt: skip
 NARROW, FULL = 1, 2
+IN_MEMORY_EACH = 20
+"""Bytes of memory for a pixel of a frame while it is shown."""
 
 
 class Screen:
@@ -33,32 +37,38 @@ class Screen:
         path: of the film, for messages.
         aspect: width of a pixel through its height.
         opaque: whether the fourth channel has no meaning.
+        ground: what is seen through a transparent frame.
         warn: told, once each, of what is lost on the way to the screen.
     """
 
-    def __init__(self, path: Path, aspect: float, opaque: bool, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, aspect: float, opaque: bool, warn: Callable[[str], None], ground: Ground = ON_WHITE
+    ) -> None:
         self.path, self.aspect, self.opaque, self._warn = path, aspect, opaque, warn
+        self._ground = np.array(ground, np.float32)
         self._said: set[str] = set()
 
-    def show(self, frame: Any) -> Tensor:
-        """A frame as (3, h, w) in [0, 1]."""
+    def show(self, frame: Any) -> Still:
+        """A frame, in eight bits where it has no more."""
         image = torch.from_numpy(self._coloured(frame)).movedim(-1, 0)
         height, width = image.shape[-2:]
         wide = max(1, round(width * self.aspect))
         image = image if wide == width else stretch(image, height, wide)
-        return self._turned(image, frame).contiguous()
+        return Still.of(self._turned(image, frame).contiguous())
 
     def _coloured(self, frame: Any) -> np.ndarray:
-        """Values (h, w, 3) of sRGB, on white."""
+        """Bytes (h, w, 3) of sRGB, or values in [0, 1], on the ground."""
         from av.video.reformatter import Interpolation
 
+        if frame.width * frame.height * IN_MEMORY_EACH > MOST_BYTES_OF_ONE:
+            raise too_large(self.path, MOST_BYTES_OF_ONE // IN_MEMORY_EACH)
         # By default swscale rounds down on the way to RGB, which darkens by a level.
         exact = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
         transfer, primaries = int(frame.color_trc), int(frame.color_primaries)
         if transfer in colours.HDR and primaries not in colours.PRIMARIES:
             primaries = 9
         alpha = not self.opaque and any(part.is_alpha for part in frame.format.components)
-        deep = colours.changes(primaries, transfer)
+        deep = colours.alters(primaries, transfer)
         layout = {(False, False): "rgb24", (True, False): "rgba", (False, True): "rgb48le", (True, True): "rgba64le"}
         array = frame.to_ndarray(
             format=layout[alpha, deep],
@@ -67,10 +77,6 @@ class Screen:
             dst_color_range=FULL,
             interpolation=exact,
         )
-        values = array.astype(np.float32) / np.float32(65535 if deep else 255)
-        rgb = values[..., :3]
-        if deep:
-            rgb = colours.to_srgb(rgb, primaries, transfer)
         if transfer in colours.HDR:
             self._say(
                 f"{self.path} is a film of high dynamic range (HDR, {colours.HDR[transfer]}): light up to the white of "
@@ -81,7 +87,11 @@ class Screen:
                 f"The colours of {self.path} have a transfer that is {colours.UNKNOWN_TRANSFERS[transfer]}; it is not "
                 "applied, and they look flat."
             )
-        return rgb if not alpha else values[..., 3:] * rgb + (1 - values[..., 3:])
+        if not alpha and not deep:
+            return np.asarray(array)
+        values = array.astype(np.float32) / np.float32(65535 if deep else 255)
+        rgb = colours.to_srgb(values[..., :3], primaries, transfer) if deep else values[..., :3]
+        return rgb if not alpha else values[..., 3:] * rgb + (1 - values[..., 3:]) * self._ground
 
     def _matrix(self, frame: Any, primaries: int, transfer: int) -> int:
         """The matrix from luma and chroma to RGB, as swscale counts them."""

@@ -6,7 +6,19 @@ from typing import Any
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
-from geodesic_cli.settings.option import ANY, AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
+from geodesic_cli.settings.option import (
+    ANY,
+    RUN,
+    AtLeast,
+    Between,
+    OneOf,
+    above,
+    checked,
+    choice_opt,
+    did_you_mean,
+    opt,
+    record,
+)
 
 METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
@@ -20,6 +32,8 @@ SEARCHABLE = ("conditional", "guided")
 PATH_SOLVERS = ("surrogate", "relaxation", "published")
 MODEL_DENSITIES = ("conditional", "unconditional", "guided", "negative", "paper")
 TEXT_INVERSIONS = ("none", "quick", "published")
+FILMS = ("mp4", "gif", "webm", "webp", "apng")
+EASE = "ease"
 STEPS = 16
 """Steps from one keyframe to the next where neither the frames nor those between are given."""
 PATH, DENSITY, SEARCH, SOLVER = "Path", "Density", "Search (--method global)", "Solver (--method geodesic)"
@@ -46,9 +60,10 @@ def _frames(given: Any) -> int | None:
 
 
 @record(
-    pacing="model revision variant lora size steps density guidance negative_prompt noise_bank noise_band",
+    pacing="model revision variant lora size fit background steps density guidance negative_prompt noise_bank "
+    "noise_band",
     noise_band="tol max_steps",
-    max_steps="device dtype low_memory compile seed fps",
+    max_steps="device dtype low_memory compile seed fps formats force",
     lora="vae text_embedding",
 )
 class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
@@ -85,7 +100,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
         PATH,
         AtLeast(0, "7 new frames between two keyframes are a good start."),
     )
-    timing: str = opt("even", "Shares of frames: even, length, or as 2,1,1.", PATH)
+    timing: str = opt("even", "Shares of frames: even, length, ease (slow in and out), or as 2,1,1.", PATH)
     loop: bool = opt(False, "Go on from the last image to the first.")
     # The bending number Be = alpha x length x median |tangential score| of the first path; alpha follows from it.
     bend: float | None = opt(
@@ -123,6 +138,9 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     size: str | None = shared.size_opt(
         help="N, WIDTHxHEIGHT, same or native. Default: the images' shape, the model's area."
     )
+    fit: str = shared.fit_opt()
+    background: str = shared.background_opt()
+    force: bool = opt(False, "Go on with images that the model cannot draw.", RUN)
     steps: int = shared.steps_opt(12, "Network evaluations to tau, and back.", PATH)
     # See `diffusion.densities`; `paper` is the published direction with its exponent, unless alpha is given.
     density: str = opt(
@@ -144,6 +162,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     tol: float = opt(0.03, "Relative residual to solve to.", SOLVER, above(0, 1, "0.03 is a good start."))
     # Each step costs 4 score evaluations, with `relaxation` one a node.
     max_steps: int = opt(40, "Most steps of the solver.", SOLVER, AtLeast(1, "40 is enough up to a bend of about 4."))
+    formats: str = opt("mp4,gif", f"Films to write, of {', '.join(FILMS)}.", PATH)
     seed: int = shared.seed_opt("Of the small bump that the first path gets.")
     fps: float = shared.fps_opt(8.0, panel=PATH)
 
@@ -160,6 +179,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
         self._check_density()
         parse_budget(self.budget)
         parse_timing(self.timing)
+        parse_formats(self.formats)
         if self.frames is not None and self.between is not None:
             raise InputError("Either --frames or --between is needed, not both.", "Pass one of them.")
         shared.resume_of_a_folder(self)
@@ -172,6 +192,11 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     def methods(self) -> tuple[str, ...]:
         """The methods to find paths by: those to compare with, and the one that is drawn."""
         return tuple(dict.fromkeys([*(("lerp", "slerp", "geodesic") if self.compare else ()), self.method]))
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of films that are written."""
+        return parse_formats(self.formats)
 
     @property
     def transport_guidance(self) -> float:
@@ -222,13 +247,31 @@ def parse_budget(text: str) -> tuple[int | None, float | None]:
     return (None, value) if seconds else (int(value), None)
 
 
+def parse_formats(text: str) -> tuple[str, ...]:
+    """The kinds of films of a text such as `mp4,webm`, each once; of `none` nothing.
+
+    Raises:
+        InputError: a kind that is not written.
+    """
+    kinds = tuple(dict.fromkeys(word.strip().lower().removeprefix(".") for word in text.split(",")))
+    if kinds == ("none",):
+        return ()
+    for kind in kinds:
+        if kind not in FILMS:
+            raise InputError(
+                f"--formats takes kinds of films of {', '.join(FILMS)} with commas between, or none; got {text!r}.",
+                did_you_mean(kind, FILMS, "mp4,gif is what is written without it."),
+            )
+    return kinds
+
+
 def parse_timing(text: str) -> tuple[float, ...] | None:
-    """The shares of a timing such as `2,1,1`; None for `even` and `length`.
+    """The shares of a timing such as `2,1,1`; None for `even`, `length` and `ease`.
 
     Raises:
         InputError: neither of the words nor positive numbers.
     """
-    if text in ("even", "length"):
+    if text in ("even", "length", EASE):
         return None
     try:
         shares = tuple(float(part) for part in text.split(","))
@@ -236,7 +279,7 @@ def parse_timing(text: str) -> tuple[float, ...] | None:
         shares = ()
     if not shares or not all(0 < share < math.inf for share in shares):
         raise InputError(
-            f"--timing is even, length, or a number for each stretch from image to image, as 2,1,1; got {text!r}.",
+            f"--timing is even, length, ease, or a number for each stretch between images, as 2,1,1; got {text!r}.",
             "Three images have two stretches: --timing 2,1 for instance.",
         )
     return shares

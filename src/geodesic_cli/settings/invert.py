@@ -32,6 +32,8 @@ class InvertSettings(shared.ModelOptions, shared.RunOptions):
     lpips: bool = opt(False, f"Measure LPIPS, too. {shared.LPIPS_EXTRA}")
     metric_weights: str | None = shared.metric_weights_opt()
     size: str | None = shared.size_opt()
+    fit: str = shared.fit_opt()
+    background: str = shared.background_opt()
 
     def __post_init__(self) -> None:
         if not self.images:

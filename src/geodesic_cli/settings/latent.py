@@ -46,6 +46,7 @@ class SlerpSettings(shared.ModelOptions, shared.FolderOptions):
     lpips: bool = opt(False, f"Measure LPIPS, too. {shared.LPIPS_EXTRA}", MEASURING)
     metric_weights: str | None = shared.metric_weights_opt(panel=MEASURING)
     size: str | None = shared.size_opt()
+    background: str = shared.background_opt()
     seed: int = shared.seed_opt("Of the noises.")
     fps: float = shared.fps_opt(8.0, panel=MEASURING)
 

@@ -5,9 +5,12 @@ from dataclasses import fields
 from functools import partial
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.option import ANY, MODEL, RUN, AtLeast, Between, opt, option_of, record
+from geodesic_cli.settings.option import ANY, MODEL, RUN, AtLeast, Between, choice_opt, opt, option_of, record
 
 text_embedding_opt = partial(opt, (), "A word's vectors: FILE, FILE:WORD.", MODEL)
+GROUNDS = {"white": "#ffffff", "black": "#000000"}
+CROP, PAD = FITS = ("crop", "pad")
+"""How images of another shape come to that of the frames."""
 
 
 @record()
@@ -86,6 +89,32 @@ def position(name: str, value: str) -> None:
         )
 
 
+def ground_of(text: str) -> tuple[float, float, float]:
+    """The red, green and blue in [0, 1] of a background such as `black` or `#20a0ff`.
+
+    Raises:
+        InputError: neither `white`, `black` nor a colour of six or three digits.
+    """
+    digits = GROUNDS.get(text.strip().lower(), text.strip()).removeprefix("#")
+    if re.fullmatch(r"(?:[0-9a-fA-F]{3}){1,2}", digits) is None:
+        raise InputError(
+            f"--background takes white, black or a colour such as #20a0ff; got {text!r}.",
+            "The digits are red, green and blue, from 00 to ff.",
+        )
+    pairs = digits if len(digits) == 6 else "".join(digit * 2 for digit in digits)
+    red, green, blue = (int(pairs[k : k + 2], 16) / 255 for k in (0, 2, 4))
+    return red, green, blue
+
+
+def background(name: str, value: str) -> None:
+    """Refuse what is no background."""
+    ground_of(value)
+
+
+fit_opt = partial(choice_opt, "crop", FITS, rest=" (whole, on the background).", panel=MODEL)
+background_opt = partial(
+    opt, "white", help="Behind what is transparent: white, black, #rrggbb.", panel=MODEL, check=background
+)
 place_opt = partial(opt, None, panel="Clip", check=position, metavar="N|Ns")
 
 
@@ -99,6 +128,7 @@ class ClipOptions:
     max_frames: int | None = opt(
         None, "Most frames to take.", "Clip", AtLeast(2, "One frame alone has no direction.", ANY)
     )
+    background: str = background_opt(panel="Clip")
 
 
 prompt_opt = partial(opt, (), help="What the images show; once for all or for each.", text=bool)

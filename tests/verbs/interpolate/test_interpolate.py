@@ -5,6 +5,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -30,7 +32,7 @@ PROMPTS = ("a blue rubber cube", "a yellow rubber cylinder")
 
 
 def settings(files: tuple[str, str], out: Path, **changes) -> InterpolateSettings:
-    return InterpolateSettings(images=files, prompt=PROMPTS, out=str(out), device="cpu", **{**QUICK, **changes})
+    return InterpolateSettings(images=files, out=str(out), device="cpu", **{"prompt": PROMPTS, **QUICK, **changes})
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -263,16 +265,32 @@ def test_a_tensor_that_is_no_image_is_refused(model: LatentDiffusion, pair: Tens
         interpolate(pair[0], image, model=model, **QUICK)
 
 
-def test_a_picture_that_the_model_cannot_draw_gets_a_warning_with_its_decibels(
+def test_a_picture_that_the_model_cannot_draw_stops_the_run_before_its_folder_unless_it_is_forced(
     files: tuple[str, str], tmp_path: Path
 ) -> None:
     media.write_png(torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)), files[0])
+    with pytest.raises(InputError) as caught:
+        run(settings(files, tmp_path / "run"), Silent(), "photo")
+    text = str(caught.value)
+    assert "a.png is not a picture that clevr-mini can draw: its autoencoder brings it back at" in text
+    assert "dB" in text and "--model sd15" in text and "--force" in text and "force=True" in text
+    assert not (tmp_path / "run").exists()
     watch = Recorder()
-    run(settings(files, tmp_path / "run"), watch, "photo")
-    assert len(watch.warnings) == 1
-    assert "a.png is not a picture that clevr-mini can draw" in watch.warnings[0]
-    assert "dB" in watch.warnings[0]
-    assert "--model" in watch.warnings[0]
+    assert run(settings(files, tmp_path / "run", force=True), watch, "photo").frames.shape == (5, 3, 64, 64)
+    assert len(watch.warnings) == 1 and "a.png is not a picture that clevr-mini can draw" in watch.warnings[0]
+
+
+def test_pictures_of_one_colour_are_none_that_stop_a_run(model: LatentDiffusion) -> None:
+    red, blue = (torch.tensor(colour)[:, None, None].expand(3, 60, 90) for colour in ((1.0, 0, 0), (0, 0, 1.0)))
+    watch = Recorder()
+    interpolate(red, blue, model=model, observer=watch, **QUICK)
+    assert sum("cannot draw" not in warning and "can draw" in warning for warning in watch.warnings) == 2
+
+
+def test_every_such_picture_is_counted(model: LatentDiffusion) -> None:
+    noise = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(InputError, match=r"^image 1 is not .*\(like 2 more of the images\)"):
+        interpolate(*noise, model=model, **QUICK)
 
 
 def test_images_of_two_sizes_are_brought_to_one_and_wide_ones_are_cropped_with_a_word(
@@ -399,8 +417,8 @@ def test_a_noise_bank_costs_its_levels_and_gives_the_same_path_again(model: Late
         ({"noise_bank": 3, "noise_band": 0.45}, "lie above 0 and below 1"),
         ({"method": "global", "density": "paper"}, "A global search takes the densities conditional and guided"),
         ({"frames": 5, "between": 3}, "Either --frames or --between"),
-        ({"timing": "1,-2"}, "--timing is even, length, or one positive number"),
-        ({"budget": "soon"}, "--budget takes a number of network evaluations, or of seconds"),
+        ({"timing": "1,-2"}, "--timing is even, length, ease, or a number for each stretch"),
+        ({"budget": "soon"}, "--budget takes up to 1000000000 network evaluations, or as many seconds"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused_in_one_sentence(changes: dict, message: str) -> None:
@@ -424,3 +442,50 @@ def test_a_model_of_pixels_interpolates_and_a_prompt_for_it_leaves_the_earlier_r
     with pytest.raises(InputError, match="takes no prompt"):
         run(replace(settings, prompt=("a cube",), overwrite=True), Silent(), "")
     assert (tmp_path / "o" / "sheet.png").read_bytes() == before
+
+
+def test_films_are_written_in_the_formats_that_are_asked_for_with_the_sound_of_a_clip_of_their_length(
+    pair: Tensor, tmp_path: Path
+) -> None:
+    media.write_film(pair[[0, 0, 1]], tmp_path / "silent.mp4", 4)
+    with av.open(str(tmp_path / "silent.mp4")) as silent, av.open(str(tmp_path / "clip.mp4"), "w") as film:
+        pictures = film.add_stream_from_template(silent.streams.video[0])
+        tone = film.add_stream("aac", rate=48_000, layout="mono")
+        for packet in silent.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = pictures
+                film.mux(packet)
+        for first in range(0, 36_000, 1024):
+            frame = av.AudioFrame.from_ndarray(np.ones((1, 1024), np.float32) / 4, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, first
+            film.mux(tone.encode(frame))
+        film.mux(tone.encode())
+    clip, quick = (str(tmp_path / "clip.mp4"),), QUICK | {"frames": None, "method": "slerp", "formats": "webm,mp4,apng"}
+    quick |= {"prompt": ()}
+    watch = Recorder()
+    run(settings(clip, tmp_path / "slow", **quick, between=1, fps=2.0), watch, "slow")
+    assert any("The sound of" in warning and "--fps 6.667" in warning for warning in watch.warnings)
+    watch = Recorder()
+    run(settings(clip, tmp_path / "run", **quick, between=1, fps=6.667), watch, "sound")
+    assert not any("sound" in warning for warning in watch.warnings)
+    assert sorted(path.name for path in (tmp_path / "run").glob("video.*")) == ["video.apng", "video.mp4", "video.webm"]
+    for name, sounds in (("video.mp4", 1), ("video.webm", 1)):
+        with av.open(str(tmp_path / "run" / name)) as film:
+            assert len(film.streams.audio) == sounds and sum(1 for _ in film.decode(video=0)) == 5
+    with av.open(str(tmp_path / "slow" / "video.mp4")) as film:
+        assert not film.streams.audio
+
+
+@pytest.mark.parametrize("formats", ["mov", "mp4,mov", "", "mp4,,gif"])
+def test_a_format_that_is_not_written_is_refused(formats: str) -> None:
+    with pytest.raises(InputError, match="--formats takes kinds of films of mp4, gif, webm, webp, apng"):
+        InterpolateSettings(images=("a", "b"), formats=formats)
+    assert InterpolateSettings(images=("a", "b"), formats="None").kinds == ()
+    assert InterpolateSettings(images=("a", "b"), formats=".MP4, gif,mp4").kinds == ("mp4", "gif")
+
+
+def test_easing_begins_and_ends_slowly(model: LatentDiffusion, pair: Tensor) -> None:
+    for pacing, share in (("path", 0.5), ("even", 0.85)):  # equal steps of what is seen are not equal ones of the path
+        quick = QUICK | {"frames": 9, "method": "slerp", "pacing": pacing}
+        even, eased = (interpolate(*pair, model=model, **quick, timing=timing).u.diff() for timing in ("even", "ease"))
+        assert eased[0] < share * even[0] and eased[-1] < share * even[-1]

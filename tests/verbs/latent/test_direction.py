@@ -155,7 +155,7 @@ def test_a_table_of_files_gives_a_direction_without_shares(model: LatentDiffusio
 
 
 def test_held_out_files_are_not_used_to_find_the_direction(table: Path) -> None:
-    data = of_files(str(table), "a", "b", 3, 0, lambda images, names: torch.stack(images))
+    data = of_files(str(table), "a", "b", 3, 0, lambda names: torch.stack([read_image(name) for name in names]))
     everything = torch.cat([data.source, data.held_out])
     assert len(everything.flatten(1).unique(dim=0)) == 10
     assert any(torch.equal(data.held_out[0], read_image(table.parent / f"a{k}.png")) for k in range(10))
@@ -163,7 +163,14 @@ def test_held_out_files_are_not_used_to_find_the_direction(table: Path) -> None:
 
 def test_tables_that_cannot_be_used_are_refused(tmp_path: Path, table: Path) -> None:
     def read(path: Path, source: str = "a", target: str = "b", held_out: int = 2) -> None:
-        of_files(str(path), source, target, held_out, 0, lambda images, names: torch.stack(images))
+        of_files(
+            str(path),
+            source,
+            target,
+            held_out,
+            0,
+            lambda names: torch.stack([read_image(name) for name in names]),
+        )
 
     with pytest.raises(InputError, match="cannot be read"):
         read(tmp_path / "none.csv")

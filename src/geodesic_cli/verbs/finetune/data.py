@@ -159,7 +159,7 @@ class ImageFolder:
         return _order(self.seed, epoch, len(self.paths))[within]
 
     def _read(self, index: int) -> Tensor:
-        return media.resize(media.read_image(self.paths[index]), self.size, self.size)
+        return media.read_image(self.paths[index], size=(self.size, self.size))
 
 
 @lru_cache(maxsize=4)

@@ -13,16 +13,19 @@ from geodesic_cli import media, plots
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.keyframes import Ends, Keyframes
-from geodesic_cli.frames.pacing import Pacer, evaluations, spaced
+from geodesic_cli.frames.pacing import Pacer, eased, evaluations, spaced
 from geodesic_cli.frames.path_report import PathReport
 from geodesic_cli.frames.paths import ImagePath, clean_latents, positions
 from geodesic_cli.runs.job import Job
 from geodesic_cli.settings import InterpolateSettings
+from geodesic_cli.settings.interpolate import EASE
 from geodesic_cli.settings.vocabulary import FAILED, fared, path_kind
 from geodesic_cli.verbs.interpolate.legs import Leg
 from geodesic_cli.verbs.interpolate.telling import curve_labels, solved
 
 DECODED_AT_ONCE = 8
+SAME_LENGTH = 0.05
+"""By how much of it a film may be longer or shorter than the clip whose sound it has."""
 MOST_HISTORIES = 9
 """Curves in the plot of convergence; of more legs none is drawn."""
 
@@ -107,18 +110,31 @@ class Drawer(Job[InterpolateSettings]):
     def _positions(self, k: int, leg: Leg, method: str, frames: int) -> Tensor:
         """Positions of the frames of a leg, from the checkpoint where an earlier session has found them."""
         s = self.settings
+        at = eased(frames) if s.timing == EASE else positions(frames)
         if self.pacer is None or frames < 3:
-            return positions(frames)
+            return at
         pace = self.pacer
 
         def found() -> dict[str, Tensor]:
             cost = evaluations(pace, frames, s.steps)
             self.observer.stage(f"Pacing the {path_kind(method)}", cost)
-            u = spaced(self.model, leg.ends, leg.paths[method], frames, s.steps, s.transport_guidance, pace)
+            u = spaced(self.model, leg.ends, leg.paths[method], frames, s.steps, s.transport_guidance, pace, at)
             self.observer.advance(cost)
             return {"u": u}
 
         return self.kept(self.name(k, f"positions-{method}.safetensors"), found)["u"]
+
+    def _sound(self, frames: int) -> media.Sound | None:
+        """The sound of the clip that is interpolated, where the film lasts as long as the clip; else a word on it."""
+        s = self.settings
+        sound = media.sound_of(s.images[0]) if len(s.images) == 1 and set(s.kinds) & set(media.VIDEOS) else None
+        if sound is None or abs(frames / s.fps - sound.seconds) <= SAME_LENGTH * sound.seconds + 1 / sound.fps:
+            return sound
+        self.observer.warn(
+            f"The sound of {s.images[0]} is left out, as the film lasts {frames / s.fps:.3g} s and the clip "
+            f"{sound.seconds:.3g} s. For its time and its sound pass --fps {frames / sound.seconds:.4g}."
+        )
+        return None
 
     def write(
         self,
@@ -132,14 +148,14 @@ class Drawer(Job[InterpolateSettings]):
         """The contact sheet, the films, the plots and the path; the metrics say what is marked, and the names."""
         s, directory = self.settings, self.directory
         assert directory is not None
-        self.observer.stage("Writing", 5, "files")
+        self.observer.stage("Writing", 3 + len(s.kinds), "files")
         main = drawn[s.method]
         directory.write_png("sheet.png", self._sheet(drawn, metrics))
         self.observer.advance(1)
-        media.write_gif(main.frames, directory.path("video.gif"), s.fps)
-        self.observer.advance(1)
-        media.write_mp4(main.frames, directory.path("video.mp4"), s.fps)
-        self.observer.advance(1)
+        sound = self._sound(len(main.frames))
+        for kind in s.kinds:
+            media.write_film(main.frames, directory.path(f"video.{kind}"), s.fps, sound)
+            self.observer.advance(1)
         labels = curve_labels(s, metrics["names"], reports)
         plots.density_and_speed(
             {labels[name]: asdict(report) for name, report in reports.items()}, directory.path("density.png")

@@ -19,11 +19,12 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.diffusion.loading.aliases import MODELS
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.errors import InputError
-from geodesic_cli.frames.canvas import Canvas, Picture, fit, image_names, read_images
-from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all, prompt_of_each
+from geodesic_cli.frames.canvas import Canvas, Picture, enough_for, fit, image_names, read_images
+from geodesic_cli.frames.keyframes import Keyframes, brought_back, conditions_for, embed_all, prompt_of_each
 from geodesic_cli.frames.pacing import frame_numbers, pacer
 from geodesic_cli.frames.path_report import PathReport, joined
 from geodesic_cli.frames.paths import ImagePath
@@ -35,6 +36,7 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.room import frame_bytes, node_bytes, require_room
 from geodesic_cli.settings import STEPS, InterpolateSettings, parse_timing
+from geodesic_cli.settings.shared import PAD, ground_of
 from geodesic_cli.verbs.interpolate.drawing import Drawer
 from geodesic_cli.verbs.interpolate.legs import LegSolver, rounded_legs
 from geodesic_cli.verbs.interpolate.metrics import path_metrics
@@ -44,6 +46,9 @@ from geodesic_cli.verbs.interpolate.searching import Found
 ENDS = "checkpoint/ends.safetensors"
 FAITHFUL = 20.0
 """dB. An image that comes back from the autoencoder worse than this is not one that the model can draw."""
+
+ONE_COLOUR = 2 / 255
+"""The difference of values up to which an image has one colour."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,20 +98,24 @@ def interpolate(
     return run(job, images)
 
 
-def _read(images: Sequence[Picture], observer: Observer) -> tuple[list[Tensor], tuple[str, ...]]:
+def _read(
+    images: Sequence[Picture], s: InterpolateSettings, observer: Observer
+) -> tuple[Sequence[Tensor | media.Still], tuple[str, ...]]:
     """The keyframes and their names: images as they are, or the frames of the one film or folder."""
+    ground = ground_of(s.background)
     if len(images) > 1:
-        return read_images(images, observer), image_names(images)
+        return read_images(images, observer, s.size, ground), image_names(images)
     source = images[0]
     if isinstance(source, Tensor):
         raise InputError("An interpolation needs two images; got one.", "Pass the first and the last one.")
-    frames = media.read_frames(source, observer.warn)
+    frames = media.read_frames(source, observer.warn, ground=ground, enough=enough_for(s.size))
     if len(frames) < 2:
         raise InputError(
             f"An interpolation needs two images; {source} holds {len(frames)}.",
             "Pass a second image, or a film, a GIF or a folder of at least two.",
         )
-    return [frame.image for frame in frames], tuple(frame.name for frame in frames)
+    stills, names = zip(*frames, strict=True)
+    return stills, names
 
 
 def run(job: Job[InterpolateSettings], given: Sequence[Picture] = ()) -> Interpolation:
@@ -133,15 +142,48 @@ def _ready(
 ) -> tuple[LatentDiffusion, Tensor, Canvas, tuple[str, ...]]:
     """The model, the images as it sees them, (n, 3, h, w), the canvas that crops frames, and the images' names."""
     settings = job.settings
-    read, names = _read(given or settings.images, job.observer)
+    read, names = _read(given or settings.images, settings, job.observer)
     model = job.load_model()
-    images, canvas = fit(read, names, settings.size, model, job.observer, alike=True)
+    whole_on = ground_of(settings.background) if settings.fit == PAD else None
+    images, canvas = fit(read, names, settings.size, model, job.observer, alike=True, whole_on=whole_on)
     _require_room(settings, canvas, len(images), model)
     prompt_of_each(settings.prompt, len(images))
     _numbers(settings, [1.0] * settings.legs(len(images)))
-    if len(read) == 2 and torch.equal(read[0], read[1]):
+    if len(images) == 2 and torch.equal(images[0], images[1]):
         job.observer.warn("The two images are the same; the path between them is one point.")
+    if not settings.force and not _begun(settings) and any(a.embedded and a.name == model.name for a in MODELS):
+        _refuse_unfaithful(model, canvas.pad(images), names)
     return model, canvas.pad(images), canvas, names
+
+
+def _begun(settings: InterpolateSettings) -> bool:
+    """Whether a run that goes on has its images encoded already."""
+    return settings.resume and Path(settings.out or "", ENDS).is_file()
+
+
+def _refuse_unfaithful(model: LatentDiffusion, images: Tensor, names: tuple[str, ...]) -> None:
+    """Refuse images that a model of one kind of pictures cannot draw, where another model can.
+
+    A model of any pictures is not refused an image: that it brings one back badly, a warning says. Nor is an image of
+    one colour, with which sizes are tried: it has nothing that could be drawn wrongly but that colour.
+    """
+    quality = brought_back(model, images)
+    spans = (images.amax((2, 3)) - images.amin((2, 3))).amax(1).tolist()
+    bad = [k for k, psnr in enumerate(quality) if psnr < FAITHFUL and spans[k] > ONE_COLOUR]
+    if bad:
+        other = next(alias.name for alias in MODELS if not alias.embedded)
+        raise InputError(
+            _unfaithful(names[bad[0]], model.name, quality[bad[0]], len(bad) - 1),
+            f"For photographs and the like pass --model {other}, or --force (in Python force=True) to go on anyway.",
+        )
+
+
+def _unfaithful(name: str, model: str, psnr: float, more: int = 0) -> str:
+    others = f" (like {more} more of the images)" if more else ""
+    return (
+        f"{name} is not a picture that {model} can draw{others}: its autoencoder brings it back at {psnr:.1f} dB, and "
+        f"{FAITHFUL:.0f} dB are needed for a likeness."
+    )
 
 
 def _require_room(s: InterpolateSettings, canvas: Canvas, images: int, model: LatentDiffusion) -> None:
@@ -198,6 +240,7 @@ class _Work(Job[InterpolateSettings]):
         spent = sum(leg.evaluations for leg in legs) + self.branches * s.steps * len(images)
         text = 0 if s.invert_text == "none" else len(images) * DESCENTS[s.invert_text].evaluations
         metrics |= {
+            "films": [f"video.{kind}" for kind in s.kinds] if self.directory is not None else [],
             "model_folder": None if model.folder is None else str(model.folder),
             "pacing": "Frames at equal steps along the path." if pace is None else pace.detail,
             "evaluations": {"path": spent, "pacing": paced, "frames": decoded} | ({"text": text} if text else {}),
@@ -242,10 +285,6 @@ class _Work(Job[InterpolateSettings]):
         )
 
     def _warn_if_unfaithful(self, model: LatentDiffusion, keyframes: Keyframes, names: tuple[str, ...]) -> None:
-        other = " Pass a model of such pictures, for photographs --model sd15." if model.name == "clevr-mini" else ""
         for name, psnr in zip(names, keyframes.psnr, strict=True):
             if psnr < FAITHFUL:
-                self.observer.warn(
-                    f"{name} is not a picture that {model.name} can draw: its autoencoder brings it back at "
-                    f"{psnr:.1f} dB, and {FAITHFUL:.0f} dB are needed for a likeness.{other}"
-                )
+                self.observer.warn(_unfaithful(name, model.name, psnr))

@@ -179,7 +179,7 @@ def _images(model: LatentDiffusion, settings: IsometrySettings, observer: Observ
             f"Pass --points {len(files)}, or another folder." if len(files) > 1 else "Pass another folder.",
         )
     side = model.image_size
-    read = [media.resize(media.read_image(path), side, side) for path in files[:n]]
+    read = [media.read_image(path, size=(side, side)) for path in files[:n]]
     return torch.stack(read), [], f"images of {data}"
 
 

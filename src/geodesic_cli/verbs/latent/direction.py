@@ -27,7 +27,7 @@ from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Pyramid, hyperplane, linear_separability
 from geodesic_cli.evaluation.path_length import pair_distances
-from geodesic_cli.frames.canvas import Canvas, fit
+from geodesic_cli.frames.canvas import Canvas, fit, read_images
 from geodesic_cli.frames.journey import Journey
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory
@@ -117,8 +117,8 @@ def _labelled(s: DirectionSettings, model: LatentDiffusion, observer: Observer) 
     if s.labels is None:
         return of_scenes(attribute(s.source, s.target), s.pairs, s.held_out, model.image_size, s.seed)
 
-    def fit_in(images: list[Tensor], names: list[str]) -> Tensor:
-        return fit(images, names, None, model, observer)[0]
+    def fit_in(names: list[str]) -> Tensor:
+        return fit(read_images(names, observer), names, None, model, observer)[0]
 
     return of_files(s.labels, s.source, s.target, s.held_out, s.seed, fit_in)
 

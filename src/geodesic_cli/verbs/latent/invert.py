@@ -27,6 +27,7 @@ from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.settings import InvertSettings
+from geodesic_cli.settings.shared import PAD, ground_of
 
 GROUP = 16
 """Images that are carried together, and lost at most when a run is stopped."""
@@ -73,10 +74,11 @@ def invert(
 def run(job: Job[InvertSettings], given: Sequence[Picture] = ()) -> Inversion:
     """Invert what the settings name, or the images given in its place. See the module's text and `InvertSettings`."""
     s = job.settings
-    read = read_images(given or s.images, job.observer)
+    ground = ground_of(s.background)
+    read = read_images(given or s.images, job.observer, s.size, ground)
     model = job.load_model()
     # All that may be refused comes before the folder is touched.
-    images, canvas = fit(read, s.images, s.size, model, job.observer)
+    images, canvas = fit(read, s.images, s.size, model, job.observer, whole_on=ground if s.fit == PAD else None)
     condition = conditions(model, s.prompt, len(images))
     key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device))
     journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)

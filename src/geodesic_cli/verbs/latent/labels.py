@@ -5,10 +5,8 @@ far, small, large. Scenes come in pairs, the same scene with the one value and w
 between them owes nothing to chance in the rest. Files have no partners.
 """
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +112,7 @@ def of_scenes(what: Attribute, pairs: int, held_out: int, size: int, seed: int) 
 
 
 def of_files(
-    table: str, source: str, target: str, held_out: int, seed: int, fit_in: Callable[[list[Tensor], list[str]], Tensor]
+    table: str, source: str, target: str, held_out: int, seed: int, fit_in: Callable[[list[str]], Tensor]
 ) -> Labelled:
     """The files of a CSV with the columns image and label; paths are relative to the CSV.
 
@@ -124,7 +122,7 @@ def of_files(
         target: the second label; rows with other labels are left out.
         held_out: images with the first label to put aside, drawn by the seed.
         seed: of that draw.
-        fit_in: images and their names to a batch of one size.
+        fit_in: reads images by their names, as a batch of one size.
 
     Raises:
         InputError: the table or an image cannot be read, or a label has too few images.
@@ -148,7 +146,7 @@ def of_files(
     order = torch.randperm(len(names[source]), generator=torch.Generator().manual_seed(seed)).tolist()
     aside, rest = (sorted(order[:held_out]), sorted(order[held_out:]))
     chosen = [[names[source][k] for k in rest], names[target], [names[source][k] for k in aside]]
-    read = [fit_in([media.read_image(name) for name in part], part) for part in chosen]
+    read = [fit_in(part) for part in chosen]
     return Labelled(read[0], read[1], False, read[2])
 
 
@@ -168,15 +166,15 @@ def _vocabulary() -> dict[str, tuple[str, ...]]:
 def _read_table(table: str) -> list[tuple[str, str]]:
     path = Path(table)
     try:
-        rows = csv.DictReader(StringIO(media.read_text(path)), skipinitialspace=True)
-        missing = [name for name in ("image", "label") if name not in (rows.fieldnames or ())]
-        if missing:
-            raise InputError(
-                f"{table} needs the columns image and label; it lacks {' and '.join(missing)}.",
-                "Its first line names the columns: image,label",
-            )
-        return [(str(path.parent / row["image"]), row["label"]) for row in rows if row["image"] and row["label"]]
+        columns, rows = media.read_table(path)
     except OSError as error:
         raise InputError(f"The table {table} cannot be read ({error.strerror}).", "Pass --labels FILE.csv.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except ValueError as error:
         raise InputError(f"{table} is not a CSV file ({error}).", "Save it as CSV in UTF-8.") from error
+    missing = [name for name in ("image", "label") if name not in columns]
+    if missing:
+        raise InputError(
+            f"{table} needs the columns image and label; it lacks {' and '.join(missing)}.",
+            "Its first line names the columns: image,label",
+        )
+    return [(str(path.parent / row["image"]), row["label"]) for row in rows if row["image"] and row["label"]]

@@ -36,6 +36,7 @@ from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import JOINS, SlerpSettings
+from geodesic_cli.settings.shared import ground_of
 from geodesic_cli.settings.vocabulary import PATH_NAMES
 
 EVEN = 1.5
@@ -74,7 +75,7 @@ def latent_slerp(
 def run(job: Job[SlerpSettings], given: Sequence[Picture] = ()) -> LatentPaths:
     """Join, draw and measure; images that are given take the place of files. See the module's text, `SlerpSettings`."""
     s, observer = job.settings, job.observer
-    read = read_images(given or s.images, observer)
+    read = read_images(given or s.images, observer, s.size, ground_of(s.background))
     model = job.load_model()
     ready = _ready(s, model, read, observer)  # all that may be refused comes before the folder is touched
     with job.in_folder(stem(s)) as job:
@@ -110,7 +111,7 @@ class _Ready:
     distance: Distance
 
 
-def _ready(s: SlerpSettings, model: LatentDiffusion, read: list[Tensor], observer: Observer) -> _Ready:
+def _ready(s: SlerpSettings, model: LatentDiffusion, read: list[Tensor | media.Still], observer: Observer) -> _Ready:
     condition = Embedding.cat([model.prompts.embed(prompt) for prompt in s.prompt or ("",)])
     key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device))
     images, canvas = fit(read, s.images, s.size, model, observer) if read else (None, Canvas.of(model, s.size))
