@@ -25,9 +25,9 @@ def watched(
         processes: how many run this command together.
         speaks: whether this is the one of them that shows anything.
     """
-    from geodesic_cli.cli.progress import Display
     from geodesic_cli.runs.job import Job
     from geodesic_cli.runs.observer import Silent
+    from geodesic_cli.runs.progress import Display
 
     try:
         with Display() if speaks else nullcontext(Silent()) as display:

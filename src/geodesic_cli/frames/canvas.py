@@ -13,11 +13,8 @@ from torch.nn.functional import pad
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.errors import InputError
 from geodesic_cli.runs.observer import Observer
 
-Picture = str | Path | Tensor
-"""An image: its file, or a tensor (3, h, w) in [0, 1]."""
 SAME, NATIVE = "same", "native"
 """The sizes that mean that of the images themselves, and the model's own."""
 SQUARE = 0.01
@@ -175,24 +172,9 @@ def image_names(images: Sequence[str | Path | Tensor]) -> tuple[str, ...]:
 
 
 def read_images(images: Sequence[str | Path | Tensor], observer: Observer) -> list[Tensor]:
-    """Files and tensors as tensors (3, h, w) in [0, 1], float32 on the CPU; what is guessed in a file is told.
+    """Files and tensors, see `media.pictures`, as tensors (3, h, w) in [0, 1]; what is guessed in a file is told.
 
     Raises:
-        InputError: a file that cannot be read, or a tensor that is no image.
+        InputError: a file that cannot be read.
     """
-    return [
-        _checked(image) if isinstance(image, Tensor) else media.read_image(image, observer.warn) for image in images
-    ]
-
-
-def within_unit(values: Tensor) -> bool:
-    """Whether these are floating-point values in [0, 1]."""
-    return values.is_floating_point() and bool(((values >= 0) & (values <= 1)).all())
-
-
-def _checked(image: Tensor) -> Tensor:
-    if image.ndim != 3 or image.shape[0] != 3 or not within_unit(image):
-        raise InputError(
-            f"An image is a floating-point tensor (3, h, w) in [0, 1]; got {image.dtype} of shape {tuple(image.shape)}."
-        )
-    return image.detach().to("cpu", torch.float32)
+    return [image if isinstance(image, Tensor) else media.read_image(image, observer.warn) for image in images]

@@ -9,15 +9,17 @@ opens the folder, which is None for a job in memory.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from torch import Tensor
 
-from geodesic_cli.runs.folder import MANIFEST, RunDirectory, first_free, require_same
+from geodesic_cli.runs.folder import MANIFEST, RunDirectory, require_same
+from geodesic_cli.runs.names import claimed
 from geodesic_cli.runs.observer import Observer, Silent
+from geodesic_cli.runs.result import RunResult
 from geodesic_cli.settings import PlainModelOptions, from_options
 
 if TYPE_CHECKING:
@@ -29,21 +31,6 @@ Chosen = TypeVar("Chosen", covariant=True)
 """The same, of a job that only reads them."""
 Result = TypeVar("Result", bound="RunResult")
 """What one verb gives back."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class RunResult:
-    """What every verb gives back, beside what its own class has.
-
-    Args:
-        metrics: what metrics.json holds.
-        status: a sentence on what came out.
-        folder: the run directory, or None where nothing was written.
-    """
-
-    metrics: dict[str, Any]
-    status: str
-    folder: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +70,10 @@ class Job(Generic[Chosen]):
             yield self
             return
         settings: Any = self.settings  # a dataclass with a folder, which the type checker does not see
-        folder = settings.out or first_free(f"runs/{stem}")
-        with open_folder(folder, asdict(settings) | {"out": folder}, self.observer, self.command) as directory:
-            yield replace(self, directory=directory)
+        with nullcontext(settings.out) if settings.out else claimed(f"runs/{stem}") as folder:
+            stored = asdict(settings) | {"out": folder}
+            with open_folder(folder, stored, self.observer, self.command) as directory:
+                yield replace(self, directory=directory)
 
     def begun_with(self, images: Tensor, model: "LatentDiffusion") -> dict[str, str]:
         """What a checkpoint says of the images and the model that it is of; nothing where none is written."""
@@ -113,6 +101,7 @@ class Job(Generic[Chosen]):
 
     def done(self, result: Result, evaluations: int | None = None) -> Result:
         """The result, with the end of the run in its folder where there is one."""
+        result = replace(result, settings=self.settings)
         if self.directory is None:
             return result
         self.directory.finish(result.status, result.metrics, evaluations=evaluations)

@@ -21,13 +21,14 @@ from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.errors import InputError
-from geodesic_cli.frames.canvas import Canvas, Picture, fit, image_names, read_images
+from geodesic_cli.frames.canvas import Canvas, fit, image_names, read_images
 from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all, prompt_of_each
 from geodesic_cli.frames.pacing import frame_numbers, pacer
 from geodesic_cli.frames.path_report import PathReport, joined
 from geodesic_cli.frames.paths import ImagePath
 from geodesic_cli.frames.text_inversion import TEXTS, inverted_conditioning
 from geodesic_cli.runs.cache import cache_folder
+from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import require_same
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
@@ -44,7 +45,7 @@ FAITHFUL = 20.0
 """dB. An image that comes back from the autoencoder worse than this is not one that the model can draw."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Interpolation(RunResult):
     """The result of an interpolation. Its status says how the solver ended; of several legs, the worst.
 
@@ -63,6 +64,15 @@ class Interpolation(RunResult):
     found: tuple[Found, ...] = ()
 
     @property
+    def pictures(self) -> Tensor:
+        """The frames."""
+        return self.frames
+
+    @property
+    def _moves(self) -> bool:
+        return True
+
+    @property
     def path(self) -> ImagePath:
         """The path of the first leg; between two images the only one."""
         return self.legs[0]
@@ -78,20 +88,26 @@ class Interpolation(RunResult):
         return all(path.solution is None or path.solution.converged for path in self.legs)
 
 
+@called_from_python(InterpolateSettings)
 def interpolate(
-    *images: Picture, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
+    *images: media.Picture | Sequence[media.Picture],
+    model: AnyModel = "clevr-mini",
+    observer: Observer | None = None,
+    **options: Any,
 ) -> Interpolation:
     """Interpolate through images in memory; nothing is written.
 
     Args:
-        images: two or more, each a file or a tensor (3, h, w) in [0, 1]; or one film, GIF or folder of frames.
+        images: two or more, each a file, a PIL image, a numpy array (h, w, 3) or a tensor (3, h, w), with
+            floating-point values in [0, 1] or whole numbers; or a batch of them, or one film, GIF or folder of frames.
         options: any setting of `settings.InterpolateSettings` but images, out, resume and overwrite.
     """
-    job = in_memory(InterpolateSettings, "interpolate", model, options, observer, images=image_names(images))
-    return run(job, images)
+    given = media.pictures(images)
+    job = in_memory(InterpolateSettings, "interpolate", model, options, observer, images=image_names(given))
+    return run(job, given)
 
 
-def _read(images: Sequence[Picture], observer: Observer) -> tuple[list[Tensor], tuple[str, ...]]:
+def _read(images: Sequence[str | Path | Tensor], observer: Observer) -> tuple[list[Tensor], tuple[str, ...]]:
     """The keyframes and their names: images as they are, or the frames of the one film or folder."""
     if len(images) > 1:
         return read_images(images, observer), image_names(images)
@@ -107,7 +123,7 @@ def _read(images: Sequence[Picture], observer: Observer) -> tuple[list[Tensor], 
     return [frame.image for frame in frames], tuple(frame.name for frame in frames)
 
 
-def run(job: Job[InterpolateSettings], given: Sequence[Picture] = ()) -> Interpolation:
+def run(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor] = ()) -> Interpolation:
     """Interpolate through the files of the settings, or the images given in their place. See the module's text."""
     model, images, canvas, names = _ready(job, given)  # all that may be refused comes before the folder is touched
     with job.in_folder(stem(job.settings)) as job:
@@ -127,7 +143,7 @@ def stem(settings: InterpolateSettings) -> str:
 
 
 def _ready(
-    job: Job[InterpolateSettings], given: Sequence[Picture]
+    job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor]
 ) -> tuple[LatentDiffusion, Tensor, Canvas, tuple[str, ...]]:
     """The model, the images as it sees them, (n, 3, h, w), the canvas that crops frames, and the images' names."""
     settings = job.settings
