@@ -163,7 +163,7 @@ def _numbers(settings: InterpolateSettings, lengths: list[float]) -> tuple[int, 
     shares = list(parse_timing(s.timing) or (lengths if s.timing == "length" else [1.0] * legs))
     if len(shares) != legs:
         raise InputError(
-            f"--timing needs one number for each of the {legs} legs between images; got {len(shares)}.",
+            f"--timing needs one number for each of the {legs} stretches from image to image; got {len(shares)}.",
             f"Pass --timing {','.join(['1'] * legs)}, even or length.",
         )
     steps = s.frames - (not s.loop) if s.frames is not None else legs * (STEPS if s.between is None else s.between + 1)
@@ -208,7 +208,7 @@ class _Work(Job[InterpolateSettings]):
         main = drawn[s.method]
         result = Interpolation(main.frames, main.u, path, reports[s.method], found, metrics=metrics, status=status)
         if self.directory is not None:
-            drawer.write(legs, path, keyframes, reports, {name: drawn[name] for name in wanted})
+            drawer.write(legs, path, keyframes, reports, {name: drawn[name] for name in wanted}, metrics)
         return self.done(result, spent + paced + decoded + text)
 
     def _keyframes(self, model: LatentDiffusion, images: Tensor) -> Keyframes:
