@@ -95,6 +95,7 @@ class RunDirectory:
             "settings": values,
             "settings_hash": settings_hash(settings),
             "seed": values.get("seed"),
+            "begun_in": earlier.get("begun_in", str(Path.cwd())),
             "versions": versions_here(),
             "status": RUNNING,
             "evaluations": None,

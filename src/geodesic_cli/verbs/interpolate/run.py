@@ -27,12 +27,13 @@ from geodesic_cli.frames.pacing import frame_numbers, pacer
 from geodesic_cli.frames.path_report import PathReport, joined
 from geodesic_cli.frames.paths import ImagePath
 from geodesic_cli.frames.text_inversion import TEXTS, inverted_conditioning
-from geodesic_cli.runs.cache import cache_folder
+from geodesic_cli.runs.cache import told_cache
 from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import require_same
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.places import cache_folder
 from geodesic_cli.settings import STEPS, InterpolateSettings, parse_timing
 from geodesic_cli.verbs.interpolate.drawing import Drawer
 from geodesic_cli.verbs.interpolate.legs import LegSolver, rounded_legs
@@ -236,7 +237,7 @@ class _Work(Job[InterpolateSettings]):
         s = self.settings
         if s.invert_text == "none":
             return conditions_for(model, s.prompt, len(images))
-        descent, folder = DESCENTS[s.invert_text], cache_folder(TEXTS)
+        descent, folder = DESCENTS[s.invert_text], told_cache(cache_folder(TEXTS), self.observer.warn)
         return inverted_conditioning(
             model, images, s.prompt, descent=descent, seed=s.seed, folder=folder, observer=self.observer
         )

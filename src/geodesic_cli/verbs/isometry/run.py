@@ -32,6 +32,7 @@ from geodesic_cli.scenes import Scene, render, sample
 from geodesic_cli.settings import IsometrySettings
 from geodesic_cli.settings.finetune import EMBEDDED
 from geodesic_cli.settings.isometry import OWN_SAMPLES, SCENES_DATA
+from geodesic_cli.settings.kinship import kin_of
 from geodesic_cli.verbs.isometry.measures import Level, Look, Points, labels
 from geodesic_cli.verbs.isometry.table import impossible, markdown, markdown_so_far
 
@@ -188,7 +189,7 @@ def _second(settings: IsometrySettings) -> IsometrySettings | None:
 
 def _images(model: LatentDiffusion, settings: IsometrySettings, observer: Observer) -> tuple[Tensor, list[Scene], str]:
     """Images (N, 3, h, w), the scenes that they show if any, and in words where they are from."""
-    embedded = model.name in EMBEDDED or settings.against in EMBEDDED
+    embedded = any(kin_of(name) in EMBEDDED for name in (model.name, settings.against) if name)
     data = settings.data or (SCENES_DATA if embedded else OWN_SAMPLES)
     n, chance = settings.points, torch.Generator().manual_seed(settings.seed)
     if data == SCENES_DATA:
