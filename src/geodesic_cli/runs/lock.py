@@ -11,10 +11,10 @@ import os
 import platform
 import re
 import sys
+import weakref
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from geodesic_cli import media
 from geodesic_cli.errors import OutputError
@@ -26,19 +26,21 @@ LEFT_BEHIND = re.compile(r"\..+\.([0-9]+)\.tmp")
 
 ATTEMPTS = 100
 """At taking a lock while others take theirs and give them back."""
+LONGEST = 10_000
+"""Bytes of a lock that are read."""
 
 
-@dataclass(frozen=True)
 class Lock:
-    """The lock of a folder, held by this process.
+    """The lock of a folder, held by this process until it is released or nobody knows of it any more.
 
     Args:
         path: of the file.
-        file: open as long as the lock is held.
+        descriptor: of the file, which is open as long as the lock is held.
     """
 
-    path: Path
-    file: IO[str] = field(repr=False, compare=False)
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._close = weakref.finalize(self, os.close, descriptor)
 
     @classmethod
     def take(cls, folder: Path) -> Self:
@@ -54,47 +56,44 @@ class Lock:
                 if not _held(file):
                     raise _another_run(folder, file)
                 if not _is_at(file, path):  # given back and removed between opening and holding it
-                    file.close()
+                    os.close(file)
                     continue
                 _refuse_if_alive(folder, path, file)
                 _write(folder, file)
             except BaseException:
-                file.close()
+                os.close(file)
                 raise
             return cls(path, file)
         raise _another_run(folder, None)
 
     def release(self) -> None:
         """Give the folder back."""
-        if self.file.closed:
-            return
-        with suppress(OSError):
-            self.path.unlink(missing_ok=True)
-        with suppress(OSError):
-            self.file.close()  # only now that nobody can find it
+        if self._close.alive:
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
+            self._close()  # only now that nobody can find it
 
 
-def _opened(folder: Path, path: Path) -> IO[str]:
+def _opened(folder: Path, path: Path) -> int:
     """The file, made if need be, and not by way of a link."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
     except OSError as error:
         if path.is_symlink():
             raise OutputError(
                 f"{path} leads out of the folder of the run through a link.", "Remove it, or pass another --out."
             ) from error
         raise media.cannot_write(folder, error) from error
-    return os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
 
 
-def _held(file: IO[str]) -> bool:
+def _held(file: int) -> bool:
     """Whether this process holds the file now; nobody else does then."""
     if sys.platform == "win32":
         return True
     import fcntl
 
     try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks
@@ -102,36 +101,35 @@ def _held(file: IO[str]) -> bool:
     return True
 
 
-def _is_at(file: IO[str], path: Path) -> bool:
+def _is_at(file: int, path: Path) -> bool:
     """Whether an open file is the one of that name."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
+        return os.path.samestat(os.fstat(file), path.lstat())
     except OSError:
         return False
 
 
-def _write(folder: Path, file: IO[str]) -> None:
+def _write(folder: Path, file: int) -> None:
     """Name this process in the file."""
     try:
-        file.seek(0)
-        file.truncate()
-        json.dump(_this_process(), file)
-        file.flush()
+        os.ftruncate(file, 0)
+        os.lseek(file, 0, os.SEEK_SET)
+        os.write(file, json.dumps(_this_process()).encode())
     except OSError as error:
         raise media.cannot_write(folder, error) from error
 
 
-def _holder(file: IO[str]) -> tuple[int, float, str] | None:
+def _holder(file: int) -> tuple[int, float, str] | None:
     """Process, when it began, and machine, as the file says; None where it says nothing that can be read."""
     try:
-        file.seek(0)
-        holder = json.loads(file.read())
+        os.lseek(file, 0, os.SEEK_SET)
+        holder = json.loads(os.read(file, LONGEST))
         return int(holder["process"]), float(holder["begun"]), str(holder["machine"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
-def _another_run(folder: Path, file: IO[str] | None) -> OutputError:
+def _another_run(folder: Path, file: int | None) -> OutputError:
     holder = None if file is None else _holder(file)
     if holder is None:
         return OutputError(f"Another run has just begun to write in {folder}.", "Wait for it, or pass another --out.")
@@ -153,7 +151,7 @@ def _begun(process: int) -> float | None:
     return None
 
 
-def _refuse_if_alive(folder: Path, path: Path, file: IO[str]) -> None:
+def _refuse_if_alive(folder: Path, path: Path, file: int) -> None:
     """Where the system's lock says nothing: on another machine, and where there are none."""
     holder = _holder(file)
     if holder is None:
