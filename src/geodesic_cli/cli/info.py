@@ -22,6 +22,7 @@ from geodesic_cli.settings import (
     VideoAnalyzeSettings,
     from_mapping,
 )
+from geodesic_cli.settings.option import option_of
 
 RECORDS = {
     "interpolate": InterpolateSettings,
@@ -74,21 +75,36 @@ def _differing(settings: dict[str, Any]) -> tuple[str, list[tuple[str, str, str]
     if len(names[verb] ^ set(settings)) > len(settings) // 4:  # another version may have a few more, or fewer
         return "", [(name, _shown(value), "") for name, value in sorted(settings.items())]
     kind: Any = RECORDS[verb]
-    inputs = {field.name for field in fields(kind) if field.default is MISSING} | {"images", "model"} & names[verb]
-    given = {name: settings[name] for name in inputs if settings.get(name) is not None}
-    try:
-        usual = plain(vars(from_mapping(kind, given)))  # defaults may depend on the model and the images
-    except GeodesicError:
-        usual = {field.name: field.default for field in fields(kind)}
-    plainly = {field.name: field.default for field in fields(kind)}
     rows = []
-    for name, value in settings.items():
-        default = plainly.get(name) if name in inputs else usual.get(name)
-        if name in inputs and default is MISSING:
-            rows.append((name, _shown(value), "(input)"))
-        elif value != plain(default):
-            rows.append((name, _shown(value), _shown(plain(default))))
+    given: dict[str, Any] = {}  # what decides defaults: all but those settings whose default depends on others
+    for field in fields(kind):
+        if field.name not in settings or field.name in PLACE:
+            continue
+        value = settings[field.name]
+        if option_of(field).by is None:
+            given[field.name] = value
+            if field.default is MISSING:
+                rows.append((field.name, _shown(value), "(input)"))
+            elif value != plain(field.default):
+                rows.append((field.name, _shown(value), _shown(plain(field.default))))
+    given = {name: value for name, value in given.items() if value is not None}
+    for field in fields(kind):
+        if field.name in settings and option_of(field).by is not None:
+            usual = _usual(kind, given, field.name)
+            if settings[field.name] != usual:
+                rows.append((field.name, _shown(settings[field.name]), _shown(usual)))
+                given[field.name] = settings[field.name]
     return verb, rows
+
+
+def _usual(kind: Any, given: dict[str, Any], name: str) -> Any:
+    """The default of a setting where others are given."""
+    try:
+        return plain(
+            getattr(from_mapping(kind, {key: value for key, value in given.items() if value is not None}), name)
+        )
+    except GeodesicError:
+        return None
 
 
 def _shown(value: Any) -> str:

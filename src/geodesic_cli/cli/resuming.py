@@ -41,7 +41,7 @@ def with_manifest(context: Any, words: Sequence[str]) -> list[str]:
     folder, manifest = Path(name), read(Path(name))
     if manifest is None:
         raise InputError(f"There is no run in {name} to go on with.", "Pass the folder of one: it holds manifest.json.")
-    verb = context.command_path.split()[1:]
+    verb = _words_of(context)
     command = shlex.split(manifest["command"])[1:]
     if command[: len(verb)] != verb:
         begun = " ".join(command[: 2 if command[:1] in (["latent"], ["bench"]) else 1])
@@ -57,6 +57,11 @@ def with_manifest(context: Any, words: Sequence[str]) -> list[str]:
         os.chdir(place)
     context.default_map = {**(context.default_map or {}), **manifest["settings"], "out": str(folder)}
     return words
+
+
+def _words_of(context: Any) -> list[str]:
+    """The words of a command after the program's name, such as `latent direction`."""
+    return [*_words_of(context.parent), str(context.info_name)] if context.parent is not None else []
 
 
 def stop_if_complete(settings: Any, as_json: bool) -> None:

@@ -9,7 +9,7 @@ disk as soon as they exist, and the resumed run gives the same bytes.
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.diffusion.loading.devices import pick_device, pick_dtype
+from geodesic_cli.diffusion.loading.load import require_text
+from geodesic_cli.diffusion.loading.outline import outline
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.errors import InputError
@@ -38,7 +41,7 @@ from geodesic_cli.settings import STEPS, InterpolateSettings, parse_timing
 from geodesic_cli.verbs.interpolate.drawing import Drawer
 from geodesic_cli.verbs.interpolate.legs import LegSolver, rounded_legs
 from geodesic_cli.verbs.interpolate.metrics import path_metrics
-from geodesic_cli.verbs.interpolate.plan import Plan, plan
+from geodesic_cli.verbs.interpolate.plan import Plan, plan, plan_without_weights
 from geodesic_cli.verbs.interpolate.searching import Found
 
 ENDS = "checkpoint/ends.safetensors"
@@ -132,7 +135,18 @@ def run(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor] = ()
 
 
 def dry_run(job: Job[InterpolateSettings]) -> Plan:
-    """What the run will cost, with everything refused that the run would refuse; nothing is written."""
+    """What the run will cost, with everything refused that the run would refuse; nothing is written.
+
+    Of a large model no weights are needed.
+    """
+    s = job.settings
+    if s.text_option is not None:
+        require_text(s.model, *s.text_option)
+    device = pick_device(s.device)
+    outlined = outline(s.model, pick_dtype(s.dtype, device), s.revision, s.variant)
+    if outlined is not None:
+        _, images, canvas, _ = _ready(replace(job, given=outlined.model), ())
+        return plan_without_weights(s, outlined, device, len(images), *canvas.padded)
     model, images, canvas, _ = _ready(job, ())
     return plan(job.settings, model, len(images), *canvas.padded)
 
