@@ -15,6 +15,7 @@ import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
+from weakref import WeakValueDictionary
 
 from geodesic_cli import media
 from geodesic_cli.errors import OutputError
@@ -50,6 +51,9 @@ class Lock:
             OutputError: another run that is alive writes there, or the folder cannot be written to.
         """
         path = folder / LOCK
+        earlier = _HELD.pop(path.resolve(), None)
+        if earlier is not None:  # of a run of this very process that was given up without an end
+            earlier._close()
         for _ in range(ATTEMPTS):
             file = _opened(folder, path)
             try:
@@ -63,7 +67,9 @@ class Lock:
             except BaseException:
                 os.close(file)
                 raise
-            return cls(path, file)
+            lock = cls(path, file)
+            _HELD[path.resolve()] = lock
+            return lock
         raise _another_run(folder, None)
 
     def release(self) -> None:
@@ -72,6 +78,10 @@ class Lock:
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
             self._close()  # only now that nobody can find it
+
+
+_HELD: WeakValueDictionary[Path, Lock] = WeakValueDictionary()
+"""The locks of this process."""
 
 
 def _opened(folder: Path, path: Path) -> int:

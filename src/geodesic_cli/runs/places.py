@@ -55,14 +55,13 @@ def clear(root: Path) -> list[Stored]:
 
     Runs that are under way make anew what they miss.
     """
-    before = {one.kind: one for one in stored_in(root)}
-    for kind in before:
-        if (root / kind).is_symlink():
-            del before[kind]
-            continue
-        shutil.rmtree(root / kind, ignore_errors=True)
+    before = [one for one in stored_in(root) if not (root / one.kind).is_symlink()]
+    for one in before:
+        shutil.rmtree(root / one.kind, ignore_errors=True)
     left = {one.kind: one for one in stored_in(root)}
     return [
-        Stored(kind, one.files - left[kind].files, one.bytes - left[kind].bytes) if kind in left else one
-        for kind, one in before.items()
+        Stored(one.kind, one.files - left[one.kind].files, one.bytes - left[one.kind].bytes)
+        if one.kind in left
+        else one
+        for one in before
     ]
