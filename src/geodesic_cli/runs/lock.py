@@ -51,7 +51,7 @@ class Lock:
             OutputError: another run that is alive writes there, or the folder cannot be written to.
         """
         path = folder / LOCK
-        earlier = _HELD.pop(path.resolve(), None)
+        earlier = _HELD.pop(folder.resolve(), None)
         if earlier is not None:  # of a run of this very process that was given up without an end
             earlier._close()
         for _ in range(ATTEMPTS):
@@ -68,7 +68,7 @@ class Lock:
                 os.close(file)
                 raise
             lock = cls(path, file)
-            _HELD[path.resolve()] = lock
+            _HELD[folder.resolve()] = lock
             return lock
         raise _another_run(folder, None)
 
