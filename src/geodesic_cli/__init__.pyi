@@ -73,7 +73,7 @@ def extrapolate(
 def finetune(
     model: AnyModel = "clevr-mini",
     *,
-    data: str | Data = "scenes",
+    data: str | Path | Data = "scenes",
     observer: Observer | None = None,
     progress: bool | None = None,
     caption_column: str = "text",

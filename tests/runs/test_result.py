@@ -54,7 +54,7 @@ def test_it_is_saved_with_its_settings_and_not_over_something_else(result, tmp_p
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"frames/00002.png", "sheet.png", "video.mp4", "video.gif", "metrics.json", "config.toml"} <= names
     assert media.read_metadata(folder / "frames" / "00001.png")["settings"]["method"] == "slerp"
-    with pytest.raises(OutputError, match="not empty"):
+    with pytest.raises(OutputError, match=r"not empty\. Pass overwrite=True"):
         result.save(folder)
     (folder / "note.txt").write_text("mine")
     result.save(folder, overwrite=True)

@@ -6,8 +6,10 @@ import runpy
 import subprocess
 import sys
 from dataclasses import MISSING, fields
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import geodesic_cli
@@ -22,6 +24,7 @@ from geodesic_cli.settings import (
     SlerpSettings,
     ToySettings,
     VideoAnalyzeSettings,
+    from_options,
 )
 from geodesic_cli.settings.option import option_of
 
@@ -94,3 +97,38 @@ def test_a_type_checker_sees_the_options(tmp_path: Path) -> None:
     )
     wrong = [text.split(": ")[0] for text in done.stdout.splitlines() if ": error:" in text]
     assert wrong == ["bad.py:2", "bad.py:3", "bad.py:4"], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"nodes": "5"}, "nodes is a whole number; got '5'"),
+        ({"bend": "much"}, "bend is a number; got 'much'"),
+        ({"bend": [1.0]}, "bend is a number"),
+        ({"gif": 1}, "gif is true or false"),
+        ({"nodes": None}, "nodes is a whole number; got None"),
+        ({"nodes": 9.5}, "nodes is a whole number; got 9.5"),
+        ({"nodes": True}, "nodes is a whole number; got True"),
+    ],
+)
+def test_a_value_of_the_wrong_type_gets_a_sentence(options: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        geodesic_cli.toy("ring", **options)
+
+
+@pytest.mark.parametrize("wrong", [3, None, ["clevr-mini"]])
+def test_what_is_no_model_gets_a_sentence(wrong: object) -> None:
+    for call in (geodesic_cli.invert, geodesic_cli.finetune, geodesic_cli.isometry):
+        with pytest.raises(InputError, match="takes the name of a model"):
+            call(model=wrong)
+
+
+def test_numbers_and_paths_of_any_library_are_taken() -> None:
+    made = from_options(
+        InterpolateSettings,
+        "interpolate",
+        {"frames": np.int64(5), "bend": np.float32(2), "tau": Fraction(1, 2), "lora": Path("x"), "prompt": None},
+        {"images": ("a", "b"), "model": "clevr-mini"},
+    )
+    assert (made.frames, made.bend, made.tau, made.lora, made.prompt) == (5, 2.0, 0.5, ("x",), ())
+    assert type(made.frames) is int and type(made.bend) is float

@@ -11,11 +11,12 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from torch import Tensor
 
+from geodesic_cli.errors import InputError
 from geodesic_cli.runs.folder import MANIFEST, RunDirectory, require_same
 from geodesic_cli.runs.names import claimed
 from geodesic_cli.runs.observer import Observer, Silent
@@ -129,7 +130,7 @@ def open_folder(
 def in_memory(
     kind: type[Settings],
     verb: str,
-    model: "str | LatentDiffusion",
+    model: object,
     options: Mapping[str, Any],
     observer: Observer | None,
     **fixed: Any,
@@ -139,15 +140,33 @@ def in_memory(
     Args:
         kind: of its settings.
         verb: the function's name, for messages.
-        model: a name, or a model that is loaded already.
+        model: a name or a folder, or a model that is loaded already.
         options: what it was given beside its own arguments.
         observer: told of the progress; None tells nobody.
         fixed: settings that are its own arguments.
 
     Raises:
-        InputError: an option that the verb does not have.
+        InputError: an option that the verb does not have, or a value of the wrong type.
     """
-    given = None if isinstance(model, str) else model
-    name = model if isinstance(model, str) else model.name
+    name, given = told_model(model, verb)
     settings = from_options(kind, verb, options, {**fixed, "model": name})
     return Job(settings, observer or Silent(), given)
+
+
+def told_model(model: object, verb: str) -> "tuple[str, LatentDiffusion | None]":
+    """The name of a model, and the model where it is loaded already.
+
+    Raises:
+        InputError: it is neither.
+    """
+    from geodesic_cli.diffusion import LatentDiffusion
+
+    if isinstance(model, str | PurePath):
+        return str(model), None
+    if isinstance(model, LatentDiffusion):
+        return model.name, model
+    raise InputError(
+        f"{verb}() takes the name of a model, its folder, or one that `geodesic_cli.diffusion.load` returned; got a "
+        f"value of the type {type(model).__name__}.",
+        'Pass model="clevr-mini", for example.',
+    )

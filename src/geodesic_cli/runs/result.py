@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from geodesic_cli import media
-from geodesic_cli.errors import InputError
+from geodesic_cli.errors import InputError, OutputError
 from geodesic_cli.runs.folder import RunDirectory
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ class RunResult:
         Raises:
             OutputError: it cannot be written, or is not empty.
         """
+        if not overwrite and Path(folder).is_dir() and any(Path(folder).iterdir()):
+            raise OutputError(
+                f"{folder} is not empty.", "Pass overwrite=True to replace an earlier result, or another folder."
+            )
         stored = ({} if self.settings is None else asdict(self.settings)) | {"out": str(folder)}
         command = f"{type(self).__name__}.save"
         with RunDirectory.open(folder, stored, command=command, overwrite=overwrite) as directory:

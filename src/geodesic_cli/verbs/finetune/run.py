@@ -21,7 +21,7 @@ from geodesic_cli.diffusion.tuning.trainee import Trainee, prepare
 from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import RunDirectory, require_same
-from geodesic_cli.runs.job import Job, RunResult, open_folder
+from geodesic_cli.runs.job import Job, RunResult, open_folder, told_model
 from geodesic_cli.runs.names import claimed
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import AnyModel, open_model
@@ -61,7 +61,11 @@ class Finetuned(RunResult):
 
 @called_from_python(FinetuneSettings)
 def finetune(
-    model: AnyModel = "clevr-mini", *, data: str | Data = SCENES, observer: Observer | None = None, **options: Any
+    model: AnyModel = "clevr-mini",
+    *,
+    data: str | Path | Data = SCENES,
+    observer: Observer | None = None,
+    **options: Any,
 ) -> Finetuned:
     """Tune a model in memory; nothing is written.
 
@@ -71,16 +75,15 @@ def finetune(
         options: any setting of `settings.FinetuneSettings` but out, resume and overwrite; `regulariser="iso"` tunes
             towards an isometric bottleneck.
     """
-    fixed = {
-        "model": model if isinstance(model, str) else model.name,
-        "data": data if isinstance(data, str) else type(data).__name__,
-    }
+    name, given = told_model(model, "finetune")
+    data = str(data) if isinstance(data, Path) else data
+    fixed = {"model": name, "data": data if isinstance(data, str) else type(data).__name__}
     settings, observer = from_options(FinetuneSettings, "finetune", options, fixed), observer or Silent()
     processes = start(settings.device)
-    if isinstance(model, str):
+    if given is None:
         loaded = _open(settings, processes, observer)
     else:
-        loaded = replace(model, predict=replace(model.predict, unet=deepcopy(model.predict.unet)))
+        loaded = replace(given, predict=replace(given.predict, unet=deepcopy(given.predict.unet)))
     source = _data(settings, loaded) if isinstance(data, str) else data
     return _Work(settings, observer, processes=processes).run(_prepare(settings, loaded), source)
 

@@ -25,7 +25,7 @@ from geodesic_cli.evaluation.separability import require_examples
 from geodesic_cli.plots.spectrum import Spectra, spectra
 from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import METRICS, RunDirectory
-from geodesic_cli.runs.job import Job, RunResult, in_memory
+from geodesic_cli.runs.job import Job, RunResult, in_memory, told_model
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.scenes import Scene, render, sample
@@ -75,9 +75,8 @@ def isometry(
         against: the second model.
         options: any setting of `settings.IsometrySettings` but model, against, out and overwrite.
     """
-    other = against if against is None or isinstance(against, str) else against.name
-    job = in_memory(IsometrySettings, "isometry", model, options, observer, against=other)
-    return run(job, None if isinstance(against, str) else against)
+    other, given = (None, None) if against is None else told_model(against, "isometry")
+    return run(in_memory(IsometrySettings, "isometry", model, options, observer, against=other), given)
 
 
 def run(job: Job[IsometrySettings], against: LatentDiffusion | None = None) -> Isometry:
