@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from geodesic_cli.cli.command import flag
-from geodesic_cli.cli.resuming import MANIFEST, stop_if_complete
+from geodesic_cli.cli.resuming import FOLDER_WORDS, MANIFEST, stop_if_complete
 from geodesic_cli.cli.signals import exit_code_of
 from geodesic_cli.runs.plain import to_json
 
@@ -76,7 +76,8 @@ def _go_on(folder: str, processes: int = 1) -> str:
         names = [word for word in words[:2] if word in ("latent", "slerp", "direction") or word == words[0]]
         words = [*names, "--resume", folder]
     else:
-        words += ["--resume"] if "--out" in words or any(word.startswith("--out=") for word in words) else []
+        named = any(word.partition("=")[0] in FOLDER_WORDS for word in words)
+        words += ["--resume"] if named else ["--out", folder, "--resume"]
     how = "with: geodesic" if processes == 1 else "under the same launcher with: -m geodesic_cli"
     return f"What was finished is kept. Go on {how} {shlex.join(words)}"
 

@@ -55,7 +55,8 @@ def with_manifest(context: Any, words: Sequence[str]) -> list[str]:
     if place.is_absolute() and place.is_dir() and place != Path.cwd():
         folder = folder.absolute()
         os.chdir(place)
-    context.default_map = {**(context.default_map or {}), **manifest["settings"], "out": str(folder)}
+    stored = {name: value for name, value in manifest["settings"].items() if name not in NOT_COMPARED}
+    context.default_map = {**(context.default_map or {}), **stored, "out": str(folder)}
     return words
 
 

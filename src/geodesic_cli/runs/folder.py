@@ -91,7 +91,7 @@ class RunDirectory:
             lock.release()
             raise
         manifest = {
-            "command": command,
+            "command": earlier.get("command", command),  # the one that says it all
             "settings": values,
             "settings_hash": settings_hash(settings),
             "seed": values.get("seed"),

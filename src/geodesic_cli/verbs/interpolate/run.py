@@ -26,7 +26,7 @@ from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.errors import InputError
 from geodesic_cli.frames.canvas import Canvas, fit, image_names, read_images
 from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all, prompt_of_each
-from geodesic_cli.frames.pacing import frame_numbers, pacer
+from geodesic_cli.frames.pacing import Pacer, frame_numbers, pacer
 from geodesic_cli.frames.path_report import PathReport, joined
 from geodesic_cli.frames.paths import ImagePath
 from geodesic_cli.frames.text_inversion import TEXTS, inverted_conditioning
@@ -130,8 +130,10 @@ def _read(images: Sequence[str | Path | Tensor], observer: Observer) -> tuple[li
 def run(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor] = ()) -> Interpolation:
     """Interpolate through the files of the settings, or the images given in their place. See the module's text."""
     model, images, canvas, names = _ready(job, given)  # all that may be refused comes before the folder is touched
+    pacing, shape = job.settings.pacing, model.latent_shape(*canvas.padded)
+    pace = None if pacing == "path" else pacer(pacing, model, shape, crop=canvas.crop)  # LPIPS may not be here
     with job.in_folder(stem(job.settings)) as job:
-        return _Work(**vars(job)).run(model, images, canvas, names)
+        return _Work(**vars(job)).run(model, images, canvas, names, pace)
 
 
 def dry_run(job: Job[InterpolateSettings]) -> Plan:
@@ -192,7 +194,9 @@ class _Work(Job[InterpolateSettings]):
         """Network evaluations for one step of the transport: guidance calls the network with and without the prompt."""
         return guided_evaluations(self.settings.transport_guidance)
 
-    def run(self, model: LatentDiffusion, images: Tensor, canvas: Canvas, names: tuple[str, ...]) -> Interpolation:
+    def run(
+        self, model: LatentDiffusion, images: Tensor, canvas: Canvas, names: tuple[str, ...], pace: Pacer | None
+    ) -> Interpolation:
         began = time.monotonic()
         s = self.settings
         wanted = s.methods
@@ -203,7 +207,6 @@ class _Work(Job[InterpolateSettings]):
         problems = solver.problems([keyframes.leg(k) for k in range(count)])
         legs = rounded_legs([solver.solve(k, problem) for k, problem in enumerate(problems)], s.loop)
         numbers = _numbers(s, [leg.reports[s.method].euclidean_length or 1e-9 for leg in legs])
-        pace = None if s.pacing == "path" else pacer(s.pacing, model, keyframes.shape, crop=canvas.crop)
         drawer = Drawer(**vars(self), model=model, canvas=canvas, name=solver.name, pacer=pace)
         drawn = {name: drawer.draw(legs, name, numbers) for name in (*(w for w in wanted if w != s.method), s.method)}
         reports = {name: joined([leg.reports[name] for leg in legs], legs[0].paths[name].alpha) for name in wanted}
