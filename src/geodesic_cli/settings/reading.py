@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from numbers import Integral, Real
 from pathlib import PurePath
-from typing import Any, cast, get_type_hints
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.option import Kind, did_you_mean, option_of
@@ -85,7 +85,9 @@ def _from_python(key: str, kind: Any, value: Any, default: Any) -> Any:
         return _converted(
             key, kind, tuple(str(one) if isinstance(one, PurePath) else one for one in texts) if several else value
         )
-    if value is None and (default is None or isinstance(None, kind)):
+    if get_origin(kind) is tuple:
+        return value  # numbers with commas between them on the command line, which no function has
+    if value is None and (default is None or type(None) in get_args(kind)):
         return None
     if isinstance(value, PurePath):
         value = str(value)

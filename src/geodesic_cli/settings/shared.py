@@ -71,7 +71,7 @@ class FolderOptions:
 class RunOptions(FolderOptions):
     """The folder of a run that can go on where it was interrupted."""
 
-    resume: bool = opt(False, "Go on with the run in --out; or --resume FOLDER, with all its settings.", RUN)
+    resume: bool = opt(False, "Go on with a run: --resume FOLDER.", RUN)
 
 
 def position(name: str, value: str) -> None:
