@@ -39,7 +39,7 @@ RECORDS: dict[str, Any] = {
     "bench solver": BenchSettings,
     "bench model": BenchModelSettings,
 }
-FLAGS = {"config", "as_json", "strict", "dry", "globally", "iso"}
+FLAGS = {"config", "as_json", "strict", "dry", "globally", "iso", "verbose"}
 """Options of the command line that are no settings."""
 NEEDED: dict[str, dict[str, Any]] = {
     "interpolate": {"images": ("a", "b")},

@@ -16,7 +16,7 @@ from geodesic_cli.cli.resuming import FOLDER_WORDS, MANIFEST, stop_if_complete
 from geodesic_cli.cli.signals import exit_code_of
 from geodesic_cli.runs.plain import to_json
 
-VERBOSE = flag("--verbose", "Print all numbers, too; metrics.json has them always.")
+VERBOSE = flag("--verbose", "Print all numbers, too.")
 
 
 @dataclass(frozen=True)

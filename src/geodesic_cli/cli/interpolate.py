@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 def interpolate(options: dict[str, Any]) -> None:
     """Interpolate between images: two, several, or a whole clip.
 
-    The frames follow a geodesic of the model's density. --global searches among samples of the model for the path on
-    which things move, at low noise, and is what the embedded model does unless told otherwise; --method geodesic
-    solves from the great circle, in seconds.
+    The frames follow a geodesic of the model's density. --global, the default of the embedded model, searches among
+    samples of the model for the path on which things move; --method geodesic solves from the great circle.
 
     \b
     Examples:

@@ -38,7 +38,12 @@ def toy(options: dict[str, Any]) -> None:
 def _closing(result: "Toy", gif: bool, verbose: bool) -> Closing:
     metrics, folder = result.metrics, result.folder
     ratio = metrics["length_ratio"]
-    residual = "" if result.converged else f" Its residual is {result.solution.residual:.2g}; 0 is a geodesic."
+    residual = (
+        ""
+        if result.converged
+        else f" Its residual is {result.solution.residual:.2g}; 0 is a geodesic. See --max-steps, --bend "
+    )
+    "and --nodes."
     return Closing(
         made=f"A path on the density {metrics['density']}, {ratio:.2g} times as long as the straight line.",
         verdict=result.status + residual,

@@ -27,8 +27,8 @@ class Status(Enum):
         "lower the bend or alpha."
     )
     SETTLED = (
-        "The path no longer moves, and is no geodesic to the tolerance: the density is too rough here. Lower the bend "
-        "or alpha."
+        "The path no longer moves, and is no geodesic to the tolerance: the density is too rough here. Take it as "
+        "the short path that it is, or raise the tolerance."
     )
     UNRESOLVED = (
         "The path is a geodesic at its nodes and none between them. Use more nodes, or lower the bend or alpha."
@@ -43,7 +43,7 @@ class Status(Enum):
     )
     NON_FINITE = (
         "The score was not a finite number, so the solver stopped and kept its last good path. Compute in a higher "
-        "precision, or lower the bend or alpha."
+        "precision."
     )
     LEFT_SUPPORT = (
         "The path ran to where the density is far lower, and was ended there. Make it shorter, or lower the bend or "

@@ -18,6 +18,7 @@ from geodesic_cli.media.sizes import parse_size, resize, same_size
 __all__ = [
     "Clip",
     "Frame",
+    "SheetMarks",
     "cannot_write",
     "image_files",
     "natural_key",

@@ -12,9 +12,9 @@ from torch import Tensor
 from geodesic_cli.media.sizes import enlarge
 
 PER_LINE = 17  # frames in one line of a contact sheet
-GIVEN = (0.0, 0.447, 0.698)
-DOUBTFUL = (0.835, 0.369, 0.0)
-WRITTEN = (0.0, 0.0, 0.0)
+_GIVEN = (0.0, 0.447, 0.698)
+_DOUBTFUL = (0.835, 0.369, 0.0)
+_WRITTEN = (0.0, 0.0, 0.0)
 """The colours of marks. They stay apart for every kind of colour vision, and dashes tell the doubtful frames again."""
 
 
@@ -23,21 +23,23 @@ class SheetMarks:
     """What is marked on a sheet; a legend below says what each mark means. Nothing is marked that is empty.
 
     Args:
-        written: the row whose frames are the result; a bar stands beside it.
+        written: the rows whose frames are the result; a bar stands beside each.
         given: numbers of the frames that are images as they were given, in every row; they have a frame of blue.
-        doubtful: numbers of the frames of the written row that are improbable; they have a dashed frame of orange.
+        doubtful: numbers of frames that are improbable, in a written row or the only one; they have a dashed frame of
+            orange.
     """
 
-    written: int | None = None
+    written: tuple[int, ...] = ()
     given: tuple[int, ...] = ()
     doubtful: tuple[int, ...] = ()
 
     @property
     def legend(self) -> list[tuple[tuple[float, float, float], bool, str]]:
         """Colour, whether it is dashed, and meaning of each mark that is used."""
-        used = [(GIVEN, False, "an image that was given")] if self.given else []
-        used += [(DOUBTFUL, True, "doubtful: the model hardly ever draws such a picture")] if self.doubtful else []
-        return used + ([(WRITTEN, False, "the row in frames/ and the films")] if self.written is not None else [])
+        used = [(_GIVEN, False, "an image that was given")] if self.given else []
+        used += [(_DOUBTFUL, True, "doubtful: the model hardly ever draws such a picture")] if self.doubtful else []
+        words = "the row in frames/ and the films" if len(self.written) == 1 else "rows in frames/ and the films"
+        return used + ([(_WRITTEN, False, words)] if self.written else [])
 
 
 def sheet(rows: Sequence[Tensor], labels: Sequence[str] | None = None, marks: SheetMarks | None = None) -> Tensor:
@@ -71,9 +73,10 @@ def sheet(rows: Sequence[Tensor], labels: Sequence[str] | None = None, marks: Sh
             text = texts[index]
             y = top + (block - text.shape[0]) // 2
             canvas[:, y : y + text.shape[0], 3 * gap : 3 * gap + text.shape[1]] *= 1 - text
-        if index == marks.written:
-            _paint(canvas, WRITTEN, slice(top, top + block), slice(gap // 2, gap // 2 + 2 * gap))
-        _place(canvas, row, (top, left), gap, marks if index == marks.written else SheetMarks(given=marks.given))
+        if index in marks.written:
+            _paint(canvas, _WRITTEN, slice(top, top + block), slice(gap // 2, gap // 2 + 2 * gap))
+        main = index in marks.written or len(rows) == 1
+        _place(canvas, row, (top, left), gap, marks if main else SheetMarks(given=marks.given))
         top += block + 3 * gap
     if legend.numel():
         canvas[:, top : top + legend.shape[1], 3 * gap : 3 * gap + legend.shape[2]] = legend
@@ -88,9 +91,9 @@ def _place(canvas: Tensor, lines: Sequence[Tensor], corner: tuple[int, int], gap
         for column, frame in enumerate(line):
             x = left + column * (w + gap)
             if number in marks.doubtful:
-                _border(canvas, DOUBTFUL, (top, x, h, w), gap, dashed=True)
+                _border(canvas, _DOUBTFUL, (top, x, h, w), gap, dashed=True)
             elif number in marks.given:
-                _border(canvas, GIVEN, (top, x, h, w), gap, dashed=False)
+                _border(canvas, _GIVEN, (top, x, h, w), gap, dashed=False)
             canvas[:, top : top + h, x : x + w] = frame
             number += 1
         top += h + gap

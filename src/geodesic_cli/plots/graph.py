@@ -54,7 +54,7 @@ def graph_in_plane(
             panel.annotate(name, place, weight="bold", ha="center", va="center", zorder=6).set_bbox(
                 {"boxstyle": "circle", "facecolor": "white", "edgecolor": "black"}
             )
-        dress(panel, "Samples of the model and the paths over them", "second principal axis", grid=False)
+        dress(panel, "Samples of the model and the paths among them", "second principal axis", grid=False)
         panel.set_xlabel("first principal axis   [latent units]")
         bar = panel.figure.colorbar(dots, ax=panel, pad=0.02)
         bar.set_label("log p − log p(A)   [nats]")

@@ -62,14 +62,14 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     method: str = choice_opt(
         None,
         METHODS,
-        ". Default: geodesic; for clevr-mini global, except in a clip or with an option of the local solver such as "
-        "--bend.",
+        ": local geodesic, great circle, straight line, global geodesic. Default: geodesic; global for clevr-mini, but "
+        "not in a clip or with an option such as --bend.",
         by=_method,
     )
-    compare: bool = opt(False, "Draw lerp, slerp and the geodesic side by side.")
+    compare: bool = opt(False, "Draw straight line, great circle, local geodesic.")
     frames: int | None = opt(
         None,
-        f"Exact number of frames. Default: {STEPS} steps from image to image.",
+        f"Exact number. Default: {STEPS} steps from image to image.",
         check=AtLeast(2, "The first and the last image are the first and the last frame."),
         by=_frames,
     )
@@ -84,17 +84,16 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     # The bending number Be = alpha x length x median |tangential score| of the first path; alpha follows from it.
     bend: float | None = opt(
         None,
-        "How far the path leaves slerp to find density: 0 not at all, 1 to 4 useful, 15 to 25 for global. Default: 4; "
-        "for global its alpha.",
+        "How far the path leaves the great circle: 0 not at all, 1 to 4 useful, 15 to 25 for global. Default: 4.",
         PATH,
-        Between(0, 1000, "0 is slerp; 1 to 4 is useful."),
+        Between(0, 1000, "0 is the great circle; 1 to 4 is useful."),
         by=lambda given: None if given.method == "global" else BEND,
     )
     alpha: float | None = opt(
         None,
         f"The exponent in ds = p^(-alpha) |dx|; overrides --bend. Default for global: {GLOBAL_ALPHA}.",
         PATH,
-        Between(0, 1e6, "0 is slerp; or pass --bend, which needs no knowledge of the model."),
+        Between(0, 1e6, "0 is the great circle; or pass --bend, which needs no knowledge of the model."),
         by=lambda given: GLOBAL_ALPHA if given.bend is None else None,
     )
     tau: float = opt(
@@ -138,7 +137,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     tol: float = opt(0.03, "Relative residual to solve to.", SOLVER, above(0, 1, "0.03 is a good start."))
     # Each step costs 4 score evaluations, with `relaxation` one a node.
     max_steps: int = opt(40, "Most steps of the solver.", SOLVER, AtLeast(1, "40 is enough up to a bend of about 4."))
-    seed: int = shared.seed_opt("Of the bump that keeps a start off a saddle.")
+    seed: int = shared.seed_opt("Of the small bump that the first path gets.")
     fps: float = shared.fps_opt(8.0, panel=PATH)
 
     def __post_init__(self) -> None:
@@ -230,7 +229,7 @@ def parse_timing(text: str) -> tuple[float, ...] | None:
         shares = ()
     if not shares or not all(0 < share < math.inf for share in shares):
         raise InputError(
-            f"--timing is even, length, or one positive number for each leg such as 2,1,1; got {text!r}.",
-            "A leg goes from one image to the next.",
+            f"--timing is even, length, or a number for each stretch from image to image, as 2,1,1; got {text!r}.",
+            "Three images have two stretches: --timing 2,1 for instance.",
         )
     return shares

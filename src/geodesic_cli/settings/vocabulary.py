@@ -6,14 +6,14 @@ where it solves the geodesic equation to the tolerance; otherwise it is what it 
 
 from collections.abc import Sequence
 
-PATHS = {
+PATH_NAMES = {
     "lerp": "straight line",
     "slerp": "great circle",
     "geodesic": "local geodesic",
     "global": "global geodesic",
 }
 """The name of a path, by the method that finds it."""
-SOLVED = ("geodesic", "global")
+_SOLVED = ("geodesic", "global")
 """Methods whose paths are to be geodesics."""
 FAILED = "not converged"
 """What is said wherever a path is drawn or named whose solver did not end at a geodesic."""
@@ -21,7 +21,7 @@ FAILED = "not converged"
 
 def path_kind(method: str) -> str:
     """What a path is called before it is known whether it is a geodesic: `global path`, `great circle`."""
-    return PATHS[method].replace("geodesic", "path")
+    return PATH_NAMES[method].replace("geodesic", "path")
 
 
 def is_geodesic(residual: float, tol: float) -> bool:
@@ -33,7 +33,7 @@ def path_name(method: str, residual: float, tol: float, converged: bool = True, 
     """What to call a path.
 
     Args:
-        method: of `PATHS`.
+        method: of `PATH_NAMES`.
         residual: relative, of the geodesic equation, as measured.
         tol: the residual up to which the equation counts as solved.
         converged: whether the solver said so.
@@ -42,8 +42,8 @@ def path_name(method: str, residual: float, tol: float, converged: bool = True, 
     Returns:
         Its name, or for what is no geodesic such as `local short path, residual 0.56, not converged`.
     """
-    name = PATHS.get(method, method)
-    if method not in SOLVED:
+    name = PATH_NAMES.get(method, method)
+    if method not in _SOLVED:
         return name
     if not is_geodesic(residual, tol):
         told = f", residual {residual:.2g}" if number else ""

@@ -9,7 +9,7 @@ or has other work to do slows both. The batch is the same for both, and so are t
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -88,7 +88,14 @@ def run(job: Job[BenchModelSettings]) -> Bench:
     """Measure every batch on every device in every dtype."""
     about = {"model": job.settings.model, "size": job.settings.size, "tau": TAU}
     measure = partial(_all_rows, job.settings, job.observer)
-    return benched(job, measure, BenchTable(SPEED_HEADS, (), SPEED_LEGEND), about, "batches were measured")
+    return benched(job, measure, BenchTable(SPEED_HEADS, (), SPEED_LEGEND), about, surcharge)
+
+
+def surcharge(rows: Sequence[SpeedRow]) -> str:
+    """What the score costs above the bare network, at most."""
+    most = max((row.overhead for row in rows), default=0.0)
+    was = "batch was" if len(rows) == 1 else "batches were"
+    return f"{len(rows)} {was} measured. The score costs at most {most:.1%} more than the bare network."
 
 
 def _all_rows(settings: BenchModelSettings, observer: Observer) -> list[SpeedRow]:
@@ -206,5 +213,6 @@ def _resident() -> int | None:
 SPEED_HEADS = ("device", "dtype", "batch", "chunk", "network ms", "score ms", "overhead", "evaluations/s", "peak MB")
 SPEED_LEGEND = (
     "network: bare, at equal batch and chunk; score: as the solvers call it, from float64 points to float64 scores. "
-    "overhead: median of the ratio over interleaved rounds. peak: of the process on the CPU, of tensors on CUDA."
+    "overhead: median of the ratio over interleaved rounds. peak: of the process on the CPU, of tensors on CUDA. "
+    "evaluations/s: high is good; all others: low is good."
 )

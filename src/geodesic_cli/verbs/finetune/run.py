@@ -30,7 +30,7 @@ from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out, read_folder
 from geodesic_cli.verbs.finetune.processes import Processes, start
 from geodesic_cli.verbs.finetune.training import Training, measure_trainee
-from geodesic_cli.verbs.finetune.writing import write_curves, write_model, write_preview, write_sheet
+from geodesic_cli.verbs.finetune.writing import progress_made, write_curves, write_model, write_preview, write_sheet
 
 MEASURED_EXAMPLES = 64
 """Examples on which the model is measured before and after."""
@@ -213,7 +213,7 @@ class _Work(Job[FinetuneSettings]):
             "after": after,
             "seconds": round(time.monotonic() - began, 3),
         }
-        status = f"Trained {training.done} steps."
+        status = progress_made(before, after)
         # From here on the model is the averaged one.
         with torch.no_grad():
             for name, weight in trainee.weights.items():

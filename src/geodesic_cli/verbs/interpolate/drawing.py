@@ -18,7 +18,7 @@ from geodesic_cli.frames.path_report import PathReport
 from geodesic_cli.frames.paths import ImagePath, clean_latents, positions
 from geodesic_cli.runs.job import Job
 from geodesic_cli.settings import InterpolateSettings
-from geodesic_cli.settings.vocabulary import FAILED, path_kind
+from geodesic_cli.settings.vocabulary import FAILED, fared, path_kind
 from geodesic_cli.verbs.interpolate.legs import Leg
 from geodesic_cli.verbs.interpolate.telling import curve_labels, solved
 
@@ -174,7 +174,7 @@ class Drawer(Job[InterpolateSettings]):
         names = list(drawn)
         several = len(metrics["keyframes"]) > 2
         marks = media.SheetMarks(
-            written=names.index(self.settings.method) if len(names) > 1 else None,
+            written=(names.index(self.settings.method),) if len(names) > 1 else (),
             given=tuple(metrics["keyframes"]) if several else (),
             doubtful=tuple(metrics.get("global", {}).get("marked_frames", ())),
         )
@@ -186,4 +186,5 @@ class Drawer(Job[InterpolateSettings]):
         if count == 1:
             return label
         failed = "" if solved(leg, "geodesic") else f", {FAILED}"
+        failed += "" if self.settings.method == "geodesic" else fared(chosen=False, longer=False)
         return f"image {k + 1} to {1 if k + 1 == count and self.settings.loop else k + 2}{failed}"

@@ -20,13 +20,13 @@ from geodesic_cli.runs.cache import told_cache
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.places import cache_folder
-from geodesic_cli.search.candidates import at_frames
+from geodesic_cli.search.candidates import KNOWN, at_frames
 from geodesic_cli.search.pool import POOLS, evaluations_to_fill
 from geodesic_cli.search.search import GlobalPath, SearchChoice, global_path
 from geodesic_cli.settings import InterpolateSettings, parse_budget
-from geodesic_cli.settings.vocabulary import PATHS, fared, path_name
+from geodesic_cli.settings.vocabulary import PATH_NAMES, fared, path_name
 
-STAGES = {
+STAGE_WORDS = {
     "pool": "drawing samples",
     "search": "searching among them",
     "local": "local path found",
@@ -36,7 +36,7 @@ STAGES = {
 """What the progress display says of a stage of the search."""
 UNTIMED = 600
 """About how many evaluations a search takes; for the progress bar where the budget is in seconds."""
-METHODS = {"local": "geodesic"}
+METHOD_OF = {"local": "geodesic"}
 """What the settings call a path of the search, where that is another name."""
 ALIKE = "The two images are the same: there is nothing to search for."
 
@@ -101,7 +101,7 @@ def search(
 
     def tell(stage: str, spent: int) -> None:
         nonlocal told
-        job.observer.advance(spent - told, STAGES[stage])
+        job.observer.advance(spent - told, STAGE_WORDS[stage])
         told = spent
 
     choice = SearchChoice(alpha, s.pool_size, evaluations, seconds, guidance=s.guidance, seed=s.seed)
@@ -166,10 +166,11 @@ def draw(found: GlobalPath, directory: RunDirectory, tol: float) -> None:
 
 def _named(name: str, found: GlobalPath, tol: float) -> str:
     """What the legend calls a path of the search: its name, whether it converged, and how it fared."""
-    method, solution = METHODS.get(name, name), found.solutions.get(name)
+    method, solution = METHOD_OF.get(name, name), found.solutions.get(name)
     # The residual here is the solver's own, that of the tables is measured on more points: one number is enough.
-    own = path_name(method, solution.residual, tol, solution.converged, number=False) if solution else PATHS[method]
-    length = found.lengths[name]
-    # A length that is no number lost, too.
-    longer = not length <= min(value for value in found.lengths.values() if not math.isnan(value))
+    own = (
+        path_name(method, solution.residual, tol, solution.converged, number=False) if solution else PATH_NAMES[method]
+    )
+    lengths = [value for key, value in found.lengths.items() if key != "graph" and not math.isnan(value)]
+    longer = not found.lengths[name] <= min(lengths, default=math.inf) + KNOWN  # no number lost, too
     return own + fared(name == found.path.method, longer)

@@ -4,13 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 from geodesic_cli.frames.path_report import PathReport
+from geodesic_cli.search.candidates import KNOWN
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.settings.vocabulary import fared, is_geodesic, listed, path_name
 from geodesic_cli.verbs.interpolate.legs import Leg
 
-SAME_LENGTH = 0.05
-"""Logarithms of lengths that differ by less are equal, as far as is known."""
-MANY = 12
+NAMED_ONE_BY_ONE = 12
 """More frames than these are not named one by one."""
 
 
@@ -39,11 +38,7 @@ def curve_labels(
     least = min((value for value in lengths.values() if not math.isnan(value)), default=math.inf)
     return {
         method: called[method]
-        + (
-            fared(method == settings.method, lengths.get(method, least) > least + SAME_LENGTH)
-            if len(called) > 1
-            else ""
-        )
+        + (fared(method == settings.method, lengths.get(method, least) > least + KNOWN) if len(called) > 1 else "")
         for method in called
     }
 
@@ -59,7 +54,7 @@ def verdict(settings: InterpolateSettings, leg: Leg) -> str:
     told = leg.found.status if leg.found else solution.status.value if solution else ""
     if is_geodesic(residual, settings.tol):
         return told
-    short = f"It is a short path, residual {residual:.2g}, and no geodesic, which has at most {settings.tol:g}."
+    short = f"It is a short path, residual {residual:.2g}; a geodesic has at most {settings.tol:g}."
     if leg.found is not None:
         return (
             f"{told} {short} A shorter one may lie near it; a higher --tau or a lower --alpha makes it easier to find."
@@ -68,14 +63,14 @@ def verdict(settings: InterpolateSettings, leg: Leg) -> str:
         return (
             f"The solver was content, but measured between its points the path is another. {short} Pass a lower --tol."
         )
-    return f"{told} {short}"
+    return f"{told} {short} See --max-steps, --bend and --solver."
 
 
 def doubtful(frames: Sequence[int]) -> str:
     """A sentence on the frames that lie where the model hardly ever draws; they are marked on the sheet."""
     if not frames:
         return "None of the frames drawn lies there."
-    if len(frames) > MANY:
+    if len(frames) > NAMED_ONE_BY_ONE:
         return f"{len(frames)} frames from {frames[0]} to {frames[-1]} lie there; they are marked on the sheet."
     if len(frames) == 1:
         return f"Frame {frames[0]} lies there, as the sheet marks."

@@ -131,12 +131,7 @@ class _Work(Job[IsometrySettings]):
                 self.observer.warn(impossible(model.name, first))
         for about, name in zip(told, _names([str(about["name"]) for about in told]), strict=True):
             about["name"] = name
-        best = min(told[0]["levels"], key=lambda level: level["loss"])
-        status = (
-            f"{told[0]['name']} uses {best['participation']:.0f} of {best['dimension'] - 1} directions at tau "
-            f"{best['tau']:g}, where it is nearest to an isometry."
-        )
-        return Isometry(tuple(levels), metrics=metrics, status=status)
+        return Isometry(tuple(levels), metrics=metrics, status=nearness(told))
 
     def _labelled(self, scenes: list[Scene]) -> list[Scene]:
         """The scenes for linear separability; none where it is not asked for, or they are too few."""
@@ -176,6 +171,20 @@ class _Work(Job[IsometrySettings]):
             self.observer.stage(f"Linear separability{which}", len(labelled), "scenes")
             found(ls=look.separability(labelled, lambda some: _embed(look.model, some)))
         return tuple(levels)
+
+
+def nearness(models: Sequence[dict[str, Any]]) -> str:
+    """How near the first model is to an isometry, and whether the second one is nearer."""
+    best = min(models[0]["levels"], key=lambda level: level["loss"])
+    told = (
+        f"An isometry uses all {best['dimension'] - 1} directions alike; {models[0]['name']} uses "
+        f"{best['participation']:.0f} at tau {best['tau']:g}, where it is nearest to one"
+    )
+    if len(models) == 1:
+        return f"{told}. `geodesic finetune --iso` brings a model nearer."
+    other = models[1]["levels"][models[0]["levels"].index(best)]
+    compared = "nearer" if other["loss"] < best["loss"] else "no nearer"
+    return f"{told}, and {models[1]['name']} {other['participation']:.0f}: it is {compared} to an isometry there."
 
 
 def _second(settings: IsometrySettings) -> IsometrySettings | None:

@@ -255,8 +255,11 @@ def _sentence(tables: dict[str, list[dict[str, float]]], source: str, target: st
         return f"The direction from {source} to {target} was applied to {count} images."
     best = max(range(len(rows)), key=lambda k: rows[k]["both"])
     row, chance = rows[best], tables["random"][best]
-    return (
-        f"At strength {row['strength']:g}, {row['flipped']:.0%} of {count} held-out images turned from {source} to "
+    told = (
+        f"At strength {row['strength']:g}, {row['flipped']:.0%} of {count} other images turned from {source} to "
         f"{target}, {row['both']:.0%} with all else kept; along random directions {chance['flipped']:.0%} and "
         f"{chance['both']:.0%}."
     )
+    if row["both"] > chance["both"]:
+        return told
+    return f"{told} That is no better than chance: pass more --pairs, or larger --strengths."

@@ -31,9 +31,9 @@ from geodesic_cli.settings import InvertSettings
 
 GROUP = 16
 """Images that are carried together, and lost at most when a run is stopped."""
-SAME, ALIKE = 40.0, 30.0
+LOOKS_SAME, LOOKS_ALIKE = 40.0, 30.0
 """dB. From here on two pictures look the same, or nearly so."""
-DRAWN = 20.0
+CAN_DRAW = 20.0
 """dB. What comes back from the autoencoder worse than this is no picture that the model can draw."""
 IMAGES_SHOWN = 12
 """Images on the sheet: the first ones."""
@@ -122,7 +122,7 @@ class _Work(Job[InvertSettings]):
             "evaluations": evaluations,
             "seconds": round(time.monotonic() - began, 3),
         }
-        status = verdict(metrics["transport"]["psnr"]["mean"], metrics["autoencoder"]["psnr"]["mean"], s)
+        status = survival(metrics["transport"]["psnr"]["mean"], metrics["autoencoder"]["psnr"]["mean"], s)
         result = Inversion(images, shape, made, metrics=metrics, status=status)
         if self.directory is not None:
             self._write(self.directory, result)
@@ -158,7 +158,7 @@ class _Work(Job[InvertSettings]):
         self.observer.advance(1)
 
 
-def verdict(transport: float, autoencoder: float, settings: InvertSettings) -> str:
+def survival(transport: float, autoencoder: float, settings: InvertSettings) -> str:
     """Whether images came back well, and what to do if they did not.
 
     Args:
@@ -167,13 +167,13 @@ def verdict(transport: float, autoencoder: float, settings: InvertSettings) -> s
         settings: of the run.
     """
     more = "Raise --steps" + (", or pass --guidance 1." if settings.guidance != 1 else ".")
-    if transport >= SAME:
+    if transport >= LOOKS_SAME:
         told = "What came back looks the same as what was encoded."
-    elif transport >= ALIKE:
+    elif transport >= LOOKS_ALIKE:
         told = f"What came back differs a little from what was encoded. {more}"
     else:
         told = f"What came back is not what was encoded. {more}"
-    if autoencoder < DRAWN:
+    if autoencoder < CAN_DRAW:
         told += " But the model's autoencoder cannot draw such a picture, even without noise: pass another --model."
     return told
 

@@ -36,7 +36,10 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import JOINS, SlerpSettings
+from geodesic_cli.settings.vocabulary import PATH_NAMES
 
+EVEN = 1.5
+"""A path whose largest step is at most so many times the mean one changes evenly."""
 PATHS_SHOWN = 8
 """Paths on the sheet: the first ones."""
 
@@ -61,7 +64,7 @@ class LatentPaths(RunResult):
         return self.frames[self.settings.method].flatten(0, 1)
 
     def _page(self) -> Tensor:
-        return slerp_sheet(self)
+        return slerp_sheet(self, self.settings.method)
 
 
 @called_from_python(SlerpSettings)
@@ -163,8 +166,18 @@ def _paths(s: SlerpSettings, ready: _Ready, observer: Observer) -> LatentPaths:
         "evaluations": spent + drawn,
         "seconds": round(time.monotonic() - began, 3),
     }
-    status = f"{len(ends)} path{'s' if len(ends) > 1 else ''} of {s.frames} frames at tau {s.tau:g}."
+    status = evenness(metrics["paths"][s.method]["summary"]["largest_share"]["mean"])
     return LatentPaths(ends, frames, u, metrics=metrics, status=status)
+
+
+def evenness(largest: float) -> str:
+    """Whether images change evenly along a path whose largest step is so many times the mean one."""
+    if not largest > EVEN:
+        return "The images change evenly from frame to frame."
+    return (
+        f"The images change in jumps: the largest step is {largest:.1f} times the mean one. `geodesic interpolate` "
+        "spaces its frames evenly, and more --frames show what happens in a jump."
+    )
 
 
 def _ends(s: SlerpSettings, ready: _Ready, observer: Observer) -> tuple[Tensor, int]:
@@ -199,7 +212,7 @@ def _write(directory: RunDirectory, s: SlerpSettings, result: LatentPaths, obser
         for index, frame in enumerate(path):
             directory.write_png(f"frames/{pair:03d}/{index:05d}.png", frame, {"u": float(result.u[index])})
             observer.advance(1)
-    directory.write_png("sheet.png", slerp_sheet(result))
+    directory.write_png("sheet.png", slerp_sheet(result, s.method))
     observer.advance(1)
     media.write_gif(main.flatten(0, 1), directory.path("video.gif"), s.fps)
     observer.advance(1)
@@ -208,12 +221,14 @@ def _write(directory: RunDirectory, s: SlerpSettings, result: LatentPaths, obser
     observer.advance(1)
 
 
-def slerp_sheet(result: LatentPaths) -> Tensor:
-    """The frames of the first paths, a row a path and method."""
-    pairs = len(next(iter(result.frames.values())))
+def slerp_sheet(result: LatentPaths, method: str) -> Tensor:
+    """The frames of the first paths, a row a path and method; the rows of a method are marked."""
+    pairs = len(result.frames[method])
     rows, labels = [], []
     for pair in range(min(PATHS_SHOWN, pairs)):
-        for method, frames in result.frames.items():
+        for name, frames in result.frames.items():
             rows.append(frames[pair])
-            labels.append(method if pairs == 1 else f"{pair} {method}")
-    return media.sheet(rows, labels)
+            labels.append(PATH_NAMES[name] if pairs == 1 else f"{pair} {PATH_NAMES[name]}")
+    several, at = len(result.frames), list(result.frames).index(method)
+    marks = media.SheetMarks(written=tuple(range(at, len(rows), several)) if several > 1 else ())
+    return media.sheet(rows, labels, marks)
