@@ -145,7 +145,7 @@ def test_misspelt_variables_are_named_once(monkeypatch: pytest.MonkeyPatch) -> N
         ("interpolate --method ", {"geodesic", "slerp", "lerp", "global"}),
         ("interpolate --method g", {"geodesic", "global"}),
         ("invert a.png --scheme a", {"adams"}),
-        ("latent direction red blue --estimate ", {"mean", "hyperplane"}),
+        ("latent direction red blue --estimate ", {"mean", "svm"}),
         ("toy m", {"moons"}),
     ],
 )
