@@ -31,13 +31,15 @@ Examples:
   geodesic check
   geodesic info runs/a-to-b/frames/00008.png
   geodesic cache
+  geodesic report runs/a-to-b
   geodesic bench solver --problems closed
 
+Every run writes a folder with report.html, one page to look at and to send.
 Settings come from options, then variables such as GEODESIC_INTERPOLATE_TAU, then --config FILE, then the defaults.
 """
 
 VERBS = ("interpolate", "extrapolate", "video_analyze", "invert", "latent", "finetune", "isometry", "toy")
-OTHERS = ("models", "check", "info", "cache", "bench")
+OTHERS = ("models", "check", "info", "cache", "report", "bench")
 
 
 class VerbsInOrder(TyperGroup):

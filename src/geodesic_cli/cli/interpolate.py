@@ -38,9 +38,10 @@ def interpolate(options: dict[str, Any]) -> None:
       geodesic interpolate a.png b.png c.png --between 7 --loop
       geodesic interpolate --config runs/a-to-b/config.toml --frames 33 --out runs/slower
 
-    Writes frames/, sheet.png, video.mp4, video.gif, density.png, convergence.png (graph.png for a search),
-    metrics.json, path.safetensors, config.toml, manifest.json and log.txt. Every option but --prompt can also be set by
-    a variable such as GEODESIC_INTERPOLATE_TAU.
+    Writes report.html (a page of all of it), frames/ (with --compare the other methods' into compare/), sheet.png,
+    video.mp4, video.gif, density.png, convergence.png (graph.png for a search), metrics.json, path.safetensors,
+    config.toml, manifest.json and log.txt. Every option but --prompt can also be set by a variable such as
+    GEODESIC_INTERPOLATE_TAU.
     """
     method = options["method"]
     if options["globally"] and method not in (None, "global"):

@@ -25,8 +25,8 @@ def invert(options: dict[str, Any]) -> None:
       geodesic invert a.png --scheme ddim --steps 50 --json
       geodesic invert face.png --model path/to/ddpm-celebahq-256
 
-    Writes sheet.png, reconstructions/, noise.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every
-    option but --prompt can also be set by a variable such as GEODESIC_INVERT_STEPS.
+    Writes report.html, sheet.png, reconstructions/, noise.safetensors, metrics.json, config.toml, manifest.json and
+    log.txt. Every option but --prompt can also be set by a variable such as GEODESIC_INVERT_STEPS.
     """
     settings = from_command_line(InvertSettings, options)
     ran("latent.invert", settings, options["as_json"], lambda result: _closing(result, options["verbose"]))

@@ -26,8 +26,8 @@ def isometry(options: dict[str, Any]) -> None:
       geodesic isometry clevr-mini --against runs/finetune
       geodesic isometry path/to/ddpm-celebahq-256 --taus 1 --points 4 --json
 
-    Writes table.md, spectrum.png, metrics.json, config.toml, manifest.json and log.txt. Every option but --prompt and
-    --lora can also be set by a variable such as GEODESIC_ISOMETRY_POINTS.
+    Writes report.html, table.md, spectrum.png, metrics.json, config.toml, manifest.json and log.txt. Every option but
+    --prompt and --lora can also be set by a variable such as GEODESIC_ISOMETRY_POINTS.
     """
     settings = from_command_line(IsometrySettings, options)
     ran("isometry.run", settings, options["as_json"], lambda result: _closing(result, options["verbose"]))

@@ -35,8 +35,8 @@ def slerp(options: dict[str, Any]) -> None:
       geodesic latent slerp --pairs 8 --prompt "a red rubber cube" --guidance 2 --compare
       geodesic latent slerp a.png b.png --frames 17
 
-    Writes sheet.png, video.gif, frames/, path.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every
-    option but --prompt can also be set by a variable such as GEODESIC_LATENT_SLERP_PAIRS.
+    Writes report.html, sheet.png, video.gif, frames/, path.safetensors, metrics.json, config.toml, manifest.json and
+    log.txt. Every option but --prompt can also be set by a variable such as GEODESIC_LATENT_SLERP_PAIRS.
     """
     settings = from_command_line(SlerpSettings, options)
     ran("latent.slerp", settings, options["as_json"], lambda result: _of_paths(result, options["verbose"]))
@@ -54,8 +54,8 @@ def direction(options: dict[str, Any]) -> None:
       geodesic latent direction left right --tau 0.6 --strengths 0,1,2
       geodesic latent direction young old --labels faces.csv --model path/to/ldm
 
-    Writes sheet.png, direction.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every option can also
-    be set by a variable such as GEODESIC_LATENT_DIRECTION_TAU.
+    Writes report.html, sheet.png, direction.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every
+    option can also be set by a variable such as GEODESIC_LATENT_DIRECTION_TAU.
     """
     settings = from_command_line(DirectionSettings, options)
     ran("latent.direction", settings, options["as_json"], lambda result: _of_direction(result, options["verbose"]))

@@ -20,9 +20,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
@@ -37,9 +35,9 @@ MEASURES = ("even", "features", "lpips", "perceptual")
 LOW = 0.05
 """The noise level of `features`: noise hides nothing that is seen, and the network still has something to do."""
 PASSES, LOOKS = 3, 9
-"""Passes up to `FEW` steps between frames, and looks in each. Over moved and changed scenes 27 looks of 4 evaluations
-space 17 frames as evenly as 65 looks of 7 did at equal steps: a jump needs them in one place."""
-FEW = 16
+"""Passes up to `FEW_STEPS` steps between frames, and looks in each. Over moved and changed scenes 27 looks of 4
+evaluations space 17 frames as evenly as 65 looks of 7 did at equal steps: a jump needs them in one place."""
+FEW_STEPS = 16
 """Each time that there are twice as many steps between frames there is one pass more."""
 DENSE = 4
 """Looks for each frame at most, where frames are few."""
@@ -177,7 +175,7 @@ def evaluations(measure: Pacer, frames: int, steps: int) -> int:
 
 def _passes(frames: int) -> list[int]:
     """Looks in each pass; the first one's hold both ends."""
-    passes = PASSES + max(0, round(math.log2((frames - 1) / FEW)))
+    passes = PASSES + max(0, round(math.log2((frames - 1) / FEW_STEPS)))
     looks = min(passes * LOOKS, DENSE * (frames - 1) + 1)
     return [min(LOOKS, looks - done) for done in range(0, looks, LOOKS)]
 
@@ -219,14 +217,16 @@ def at_equal_parts(dense: Tensor, lengths: Tensor, frames: int) -> Tensor:
     Between the positions the sum is taken to grow smoothly and to fall nowhere (Fritsch and Carlson, 1980). Equal steps
     of u where all lengths are 0 or one is not finite.
     """
-    travelled = np.concatenate([[0.0], lengths.to("cpu", torch.float64).cumsum(0).numpy()])
-    if not (travelled[-1] > 0 and np.isfinite(travelled).all()):
+    from scipy.interpolate import PchipInterpolator
+
+    travelled = torch.cat([torch.zeros(1, dtype=torch.float64), lengths.to("cpu", torch.float64).cumsum(0)])
+    if not (travelled[-1] > 0 and bool(travelled.isfinite().all())):
         return positions(frames)
     # Where nothing changes the sum stands still; of such positions the last counts, and at the very end the first.
-    grows = np.append(np.diff(travelled) > 0, False)
-    grows[np.searchsorted(travelled, travelled[-1])] = True
-    along = PchipInterpolator(travelled[grows], dense.numpy()[grows])
-    u = torch.from_numpy(along(np.linspace(0.0, travelled[-1], frames)))
+    grows = torch.cat([travelled.diff() > 0, torch.tensor([False])])
+    grows[torch.searchsorted(travelled, travelled[-1])] = True
+    along = PchipInterpolator(travelled[grows].numpy(), dense[grows].numpy())
+    u = torch.from_numpy(along((positions(frames) * travelled[-1]).numpy()))
     u[0], u[-1] = 0.0, 1.0
     return u
 

@@ -27,17 +27,21 @@ class SheetMarks:
         given: numbers of the frames that are images as they were given, in every row; they have a frame of blue.
         doubtful: numbers of frames that are improbable, in a written row or the only one; they have a dashed frame of
             orange.
+        given_words: what the frame of blue means.
+        doubtful_words: what the dashed frame of orange means.
     """
 
     written: tuple[int, ...] = ()
     given: tuple[int, ...] = ()
     doubtful: tuple[int, ...] = ()
+    given_words: str = "an image that was given"
+    doubtful_words: str = "doubtful: the model hardly ever draws such a picture"
 
     @property
     def legend(self) -> list[tuple[tuple[float, float, float], bool, str]]:
         """Colour, whether it is dashed, and meaning of each mark that is used."""
-        used = [(_GIVEN, False, "an image that was given")] if self.given else []
-        used += [(_DOUBTFUL, True, "doubtful: the model hardly ever draws such a picture")] if self.doubtful else []
+        used = [(_GIVEN, False, self.given_words)] if self.given else []
+        used += [(_DOUBTFUL, True, self.doubtful_words)] if self.doubtful else []
         words = "the row in frames/ and the films" if len(self.written) == 1 else "rows in frames/ and the films"
         return used + ([(_WRITTEN, False, words)] if self.written else [])
 

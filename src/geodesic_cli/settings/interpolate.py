@@ -7,7 +7,7 @@ from typing import Any
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
 from geodesic_cli.settings.kinship import kin_of
-from geodesic_cli.settings.option import AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
+from geodesic_cli.settings.option import ANY, AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
 
 METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
@@ -44,6 +44,7 @@ def _frames(given: Any) -> int | None:
     pacing="model revision variant lora size steps density guidance negative_prompt noise_bank noise_band",
     noise_band="tol max_steps",
     max_steps="device dtype low_memory compile seed fps",
+    lora="vae text_embedding",
 )
 class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     """`geodesic interpolate`."""
@@ -105,7 +106,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     )
     pool_size: int = opt(96, "Samples of the model to begin with.", SEARCH, AtLeast(3, "96 is a good start."))
     # Growth stops where it runs out. Seconds make the result depend on the machine.
-    budget: str = opt("3000", "Network evaluations after them, or seconds: 60s.", SEARCH)
+    budget: str = opt("3000", "Evaluations after them, or seconds: 60s.", SEARCH)
     nodes: int = opt(17, "Nodes of the first path.", SOLVER, AtLeast(5, "17 is enough for most paths."))
     # Relaxation needs several times the evaluations and no model of the score.
     solver: str = choice_opt("surrogate", PATH_SOLVERS, panel=SOLVER)
@@ -131,7 +132,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
         None, "Of the densities negative and paper. Default: the defects of a bad morph.", DENSITY
     )
     noise_bank: int = opt(
-        1, "Noise levels to average the score over.", DENSITY, AtLeast(1, "1 is no averaging; 4 is a good start.")
+        1, "Noise levels in the score's mean.", DENSITY, AtLeast(1, "1 is no averaging; 4 is a good start.")
     )
     noise_band: float = opt(0.1, "Half-width of their band.", DENSITY, Between(0, 0.5, "0.1 is the published one."))
     tol: float = opt(0.03, "Relative residual to solve to.", SOLVER, above(0, 1, "0.03 is a good start."))
@@ -207,9 +208,9 @@ def parse_budget(text: str) -> tuple[int | None, float | None]:
         value = float(number) if seconds else int(number)
     except ValueError:
         value = -1
-    if not 0 <= value < math.inf:
+    if not 0 <= value <= ANY:
         raise InputError(
-            f"--budget takes a number of network evaluations, or of seconds with an s; got {text!r}.",
+            f"--budget takes up to {ANY} network evaluations, or as many seconds with an s; got {text!r}.",
             "3000 is a good start, or 60s; 0 lets nothing grow.",
         )
     return (None, value) if seconds else (int(value), None)

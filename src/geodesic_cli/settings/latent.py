@@ -16,7 +16,7 @@ BOTH_WAYS = "Classifier-free guidance, both ways; 1 is none."
 WAY = "Way to noise and back"
 
 
-@record(seed="model revision variant lora device dtype low_memory compile fps")
+@record(seed="model revision variant lora vae text_embedding device dtype low_memory compile fps")
 class SlerpSettings(shared.ModelOptions, shared.FolderOptions):
     """`geodesic latent slerp`."""
 

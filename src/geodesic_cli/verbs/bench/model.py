@@ -18,13 +18,15 @@ from pathlib import Path
 import torch
 
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.diffusion.batching import item_cost
+from geodesic_cli.diffusion.batching import free_memory, item_cost
 from geodesic_cli.diffusion.densities import density_score
+from geodesic_cli.diffusion.room import require_size
 from geodesic_cli.frames.keyframes import widest
 from geodesic_cli.media import parse_size
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import open_model
+from geodesic_cli.runs.room import require_room
 from geodesic_cli.settings import BenchModelSettings
 from geodesic_cli.verbs.bench.table import Bench, BenchTable, benched
 
@@ -106,6 +108,9 @@ def _all_rows(settings: BenchModelSettings, observer: Observer) -> list[SpeedRow
         model = open_model(replace(settings, device=device, dtype=dtype), observer)
         height, width = (model.image_size,) * 2 if settings.size is None else parse_size(settings.size)
         shape = model.latent_shape(height, width)
+        require_size(model.codec, model.predict, height, width)
+        cost = item_cost(model.predict.unet, shape, model.predict.place[1])
+        require_room({"batches": (max(settings.batches), cost)}, free_memory(model.device))
         for batch in settings.batches:
             rows.append(measure_speed(model, shape, batch, settings.seconds))
             observer.advance(1, f"{rows[-1].device} {rows[-1].dtype}, batch {batch}")

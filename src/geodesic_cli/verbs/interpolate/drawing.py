@@ -66,7 +66,7 @@ class Drawer(Job[InterpolateSettings]):
     pacer: Pacer | None
 
     def draw(self, legs: Sequence[Leg], method: str, numbers: tuple[int, ...]) -> Drawn:
-        """The frames of a method; those of the main one are written as they come, and kept if they are there already.
+        """The frames of a method, written as they come, and kept if they are there already.
 
         A keyframe between two legs is drawn once, as the first frame of the later one.
         """
@@ -84,21 +84,22 @@ class Drawer(Job[InterpolateSettings]):
             for first in range(0, len(here), DECODED_AT_ONCE):
                 part = here[first : first + DECODED_AT_ONCE]
                 number = numbers[k] + first
-                frames += self._part(leg.ends, leg.paths[method], part, number, k / count, count, method == s.method)
+                frames += self._part(leg.ends, leg.paths[method], part, number, k / count, count, method)
                 self.observer.advance(len(part))
         decoded = sum(frames_in_leg - 2 for frames_in_leg in own) * (s.steps + 1)
         return Drawn(torch.stack(frames), torch.tensor(u, dtype=torch.float64), numbers, decoded, paced)
 
     def _part(
-        self, ends: Ends, path: ImagePath, u: Tensor, number: int, begins: float, count: int, main: bool
+        self, ends: Ends, path: ImagePath, u: Tensor, number: int, begins: float, count: int, method: str
     ) -> list[Tensor]:
         s = self.settings
-        names = [f"frames/{number + k:05d}.png" for k in range(len(u))]
-        if main and self.directory is not None and all(self.directory.has(name) for name in names):
+        place = "frames" if method == s.method else f"compare/{method}"
+        names = [f"{place}/{number + k:05d}.png" for k in range(len(u))]
+        if self.directory is not None and all(self.directory.has(name) for name in names):
             return [media.read_image(self.directory.folder / name) for name in names]
         clean_ones = clean_latents(self.model, ends, path, u, s.steps, s.transport_guidance)
         pictures = self.canvas.crop(self.model.decode(clean_ones, ends.shape)).cpu()
-        if main and self.directory is not None:
+        if self.directory is not None:
             for name, picture, position in zip(names, pictures, u.tolist(), strict=True):
                 self.directory.write_png(name, picture, {"u": begins + position / count})
         return list(pictures)

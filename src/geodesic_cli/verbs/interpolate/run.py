@@ -7,6 +7,7 @@ disk as soon as they exist, and the resumed run gives the same bytes.
 """
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.places import cache_folder
+from geodesic_cli.runs.room import frame_bytes, node_bytes, require_room
 from geodesic_cli.settings import STEPS, InterpolateSettings, parse_timing
 from geodesic_cli.verbs.interpolate.drawing import Drawer
 from geodesic_cli.verbs.interpolate.legs import LegSolver, rounded_legs
@@ -167,11 +169,25 @@ def _ready(
     read, names = _read(given or settings.images, job.observer)
     model = job.load_model()
     images, canvas = fit(read, names, settings.size, model, job.observer, alike=True)
+    _require_room(settings, canvas, len(images), model)
     prompt_of_each(settings.prompt, len(images))
     _numbers(settings, [1.0] * settings.legs(len(images)))
     if len(read) == 2 and torch.equal(read[0], read[1]):
         job.observer.warn("The two images are the same; the path between them is one point.")
     return model, canvas.pad(images), canvas, names
+
+
+def _require_room(s: InterpolateSettings, canvas: Canvas, images: int, model: LatentDiffusion) -> None:
+    """Refuse more frames, nodes or samples than memory holds."""
+    frame, node = frame_bytes(canvas.height, canvas.width), node_bytes(math.prod(model.latent_shape(*canvas.padded)))
+    require_room(
+        {
+            "frames": (s.frames, frame * len(s.methods)),
+            "between": (s.between, frame * len(s.methods) * s.legs(images)),
+            "nodes": (s.nodes, node * s.noise_bank),
+            "pool_size": (s.pool_size if "global" in s.methods else None, node),
+        }
+    )
 
 
 def _numbers(settings: InterpolateSettings, lengths: list[float]) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ Both models of a run see the same clean images, noise, directions and pairs. The
 own autoencoder's, so that two models with one autoencoder, as before and after fine-tuning, see the very same points.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from geodesic_cli.runs.folder import METRICS, RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory, told_model
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.room import frame_bytes, node_bytes, require_room
 from geodesic_cli.scenes import Scene, render, sample
 from geodesic_cli.settings import IsometrySettings
 from geodesic_cli.settings.finetune import EMBEDDED
@@ -79,6 +81,22 @@ def isometry(
     return run(in_memory(IsometrySettings, "isometry", model, options, observer, against=other), given)
 
 
+def _require_room(s: IsometrySettings, model: LatentDiffusion) -> None:
+    """Refuse more points, directions or pictures than memory holds."""
+    side = model.image_size
+    frame, node = frame_bytes(side, side), node_bytes(math.prod(model.latent_shape(side, side)))
+    require_room(
+        {
+            "points": (s.points, node),
+            "directions": (s.directions, node),
+            "probes": (s.probes, node),
+            "pairs": (s.pairs, node * s.segments),
+            "ppl_pairs": (s.ppl_pairs, frame),
+            "labelled": (s.labelled, frame),
+        }
+    )
+
+
 def run(job: Job[IsometrySettings], against: LatentDiffusion | None = None) -> Isometry:
     """Measure the model of the settings, and a second one, given or theirs; writes table.md and spectrum.png.
 
@@ -87,6 +105,7 @@ def run(job: Job[IsometrySettings], against: LatentDiffusion | None = None) -> I
     second, models = _second(job.settings), [job.load_model()]
     if second is not None:
         models.append(replace(job, settings=second, given=against).load_model())
+    _require_room(job.settings, models[0])
     distance = _distance(job, models)  # what may be missing is asked for before the work
     with job.in_folder(stem(job.settings)) as job:
         result = _Work(**vars(job), distance=distance).run(models)

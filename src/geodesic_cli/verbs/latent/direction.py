@@ -33,6 +33,7 @@ from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.scenes import Fit, fit_all
 from geodesic_cli.settings import DirectionSettings, parse_strengths
 from geodesic_cli.verbs.latent.labels import Attribute, Labelled, attribute, of_files, of_scenes, shares
@@ -94,6 +95,8 @@ def run(job: Job[DirectionSettings]) -> LatentDirection:
     model = job.load_model()
     # All that may be refused comes before the folder is touched.
     canvas = Canvas.of(model, None)
+    frame = frame_bytes(canvas.height, canvas.width)
+    require_room({"pairs": (s.pairs, 2 * frame), "held_out": (s.held_out, frame)})
     data, condition = _labelled(s, model, job.observer), model.prompts.embed(s.prompt)
     journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
     with job.in_folder(stem(s)) as job:

@@ -34,6 +34,7 @@ from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import JOINS, SlerpSettings
 from geodesic_cli.settings.vocabulary import PATH_NAMES
@@ -132,6 +133,8 @@ def _ready(s: SlerpSettings, model: LatentDiffusion, read: list[Tensor], observe
         raise InputError("The two images are the same; there is no path between them.", "Pass two different images.")
     journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
     model.latent_shape(*canvas.padded)  # refuses a size that the model cannot take
+    frame = frame_bytes(canvas.height, canvas.width) * (len(JOINS) if s.compare else 1)
+    require_room({"frames": (s.frames, frame if read else frame * s.pairs)})
     return _Ready(journey, images, condition, key, distance)
 
 
