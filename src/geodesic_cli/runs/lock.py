@@ -25,7 +25,7 @@ LEFT_BEHIND = re.compile(r"\..+\.([0-9]+)\.tmp")
 """The temporary files of `media.replacing`, with the number of the process that wrote them."""
 
 
-ATTEMPTS = 100
+TURNS = 100
 """At taking a lock while others take theirs and give them back."""
 LONGEST = 10_000
 """Bytes of a lock that are read."""
@@ -54,7 +54,7 @@ class Lock:
         earlier = _HELD.pop(folder.resolve(), None)
         if earlier is not None:  # of a run of this very process that was given up without an end
             earlier._close()
-        for _ in range(ATTEMPTS):
+        for _ in range(TURNS):
             file = _opened(folder, path)
             try:
                 if not _held(file):

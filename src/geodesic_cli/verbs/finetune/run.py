@@ -24,14 +24,13 @@ from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import RunDirectory, require_same
 from geodesic_cli.runs.job import Job, RunResult, open_folder, told_model
-from geodesic_cli.runs.names import claimed
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import AnyModel, open_model
 from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
 from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out, read_folder
-from geodesic_cli.verbs.finetune.processes import Processes, start
+from geodesic_cli.verbs.finetune.processes import Processes, common_folder, start
 from geodesic_cli.verbs.finetune.training import Training, measure_trainee
 from geodesic_cli.verbs.finetune.writing import progress_made, write_curves, write_model, write_preview, write_sheet
 
@@ -102,7 +101,7 @@ def run(job: Job[FinetuneSettings]) -> Finetuned:
     trainee = _prepare(settings, model)  # all that may be refused comes before the folder is touched
     _check_start(settings, trainee)
     with ExitStack() as stack:
-        folder = _folder(settings, processes, stack)
+        folder = common_folder(settings.out, stem(settings), processes, stack)
         settings = replace(settings, out=folder)
         if not processes.main:
             if processes.agree(""):  # process 0 may not use the folder, and has said so
@@ -123,21 +122,6 @@ def run(job: Job[FinetuneSettings]) -> Finetuned:
         processes.agree("")
         directory = stack.enter_context(opened)
         return _Work(settings, observer, directory=directory, processes=processes).run(trainee, data)
-
-
-def _folder(settings: FinetuneSettings, processes: Processes, stack: ExitStack) -> str:
-    """The folder of the run, the same for all processes; made by the first one where none was asked for."""
-    chosen = settings.out or ""
-    try:
-        if processes.main and not chosen:
-            chosen = stack.enter_context(claimed(f"runs/{stem(settings)}"))
-    except GeodesicError:
-        processes.agree("")
-        raise
-    agreed = processes.agree(chosen)
-    if not agreed:  # process 0 can make none, and has said so
-        raise SystemExit(1)
-    return agreed
 
 
 def _going_on(settings: FinetuneSettings) -> bool:
