@@ -35,12 +35,12 @@ FLOORS: dict[str, tuple[str, str]] = {
     "scenes": ("", "torch"),
     "media": ("", "torch numpy PIL av pillow_heif"),
     "plots": ("", "numpy matplotlib"),
-    "evaluation": ("", "torch numpy scipy torchvision lpips pyiqa sklearn"),
+    "evaluation": ("", "torch numpy scipy torchvision lpips pyiqa"),
     "report": ("settings media", "jinja2 PIL"),
     # `steps` keeps a solver's state, so it knows the classes of the two solvers that have one.
     "runs": (
         "settings report diffusion diffusion/loading media geometry geometry/kernel geometry/solvers",
-        "torch safetensors psutil",
+        "torch safetensors psutil rich PIL",  # rich inside a function
     ),
     "frames": ("runs settings diffusion diffusion/tuning geometry media evaluation", "torch scipy"),  # inside functions
     "search": ("frames runs diffusion geometry geometry/graph geometry/solvers", "torch"),
@@ -48,7 +48,7 @@ FLOORS: dict[str, tuple[str, str]] = {
 }
 LEAVES = "distortion geometry diffusion scenes media plots evaluation settings runs frames search"
 VERB = (f"{LEAVES} {' '.join(f'{room}/{wing}' for room, wings in WINGS.items() for wing in wings)}", "torch")
-MORE = {"bench": "scipy", "finetune": "accelerate", "toy": "numpy sklearn"}
+MORE = {"bench": "scipy", "finetune": "accelerate", "toy": "numpy"}
 VERBS = sorted(path.name for path in (SOURCE / "verbs").iterdir() if (path / "__init__.py").is_file())
 FLOORS |= {f"verbs/{verb}": (VERB[0], f"{VERB[1]} {MORE.get(verb, '')}") for verb in VERBS}
 FLOORS["verbs"] = ("", "")

@@ -101,7 +101,7 @@ def test_no_room_hides_a_public_function() -> None:
     [
         # finetune opens the model of its own process, and bench opens one for each kind of numbers.
         ("open_model(", {"runs/opening.py", "runs/job.py", "verbs/finetune/run.py", "verbs/bench/model.py"}),
-        ("RunDirectory.open(", {"runs/job.py"}),
+        ("RunDirectory.open(", {"runs/job.py", "runs/result.py"}),
         ("save_file(", {"runs/tensors.py", "diffusion/loading/lora.py"}),
     ],
 )

@@ -4,28 +4,21 @@
     result = geodesic_cli.interpolate("a.png", "b.png", frames=17)
     result = geodesic_cli.toy("moons")
 
-Every function takes the options of its command as keywords, a model by its name or loaded already, and an observer that
-is told of the progress. It works in memory and writes nothing. An input that cannot be used is a `GeodesicError`, with
-what to do about it.
+Every function takes the options of its command as keywords, images as files, PIL images, arrays or tensors, and a model
+by its name or loaded already. In a notebook and on a terminal it shows its progress; `progress=False` is silent, and an
+observer is told instead. It works in memory and writes nothing until `result.save(folder)`. An input that cannot be
+used is a `GeodesicError`, with what to do about it.
+
+What editors and type checkers see is in `__init__.pyi`, which `.ci/stub.py` writes.
 
 Importing this package is instant; torch and diffusers are imported with the first function that is asked for.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from geodesic_cli.errors import GeodesicError
 from geodesic_cli.version import __version__
-
-if TYPE_CHECKING:
-    from geodesic_cli.verbs.extrapolate.run import extrapolate as extrapolate
-    from geodesic_cli.verbs.finetune.run import finetune as finetune
-    from geodesic_cli.verbs.interpolate.run import interpolate as interpolate
-    from geodesic_cli.verbs.isometry.run import isometry as isometry
-    from geodesic_cli.verbs.latent.direction import latent_direction as latent_direction
-    from geodesic_cli.verbs.latent.invert import invert as invert
-    from geodesic_cli.verbs.latent.slerp import latent_slerp as latent_slerp
-    from geodesic_cli.verbs.toy.run import toy as toy
-    from geodesic_cli.verbs.video_analyze.run import video_analyze as video_analyze
 
 _VERBS = {
     "extrapolate": "extrapolate.run",
@@ -40,7 +33,7 @@ _VERBS = {
 }
 """The functions of this package and the files of `verbs` that hold them."""
 
-__all__ = ["__version__", *_VERBS]
+__all__ = ["GeodesicError", "__version__", *_VERBS]
 
 
 def __dir__() -> list[str]:

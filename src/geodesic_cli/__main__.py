@@ -1,5 +1,6 @@
 """The door of the command line: `python -m geodesic_cli` and the script `geodesic`."""
 
+import json
 import sys
 
 from geodesic_cli.cli.signals import exit_code_of, heed_stop_signals
@@ -7,13 +8,18 @@ from geodesic_cli.errors import GeodesicError
 
 
 def main() -> None:
-    """Run the command line. A `GeodesicError` is one sentence on stderr and exit code 1; a bug keeps its traceback."""
+    """Run the command line. A `GeodesicError` is one sentence on stderr and exit code 1; a bug keeps its traceback.
+
+    With --json it is an object on stdout, too: what is wrong under `error`, and what would do under `do`.
+    """
     heed_stop_signals()
     try:
         from geodesic_cli.cli.app import app
 
         app()
     except GeodesicError as error:
+        if "--json" in sys.argv:
+            sys.stdout.write(json.dumps({"error": error.message, "do": error.hint}) + "\n")
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(1)
     except KeyboardInterrupt as stop:  # before a verb has begun; a verb says how to go on

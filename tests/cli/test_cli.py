@@ -124,7 +124,7 @@ def test_info_reads_back_how_a_frame_was_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert inside("interpolate", *files, *QUICK, "--out", "o", "--tau", "0.5").exit_code == 0
-    done = inside("info", "o/frames/00001.png")
+    done = inside("info", "o/frames/00001.png", "--json")
     about = json.loads(done.stdout)
     assert about["settings"]["tau"] == 0.5
     assert 0 < about["u"] < 1

@@ -1,13 +1,14 @@
 """Linear separability: 1 where a hyperplane tells all, guessing where it tells nothing."""
 
 import math
+import sys
 
 import pytest
 import torch
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import hyperplane, linear_separability
-from geodesic_cli.evaluation.separability import conditional_entropy
+from geodesic_cli.evaluation.separability import conditional_entropy, held_out_folds, support_vectors
 from helpers import normal
 
 
@@ -80,3 +81,46 @@ def test_what_cannot_be_separated_is_refused() -> None:
         linear_separability(normal(20, 2), {"short": torch.zeros(3)})
     with pytest.raises(InputError, match="at least one attribute"):
         linear_separability(normal(20, 2), {})
+
+
+@pytest.mark.parametrize(("n", "d", "cost"), [(120, 5, 1.0), (40, 300, 1.0), (200, 12, 20.0), (60, 60, 0.01)])
+def test_the_machine_is_that_of_scikit_learn(n: int, d: int, cost: float) -> None:
+    svm = pytest.importorskip("sklearn.svm")
+    x = normal(n, d)
+    positive = x[:, 0] + 0.5 * normal(n, seed=1) > 0.3
+    theirs = svm.LinearSVC(C=cost, dual=True, tol=1e-10, max_iter=1_000_000, random_state=0)
+    theirs.fit(x.numpy(), positive.numpy())
+    w, b = support_vectors(x, positive, cost)
+    torch.testing.assert_close(w, torch.from_numpy(theirs.coef_[0]), rtol=1e-5, atol=1e-6)
+    assert b == pytest.approx(float(theirs.intercept_[0]), rel=1e-5, abs=1e-6)
+
+
+def test_separability_agrees_with_cross_validation_by_scikit_learn() -> None:
+    svm, choice = pytest.importorskip("sklearn.svm"), pytest.importorskip("sklearn.model_selection")
+    x = normal(150, 20)
+    labels = (x[:, :3] + 0.4 * normal(150, 3, seed=1)).argmax(1)  # three kinds: one machine against the rest each
+    found = linear_separability(x, {"kind": labels}, seed=3)
+    machine = svm.LinearSVC(tol=1e-8, max_iter=100_000, random_state=0)
+    cut = choice.PredefinedSplit(held_out_folds(labels, 5, 3).numpy())
+    guess = torch.from_numpy(choice.cross_val_predict(machine, (x / 20**0.5).numpy(), labels.numpy(), cv=cut))
+    assert found.accuracies["kind"] == pytest.approx(float((guess == labels).double().mean()))
+    assert found.entropies["kind"] == pytest.approx(conditional_entropy(labels, guess))
+
+
+def test_folds_have_equal_shares_of_every_label_and_groups_stay_together() -> None:
+    labels = torch.tensor([0] * 31 + [1] * 14)
+    alone = held_out_folds(labels, 5, 0)
+    for kind, share in ((0, 31 / 5), (1, 14 / 5)):
+        counts = alone[labels == kind].bincount(minlength=5)
+        assert int(counts.min()) >= int(share) and int(counts.max()) <= int(share) + 1
+    groups = torch.arange(45) // 3
+    grouped = held_out_folds(labels, 5, 0, groups)
+    assert all(len(grouped[groups == group].unique()) == 1 for group in groups.unique())
+    assert not torch.equal(alone, held_out_folds(labels, 5, 1))
+
+
+def test_no_extra_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)  # as where it is not installed
+    x = normal(50, 4)
+    assert linear_separability(x, {"side": (x[:, 0] > 0).long()}).value < 1.7
+    assert hyperplane(x, (x[:, 0] > 0).long()).shape == (4,)

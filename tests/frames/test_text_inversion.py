@@ -11,7 +11,7 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.tuning.textual_inversion import QUICK
 from geodesic_cli.errors import InputError
 from geodesic_cli.frames.text_inversion import EVERY, TEXTS, inverted_conditioning
-from geodesic_cli.runs.cache import cache_folder
+from geodesic_cli.runs.places import cache_folder
 from helpers import Recorder
 
 SHORT = replace(QUICK, steps=2 * EVERY + 3)

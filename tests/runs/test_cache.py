@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from geodesic_cli.runs.cache import cache_folder, kept
+from geodesic_cli.runs.cache import kept
+from geodesic_cli.runs.places import cache_folder
 
 
 def test_what_is_kept_is_made_once(tmp_path: Path) -> None:

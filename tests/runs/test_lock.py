@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from geodesic_cli.errors import OutputError
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.lock import LOCK, Lock, sweep
+from geodesic_cli.runs.names import claimed
 
 HOLD = """
 import sys, time
@@ -116,3 +118,104 @@ def test_overwriting_what_the_new_run_is_made_from_is_refused(tmp_path: Path, gi
         RunDirectory.open(run, settings, command="second", overwrite=True)
     assert (run / "frames" / "00000.png").read_text() == "mine"
     RunDirectory.open(run, settings | {"images": [str(tmp_path)]}, command="third", overwrite=True)
+
+
+RACE = """
+import sys, time
+from pathlib import Path
+from geodesic_cli.errors import OutputError
+from geodesic_cli.runs.lock import Lock
+print("ready", flush=True)
+for line in sys.stdin:
+    try:
+        lock = Lock.take(Path(line.strip()))
+    except OutputError:
+        print("refused", flush=True)
+        continue
+    print("held", flush=True)
+    sys.stdin.readline()
+    lock.release()
+    print("released", flush=True)
+"""
+
+
+@pytest.mark.parametrize("left", ["", "{", "stale", "nothing"])
+def test_of_many_processes_that_find_a_lock_that_counts_for_nothing_one_takes_it(tmp_path: Path, left: str) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    stale = json.dumps({"process": int(dead.stdout), "begun": 1.0, "machine": platform.node()})
+    line = [sys.executable, "-c", RACE]
+    racers = [subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    try:
+        assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * 4
+        for number in range(15):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            if left != "nothing":
+                (folder / LOCK).write_text(stale if left == "stale" else left)
+            for racer in racers:  # all at once
+                racer.stdin.write(f"{folder}\n")
+            for racer in racers:
+                racer.stdin.flush()
+            answers = [racer.stdout.readline().strip() for racer in racers]
+            assert sorted(answers) == ["held", "refused", "refused", "refused"]
+            holder = racers[answers.index("held")]
+            assert json.loads((folder / LOCK).read_text())["process"] == holder.pid  # nobody removed or replaced it
+            holder.stdin.write("\n")
+            holder.stdin.flush()
+            assert holder.stdout.readline() == "released\n"
+            assert not (folder / LOCK).exists()
+    finally:
+        for racer in racers:
+            racer.kill()
+            racer.wait()
+            racer.stdin.close()
+            racer.stdout.close()
+
+
+def test_a_run_of_this_process_that_was_given_up_holds_nothing(tmp_path: Path) -> None:
+    first = Lock.take(tmp_path)
+    second = Lock.take(tmp_path)
+    first.release()  # it is no longer its to give back
+    assert (tmp_path / LOCK).exists()
+    second.release()
+    second.release()
+    assert not (tmp_path / LOCK).exists()
+
+
+def test_a_lock_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / LOCK).symlink_to(tmp_path / "theirs")
+    with pytest.raises(OutputError, match="through a link"):
+        Lock.take(tmp_path / "run")
+    assert (tmp_path / "theirs").read_text() == "theirs"
+
+
+CLAIM = """
+import sys
+from geodesic_cli.runs.names import claimed
+print("ready", flush=True)
+sys.stdin.readline()
+with claimed(sys.argv[1]) as folder:
+    print(folder, flush=True)
+"""
+
+
+def test_runs_without_a_name_that_start_at_once_take_names_of_their_own(tmp_path: Path) -> None:
+    line = [sys.executable, "-c", CLAIM, str(tmp_path / "runs" / "a-to-b")]
+    runs = [subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(5)]
+    assert [run.stdout.readline() for run in runs] == ["ready\n"] * 5
+    for run in runs:
+        run.stdin.write("\n")
+        run.stdin.flush()
+    names = sorted(Path(run.communicate()[0].strip()).name for run in runs)
+    assert names == ["a-to-b", "a-to-b-2", "a-to-b-3", "a-to-b-4", "a-to-b-5"]
+
+
+def test_a_refused_run_leaves_no_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(OutputError), claimed(str(tmp_path / "a")):
+        raise OutputError("no")
+    with pytest.raises(OutputError), claimed(str(tmp_path / "b")) as folder:
+        Path(folder, "kept").write_text("kept")
+        raise OutputError("no")
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
 from geodesic_cli.errors import InputError
-from geodesic_cli.runs.cache import cache_folder
+from geodesic_cli.runs.places import cache_folder
 from geodesic_cli.search.pool import BLOCK, POOLS, Pool, Sampling, pool
 
 SHAPE = (4, 8, 8)

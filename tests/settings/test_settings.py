@@ -24,7 +24,7 @@ PAIR = ("a.png", "b.png")
         ({"fps": 0.0}, "--fps takes numbers from 0.1 to 240; got 0."),
         ({"seed": -1}, "--seed takes numbers from 0"),
         ({"seed": 10**20}, "--seed takes numbers from 0"),
-        ({"resume": True}, "--resume needs the folder of the run to go on with. Pass --out FOLDER."),
+        ({"resume": True}, "--resume needs the folder of the run to go on with. Pass --resume FOLDER."),
         ({"guidance": -1.0}, "--guidance takes numbers from 0 to 100"),
         ({"method": "slep"}, "--method is one of geodesic, slerp, lerp, global; got 'slep'. Did you mean 'slerp'?"),
         ({"pacing": "evn"}, "--pacing is one of path, even, features, lpips, perceptual; got"),

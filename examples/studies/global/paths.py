@@ -32,7 +32,7 @@ from geodesic_cli.frames import paths
 from geodesic_cli.frames.keyframes import Ends, embed
 from geodesic_cli.frames.pacing import Features, at_equal_parts, even_positions
 from geodesic_cli.media import read_image, sheet, write_png
-from geodesic_cli.runs.cache import cache_folder
+from geodesic_cli.runs.places import cache_folder
 from geodesic_cli.scenes import Scene, fit_all, render
 from geodesic_cli.search.search import SearchChoice, global_path
 

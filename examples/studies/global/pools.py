@@ -19,7 +19,7 @@ from paths import even_latents, judge
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.frames.keyframes import embed
-from geodesic_cli.runs.cache import cache_folder
+from geodesic_cli.runs.places import cache_folder
 from geodesic_cli.scenes import Scene, render
 from geodesic_cli.search.search import SearchChoice, global_path
 

@@ -21,7 +21,7 @@ from paths import even_latents, judge
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.media import read_image, sheet, write_png
-from geodesic_cli.runs.cache import cache_folder
+from geodesic_cli.runs.places import cache_folder
 from geodesic_cli.scenes import Scene, fit_all, render
 from geodesic_cli.search.search import SearchChoice, global_path
 

@@ -18,7 +18,7 @@ from paths import even_latents
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.frames.keyframes import embed
-from geodesic_cli.runs.cache import cache_folder
+from geodesic_cli.runs.places import cache_folder
 from geodesic_cli.scenes import Scene, render
 from geodesic_cli.search.candidates import KNOWN
 from geodesic_cli.search.outcome import GlobalPath

@@ -1,5 +1,7 @@
 """The commands of `geodesic` and what they share."""
 
+import json
+import sys
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -7,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from geodesic_cli.cli.command import add
+from geodesic_cli.cli.variables import unread
 from geodesic_cli.version import __version__
 
 HELP = """Geodesics of a diffusion model's probability density: the natural way from one image to another.
@@ -27,6 +30,7 @@ Examples:
   geodesic models
   geodesic check
   geodesic info runs/a-to-b/frames/00008.png
+  geodesic cache
   geodesic report runs/a-to-b
   geodesic bench solver --problems closed
 
@@ -35,7 +39,7 @@ Settings come from options, then variables such as GEODESIC_INTERPOLATE_TAU, the
 """
 
 VERBS = ("interpolate", "extrapolate", "video_analyze", "invert", "latent", "finetune", "isometry", "toy")
-OTHERS = ("models", "check", "info", "report", "bench")
+OTHERS = ("models", "check", "info", "cache", "report", "bench")
 
 
 class VerbsInOrder(TyperGroup):
@@ -44,6 +48,26 @@ class VerbsInOrder(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of the verbs."""
         return [name.replace("_", "-") for name in (*VERBS, *OTHERS)]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb, after a warning of variables that set nothing."""
+        for line in unread(self):
+            typer.echo(f"Warning: {line}", err=True)
+        return super().invoke(ctx)
+
+    def main(self, args: Any = None, prog_name: Any = None, *rest: Any, **how: Any) -> Any:
+        """The program. With --json a word that is wrong is told as JSON, too."""
+        words = list(sys.argv[1:] if args is None else args)
+        usage_error: Any = typer.BadParameter.__mro__[2]  # the kind of all errors of usage, which typer does not show
+        if "--json" not in words or not how.get("standalone_mode", True):
+            return super().main(args, prog_name, *rest, **how)
+        try:
+            code = super().main(args, prog_name, *rest, **how | {"standalone_mode": False})
+        except usage_error as error:
+            typer.echo(json.dumps({"error": error.format_message(), "do": "See --help."}))
+            error.show()
+            sys.exit(error.exit_code)
+        sys.exit(code if isinstance(code, int) else 0)
 
 
 app = typer.Typer(

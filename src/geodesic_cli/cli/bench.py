@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import AS_JSON, add, options_of
-from geodesic_cli.cli.common import watched
+from geodesic_cli.cli.common import begun, watched
 from geodesic_cli.runs.plain import aligned, to_json
 from geodesic_cli.settings import BenchModelSettings, BenchSettings, from_command_line
 
@@ -42,6 +42,7 @@ def solver(options: dict[str, Any]) -> None:
     GEODESIC_BENCH_SOLVER_TOL.
     """
     settings = from_command_line(BenchSettings, options)
+    begun()
     from geodesic_cli.verbs.bench.race import run
 
     _show(watched(run, settings), options["as_json"], str.ljust, rich=True)
@@ -60,6 +61,7 @@ def model(options: dict[str, Any]) -> None:
     Everything can also be set by a variable such as GEODESIC_BENCH_MODEL_BATCHES.
     """
     settings = from_command_line(BenchModelSettings, options)
+    begun()
     from geodesic_cli.verbs.bench.model import run
 
     _show(watched(run, settings), options["as_json"], str.rjust)

@@ -46,7 +46,7 @@ def check(options: dict[str, Any]) -> None:
 
 def _tried(settings: CheckSettings, machine: dict[str, Any], as_json: bool) -> int:
     """Test a model and show the report; the exit code."""
-    from geodesic_cli.cli.progress import Display
+    from geodesic_cli.runs.progress import Display
     from geodesic_cli.verbs.about.trying import try_model
 
     with Display() as display:

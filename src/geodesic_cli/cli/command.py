@@ -11,9 +11,10 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
+from geodesic_cli.cli.resuming import with_manifest
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import from_mapping
-from geodesic_cli.settings.option import COMMON, MODEL, RUN, option_of
+from geodesic_cli.settings.option import COMMON, MODEL, RUN, OneOf, option_of
 
 ORDER = {COMMON: 0, MODEL: 2, RUN: 3}
 """The groups of `--help` that come first and last; a verb's own are 1."""
@@ -70,6 +71,11 @@ class GroupedCommand(TyperCommand):
             if param.param_type_name == "argument" and not param.required and param.nargs == 1 and param.name:
                 param.envvar = f"{self.context_settings['auto_envvar_prefix']}_{param.name.upper()}"
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The words; `--resume FOLDER` takes settings from a folder."""
+        resumes = any(param.name == "resume" for param in self.params)
+        return super().parse_args(ctx, with_manifest(ctx, args) if resumes else args)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """The options, a heading for each group."""
         groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
@@ -110,11 +116,22 @@ def _parameter(field: Field[Any], hint: Any) -> inspect.Parameter:
     if default is None:
         hint = hint | None
     about: dict[str, Any] = {"help": option.help, "metavar": option.metavar, "show_envvar": False}
+    if isinstance(option.check, OneOf):
+        about["autocompletion"] = _completion(option.check.allowed)
     if option.argument:
         return _keyword(field.name, Annotated[hint, typer.Argument(**about)], default)
     words = option.flags or (f"--{field.name.replace('_', '-')}",)
     about |= {"rich_help_panel": option.panel, "allow_from_autoenv": option.variable and not several}
     return _keyword(field.name, Annotated[hint, typer.Option(*words, **about)], default)
+
+
+def _completion(allowed: tuple[str, ...]) -> Callable[[str], list[str]]:
+    """What a shell offers for the beginning of a value."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in allowed if value.startswith(incomplete)]
+
+    return complete
 
 
 def _config_of(record: Any) -> Any:

@@ -4,13 +4,15 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from geodesic_cli.cli.command import flag
+from geodesic_cli.cli.resuming import FOLDER_WORDS, MANIFEST, stop_if_complete
 from geodesic_cli.cli.signals import exit_code_of
 from geodesic_cli.runs.plain import to_json
 
@@ -36,36 +38,46 @@ class Closing:
     numbers: Sequence[str] = ()
 
 
+def begun() -> None:
+    """A first line, before the libraries are loaded, which takes seconds."""
+    sys.stderr.write("Loading PyTorch and the model ...\n")
+    sys.stderr.flush()
+
+
 def watched(
-    run: Callable[[Any], Any], settings: object, again: str | None = None, processes: int = 1, speaks: bool = True
+    run: Callable[[Any], Any], settings: Any, resumes: bool = False, processes: int = 1, speaks: bool = True
 ) -> Any:
     """The result of a task whose progress is shown; an interruption ends the program with 130.
 
     Args:
         run: the task, of a job.
-        again: for a verb that can resume, the folder of the run; an interruption then says how to go on with it.
+        resumes: whether the verb can go on with a run; an interruption then says how.
         processes: how many run this command together.
         speaks: whether this is the one of them that shows anything.
     """
-    from geodesic_cli.cli.progress import Display
     from geodesic_cli.runs.job import Job
     from geodesic_cli.runs.observer import Silent
+    from geodesic_cli.runs.progress import Display
 
     try:
         with Display() if speaks else nullcontext(Silent()) as display:
             return run(Job(settings, display, command=shlex.join(["geodesic", *sys.argv[1:]])))
     except KeyboardInterrupt as stop:
         if speaks:
-            sys.stderr.write("Interrupted.\n" if again is None else f"Interrupted. {_go_on(again, processes)}\n")
+            # A run that was stopped in its folder says where that is.
+            folder = next(iter(getattr(stop, "__notes__", ())), settings.out if resumes else None)
+            sys.stderr.write(f"Interrupted. {_go_on(folder, processes)}\n" if resumes and folder else "Interrupted.\n")
         raise typer.Exit(exit_code_of(stop)) from None
 
 
 def _go_on(folder: str, processes: int = 1) -> str:
-    words = [word for word in sys.argv[1:] if word != "--overwrite"]
-    if not any(word == "--out" or word.startswith("--out=") for word in words):
-        words += ["--out", folder]
-    if "--resume" not in words:
-        words.append("--resume")
+    words = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
+    if Path(folder, MANIFEST).is_file():  # all settings are there
+        names = [word for word in words[:2] if word in ("latent", "slerp", "direction") or word == words[0]]
+        words = [*names, "--resume", folder]
+    else:
+        named = any(word.partition("=")[0] in FOLDER_WORDS for word in words)
+        words += ["--resume"] if named else ["--out", folder, "--resume"]
     how = "with: geodesic" if processes == 1 else "under the same launcher with: -m geodesic_cli"
     return f"What was finished is kept. Go on {how} {shlex.join(words)}"
 
@@ -73,23 +85,19 @@ def _go_on(folder: str, processes: int = 1) -> str:
 def ran(verb: str, settings: Any, as_json: bool, table: Callable[[Any], str | Closing]) -> Any:
     """The result of a verb, run into its folder, or else the first free one at runs/STEM, and shown.
 
+    A run that is complete is not run again: that is said, and the program ends with 0.
+
     Args:
         verb: its file below `verbs`, such as `latent.invert`.
         as_json: print one JSON object instead of the table.
         table: of a result.
     """
+    stop_if_complete(settings, as_json)
+    begun()
     module = import_module(f"geodesic_cli.verbs.{verb}")
-    settings = in_its_folder(settings, module.stem)
-    result = watched(module.run, settings, settings.out if hasattr(settings, "resume") else None)
+    result = watched(module.run, settings, hasattr(settings, "resume"))
     show(result, as_json, table)
     return result
-
-
-def in_its_folder(settings: Any, stem: Callable[[Any], str]) -> Any:
-    """The settings with the folder that was asked for, or else the first free one at runs/STEM."""
-    from geodesic_cli.runs.folder import first_free
-
-    return replace(settings, out=settings.out or first_free(f"runs/{stem(settings)}"))
 
 
 def show(result: Any, as_json: bool, table: Callable[[Any], str | Closing]) -> None:

@@ -5,7 +5,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, flag, options_of
-from geodesic_cli.cli.common import VERBOSE, Closing, in_its_folder, show, watched
+from geodesic_cli.cli.common import VERBOSE, Closing, begun, show, watched
+from geodesic_cli.cli.resuming import stop_if_complete
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import FinetuneSettings, from_command_line
@@ -44,12 +45,14 @@ def finetune(options: dict[str, Any]) -> None:
     settings = from_command_line(FinetuneSettings, options, regulariser="iso" if iso else regulariser)
     if settings.out is None and (settings.resume or settings.resume_from_checkpoint == "latest"):
         raise InputError("Going on with a run needs its folder; got no --out.", "Pass --out runs/NAME.")
+    stop_if_complete(settings, options["as_json"])
     from geodesic_cli.verbs.finetune.processes import launched, speaks
-    from geodesic_cli.verbs.finetune.run import run, stem
 
-    if speaks():  # the others are told of the folder in the task
-        settings = in_its_folder(settings, stem)
-    result = watched(run, settings, settings.out, launched(), speaks())
+    if speaks():
+        begun()
+    from geodesic_cli.verbs.finetune.run import run
+
+    result = watched(run, settings, True, launched(), speaks())
     if result.main:
         show(result, options["as_json"], lambda made: _closing(made, options["verbose"]))
         if settings.ema_decay > 0 and settings.max_train_steps < 10:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of
-from geodesic_cli.cli.common import VERBOSE, Closing, ran, watched
+from geodesic_cli.cli.common import VERBOSE, Closing, begun, ran, watched
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.plain import aligned, to_json
 from geodesic_cli.settings import InterpolateSettings, from_command_line
@@ -48,6 +48,7 @@ def interpolate(options: dict[str, Any]) -> None:
         raise InputError(f"--global means --method global; got --method {method} too.", "Leave one of them out.")
     settings = from_command_line(InterpolateSettings, options, method="global" if options["globally"] else method)
     if options["dry"]:
+        begun()
         from geodesic_cli.verbs.interpolate.run import dry_run
 
         planned = watched(dry_run, settings)

@@ -27,8 +27,7 @@ def toy(options: dict[str, Any]) -> None:
       geodesic toy --points measured.csv --out runs/mine
 
     Writes toy.png, evolution.png, evolution.gif, metrics.json, path.safetensors, config.toml, manifest.json and
-    log.txt. Everything can also be set by a variable such as GEODESIC_TOY_BEND. --points needs the extra `toy`:
-    pip install 'geodesic-cli[toy]'
+    log.txt. Everything can also be set by a variable such as GEODESIC_TOY_BEND.
     """
     settings = from_command_line(ToySettings, options)
     result = ran("toy.run", settings, options["as_json"], lambda toy: _closing(toy, settings.gif, options["verbose"]))

@@ -14,12 +14,9 @@ from torch.nn.functional import pad
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.room import require_size
-from geodesic_cli.errors import InputError
 from geodesic_cli.media import ON_WHITE, Ground, Still
 from geodesic_cli.runs.observer import Observer
 
-Picture = str | Path | Tensor
-"""An image: its file, or a tensor (3, h, w) in [0, 1]."""
 SAME, NATIVE = "same", "native"
 """The sizes that mean that of the images themselves, and the model's own."""
 SQUARE = 0.01
@@ -228,19 +225,19 @@ def image_names(images: Sequence[str | Path | Tensor]) -> tuple[str, ...]:
 def read_images(
     images: Sequence[str | Path | Tensor], observer: Observer, size: str | None = None, ground: Ground = ON_WHITE
 ) -> list[Tensor | Still]:
-    """Files as they are kept until they are cut, and tensors as float32 on the CPU; what is guessed in a file is told.
+    """Files as they are kept until they are cut, and tensors as they are; what is guessed in a file is told.
 
     Args:
-        images: files, or tensors (3, h, w) in [0, 1].
+        images: files, or tensors (3, h, w) in [0, 1], see `media.pictures`.
         observer: told of what is guessed.
         size: what they will be brought to, see `fit`; of a large file no more is read than that needs.
         ground: what is seen through transparent parts.
 
     Raises:
-        InputError: a file that cannot be read, or a tensor that is no image.
+        InputError: a file that cannot be read.
     """
     return [
-        _checked(image)
+        image
         if isinstance(image, Tensor)
         else media.read_still(image, observer.warn, ground=ground, enough=enough_for(size))
         for image in images
@@ -255,16 +252,3 @@ def enough_for(size: str | None) -> int | None:
     if size == SAME:
         return None
     return LARGEST_OWN if size in (None, NATIVE) else max(LARGEST_OWN, 2 * max(media.parse_size(size)))
-
-
-def within_unit(values: Tensor) -> bool:
-    """Whether these are floating-point values in [0, 1]."""
-    return values.is_floating_point() and bool(((values >= 0) & (values <= 1)).all())
-
-
-def _checked(image: Tensor) -> Tensor:
-    if image.ndim != 3 or image.shape[0] != 3 or not within_unit(image):
-        raise InputError(
-            f"An image is a floating-point tensor (3, h, w) in [0, 1]; got {image.dtype} of shape {tuple(image.shape)}."
-        )
-    return image.detach().to("cpu", torch.float32)

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,15 +16,15 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
-from geodesic_cli.frames.canvas import Canvas, tell_of_cuts, within_unit
+from geodesic_cli.frames.canvas import Canvas, tell_of_cuts
 from geodesic_cli.frames.journey import Journey
 from geodesic_cli.media.sequences import Choice
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import ExtrapolateSettings, VideoAnalyzeSettings
 from geodesic_cli.settings.shared import ground_of
 
-ClipSource = str | Path | Sequence[str | Path] | Tensor
-"""A clip: a video, an animation, a folder of frames, several images, or a tensor (n, 3, h, w) in [0, 1]."""
+ClipSource = media.Picture | Sequence[media.Picture]
+"""A clip: a video, an animation, a folder of frames, several images, or frames in memory, see `media.pictures`."""
 ClipCut = ExtrapolateSettings | VideoAnalyzeSettings
 """Settings that say which frames of a clip are meant, and how large."""
 SLOWEST, FASTEST = 0.1, 240.0
@@ -48,11 +47,23 @@ class Known:
         return hashlib.sha256(self.frames.numpy().tobytes()).hexdigest()
 
 
-def clip_names(clip: ClipSource, word: str) -> tuple[str, ...]:
-    """What messages call a clip: its files, or a word for frames in memory."""
-    if isinstance(clip, Tensor):
-        return (word,)
-    return (str(clip),) if isinstance(clip, str | Path) else tuple(str(part) for part in clip)
+def clip_parts(clip: ClipSource, word: str) -> tuple[tuple[str, ...], Tensor | None]:
+    """The files of a clip and None, or a word for messages and its frames in memory, (n, 3, h, w) in [0, 1].
+
+    Raises:
+        InputError: something that is no clip.
+    """
+    parts = media.pictures(clip)
+    frames = [part for part in parts if isinstance(part, Tensor)]
+    if not frames:
+        return tuple(str(part) for part in parts), None
+    if len(frames) < len(parts):
+        raise InputError("A clip is files or frames in memory; got both.", "Pass one of them.")
+    shapes = {tuple(frame.shape[:0:-1]) for frame in frames}
+    if len(shapes) > 1:
+        sizes = " and ".join(f"{width}x{height}" for width, height in sorted(shapes)[:2])
+        raise InputError(f"The frames of a clip have one size; got {sizes}.", "Bring them to one size.")
+    return (word,), torch.stack(frames)
 
 
 def _source(names: tuple[str, ...]) -> str | tuple[str, ...]:
@@ -116,20 +127,16 @@ def _tell_of_first(names: tuple[str, ...], cut: ClipCut, canvas: Canvas, observe
 
 
 def frames_in_memory(frames: Tensor, cut: ClipCut, least: int = 1) -> Tensor:
-    """The frames (n, 3, h, w) in [0, 1] of a clip that are meant, float32 on the CPU.
+    """The frames (n, 3, h, w) of a clip that are meant.
 
     Raises:
-        InputError: a tensor that is no clip of at least ``least`` frames; a start or stop, which are for files.
+        InputError: fewer frames than ``least``; a start or stop, which are for files.
     """
-    if frames.ndim != 4 or frames.shape[1] != 3 or len(frames) < least or not within_unit(frames):
-        some = f" of at least {least} frames" if least > 1 else ""
-        raise InputError(
-            f"A clip is a floating-point tensor (n, 3, h, w) in [0, 1]{some}; got {frames.dtype} of shape "
-            f"{tuple(frames.shape)}."
-        )
+    if len(frames) < least:
+        raise InputError(f"A clip of at least {least} frames is needed; got {len(frames)}.", "Pass more frames.")
     if cut.start is not None or cut.stop is not None:
-        raise InputError("start and stop are for files; got a tensor.", "Pass a slice of it.")
-    return frames.detach().to("cpu", torch.float32)[:: cut.stride][: cut.max_frames]
+        raise InputError("start and stop are for files; got frames in memory.", "Pass a slice of them.")
+    return frames[:: cut.stride][: cut.max_frames]
 
 
 def clip_journey(cut: ClipCut, model: LatentDiffusion, canvas: Canvas) -> Journey:

@@ -6,6 +6,7 @@ what a screen shows of it),
 `folders` and `formats` for folders), and `files` is how anything is written, whole or not at all, and texts are read.
 """
 
+from geodesic_cli.media.arrays import Picture, Pixels, pictures, png_bytes, to_pil
 from geodesic_cli.media.files import cannot_write, read_table, read_text, replacing
 from geodesic_cli.media.films import VIDEOS, write_film, write_gif, write_mp4
 from geodesic_cli.media.folders import natural_key

@@ -15,18 +15,26 @@ from torch import Tensor
 from geodesic_cli.errors import OutputError
 from geodesic_cli.runs.tensors import DAMAGED, read_tensors, write_tensors
 
+_TOLD: set[Path] = set()
+"""Folders that could not be written, of which the user was told."""
 
-def cache_folder(kind: str) -> Path | None:
-    """`geodesic/KIND` in $XDG_CACHE_HOME, or in ~/.cache where that is not set to an absolute path.
 
-    None where there is no home: then nothing is kept.
-    """
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+def told_cache(folder: Path | None, warn: Callable[[str], None]) -> Path | None:
+    """The folder, after a warning, once in a process, if nothing can be written there."""
+    if folder is None or folder in _TOLD:
+        return folder
+    probe = folder / f".probe.{os.getpid()}.tmp"
     try:
-        base = given if given.is_absolute() else Path.home() / ".cache"
-    except RuntimeError:  # a user without a home
-        return None
-    return base / "geodesic" / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        _TOLD.add(folder)
+        warn(
+            f"The cache {folder} cannot be written ({error.strerror or error}): what can be reused will be computed "
+            "again each time. XDG_CACHE_HOME sets another place."
+        )
+    return folder
 
 
 def remembered_tensors(path: Path | None) -> dict[str, Tensor] | None:

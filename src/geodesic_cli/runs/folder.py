@@ -91,10 +91,11 @@ class RunDirectory:
             lock.release()
             raise
         manifest = {
-            "command": command,
+            "command": earlier.get("command", command),  # the one that says it all
             "settings": values,
             "settings_hash": settings_hash(settings),
             "seed": values.get("seed"),
+            "begun_in": earlier.get("begun_in", str(Path.cwd())),
             "versions": versions_here(),
             "status": RUNNING,
             "evaluations": None,
@@ -122,6 +123,8 @@ class RunDirectory:
             with suppress(OutputError):  # the first failure is the one to report
                 self._update(status=reason)
                 self.log(reason)
+        if isinstance(error, KeyboardInterrupt):
+            error.add_note(str(self.folder))  # where to go on
         self._lock.release()
 
     # --- the files of the run
@@ -253,14 +256,6 @@ def require_same(saved: Mapping[str, str], about: Mapping[str, str]) -> None:
             raise InputError(
                 f"The {BEGUN_WITH[key]} not those that this run was begun with.", "Pass another --out, or --overwrite."
             )
-
-
-def first_free(name: str) -> str:
-    """The first of NAME, NAME-2, NAME-3, ... that does not exist."""
-    count = 1
-    while Path(name if count == 1 else f"{name}-{count}").exists():
-        count += 1
-    return name if count == 1 else f"{name}-{count}"
 
 
 def _make(folder: Path) -> None:

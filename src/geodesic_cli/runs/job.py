@@ -10,17 +10,20 @@ opens the folder, which is None for a job in memory.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from torch import Tensor
 
+from geodesic_cli.errors import InputError
 from geodesic_cli.report import REPORT, page
-from geodesic_cli.runs.folder import MANIFEST, RunDirectory, first_free, require_same
+from geodesic_cli.runs.folder import MANIFEST, RunDirectory, require_same
+from geodesic_cli.runs.names import claimed
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.plain import to_json
+from geodesic_cli.runs.result import RunResult
 from geodesic_cli.settings import PlainModelOptions, from_options
 
 if TYPE_CHECKING:
@@ -32,21 +35,6 @@ Chosen = TypeVar("Chosen", covariant=True)
 """The same, of a job that only reads them."""
 Result = TypeVar("Result", bound="RunResult")
 """What one verb gives back."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class RunResult:
-    """What every verb gives back, beside what its own class has.
-
-    Args:
-        metrics: what metrics.json holds.
-        status: a sentence on what came out.
-        folder: the run directory, or None where nothing was written.
-    """
-
-    metrics: dict[str, Any]
-    status: str
-    folder: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +74,10 @@ class Job(Generic[Chosen]):
             yield self
             return
         settings: Any = self.settings  # a dataclass with a folder, which the type checker does not see
-        folder = settings.out or first_free(f"runs/{stem}")
-        with open_folder(folder, asdict(settings) | {"out": folder}, self.observer, self.command) as directory:
-            yield replace(self, directory=directory)
+        with nullcontext(settings.out) if settings.out else claimed(f"runs/{stem}") as folder:
+            stored = asdict(settings) | {"out": folder}
+            with open_folder(folder, stored, self.observer, self.command) as directory:
+                yield replace(self, directory=directory)
 
     def begun_with(self, images: Tensor, model: "LatentDiffusion") -> dict[str, str]:
         """What a checkpoint says of the images and the model that it is of; nothing where none is written."""
@@ -116,6 +105,7 @@ class Job(Generic[Chosen]):
 
     def done(self, result: Result, evaluations: int | None = None) -> Result:
         """The result, with the page and the end of the run in its folder where there is one."""
+        result = replace(result, settings=self.settings)
         if self.directory is None:
             return result
         manifest = self.directory.manifest | {"status": result.status, "evaluations": evaluations}
@@ -146,7 +136,7 @@ def open_folder(
 def in_memory(
     kind: type[Settings],
     verb: str,
-    model: "str | LatentDiffusion",
+    model: object,
     options: Mapping[str, Any],
     observer: Observer | None,
     **fixed: Any,
@@ -156,15 +146,33 @@ def in_memory(
     Args:
         kind: of its settings.
         verb: the function's name, for messages.
-        model: a name, or a model that is loaded already.
+        model: a name or a folder, or a model that is loaded already.
         options: what it was given beside its own arguments.
         observer: told of the progress; None tells nobody.
         fixed: settings that are its own arguments.
 
     Raises:
-        InputError: an option that the verb does not have.
+        InputError: an option that the verb does not have, or a value of the wrong type.
     """
-    given = None if isinstance(model, str) else model
-    name = model if isinstance(model, str) else model.name
+    name, given = told_model(model, verb)
     settings = from_options(kind, verb, options, {**fixed, "model": name})
     return Job(settings, observer or Silent(), given)
+
+
+def told_model(model: object, verb: str) -> "tuple[str, LatentDiffusion | None]":
+    """The name of a model, and the model where it is loaded already.
+
+    Raises:
+        InputError: it is neither.
+    """
+    from geodesic_cli.diffusion import LatentDiffusion
+
+    if isinstance(model, str | PurePath):
+        return str(model), None
+    if isinstance(model, LatentDiffusion):
+        return model.name, model
+    raise InputError(
+        f"{verb}() takes the name of a model, its folder, or one that `geodesic_cli.diffusion.load` returned; got a "
+        f"value of the type {type(model).__name__}.",
+        'Pass model="clevr-mini", for example.',
+    )

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.diffusion.batching import Chunks
@@ -11,8 +12,8 @@ from geodesic_cli.diffusion.loading.load import require_text
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import PlainModelOptions
 
-AnyModel = str | LatentDiffusion
-"""A model's name, or a model that is loaded already."""
+AnyModel = str | Path | LatentDiffusion
+"""A model's name or folder, or a model that is loaded already."""
 
 
 def open_model(choice: PlainModelOptions, observer: Observer | None = None) -> LatentDiffusion:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from geodesic_cli.errors import InputError
+from geodesic_cli.settings.kinship import kin_of
 from geodesic_cli.settings.option import ANY, MODEL, AtLeast, Between, above, checked, choice_opt, opt, record
 from geodesic_cli.settings.shared import ModelOptions, RunOptions, seed_opt
 
@@ -17,12 +18,12 @@ PREVIEWS = "Checkpoints and previews"
 
 
 def _by_model(embedded: Any, large: Any) -> Any:
-    return lambda given: embedded if given.model in EMBEDDED else large
+    return lambda given: embedded if kin_of(given.model) in EMBEDDED else large
 
 
 def _learning_rate(given: Any) -> float:
     # An adapter, which has a hundredth of the weights and starts from zero, stands still at the network's rate.
-    whole, adapter = (5e-5, 1e-3) if given.model in EMBEDDED else (1e-5, 1e-4)
+    whole, adapter = (5e-5, 1e-3) if kin_of(given.model) in EMBEDDED else (1e-5, 1e-4)
     return adapter if given.lora_rank else whole
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
+from geodesic_cli.settings.kinship import kin_of
 from geodesic_cli.settings.option import (
     ANY,
     RUN,
@@ -24,7 +25,7 @@ METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
 LOCAL_TAU, GLOBAL_TAU, GLOBAL_ALPHA, BEND = 0.4, 0.1, 0.02, 4.0
 SEARCHED = ("clevr-mini",)
-"""Models on which 50 pairs were compared and the search was the better way to interpolate."""
+"""Models on which 50 pairs were compared and the search was the better way; it is for those made from them."""
 LOCAL_ONLY = ("bend", "solver", "nodes", "tol", "max_steps")
 """Options of the local solver: who asks for one of them asks for that solver."""
 SEARCHABLE = ("conditional", "guided")
@@ -44,7 +45,7 @@ def _method(given: Any) -> str:
     asked = any(getattr(given, name) != default[name] for name in LOCAL_ONLY)
     able = given.noise_bank == 1 and given.density in (None, *SEARCHABLE)
     far = len(given.images) > 1  # neighbours in a clip are near, and there may be hundreds
-    return "global" if given.model in SEARCHED and far and able and not asked else "geodesic"
+    return "global" if kin_of(given.model) in SEARCHED and far and able and not asked else "geodesic"
 
 
 def _density(given: Any) -> str:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, cast, get_type_hints
+from numbers import Integral, Real
+from pathlib import PurePath
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.option import Kind, did_you_mean, option_of
@@ -30,14 +32,16 @@ def from_options(kind: type[Kind], verb: str, options: Mapping[str, Any], fixed:
     A setting that is a list of texts takes one text too, and None for none.
 
     Raises:
-        InputError: an option that the function does not have.
+        InputError: an option that the function does not have, or a value of the wrong type.
     """
     hints = get_type_hints(kind)
     free = set(hints) - {"out", "resume", "overwrite"} - set(fixed)
     unknown = sorted(set(options) - free)
     if unknown:
         raise InputError(f"{verb}() has no option {unknown[0]!r}.", f"Its options are {', '.join(sorted(free))}.")
-    return kind(**_with_texts(options, hints), **fixed)
+    defaults = {each.name: each.default for each in fields(cast(Any, kind))}
+    given = {key: _from_python(key, hints[key], value, defaults[key]) for key, value in options.items()}
+    return kind(**given, **fixed)
 
 
 def from_command_line(kind: type[Kind], options: Mapping[str, Any], **instead: Any) -> Kind:
@@ -71,6 +75,27 @@ def _with_texts(values: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str
     lists = {key: value for key, value in values.items() if hints[key] == tuple[str, ...]}
     made = {key: (value,) if isinstance(value, str) else tuple(value or ()) for key, value in lists.items()}
     return {**values, **made}
+
+
+def _from_python(key: str, kind: Any, value: Any, default: Any) -> Any:
+    """A value that a function was given as its field holds it: numbers of any library, paths, sequences of texts."""
+    if kind == tuple[str, ...]:
+        texts = () if value is None else (value,) if isinstance(value, str | PurePath) else value
+        several = isinstance(texts, list | tuple)
+        return _converted(
+            key, kind, tuple(str(one) if isinstance(one, PurePath) else one for one in texts) if several else value
+        )
+    if get_origin(kind) is tuple:
+        return value  # numbers with commas between them on the command line, which no function has
+    if value is None and (default is None or type(None) in get_args(kind)):
+        return None
+    if isinstance(value, PurePath):
+        value = str(value)
+    elif isinstance(value, Integral) and not isinstance(value, bool):
+        value = int(value)
+    elif isinstance(value, Real) and not isinstance(value, bool):
+        value = float(value)
+    return _converted(key, kind, value)
 
 
 def _converted(key: str, kind: Any, value: Any) -> Any:

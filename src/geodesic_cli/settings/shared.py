@@ -78,7 +78,7 @@ class FolderOptions:
 class RunOptions(FolderOptions):
     """The folder of a run that can go on where it was interrupted."""
 
-    resume: bool = opt(False, "Go on with the run in --out.", RUN)
+    resume: bool = opt(False, "Go on with a run: --resume FOLDER.", RUN)
 
 
 def position(name: str, value: str) -> None:
@@ -153,7 +153,7 @@ metric_weights_opt = partial(
 def resume_of_a_folder(run: RunOptions) -> None:
     """Refuse to go on with a run that is not named."""
     if run.resume and run.out is None:
-        raise InputError("--resume needs the folder of the run to go on with.", "Pass --out FOLDER.")
+        raise InputError("--resume needs the folder of the run to go on with.", "Pass --resume FOLDER.")
 
 
 def weights_of_lpips(lpips: bool, folder: str | None) -> None:

@@ -106,6 +106,19 @@ def test_a_model_that_is_nowhere_is_one_sentence_with_every_place(cache, monkeyp
         assert part in text
 
 
+def test_folders_that_do_not_exist_are_not_sought_on_the_hub(cache, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    monkeypatch.setattr(room, "_downloaded", lambda *given: pytest.fail("the Hub was asked"))
+    for name in ("./my-model", "../my-model", "models/x", str(tmp_path / "x"), "~/x", "a/b/c", "models/x/"):
+        with pytest.raises(ModelError, match=r"There is no (model|folder)") as caught:
+            find_model(name)
+        assert name in str(caught.value)
+    (cache / "models--models--y").mkdir(parents=True)  # in the cache, whatever else is called like its owner
+    monkeypatch.setattr(room, "_downloaded", lambda *given: "asked")
+    assert find_model("models/y") == find_model("owner/name") == "asked"
+
+
 def test_a_hub_out_of_reach_is_said_at_once(cache, monkeypatch) -> None:
     with serving() as hub:
         pass

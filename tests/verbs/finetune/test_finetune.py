@@ -17,6 +17,7 @@ from geodesic_cli.diffusion.loading.unconditional import load_unconditional
 from geodesic_cli.errors import GeodesicError, InputError, OutputError
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import FinetuneSettings
+from geodesic_cli.settings.kinship import kin_of
 from geodesic_cli.verbs.finetune.data import Scenes
 from geodesic_cli.verbs.finetune.run import finetune
 from geodesic_cli.verbs.finetune.run import run as verb_run
@@ -266,6 +267,7 @@ def test_the_embedded_model_is_tuned_to_a_folder_that_loads(tmp_path: Path) -> N
     again = load(str(tmp_path / "out"), "cpu", "fp32")
     assert same_noise(again, result.model) == 0
     assert same_noise(load("clevr-mini", "cpu", "fp32"), result.model) > 1e-5
+    assert kin_of(str(tmp_path / "out")) == "clevr-mini"  # so that its defaults go with it
 
 
 def same_noise(a: LatentDiffusion, b: LatentDiffusion) -> float:

@@ -18,7 +18,7 @@ from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.frames.pacing import even_positions
 from geodesic_cli.frames.paths import Problem, clean_latents, positions
 from geodesic_cli.geometry import Status
-from geodesic_cli.runs.folder import first_free
+from geodesic_cli.runs.names import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.run import Interpolation, interpolate, stem

@@ -1,7 +1,9 @@
 """A plan counts what a run will ask of the network, and says how long and how much memory that takes."""
 
 import json
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,10 +12,13 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.frames.paths import Problem, most_evaluations
+from geodesic_cli.runs.job import Job
+from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.settings.interpolate import PATH_SOLVERS
-from geodesic_cli.verbs.interpolate.plan import Plan, Stage, frame_steps, in_words, plan, stages
-from geodesic_cli.verbs.interpolate.run import interpolate
+from geodesic_cli.verbs.interpolate.legs import score_of
+from geodesic_cli.verbs.interpolate.plan import Plan, Stage, frame_steps, in_words, plan, score_evaluations, stages
+from geodesic_cli.verbs.interpolate.run import dry_run, interpolate
 
 IMAGES = ("a.png", "b.png")
 
@@ -108,3 +113,37 @@ def test_time_and_memory_are_said_in_words(model) -> None:
 def test_a_size_that_the_model_cannot_take_is_refused(model) -> None:
     with pytest.raises(InputError, match="multiples of 8"):
         plan(InterpolateSettings(images=IMAGES), model, 2, 60, 64)
+
+
+def test_a_large_model_is_planned_for_without_weights_and_without_timing_it(
+    files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    settings = InterpolateSettings(images=files, model="sd15", device="cpu", noise_bank=3, guidance=3.0)
+    began = time.process_time()
+    planned = dry_run(Job(settings, Silent()))
+    assert (
+        time.process_time() - began < 20
+    )  # of which most is the import of the libraries, where they are not there yet
+    assert not planned.timed and "nothing was loaded or timed" in planned.text
+    assert planned.weights == pytest.approx(4 * 1066e6, rel=0.01)
+    by_name = {stage.name: stage for stage in planned.stages}
+    assert (
+        by_name["Looking at the first path"].evaluations == 17 * 2 * 4
+    )  # two prompts; of three levels the highest takes two
+    assert planned.metrics["timed"] is False and planned.seconds > 10
+    larger = dry_run(Job(replace(settings, size="4096"), Silent()))
+    assert larger.working > 20 * planned.working or larger.chunk < planned.chunk
+    with pytest.raises(InputError, match="takes no prompt"):
+        dry_run(Job(InterpolateSettings(images=files, model="scenes-ddpm", prompt=("a",)), Silent()))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"guidance": 3.0}, {"density": "paper"}, {"density": "unconditional"}, {"noise_bank": 4}, {"noise_bank": 3}],
+)
+def test_the_evaluations_of_a_score_are_known_without_the_model(model: LatentDiffusion, options: dict) -> None:
+    s = InterpolateSettings(images=IMAGES, method="geodesic", **options)
+    shape = model.latent_shape(64, 64)
+    assert score_evaluations(s) == score_of(s, model, shape, model.prompts.along(())).evaluations

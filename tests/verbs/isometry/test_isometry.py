@@ -1,5 +1,7 @@
 import json
 import math
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,34 @@ def test_a_run_writes_the_table_the_plot_and_the_numbers(pixels: str, tmp_path: 
     assert stored["models"][0]["levels"][1]["tau"] == 1
     assert stored["data"].startswith("samples")
     assert "| mRTL" in (result.folder / "table.md").read_text()
+
+
+def test_what_is_measured_is_on_disk_when_the_run_is_stopped(pixels: str, tmp_path: Path) -> None:
+    settings = IsometrySettings(model=pixels, data="samples", out=str(tmp_path / "run"), **QUICK | {"ppl_pairs": 4})
+    with pytest.raises(KeyboardInterrupt):
+        run(settings, Recorder("Perceptual", 1))
+    stored = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert [level["tau"] for level in stored["models"][0]["levels"]] == [0.5, 1]
+    text = (tmp_path / "run" / "table.md").read_text()
+    assert "has not ended" in text and "| mRTL" in text and "PPL" not in text
+    with pytest.raises(KeyboardInterrupt):
+        run(replace(settings, against=pixels, overwrite=True), Recorder("Looking at the encoder of model 2", 4))
+    stored = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert [len(one["levels"]) for one in stored["models"]] == [2, 1]
+    assert (tmp_path / "run" / "table.md").read_text().count("| mRTL") == 2
+
+
+def test_what_is_missing_is_named_at_once_and_leaves_out_its_row_alone(
+    model: LatentDiffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lpips", None)  # as where the extra is not installed
+    watch = Recorder()
+    small = {"taus": "1", "points": 2, "pairs": 2, "segments": 4, "ppl_pairs": 4, "steps": 4, "directions": 4}
+    found = isometry(model, jacobian="projected", lpips=True, labelled=6, observer=watch, **small)
+    about = found.metrics["models"][0]
+    assert about["ppl"]["distance"].startswith("pyramid") and about["levels"] and "ls" not in about
+    assert [line.partition(" is left out")[0] for line in watch.warnings[:2]] == ["LPIPS", "Linear separability"]
+    assert "geodesic-cli[metrics]" in watch.warnings[0] and "5 examples" in watch.warnings[1]
 
 
 def test_points_can_be_images_of_a_folder(pixels: str, tmp_path: Path) -> None:

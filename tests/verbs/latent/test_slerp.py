@@ -9,7 +9,7 @@ from torch import Tensor
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.media import read_image
-from geodesic_cli.runs.folder import first_free
+from geodesic_cli.runs.names import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import SlerpSettings
 from geodesic_cli.verbs.latent.slerp import join, latent_slerp, stem

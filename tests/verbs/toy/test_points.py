@@ -111,7 +111,17 @@ def test_many_points_are_sampled() -> None:
     assert float(fit.means.norm(dim=1).max()) < 2
 
 
-def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.mixture", None)
-    with pytest.raises(InputError, match=r"pip install 'geodesic-cli\[toy\]'"):
-        fit_mixture(normal(20, 2), most=2, seed=0)
+def test_the_fit_is_as_likely_as_that_of_scikit_learn() -> None:
+    mixture = pytest.importorskip("sklearn.mixture")
+    centres = torch.tensor([[0.0, 0.0], [2.5, 0.0], [0.0, 2.5], [3.0, 3.0]], dtype=torch.float64)
+    points = torch.cat([centre + (0.4 + 0.2 * k) * normal(120, 2, seed=k) for k, centre in enumerate(centres)])
+    fit = fit_mixture(points, most=6, seed=0)
+    data = ((points - points.mean(0)) / (points - points.mean(0)).square().mean().sqrt()).numpy()
+    for count, bic in enumerate(fit.bic, 1):
+        theirs = mixture.GaussianMixture(count, covariance_type="spherical", random_state=0, n_init=3, max_iter=1000)
+        assert bic <= theirs.fit(data).bic(data) + 0.02 * len(data)
+
+
+def test_no_extra_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)  # as where it is not installed
+    assert fit_mixture(normal(40, 2), most=3, seed=0).weights.sum() == pytest.approx(1)

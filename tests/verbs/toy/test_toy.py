@@ -13,7 +13,7 @@ import geodesic_cli
 from geodesic_cli import media
 from geodesic_cli.errors import InputError
 from geodesic_cli.geometry import Curve, DensityMetric, Status, analyse
-from geodesic_cli.runs.folder import first_free
+from geodesic_cli.runs.names import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.runs.tensors import read_tensors
 from geodesic_cli.settings import DENSITIES, ToySettings

@@ -11,7 +11,7 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError, ModelError
-from geodesic_cli.runs.folder import first_free
+from geodesic_cli.runs.names import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, motion, render
 from geodesic_cli.settings import VideoAnalyzeSettings

@@ -95,7 +95,16 @@ def local(name: str, variant: str | None = None, spared: tuple[str, ...] = ()) -
             "Pass --model clevr-mini, which needs no download, a folder in diffusers' layout, a .safetensors file, "
             "or a Hub id OWNER/NAME.",
         )
+    if name not in ALIASES and path.parent.is_dir() and not _in_hub_cache(source):
+        raise ModelError(
+            f"There is no folder {name}. It was not looked for on the Hub, because there is a folder {path.parent}.",
+            "Check the path, or run from another folder for the model of that name on the Hub.",
+        )
     return None
+
+
+def _in_hub_cache(source: str) -> bool:
+    return (hub_cache() / f"models--{source.replace('/', '--')}").is_dir()
 
 
 def family(folder: Path) -> str:

@@ -20,7 +20,7 @@ from geodesic_cli.verbs.about.models import IN_PACKAGE, Listed, models
 from geodesic_cli.version import __version__
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "av", "scipy")
-EXTRAS = {"scikit-learn": "toy densities of points", "torchvision": "metrics", "lpips": "metrics", "pyiqa": "metrics"}
+EXTRAS = {"torchvision": "metrics", "lpips": "metrics", "pyiqa": "metrics"}
 """Libraries of the extras, and what wants them."""
 VARIABLES = ("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN", "CUDA_VISIBLE_DEVICES")
 SECRET = ("HF_TOKEN",)

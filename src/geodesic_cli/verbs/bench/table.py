@@ -23,7 +23,7 @@ class BenchTable:
         return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", self.legend, ""])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bench(RunResult):
     """What was measured: all rows, dataclasses with `cells` for the table and the evaluations `spent`."""
 

@@ -23,7 +23,7 @@ from geodesic_cli.frames.clip import (
     ClipSource,
     Known,
     clip_journey,
-    clip_names,
+    clip_parts,
     count_frames,
     frames_in_memory,
     read_clip,
@@ -31,6 +31,7 @@ from geodesic_cli.frames.clip import (
 from geodesic_cli.frames.keyframes import Encoded, widest
 from geodesic_cli.geometry import RK4, AdamsBashforth4, DormandPrince, IsokineticLeapfrog, Status, Stepper
 from geodesic_cli.geometry.clips.departure import Arrival, Departure, Ray, depart
+from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import require_same
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
@@ -62,7 +63,7 @@ STEPPER_OF: dict[str, Stepper] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Extrapolation(RunResult):
     """The result of an extrapolation. Its status says where the rays ended, and why.
 
@@ -79,6 +80,15 @@ class Extrapolation(RunResult):
     advice: str = ""
 
     @property
+    def pictures(self) -> Tensor:
+        """The frames."""
+        return self.frames
+
+    @property
+    def _moves(self) -> bool:
+        return True
+
+    @property
     def complete(self) -> bool:
         """Whether every ray has all the frames that it was asked for."""
         return all(one.ending is RayEnding.CONVERGED for one in self.continuations)
@@ -89,18 +99,20 @@ class Extrapolation(RunResult):
         return any(one.drifted for one in self.continuations)
 
 
+@called_from_python(ExtrapolateSettings)
 def extrapolate(
     source: ClipSource, *, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
 ) -> Extrapolation:
     """Continue a sequence in memory; nothing is written.
 
     Args:
-        source: a video, an animation, a folder of frames, several images, or a tensor (n, 3, h, w) in [0, 1].
+        source: a video, an animation, a folder of frames, several images, or frames in memory: PIL images,
+            numpy arrays (h, w, 3) or tensors (3, h, w), one by one or as a batch.
         options: any setting of `settings.ExtrapolateSettings` but source, out, resume and overwrite.
     """
-    names = clip_names(source, "sequence")
+    names, frames = clip_parts(source, "sequence")
     job = in_memory(ExtrapolateSettings, "extrapolate", model, options, observer, source=names)
-    return run(job, source if isinstance(source, Tensor) else None)
+    return run(job, frames)
 
 
 def run(job: Job[ExtrapolateSettings], given: Tensor | None = None) -> Extrapolation:

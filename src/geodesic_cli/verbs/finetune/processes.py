@@ -5,12 +5,14 @@ processes, and the sum is the same to the bit in each of them, so that weights w
 """
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from geodesic_cli.errors import InputError
+from geodesic_cli.errors import GeodesicError, InputError
+from geodesic_cli.runs.names import claimed
 
 WORLD = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 """Where launchers say how many processes there are: torch's own, then those of MPI, which accelerate reads as well."""
@@ -95,3 +97,18 @@ def start(device: str) -> Processes:
 
     state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available())
     return Processes(state.process_index, state.num_processes, state.device)
+
+
+def common_folder(asked: str | None, stem: str, processes: Processes, stack: ExitStack) -> str:
+    """The folder of a run, the same for all processes: the one asked for, or one that the first process makes."""
+    chosen = asked or ""
+    try:
+        if processes.main and not chosen:
+            chosen = stack.enter_context(claimed(f"runs/{stem}"))
+    except GeodesicError:
+        processes.agree("")
+        raise
+    agreed = processes.agree(chosen)
+    if not agreed:  # process 0 can make none, and has said so
+        raise SystemExit(1)
+    return agreed

@@ -8,6 +8,7 @@ training can be stopped at any moment and goes on from its last checkpoint to th
 
 import math
 import time
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,15 +21,16 @@ from geodesic_cli.diffusion.batching import free_memory, item_cost
 from geodesic_cli.diffusion.room import require_size
 from geodesic_cli.diffusion.tuning.trainee import Trainee, prepare
 from geodesic_cli.errors import GeodesicError, InputError
-from geodesic_cli.runs.folder import first_free, require_same
-from geodesic_cli.runs.job import Job, RunResult, open_folder
+from geodesic_cli.runs.calling import called_from_python
+from geodesic_cli.runs.folder import RunDirectory, require_same
+from geodesic_cli.runs.job import Job, RunResult, open_folder, told_model
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import AnyModel, open_model
 from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
 from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out, read_folder
-from geodesic_cli.verbs.finetune.processes import Processes, start
+from geodesic_cli.verbs.finetune.processes import Processes, common_folder, start
 from geodesic_cli.verbs.finetune.training import Training, measure_trainee
 from geodesic_cli.verbs.finetune.writing import progress_made, write_curves, write_model, write_preview, write_sheet
 
@@ -40,23 +42,34 @@ PORTION = 50
 """Steps over which the note of the progress is averaged."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Finetuned(RunResult):
     """The result of a training.
 
     Args:
         model: with the averaged weights in it.
         history: one row of `training.HISTORY` a step.
+        trainee: what was trained, as it is saved.
         main: whether this is the process that reports.
     """
 
     model: LatentDiffusion
     history: tuple[tuple[float, ...], ...]
+    trainee: Trainee
     main: bool = True
 
+    def _write_into(self, directory: RunDirectory) -> None:
+        write_curves(directory, self.history)
+        write_model(directory, self.trainee)
 
+
+@called_from_python(FinetuneSettings)
 def finetune(
-    model: AnyModel = "clevr-mini", *, data: str | Data = SCENES, observer: Observer | None = None, **options: Any
+    model: AnyModel = "clevr-mini",
+    *,
+    data: str | Path | Data = SCENES,
+    observer: Observer | None = None,
+    **options: Any,
 ) -> Finetuned:
     """Tune a model in memory; nothing is written.
 
@@ -66,16 +79,15 @@ def finetune(
         options: any setting of `settings.FinetuneSettings` but out, resume and overwrite; `regulariser="iso"` tunes
             towards an isometric bottleneck.
     """
-    fixed = {
-        "model": model if isinstance(model, str) else model.name,
-        "data": data if isinstance(data, str) else type(data).__name__,
-    }
+    name, given = told_model(model, "finetune")
+    data = str(data) if isinstance(data, Path) else data
+    fixed = {"model": name, "data": data if isinstance(data, str) else type(data).__name__}
     settings, observer = from_options(FinetuneSettings, "finetune", options, fixed), observer or Silent()
     processes = start(settings.device)
-    if isinstance(model, str):
+    if given is None:
         loaded = _open(settings, processes, observer)
     else:
-        loaded = replace(model, predict=replace(model.predict, unet=deepcopy(model.predict.unet)))
+        loaded = replace(given, predict=replace(given.predict, unet=deepcopy(given.predict.unet)))
     source = _data(settings, loaded) if isinstance(data, str) else data
     return _Work(settings, observer, processes=processes).run(_prepare(settings, loaded), source)
 
@@ -84,30 +96,31 @@ def run(job: Job[FinetuneSettings]) -> Finetuned:
     """Tune and write the run directory. See the module's text and `FinetuneSettings`."""
     settings, observer = job.settings, job.observer
     processes = start(settings.device)
-    folder = processes.agree(settings.out or first_free(f"runs/{stem(settings)}"))
-    settings = replace(settings, out=folder)
     model = _open(settings, processes, observer)
     data = _data(settings, model)
     trainee = _prepare(settings, model)  # all that may be refused comes before the folder is touched
     _check_start(settings, trainee)
-    if not processes.main:
-        if processes.agree(""):  # process 0 may not use the folder, and has said so
-            raise SystemExit(1)
-        return _Work(settings, Silent(), processes=processes).run(trainee, data)
-    if settings.data != SCENES and trainee.reads_text and not any(data.prompts(64)):
-        observer.warn(f"{settings.data} has no captions: every image is trained with the empty prompt.")
-    if isinstance(data, ImageFolder) and (count := left_out(settings.data, data)):
-        observer.warn(f"{METADATA} names {len(data.paths)} images of {settings.data}; {count} more are left out.")
-    stored = asdict(settings)
-    if stored["resume_from_checkpoint"] == "latest":  # another word for --resume, which changes nothing that is made
-        stored["resume_from_checkpoint"] = None
-    try:
-        opened = open_folder(folder, stored, observer, job.command or "", resume=_going_on(settings))
-    except GeodesicError as error:
-        processes.agree(str(error))
-        raise
-    processes.agree("")
-    with opened as directory:
+    with ExitStack() as stack:
+        folder = common_folder(settings.out, stem(settings), processes, stack)
+        settings = replace(settings, out=folder)
+        if not processes.main:
+            if processes.agree(""):  # process 0 may not use the folder, and has said so
+                raise SystemExit(1)
+            return _Work(settings, Silent(), processes=processes).run(trainee, data)
+        if settings.data != SCENES and trainee.reads_text and not any(data.prompts(64)):
+            observer.warn(f"{settings.data} has no captions: every image is trained with the empty prompt.")
+        if isinstance(data, ImageFolder) and (count := left_out(settings.data, data)):
+            observer.warn(f"{METADATA} names {len(data.paths)} images of {settings.data}; {count} more are left out.")
+        stored = asdict(settings)
+        if stored["resume_from_checkpoint"] == "latest":  # another word for --resume: it changes nothing that is made
+            stored["resume_from_checkpoint"] = None
+        try:
+            opened = open_folder(folder, stored, observer, job.command or "", resume=_going_on(settings))
+        except GeodesicError as error:
+            processes.agree(str(error))
+            raise
+        processes.agree("")
+        directory = stack.enter_context(opened)
         return _Work(settings, observer, directory=directory, processes=processes).run(trainee, data)
 
 
@@ -210,7 +223,8 @@ class _Work(Job[FinetuneSettings]):
             write_model(self.directory, trainee)
         rows, main = tuple(training.history), self.processes.main
         result = self.done(
-            Finetuned(trainee.model, rows, main, metrics=metrics, status=status), training.done * training.total
+            Finetuned(trainee.model, rows, trainee, main, metrics=metrics, status=status),
+            training.done * training.total,
         )
         self.processes.wait()
         return result

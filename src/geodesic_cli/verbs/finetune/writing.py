@@ -5,6 +5,7 @@ import io
 import math
 import shutil
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,8 +13,11 @@ from torch import Tensor
 from geodesic_cli import media, plots
 from geodesic_cli.diffusion.tuning.trainee import Trainee
 from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.plain import to_json
 from geodesic_cli.runs.tensors import telling
 from geodesic_cli.settings import FinetuneSettings
+from geodesic_cli.settings.finetune import EMBEDDED
+from geodesic_cli.settings.kinship import KINSHIP, kin_of
 from geodesic_cli.verbs.finetune.data import Data, generator
 from geodesic_cli.verbs.finetune.training import HISTORY
 
@@ -89,8 +93,16 @@ def write_model(directory: RunDirectory, trainee: Trainee) -> None:
         with telling(directory.folder):
             aside.mkdir(parents=True)
             trainee.save(aside)
+            _tell_kinship(trainee, aside)
             files = sorted(path for path in aside.rglob("*") if path.is_file())
             for path in sorted(files, key=lambda path: path.name == "model_index.json"):
                 path.replace(directory.path(path.relative_to(aside).as_posix()))
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _tell_kinship(trainee: Trainee, folder: Path) -> None:
+    """A whole model says what it was made from; an adapter is used with the model that says so itself."""
+    kin = kin_of(trainee.model.name)
+    if kin in EMBEDDED and not trainee.adapter:
+        (folder / KINSHIP).write_text(to_json({"of": kin}), "utf-8")

@@ -2,10 +2,13 @@
 
 Evaluations are counted from the settings, each stage by the formula of the room that does it; where a solver may stop
 early the count is what it takes at most. The time is that of one timed call of the score at the batch that the solver
-will use, times the evaluations; an evaluation with a gradient counts as three. Memory is the weights and the larger of
-what the network takes for a chunk and what the autoencoder takes for the pixels that go through it at once.
+will use, times the evaluations; an evaluation with a gradient counts as three. Of a large model nothing is loaded or
+timed: the operations of an evaluation are counted, and the speed is that of a small product of matrices. Memory is the
+weights and the larger of what the network takes for a chunk and what the autoencoder takes for the pixels that go
+through it at once.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +17,10 @@ from typing import Any
 import torch
 
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.diffusion.batching import free_memory, item_cost
+from geodesic_cli.diffusion.batching import fitting, free_memory, item_cost
+from geodesic_cli.diffusion.densities import branches
+from geodesic_cli.diffusion.loading.outline import Outline
+from geodesic_cli.diffusion.noise_bank import NoiseBank
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.frames.pacing import Pacer, evaluations
@@ -29,6 +35,8 @@ GRADIENT = 3.0
 """An evaluation with its gradient, in evaluations without."""
 PICTURE_MAPS = 6
 """Bytes of the autoencoder for an image pixel, in units of its widest map at full size."""
+SIDE, EFFICIENCY = 512, 0.7
+"""Of the matrices whose product is timed, and the share of that speed that a network reaches."""
 HEADS = ("stage", "evaluations", "about")
 
 
@@ -61,7 +69,8 @@ class Plan:
         chunk: latents that go through the network at once.
         weights: bytes of all parts.
         working: bytes beside the weights, about.
-        free: bytes that are free on the device now, the weights being there.
+        free: bytes that are free on the device now, the weights being there; of a large model, without them.
+        timed: whether an evaluation was timed; otherwise its time is an estimate.
     """
 
     stages: tuple[Stage, ...]
@@ -72,6 +81,7 @@ class Plan:
     weights: int
     working: int
     free: int
+    timed: bool = True
 
     @property
     def evaluations(self) -> int:
@@ -90,7 +100,7 @@ class Plan:
             "stages": [vars(stage) for stage in self.stages],
             "seconds_per_evaluation": self.per_evaluation,
             "memory": {name: getattr(self, name) for name in ("weights", "working", "free")},
-            **{name: getattr(self, name) for name in ("evaluations", "seconds", "device", "dtype", "chunk")},
+            **{name: getattr(self, name) for name in ("evaluations", "seconds", "device", "dtype", "chunk", "timed")},
         }
 
     @property
@@ -111,9 +121,10 @@ class Plan:
     def legend(self) -> str:
         """A sentence on device, speed and memory."""
         return (
-            f"On {self.device} in {self.dtype}, {self.chunk} latents at once, {1e3 * self.per_evaluation:.1f} ms an "
+            f"On {self.device} in {self.dtype}, {self.chunk} latents at once, {_each(self.per_evaluation)} an "
             f"evaluation. Memory: weights {_size(self.weights)}, beside them about {_size(self.working)}; "
             f"{_size(self.free)} free."
+            + ("" if self.timed else " Estimated from the size of the model: nothing was loaded or timed.")
         )
 
     @property
@@ -130,9 +141,6 @@ def plan(settings: InterpolateSettings, model: LatentDiffusion, images: int, hei
         images: how many keyframes there are.
         height: of the pictures that the model sees, in pixels.
         width: of the same.
-
-    Raises:
-        InputError: a size that the model cannot take.
     """
     s = settings
     shape = model.latent_shape(height, width)
@@ -149,9 +157,6 @@ def plan(settings: InterpolateSettings, model: LatentDiffusion, images: int, hei
         score(x, u).sum().item()  # waits for the device
         seconds = time.perf_counter() - began
     each = seconds / (batch * score.evaluations)
-    pixels = min(model.codec.pixels, 64 * height * width)
-    vae = model.codec.vae
-    picture = max(pixels, height * width) * int(vae.config.block_out_channels[0]) * PICTURE_MAPS * vae.dtype.itemsize
     most = max(s.nodes, MEASURED) * score.evaluations
     return Plan(
         stages=tuple(stages(s, images, score.evaluations, each)),
@@ -159,10 +164,66 @@ def plan(settings: InterpolateSettings, model: LatentDiffusion, images: int, hei
         device=str(device),
         dtype=str(dtype).removeprefix("torch."),
         chunk=min(chunk, most),
-        weights=_weights((model.predict.unet, vae, *model.prompts.encoders)),
-        working=max(cost * min(chunk, most), picture),
+        weights=_weights((model.predict.unet, model.codec.vae, *model.prompts.encoders)),
+        working=max(cost * min(chunk, most), bytes_of_pictures(model, height, width)),
         free=free_memory(device),
     )
+
+
+def plan_without_weights(
+    settings: InterpolateSettings, outlined: Outline, device: torch.device, images: int, height: int, width: int
+) -> Plan:
+    """The same for a large model, of which nothing but its shapes is needed, and nothing large is timed.
+
+    Args:
+        outlined: the model without weights.
+        device: where it would compute.
+    """
+    s, model = settings, outlined.model
+    shape, dtype = model.latent_shape(height, width), model.predict.place[1]
+    score = score_evaluations(s)
+    each = outlined.operations(shape) / (EFFICIENCY * speed_of(device, dtype))
+    cost, free = item_cost(model.predict.unet, shape, dtype), free_memory(device)
+    weights = outlined.weights * dtype.itemsize
+    chunk = min(fitting(cost, free - weights), max(s.nodes, MEASURED) * score)
+    return Plan(
+        stages=tuple(stages(s, images, score, each)),
+        per_evaluation=each,
+        device=str(device),
+        dtype=str(dtype).removeprefix("torch."),
+        chunk=chunk,
+        weights=weights,
+        working=max(cost * chunk, bytes_of_pictures(model, height, width)),
+        free=free,
+        timed=False,
+    )
+
+
+def score_evaluations(settings: InterpolateSettings) -> int:
+    """Network evaluations for one of the score."""
+    s = settings
+    asked = branches(s.density, s.guidance, s.negative_prompt)
+    count = sum(prompt is not None or weight != 0 for prompt, weight in asked.items())
+    if s.noise_bank == 1:
+        return count
+    return count * NoiseBank.draw(s.tau, s.noise_band, s.noise_bank, 1, torch.Generator()).evaluations(s.tau)
+
+
+def speed_of(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations a second in products of small matrices: the fastest of some hundredths of a second."""
+    square = torch.ones(SIDE, SIDE, device=device, dtype=dtype)
+    fastest, stop = math.inf, time.perf_counter() + 0.1
+    while fastest == math.inf or time.perf_counter() < stop:
+        began = time.perf_counter()
+        float((square @ square)[0, 0])  # waits for the device
+        fastest = min(fastest, time.perf_counter() - began)
+    return 2 * SIDE**3 / fastest
+
+
+def bytes_of_pictures(model: LatentDiffusion, height: int, width: int) -> int:
+    """What the autoencoder takes for the pixels that go through it at once."""
+    pixels, vae = min(model.codec.pixels, 64 * height * width), model.codec.vae
+    return max(pixels, height * width) * int(vae.config.block_out_channels[0]) * PICTURE_MAPS * vae.dtype.itemsize
 
 
 def stages(settings: InterpolateSettings, images: int, score: int, each: float) -> list[Stage]:
@@ -226,6 +287,10 @@ def in_words(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _each(seconds: float) -> str:
+    return f"{1e3 * seconds:.1f} ms" if seconds < 1 else in_words(seconds)
 
 
 def _size(size: int) -> str:

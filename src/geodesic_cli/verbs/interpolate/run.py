@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +20,32 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.diffusion.loading.aliases import MODELS
+from geodesic_cli.diffusion.loading.devices import pick_device, pick_dtype
+from geodesic_cli.diffusion.loading.load import require_text
+from geodesic_cli.diffusion.loading.outline import outline
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.errors import InputError
-from geodesic_cli.frames.canvas import Canvas, Picture, enough_for, fit, image_names, read_images
+from geodesic_cli.frames.canvas import Canvas, enough_for, fit, image_names, read_images
 from geodesic_cli.frames.keyframes import Keyframes, brought_back, conditions_for, embed_all, prompt_of_each
-from geodesic_cli.frames.pacing import frame_numbers, pacer
+from geodesic_cli.frames.pacing import Pacer, frame_numbers, pacer
 from geodesic_cli.frames.path_report import PathReport, joined
 from geodesic_cli.frames.paths import ImagePath
 from geodesic_cli.frames.text_inversion import TEXTS, inverted_conditioning
-from geodesic_cli.runs.cache import cache_folder
+from geodesic_cli.runs.cache import told_cache
+from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import require_same
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.places import cache_folder
 from geodesic_cli.runs.room import frame_bytes, node_bytes, require_room
 from geodesic_cli.settings import STEPS, InterpolateSettings, parse_timing
 from geodesic_cli.settings.shared import PAD, ground_of
 from geodesic_cli.verbs.interpolate.drawing import Drawer
 from geodesic_cli.verbs.interpolate.legs import LegSolver, rounded_legs
 from geodesic_cli.verbs.interpolate.metrics import path_metrics
-from geodesic_cli.verbs.interpolate.plan import Plan, plan
+from geodesic_cli.verbs.interpolate.plan import Plan, plan, plan_without_weights
 from geodesic_cli.verbs.interpolate.searching import Found
 
 ENDS = "checkpoint/ends.safetensors"
@@ -51,7 +56,7 @@ ONE_COLOUR = 2 / 255
 """The difference of values up to which an image has one colour."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Interpolation(RunResult):
     """The result of an interpolation. Its status says how the solver ended; of several legs, the worst.
 
@@ -70,6 +75,15 @@ class Interpolation(RunResult):
     found: tuple[Found, ...] = ()
 
     @property
+    def pictures(self) -> Tensor:
+        """The frames."""
+        return self.frames
+
+    @property
+    def _moves(self) -> bool:
+        return True
+
+    @property
     def path(self) -> ImagePath:
         """The path of the first leg; between two images the only one."""
         return self.legs[0]
@@ -85,21 +99,27 @@ class Interpolation(RunResult):
         return all(path.solution is None or path.solution.converged for path in self.legs)
 
 
+@called_from_python(InterpolateSettings)
 def interpolate(
-    *images: Picture, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
+    *images: media.Picture | Sequence[media.Picture],
+    model: AnyModel = "clevr-mini",
+    observer: Observer | None = None,
+    **options: Any,
 ) -> Interpolation:
     """Interpolate through images in memory; nothing is written.
 
     Args:
-        images: two or more, each a file or a tensor (3, h, w) in [0, 1]; or one film, GIF or folder of frames.
+        images: two or more, each a file, a PIL image, a numpy array (h, w, 3) or a tensor (3, h, w), with
+            floating-point values in [0, 1] or whole numbers; or a batch of them, or one film, GIF or folder of frames.
         options: any setting of `settings.InterpolateSettings` but images, out, resume and overwrite.
     """
-    job = in_memory(InterpolateSettings, "interpolate", model, options, observer, images=image_names(images))
-    return run(job, images)
+    given = media.pictures(images)
+    job = in_memory(InterpolateSettings, "interpolate", model, options, observer, images=image_names(given))
+    return run(job, given)
 
 
 def _read(
-    images: Sequence[Picture], s: InterpolateSettings, observer: Observer
+    images: Sequence[str | Path | Tensor], s: InterpolateSettings, observer: Observer
 ) -> tuple[Sequence[Tensor | media.Still], tuple[str, ...]]:
     """The keyframes and their names: images as they are, or the frames of the one film or folder."""
     ground = ground_of(s.background)
@@ -118,15 +138,28 @@ def _read(
     return stills, names
 
 
-def run(job: Job[InterpolateSettings], given: Sequence[Picture] = ()) -> Interpolation:
+def run(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor] = ()) -> Interpolation:
     """Interpolate through the files of the settings, or the images given in their place. See the module's text."""
     model, images, canvas, names = _ready(job, given)  # all that may be refused comes before the folder is touched
+    pacing, shape = job.settings.pacing, model.latent_shape(*canvas.padded)
+    pace = None if pacing == "path" else pacer(pacing, model, shape, crop=canvas.crop)  # LPIPS may not be here
     with job.in_folder(stem(job.settings)) as job:
-        return _Work(**vars(job)).run(model, images, canvas, names)
+        return _Work(**vars(job)).run(model, images, canvas, names, pace)
 
 
 def dry_run(job: Job[InterpolateSettings]) -> Plan:
-    """What the run will cost, with everything refused that the run would refuse; nothing is written."""
+    """What the run will cost, with everything refused that the run would refuse; nothing is written.
+
+    Of a large model no weights are needed.
+    """
+    s = job.settings
+    if s.text_option is not None:
+        require_text(s.model, *s.text_option)
+    device = pick_device(s.device)
+    outlined = outline(s.model, pick_dtype(s.dtype, device), s.revision, s.variant)
+    if outlined is not None:
+        _, images, canvas, _ = _ready(replace(job, given=outlined.model), ())
+        return plan_without_weights(s, outlined, device, len(images), *canvas.padded)
     model, images, canvas, _ = _ready(job, ())
     return plan(job.settings, model, len(images), *canvas.padded)
 
@@ -138,7 +171,7 @@ def stem(settings: InterpolateSettings) -> str:
 
 
 def _ready(
-    job: Job[InterpolateSettings], given: Sequence[Picture]
+    job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor]
 ) -> tuple[LatentDiffusion, Tensor, Canvas, tuple[str, ...]]:
     """The model, the images as it sees them, (n, 3, h, w), the canvas that crops frames, and the images' names."""
     settings = job.settings
@@ -219,7 +252,9 @@ class _Work(Job[InterpolateSettings]):
         """Network evaluations for one step of the transport: guidance calls the network with and without the prompt."""
         return guided_evaluations(self.settings.transport_guidance)
 
-    def run(self, model: LatentDiffusion, images: Tensor, canvas: Canvas, names: tuple[str, ...]) -> Interpolation:
+    def run(
+        self, model: LatentDiffusion, images: Tensor, canvas: Canvas, names: tuple[str, ...], pace: Pacer | None
+    ) -> Interpolation:
         began = time.monotonic()
         s = self.settings
         wanted = s.methods
@@ -230,7 +265,6 @@ class _Work(Job[InterpolateSettings]):
         problems = solver.problems([keyframes.leg(k) for k in range(count)])
         legs = rounded_legs([solver.solve(k, problem) for k, problem in enumerate(problems)], s.loop)
         numbers = _numbers(s, [leg.reports[s.method].euclidean_length or 1e-9 for leg in legs])
-        pace = None if s.pacing == "path" else pacer(s.pacing, model, keyframes.shape, crop=canvas.crop)
         drawer = Drawer(**vars(self), model=model, canvas=canvas, name=solver.name, pacer=pace)
         drawn = {name: drawer.draw(legs, name, numbers) for name in (*(w for w in wanted if w != s.method), s.method)}
         reports = {name: joined([leg.reports[name] for leg in legs], legs[0].paths[name].alpha) for name in wanted}
@@ -279,7 +313,7 @@ class _Work(Job[InterpolateSettings]):
         s = self.settings
         if s.invert_text == "none":
             return conditions_for(model, s.prompt, len(images))
-        descent, folder = DESCENTS[s.invert_text], cache_folder(TEXTS)
+        descent, folder = DESCENTS[s.invert_text], told_cache(cache_folder(TEXTS), self.observer.warn)
         return inverted_conditioning(
             model, images, s.prompt, descent=descent, seed=s.seed, folder=folder, observer=self.observer
         )

@@ -16,9 +16,10 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.frames.keyframes import Ends
 from geodesic_cli.frames.paths import ImagePath, Problem
 from geodesic_cli.geometry import Curve, Euclidean
-from geodesic_cli.runs.cache import cache_folder
+from geodesic_cli.runs.cache import told_cache
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job
+from geodesic_cli.runs.places import cache_folder
 from geodesic_cli.search.candidates import at_frames
 from geodesic_cli.search.outcome import GlobalPath
 from geodesic_cli.search.pool import POOLS, evaluations_to_fill
@@ -105,7 +106,7 @@ def search(
         told = spent
 
     choice = SearchChoice(alpha, s.pool_size, evaluations, seconds, guidance=s.guidance, seed=s.seed)
-    found = global_path(model, ends, choice, cache=cache_folder(POOLS), on_stage=tell)
+    found = global_path(model, ends, choice, cache=told_cache(cache_folder(POOLS), job.observer.warn), on_stage=tell)
     metrics = _search_metrics(found, bend)
     if directory is not None:
         if draws:

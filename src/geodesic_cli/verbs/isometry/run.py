@@ -20,9 +20,13 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.errors import InputError
+from geodesic_cli.evaluation import Distance
 from geodesic_cli.evaluation.likeness import perceptual_distance
+from geodesic_cli.evaluation.separability import require_examples
 from geodesic_cli.plots.spectrum import Spectra, spectra
-from geodesic_cli.runs.job import Job, RunResult, in_memory
+from geodesic_cli.runs.calling import called_from_python
+from geodesic_cli.runs.folder import METRICS, RunDirectory
+from geodesic_cli.runs.job import Job, RunResult, in_memory, told_model
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.room import frame_bytes, node_bytes, require_room
@@ -30,11 +34,12 @@ from geodesic_cli.scenes import Scene, render, sample
 from geodesic_cli.settings import IsometrySettings
 from geodesic_cli.settings.finetune import EMBEDDED
 from geodesic_cli.settings.isometry import OWN_SAMPLES, SCENES_DATA
-from geodesic_cli.verbs.isometry.measures import Level, Look, Points
-from geodesic_cli.verbs.isometry.table import impossible, markdown
+from geodesic_cli.settings.kinship import kin_of
+from geodesic_cli.verbs.isometry.measures import Level, Look, Points, labels
+from geodesic_cli.verbs.isometry.table import impossible, markdown, markdown_so_far
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Isometry(RunResult):
     """The result. Its metrics are `models`, a list of one or two, and how they were measured.
 
@@ -43,6 +48,10 @@ class Isometry(RunResult):
     """
 
     levels: tuple[tuple[Level, ...], ...]
+
+    def _write_into(self, directory: RunDirectory) -> None:
+        super()._write_into(directory)
+        directory.write_text("table.md", markdown(self.metrics))
 
     def draw(self, path: str | Path) -> None:
         """The singular values at each noise level, of each model."""
@@ -57,6 +66,7 @@ class Isometry(RunResult):
         spectra(panels, path, whole)
 
 
+@called_from_python(IsometrySettings)
 def isometry(
     model: AnyModel = "clevr-mini", *, against: AnyModel | None = None, observer: Observer | None = None, **options: Any
 ) -> Isometry:
@@ -67,9 +77,8 @@ def isometry(
         against: the second model.
         options: any setting of `settings.IsometrySettings` but model, against, out and overwrite.
     """
-    other = against if against is None or isinstance(against, str) else against.name
-    job = in_memory(IsometrySettings, "isometry", model, options, observer, against=other)
-    return run(job, None if isinstance(against, str) else against)
+    other, given = (None, None) if against is None else told_model(against, "isometry")
+    return run(in_memory(IsometrySettings, "isometry", model, options, observer, against=other), given)
 
 
 def _require_room(s: IsometrySettings, model: LatentDiffusion) -> None:
@@ -89,13 +98,17 @@ def _require_room(s: IsometrySettings, model: LatentDiffusion) -> None:
 
 
 def run(job: Job[IsometrySettings], against: LatentDiffusion | None = None) -> Isometry:
-    """Measure the model of the settings, and a second one, given or theirs; writes table.md and spectrum.png."""
+    """Measure the model of the settings, and a second one, given or theirs; writes table.md and spectrum.png.
+
+    What is measured is in table.md and metrics.json as soon as it is there.
+    """
     second, models = _second(job.settings), [job.load_model()]
     if second is not None:
         models.append(replace(job, settings=second, given=against).load_model())
     _require_room(job.settings, models[0])
+    distance = _distance(job, models)  # what may be missing is asked for before the work
     with job.in_folder(stem(job.settings)) as job:
-        result = measure_models(models, job.settings, job.observer)
+        result = _Work(**vars(job), distance=distance).run(models)
         if job.directory is not None:
             result.draw(job.directory.path("spectrum.png"))
             job.directory.write_text("table.md", markdown(result.metrics))
@@ -107,34 +120,76 @@ def stem(settings: IsometrySettings) -> str:
     return f"isometry-{Path(settings.model).name}"
 
 
-def measure_models(models: Sequence[LatentDiffusion], settings: IsometrySettings, observer: Observer) -> Isometry:
-    """Measure models that are loaded, in fp32, one after the other at the same points."""
-    images, scenes, source = _images(models[0], settings, observer)
-    told, levels = [], []
-    for number, model in enumerate(models, 1):
-        began = time.monotonic()
-        which = f" of model {number}" if len(models) > 1 else ""
-        look = Look(model, settings, observer)
-        points = _points(model, images, scenes, settings)
-        observer.stage(f"Looking at the encoder{which}", len(settings.levels) * settings.points, "points")
-        own = tuple(look.level(tau, points) for tau in settings.levels)
-        told.append(
-            {
-                "name": model.name,
-                "levels": [level.numbers for level in own],
-                "mrtl": sum(level.numbers["mrtl"] for level in own) / len(own),
-                **_of_images(look, points, scenes, which),
-                "seconds": round(time.monotonic() - began, 3),
-            }
-        )
-        levels.append(own)
-        if not own[0].numbers["possible"]:
-            observer.warn(impossible(model.name, own[0].numbers))
-    for about, name in zip(told, _names([str(about["name"]) for about in told]), strict=True):
-        about["name"] = name
-    asked = ("points", "segments", "pairs", "directions", "seed")
-    metrics = {"models": told, "data": source, **{name: getattr(settings, name) for name in asked}}
-    return Isometry(tuple(levels), metrics=metrics, status=nearness(told))
+def _distance(job: Job[IsometrySettings], models: Sequence[LatentDiffusion]) -> Distance | None:
+    """The distance of the perceptual path length; None where that is not measured."""
+    s = job.settings
+    if not s.ppl_pairs:
+        return None
+    return perceptual_distance(s.lpips, s.metric_weights, str(models[0].device), job.observer.warn)[1]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Work(Job[IsometrySettings]):
+    distance: Distance | None
+
+    def run(self, models: Sequence[LatentDiffusion]) -> Isometry:
+        """Measure models that are loaded, in fp32, one after the other at the same points."""
+        s = self.settings
+        images, scenes, source = _images(models[0], s, self.observer)
+        labelled = self._labelled(scenes)
+        told: list[dict[str, Any]] = []
+        levels: list[tuple[Level, ...]] = []
+        asked = ("points", "segments", "pairs", "directions", "seed")
+        metrics = {"models": told, "data": source, **{name: getattr(s, name) for name in asked}}
+        for number, model in enumerate(models, 1):
+            which = f" of model {number}" if len(models) > 1 else ""
+            look = Look(model, s, self.observer)
+            levels.append(self._measured(look, _points(model, images, scenes, s), labelled, which, metrics))
+            first = levels[-1][0].numbers
+            if not first["possible"]:
+                self.observer.warn(impossible(model.name, first))
+        for about, name in zip(told, _names([str(about["name"]) for about in told]), strict=True):
+            about["name"] = name
+        return Isometry(tuple(levels), metrics=metrics, status=nearness(told))
+
+    def _labelled(self, scenes: list[Scene]) -> list[Scene]:
+        """The scenes for linear separability; none where it is not asked for, or they are too few."""
+        some = scenes[self.settings.points :]
+        if some:
+            try:
+                require_examples(labels(some), len(some))
+            except InputError as error:
+                self.observer.warn(f"Linear separability is left out. {error}")
+                return []
+        return some
+
+    def _measured(
+        self, look: Look, points: Points, labelled: list[Scene], which: str, metrics: dict[str, Any]
+    ) -> tuple[Level, ...]:
+        """The noise levels of one model; it becomes the last of `metrics["models"]`, measure by measure."""
+        s, began = self.settings, time.monotonic()
+        levels: list[Level] = []
+        told: dict[str, Any] = {"name": look.model.name}
+        metrics["models"].append(told)
+
+        def found(**more: Any) -> None:
+            told.update(more, seconds=round(time.monotonic() - began, 3))
+            if self.directory is not None:
+                self.directory.write_json(METRICS, metrics)
+                self.directory.write_text("table.md", markdown_so_far(metrics))
+
+        self.observer.stage(f"Looking at the encoder{which}", len(s.levels) * s.points, "points")
+        for tau in s.levels:
+            levels.append(look.level(tau, points))
+            numbers = [level.numbers for level in levels]
+            found(levels=numbers, mrtl=sum(level["mrtl"] for level in numbers) / len(numbers))
+        if self.distance is not None:
+            self.observer.stage(f"Perceptual path length{which}", s.ppl_pairs, "pairs")
+            found(ppl=look.path_length(points, self.distance))
+        if labelled:
+            self.observer.stage(f"Linear separability{which}", len(labelled), "scenes")
+            found(ls=look.separability(labelled, lambda some: _embed(look.model, some)))
+        return tuple(levels)
 
 
 def nearness(models: Sequence[dict[str, Any]]) -> str:
@@ -161,7 +216,7 @@ def _second(settings: IsometrySettings) -> IsometrySettings | None:
 
 def _images(model: LatentDiffusion, settings: IsometrySettings, observer: Observer) -> tuple[Tensor, list[Scene], str]:
     """Images (N, 3, h, w), the scenes that they show if any, and in words where they are from."""
-    embedded = model.name in EMBEDDED or settings.against in EMBEDDED
+    embedded = any(kin_of(name) in EMBEDDED for name in (model.name, settings.against) if name)
     data = settings.data or (SCENES_DATA if embedded else OWN_SAMPLES)
     n, chance = settings.points, torch.Generator().manual_seed(settings.seed)
     if data == SCENES_DATA:
@@ -202,18 +257,6 @@ def _embed(model: LatentDiffusion, scenes: list[Scene]) -> Embedding:
     """Captions; a model without text is told nothing."""
     speaks = bool(model.prompts.encoders)
     return Embedding.cat([model.prompts.embed(scene.caption if speaks else "") for scene in scenes])
-
-
-def _of_images(look: Look, points: Points, scenes: list[Scene], which: str) -> dict[str, Any]:
-    s, found = look.settings, {}
-    if s.ppl_pairs:
-        look.observer.stage(f"Perceptual path length{which}", s.ppl_pairs, "pairs")
-        _, distance = perceptual_distance(s.lpips, s.metric_weights, str(look.device))
-        found["ppl"] = look.path_length(points, distance)
-    if s.labelled and scenes:
-        look.observer.stage(f"Linear separability{which}", s.labelled, "scenes")
-        found["ls"] = look.separability(scenes[s.points :], lambda some: _embed(look.model, some))
-    return found
 
 
 def _band(values: Tensor) -> tuple[list[float], list[float], list[float]]:

@@ -83,6 +83,12 @@ def markdown(metrics: dict[str, Any]) -> str:
     return "\n".join([*(f"| {' | '.join(line)} |" for line in table), "", *notes(metrics), ""])
 
 
+def markdown_so_far(metrics: dict[str, Any]) -> str:
+    """The same while it is being measured: a table for each model that has been looked at."""
+    alone = [markdown(metrics | {"models": [model]}) for model in metrics["models"]]
+    return "\n".join(["This run has not ended; what it has measured so far:", "", *alone])
+
+
 def impossible(name: str, level: dict[str, Any]) -> str:
     """A sentence for a model whose h is too small for an isometry."""
     return (

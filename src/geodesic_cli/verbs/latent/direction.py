@@ -24,11 +24,11 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
-from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Pyramid, hyperplane, linear_separability
 from geodesic_cli.evaluation.path_length import pair_distances
 from geodesic_cli.frames.canvas import Canvas, fit, read_images
 from geodesic_cli.frames.journey import Journey
+from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
@@ -43,7 +43,7 @@ HELD_OUT_SHOWN = 8
 FOLDS = 5
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LatentDirection(RunResult):
     """A direction in noise and what it does.
 
@@ -61,7 +61,18 @@ class LatentDirection(RunResult):
     edited: Tensor
     strengths: tuple[float, ...]
 
+    @property
+    def pictures(self) -> Tensor:
+        """The edited images, one strength after the other."""
+        return self.edited.flatten(0, 1)
 
+    def _page(self) -> Tensor:
+        some = slice(HELD_OUT_SHOWN)
+        labels = ["image", "inverted\nand back", *(f"{strength:+g}" for strength in self.strengths)]
+        return media.sheet([self.held_out[some], self.before[some], *self.edited[:, some]], labels)
+
+
+@called_from_python(DirectionSettings)
 def latent_direction(
     source: str, target: str, *, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
 ) -> LatentDirection:
@@ -97,13 +108,13 @@ def stem(settings: DirectionSettings) -> str:
     return "-to-".join(Path(word).name or "label" for word in (settings.source, settings.target))
 
 
-def find(source: Tensor, target: Tensor, estimate: str, seed: int = 0) -> Tensor:
+def find(source: Tensor, target: Tensor, estimate: str) -> Tensor:
     """The direction (d,) from points with the one label (n, d) to points with the other (m, d)."""
     apart = target.mean(0) - source.mean(0)
     if estimate == "mean":
         return apart
     labels = torch.cat([torch.zeros(len(source)), torch.ones(len(target))])
-    normal = hyperplane(torch.cat([source, target]), labels, seed=seed)
+    normal = hyperplane(torch.cat([source, target]), labels)
     return normal * (apart @ normal)
 
 
@@ -133,7 +144,7 @@ class _Work(Job[DirectionSettings]):
         what = attribute(s.source, s.target) if s.labels is None else None
         journey = self.journey
         points = self._points(data, condition)
-        direction = find(points["source"], points["target"], s.estimate, s.seed)
+        direction = find(points["source"], points["target"], s.estimate)
         x = points["held_out"]
         random = torch.randn(x.shape, generator=torch.Generator().manual_seed(s.seed))
         random = random * (direction.norm() / random.norm(dim=1, keepdim=True))
@@ -201,21 +212,15 @@ class _Work(Job[DirectionSettings]):
             return None
         labels = torch.cat([torch.zeros(len(source)), torch.ones(len(target))])
         groups = torch.arange(len(source)).repeat(2) if paired else None
-        try:
-            found = linear_separability(
-                torch.cat([source, target]), {"label": labels}, FOLDS, seed=self.settings.seed, groups=groups
-            )
-        except InputError as error:  # scikit-learn is an extra
-            self.observer.warn(f"Linear separability is left out. {error}")
-            return None
+        found = linear_separability(
+            torch.cat([source, target]), {"label": labels}, FOLDS, seed=self.settings.seed, groups=groups
+        )
         return {"ls": found.value, "guessing": found.guessing, "accuracy": found.accuracies["label"], "folds": FOLDS}
 
     def _write(self, directory: RunDirectory, result: LatentDirection, points: dict[str, Tensor]) -> None:
         s = self.settings
         self.observer.stage("Writing", 2, "files")
-        rows = [result.held_out[:HELD_OUT_SHOWN], result.before[:HELD_OUT_SHOWN], *result.edited[:, :HELD_OUT_SHOWN]]
-        labels = ["image", "inverted\nand back", *(f"{strength:+g}" for strength in result.strengths)]
-        directory.write_png("sheet.png", media.sheet(rows, labels))
+        directory.write_png("sheet.png", result._page())
         self.observer.advance(1)
         about = {"source": s.source, "target": s.target, "tau": str(s.tau), "model": s.model}
         about["strengths"] = json.dumps(list(result.strengths))

@@ -20,8 +20,9 @@ from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding
 from geodesic_cli.evaluation import Distance, Normality, normality
 from geodesic_cli.evaluation.likeness import likeness, perceptual_distance, summary
-from geodesic_cli.frames.canvas import Picture, fit, image_names, read_images
+from geodesic_cli.frames.canvas import fit, image_names, read_images
 from geodesic_cli.frames.journey import Journey, Reconstruction, conditions, reconstruct
+from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
@@ -39,7 +40,7 @@ IMAGES_SHOWN = 12
 """Images on the sheet: the first ones."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Inversion(RunResult):
     """The result of an inversion.
 
@@ -58,20 +59,34 @@ class Inversion(RunResult):
         """(n, d), the images at noise level tau."""
         return self.made.x
 
+    @property
+    def pictures(self) -> Tensor:
+        """What came back."""
+        return self.made.back
 
+    def _page(self) -> Tensor:
+        return inversion_sheet(self, self.settings.amplify)
+
+
+@called_from_python(InvertSettings)
 def invert(
-    *images: Picture, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
+    *images: media.Picture | Sequence[media.Picture],
+    model: AnyModel = "clevr-mini",
+    observer: Observer | None = None,
+    **options: Any,
 ) -> Inversion:
     """Invert images in memory; nothing is written.
 
     Args:
-        images: files, or tensors (3, h, w) in [0, 1].
+        images: files, PIL images, numpy arrays (h, w, 3) or tensors (3, h, w), with floating-point values in [0, 1] or
+            whole numbers; or a batch of them.
         options: any setting of `settings.InvertSettings` but images, out, resume and overwrite.
     """
-    return run(in_memory(InvertSettings, "invert", model, options, observer, images=image_names(images)), images)
+    given = media.pictures(images)
+    return run(in_memory(InvertSettings, "invert", model, options, observer, images=image_names(given)), given)
 
 
-def run(job: Job[InvertSettings], given: Sequence[Picture] = ()) -> Inversion:
+def run(job: Job[InvertSettings], given: Sequence[str | Path | Tensor] = ()) -> Inversion:
     """Invert what the settings name, or the images given in its place. See the module's text and `InvertSettings`."""
     s = job.settings
     ground = ground_of(s.background)
@@ -80,7 +95,7 @@ def run(job: Job[InvertSettings], given: Sequence[Picture] = ()) -> Inversion:
     # All that may be refused comes before the folder is touched.
     images, canvas = fit(read, s.images, s.size, model, job.observer, whole_on=ground if s.fit == PAD else None)
     condition = conditions(model, s.prompt, len(images))
-    key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device))
+    key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device), job.observer.warn)
     journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
     with job.in_folder(stem(s)) as job:
         return _Work(**vars(job), journey=journey).run(images, condition, {key: distance})

@@ -26,9 +26,10 @@ from geodesic_cli.distortion.measures import relative_length
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Distance, path_perception
 from geodesic_cli.evaluation.likeness import perceptual_distance, summary
-from geodesic_cli.frames.canvas import Canvas, Picture, fit, image_names, read_images
+from geodesic_cli.frames.canvas import Canvas, fit, image_names, read_images
 from geodesic_cli.frames.journey import Journey
 from geodesic_cli.geometry import RadialProfile, linalg
+from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
@@ -45,7 +46,7 @@ PATHS_SHOWN = 8
 """Paths on the sheet: the first ones."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LatentPaths(RunResult):
     """Paths in noise and their frames.
 
@@ -59,20 +60,34 @@ class LatentPaths(RunResult):
     frames: dict[str, Tensor]
     u: Tensor
 
+    @property
+    def pictures(self) -> Tensor:
+        """The frames of all paths of the method that was asked for, one path after the other."""
+        return self.frames[self.settings.method].flatten(0, 1)
 
+    def _page(self) -> Tensor:
+        return slerp_sheet(self, self.settings.method)
+
+
+@called_from_python(SlerpSettings)
 def latent_slerp(
-    *images: Picture, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
+    *images: media.Picture | Sequence[media.Picture],
+    model: AnyModel = "clevr-mini",
+    observer: Observer | None = None,
+    **options: Any,
 ) -> LatentPaths:
     """Join two images in noise, or random noises where no image is given; in memory, nothing is written.
 
     Args:
-        images: none, or two files or tensors (3, h, w) in [0, 1].
+        images: none, or two: files, PIL images, numpy arrays (h, w, 3) or tensors (3, h, w), with floating-point values
+            in [0, 1] or whole numbers; or a batch of two.
         options: any setting of `settings.SlerpSettings` but images, out and overwrite.
     """
-    return run(in_memory(SlerpSettings, "latent_slerp", model, options, observer, images=image_names(images)), images)
+    given = media.pictures(images)
+    return run(in_memory(SlerpSettings, "latent_slerp", model, options, observer, images=image_names(given)), given)
 
 
-def run(job: Job[SlerpSettings], given: Sequence[Picture] = ()) -> LatentPaths:
+def run(job: Job[SlerpSettings], given: Sequence[str | Path | Tensor] = ()) -> LatentPaths:
     """Join, draw and measure; images that are given take the place of files. See the module's text, `SlerpSettings`."""
     s, observer = job.settings, job.observer
     read = read_images(given or s.images, observer, s.size, ground_of(s.background))
@@ -113,7 +128,7 @@ class _Ready:
 
 def _ready(s: SlerpSettings, model: LatentDiffusion, read: list[Tensor | media.Still], observer: Observer) -> _Ready:
     condition = Embedding.cat([model.prompts.embed(prompt) for prompt in s.prompt or ("",)])
-    key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device))
+    key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device), observer.warn)
     images, canvas = fit(read, s.images, s.size, model, observer) if read else (None, Canvas.of(model, s.size))
     if images is not None and torch.equal(images[0], images[1]):
         raise InputError("The two images are the same; there is no path between them.", "Pass two different images.")
@@ -201,17 +216,23 @@ def _write(directory: RunDirectory, s: SlerpSettings, result: LatentPaths, obser
         for index, frame in enumerate(path):
             directory.write_png(f"frames/{pair:03d}/{index:05d}.png", frame, {"u": float(result.u[index])})
             observer.advance(1)
-    rows, labels = [], []
-    for pair in range(min(PATHS_SHOWN, len(main))):
-        for method, frames in result.frames.items():
-            rows.append(frames[pair])
-            labels.append(PATH_NAMES[method] if len(main) == 1 else f"{pair} {PATH_NAMES[method]}")
-    several, at = len(result.frames), list(result.frames).index(s.method)
-    marks = media.SheetMarks(written=tuple(range(at, len(rows), several)) if several > 1 else ())
-    directory.write_png("sheet.png", media.sheet(rows, labels, marks))
+    directory.write_png("sheet.png", slerp_sheet(result, s.method))
     observer.advance(1)
     media.write_gif(main.flatten(0, 1), directory.path("video.gif"), s.fps)
     observer.advance(1)
     about = {"tau": str(s.tau), "model": s.model, "method": s.method, "seed": json.dumps(s.seed)}
     directory.write_tensors("path.safetensors", {"ends": result.ends, "u": result.u}, about)
     observer.advance(1)
+
+
+def slerp_sheet(result: LatentPaths, method: str) -> Tensor:
+    """The frames of the first paths, a row a path and method; the rows of a method are marked."""
+    pairs = len(result.frames[method])
+    rows, labels = [], []
+    for pair in range(min(PATHS_SHOWN, pairs)):
+        for name, frames in result.frames.items():
+            rows.append(frames[pair])
+            labels.append(PATH_NAMES[name] if pairs == 1 else f"{pair} {PATH_NAMES[name]}")
+    several, at = len(result.frames), list(result.frames).index(method)
+    marks = media.SheetMarks(written=tuple(range(at, len(rows), several)) if several > 1 else ())
+    return media.sheet(rows, labels, marks)

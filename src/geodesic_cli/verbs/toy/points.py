@@ -15,8 +15,7 @@ noise smooths the density of images: every s_k² grows by SOFTENING². This also
 
 import math
 import re
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +31,10 @@ MOST = 5_000
 """Of more points than these a seeded sample is fitted."""
 SOFTENING = 0.15
 """Deviation of the Gaussian that smooths the fit, in units of the points' spread."""
+STARTS, EM_STEPS, EM_GAIN = 5, 200, 1e-4
+"""Starts of the fit with each number of components, steps from each at most, and the gain in nats at which it ends."""
+LEAST_VARIANCE = 1e-6
+"""Added to that of every component, so that none closes in on a single point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,16 +133,8 @@ def fit_mixture(points: Tensor, most: int, seed: int) -> Mixture:
     """The mixture of 1 to ``most`` round Gaussians with the least BIC for points (n, 2).
 
     Raises:
-        InputError: scikit-learn is not installed, or all the points are the same.
+        InputError: all the points are the same.
     """
-    try:
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture
-    except ImportError as error:
-        raise InputError(
-            "Fitting a density to points needs scikit-learn, which is not installed.",
-            "Run: pip install 'geodesic-cli[toy]'",
-        ) from error
     centre = points.mean(0)
     spread = float((points - centre).square().mean().sqrt())
     if not spread > 1e-12 * float(points.abs().max()) or not math.isfinite(spread):
@@ -148,21 +143,67 @@ def fit_mixture(points: Tensor, most: int, seed: int) -> Mixture:
     chance = np.random.default_rng(seed)
     if len(data) > MOST:
         data = chance.choice(data, MOST, replace=False)
-    state = int(chance.integers(2**32))
-    fits, bic = [], []
-    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
-        # Too many components for what there is to explain do not settle: BIC passes them over.
-        for count in range(1, min(most, len(data) // 4) + 1):
-            fit = GaussianMixture(count, covariance_type="spherical", random_state=state, n_init=2).fit(data)
-            fits.append(fit)
-            bic.append(float(fit.bic(data)))
-            if count > bic.index(min(bic)) + 6:  # five more components in vain: it will not get better
-                break
+    fits: list[_Fit] = []
+    bic: list[float] = []
+    for count in range(1, min(most, len(data) // 4) + 1):
+        fits.append(max((_fit(data, count, chance) for _ in range(STARTS)), key=lambda fit: fit.likelihood))
+        bic.append((4 * count - 1) * math.log(len(data)) - 2 * len(data) * fits[-1].likelihood)
+        if count > bic.index(min(bic)) + 6:  # five more components in vain: it will not get better
+            break
     best = fits[bic.index(min(bic))]
-    used = best.weights_ > 1e-6  # a component that explains nothing
+    used = best.weights > 1e-6  # a component that explains nothing
     return Mixture(
-        means=centre + spread * torch.from_numpy(best.means_[used]),
-        scales=spread * (torch.from_numpy(best.covariances_[used]) + SOFTENING**2).sqrt(),
-        weights=torch.from_numpy(best.weights_[used] / best.weights_[used].sum()),
+        means=centre + spread * torch.from_numpy(best.means[used]),
+        scales=spread * (torch.from_numpy(best.variances[used]) + SOFTENING**2).sqrt(),
+        weights=torch.from_numpy(best.weights[used] / best.weights[used].sum()),
         bic=tuple(bic),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """Means (k, 2), variances (k,) and weights (k,) of a mixture, and the mean log likelihood of a point."""
+
+    means: np.ndarray
+    variances: np.ndarray
+    weights: np.ndarray
+    likelihood: float
+
+
+def _fit(data: np.ndarray, count: int, chance: np.random.Generator) -> _Fit:
+    """Expectation maximisation for points (n, 2) from one start."""
+    share = np.eye(count)[_clusters(data, count, chance)]
+    fit = _maximised(data, share, -math.inf)
+    for _ in range(EM_STEPS):
+        distance = ((data[:, None] - fit.means) ** 2).sum(2)
+        terms = np.log(fit.weights / (2 * math.pi * fit.variances)) - distance / (2 * fit.variances)
+        top = terms.max(1, keepdims=True)
+        parts = np.exp(terms - top)
+        total = parts.sum(1, keepdims=True)
+        likelihood = float((top + np.log(total)).mean())
+        if likelihood - fit.likelihood < EM_GAIN:
+            return replace(fit, likelihood=likelihood)
+        fit = _maximised(data, parts / total, likelihood)
+    return fit
+
+
+def _maximised(data: np.ndarray, share: np.ndarray, likelihood: float) -> _Fit:
+    """The mixture for which points (n, 2) belong to components by these shares (n, k)."""
+    mass = share.sum(0) + 1e-12
+    means = share.T @ data / mass[:, None]
+    variances = (share * ((data[:, None] - means) ** 2).sum(2)).sum(0) / (2 * mass) + LEAST_VARIANCE
+    return _Fit(means, variances, mass / mass.sum(), likelihood)
+
+
+def _clusters(data: np.ndarray, count: int, chance: np.random.Generator) -> np.ndarray:
+    """The cluster (n,) of each point: centres drawn far apart (k-means++), then moved to the means of their points."""
+    centres = data[chance.integers(len(data))][None]
+    while len(centres) < count:
+        nearest = ((data[:, None] - centres) ** 2).sum(2).min(1)
+        total = nearest.sum()
+        chances = nearest / total if total > 0 else None  # fewer places than centres
+        centres = np.concatenate([centres, data[chance.choice(len(data), p=chances)][None]])
+    for _ in range(10):
+        of = ((data[:, None] - centres) ** 2).sum(2).argmin(1)
+        centres = np.stack([data[of == k].mean(0) if (of == k).any() else centres[k] for k in range(count)])
+    return ((data[:, None] - centres) ** 2).sum(2).argmin(1)

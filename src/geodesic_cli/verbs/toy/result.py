@@ -41,7 +41,7 @@ class Moment:
     score_calls: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Toy(RunResult):
     """A density in the plane and what was found on it. Its status says how the solver ended.
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.errors import InputError
 from geodesic_cli.geometry.toys import GaussianMixture, banana, moons, ring
+from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Observer, Silent
@@ -36,6 +37,7 @@ NEAR_HIGHEST = 2.0
 """Nats. A and B are chosen where the density is at most this far below its highest."""
 
 
+@called_from_python(ToySettings, a=str | Place | None, b=str | Place | None, points=str | Path | None)
 def toy(density: str = "ring", *, observer: Observer | None = None, **options: Any) -> Toy:
     """The geodesic between two places of a density in the plane, in memory; nothing is written.
 

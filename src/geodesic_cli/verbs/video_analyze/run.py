@@ -26,13 +26,14 @@ from geodesic_cli import plots
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
 from geodesic_cli.errors import InputError
 from geodesic_cli.frames.canvas import Canvas
-from geodesic_cli.frames.clip import ClipSource, clip_journey, clip_names, count_frames, frames_in_memory, stream_clip
+from geodesic_cli.frames.clip import ClipSource, clip_journey, clip_parts, count_frames, frames_in_memory, stream_clip
 from geodesic_cli.frames.journey import Journey
 from geodesic_cli.frames.keyframes import widest
 from geodesic_cli.geometry import Euclidean, Score
 from geodesic_cli.geometry.clips.rivals import RivalChoice, compare
 from geodesic_cli.geometry.clips.sequence import measure_sequence, moving, roughness
 from geodesic_cli.geometry.perturbation import moving_mean
+from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
@@ -52,34 +53,45 @@ STILL = "No path: all {} frames show the same picture{}. Pass a clip in which so
 SHORT = "No path: only two of the {} frames differ, and between two pictures nothing can bend. Pass more frames."
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class VideoAnalysis(RunResult):
     """The result of an analysis. Its status is the verdict.
 
     Args:
         report: the report; None where too few frames differ to make a path.
+        page: (3, H, W), the clip at even distances, and the frames around its event.
     """
 
     report: ClipReport | None
+    page: Tensor
 
     @property
     def verdict(self) -> str:
         """One sentence with the numbers behind it."""
         return self.status
 
+    @property
+    def _shows(self) -> bool:
+        return True
 
+    def _page(self) -> Tensor:
+        return self.page
+
+
+@called_from_python(VideoAnalyzeSettings)
 def video_analyze(
     clip: ClipSource, *, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
 ) -> VideoAnalysis:
     """Analyse a clip in memory; nothing is written.
 
     Args:
-        clip: a video, an animation, a folder of frames, several images, or a tensor (n, 3, h, w) in [0, 1].
+        clip: a video, an animation, a folder of frames, several images, or frames in memory: PIL images,
+            numpy arrays (h, w, 3) or tensors (3, h, w), one by one or as a batch.
         options: any setting of `settings.VideoAnalyzeSettings` but clip, out, resume and overwrite.
     """
-    names = clip_names(clip, "clip")
+    names, frames = clip_parts(clip, "clip")
     job = in_memory(VideoAnalyzeSettings, "video_analyze", model, options, observer, clip=names)
-    return run(job, clip if isinstance(clip, Tensor) else None)
+    return run(job, frames)
 
 
 def run(job: Job[VideoAnalyzeSettings], given: Tensor | None = None) -> VideoAnalysis:
@@ -235,15 +247,16 @@ class _Work(Job[VideoAnalyzeSettings]):
         self, report: ClipReport | None, metrics: dict[str, Any], seen: _Seen, spent: int, began: float
     ) -> VideoAnalysis:
         metrics = metrics | {"seconds": round(time.monotonic() - began, 3)}
+        page = seen.strip.sheet(None if report is None else report.event)
         if self.directory is not None:
-            self.directory.write_png("sheet.png", seen.strip.sheet(None if report is None else report.event))
+            self.directory.write_png("sheet.png", page)
         if self.directory is not None and report is not None:
             self.directory.write_text("clip.csv", csv_of(report))
             rows = [row for row in report.rows if row["moves"]]
             mark = report.event.first, report.event.last, f"it {report.place}"
             plots.clip_analysis(rows, report.names, mark, self.directory.path("analysis.png"))
         encoded = len(seen.times) * self.settings.steps if self.settings.embedding == "flow" else 0
-        return self.done(VideoAnalysis(report, metrics=metrics, status=metrics["verdict"]), spent + encoded)
+        return self.done(VideoAnalysis(report, page, metrics=metrics, status=metrics["verdict"]), spent + encoded)
 
 
 def _checkpoint(k: int) -> str:
