@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from geodesic_cli.version import __version__
 
 if TYPE_CHECKING:
+    from geodesic_cli.verbs.distance.run import distance as distance
     from geodesic_cli.verbs.extrapolate.run import extrapolate as extrapolate
     from geodesic_cli.verbs.finetune.run import finetune as finetune
     from geodesic_cli.verbs.interpolate.run import interpolate as interpolate
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from geodesic_cli.verbs.latent.direction import latent_direction as latent_direction
     from geodesic_cli.verbs.latent.invert import invert as invert
     from geodesic_cli.verbs.latent.slerp import latent_slerp as latent_slerp
+    from geodesic_cli.verbs.mean.run import mean as mean
     from geodesic_cli.verbs.toy.run import toy as toy
     from geodesic_cli.verbs.video_analyze.run import video_analyze as video_analyze
 
 _VERBS = {
+    "distance": "distance.run",
     "extrapolate": "extrapolate.run",
     "finetune": "finetune.run",
     "interpolate": "interpolate.run",
@@ -35,6 +38,7 @@ _VERBS = {
     "isometry": "isometry.run",
     "latent_direction": "latent.direction",
     "latent_slerp": "latent.slerp",
+    "mean": "mean.run",
     "toy": "toy.run",
     "video_analyze": "video_analyze.run",
 }
