@@ -42,7 +42,7 @@ from geodesic_cli.runs.steps import pack, unpack
 from geodesic_cli.settings import LinkedOptions
 
 POINTS, LINES = "checkpoint/points.safetensors", "checkpoint/lines.safetensors"
-USUAL = 60
+USUAL_LINK = 60
 """Evaluations for a link, as on 66 of them between pictures of one object."""
 MOST_LINES = 66
 """Straight lines that alpha is taken from; of more pairs so many, evenly over their lengths."""
@@ -247,5 +247,5 @@ def link_plan(job: Job[LinkedOptions], given: GivenImages, more: dict[str, int])
         score(x, torch.zeros(4, device=x.device)).sum().item()  # waits for the device
         seconds = time.perf_counter() - began
     pairs = n * (n - 1) // 2
-    stages = {"Looking at straight lines": 9 * min(pairs, MOST_LINES), "Linking": USUAL * pairs, **more}
+    stages = {"Looking at straight lines": 9 * min(pairs, MOST_LINES), "Linking": USUAL_LINK * pairs, **more}
     return LinkPlan(stages, seconds / 4)

@@ -31,7 +31,7 @@ from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.sets.links import Link, LinkSearch, Survey
 from geodesic_cli.geometry.solution import Status
 
-SHORTER = 0.01
+SHORTER_CHAIN = 0.01
 """A chain that is shorter than a link by a smaller share is no other path."""
 PER_LINK = 8
 """Nodes, at least, that each link of a chain gives to a guess."""
@@ -81,7 +81,7 @@ class DistanceMatrix:
         """The shortest path from point i to point j that was found: a link, or a chain of them."""
         if i > j:
             return reversed_curve(self.path(j, i))
-        return joined([self._step(*pair) for pair in pairwise(self.chains[i, j])])
+        return chained([self._step(*pair) for pair in pairwise(self.chains[i, j])])
 
     def _step(self, i: int, j: int) -> Curve:
         return self.links[i, j].curve if i < j else reversed_curve(self.links[j, i].curve)
@@ -99,8 +99,8 @@ def distance_matrix(
     """The geodesic distances between all pairs of points (n, d), n >= 1, with one common anchor, the first point.
 
     At first every pair is linked by its straight line. Then the pair with the shortest chain that is known is linked,
-    always the next one, so that the links of a chain are geodesics already; and once more where a chain turned out to be
-    shorter than a link. The density must not vary along the path.
+    always the next one, so that the links of a chain are geodesics already; and once more where a chain turned out to
+    be shorter than a link. The density must not vary along the path.
 
     Args:
         search: how to look for each of the n (n - 1) / 2 paths.
@@ -182,7 +182,7 @@ class _Matrix:
         found = [self.survey.link(curve) for curve in worth or [straight.curve]]
         shortest = min(found, key=Link.rank)
         best = min((link for link in found if link.status is Status.CONVERGED), key=Link.rank, default=shortest)
-        return best if best.log_distance <= shortest.log_distance + SHORTER else shortest
+        return best if best.log_distance <= shortest.log_distance + SHORTER_CHAIN else shortest
 
     def _chain(self, pair: tuple[int, int]) -> tuple[Curve, float]:
         """The shortest chain from i to j over other points, and the logarithm of its length with weight 1 at i.
@@ -194,7 +194,7 @@ class _Matrix:
         logs[pair] = logs[pair[::-1]] = math.nan
         total, chain = _shortest(logs, *pair)
         pieces = [links[a, b].curve if a < b else reversed_curve(links[b, a].curve) for a, b in pairwise(chain)]
-        return joined(pieces), total + alpha * float(potential[pair[0]])
+        return chained(pieces), total + alpha * float(potential[pair[0]])
 
     def _matrix(self) -> DistanceMatrix:
         alpha = self.survey.metric.alpha
@@ -203,7 +203,7 @@ class _Matrix:
         chains = {}
         for i, j in self.links:
             total, chain = _shortest(logs, i, j)
-            chains[i, j] = chain if total < float(logs[i, j]) - SHORTER else (i, j)
+            chains[i, j] = chain if total < float(logs[i, j]) - SHORTER_CHAIN else (i, j)
             if len(chains[i, j]) > 2:
                 steps = list(pairwise(chain))
                 share = [math.exp(float(logs[step]) - total) * float(spreads[step]) for step in steps]
@@ -243,14 +243,14 @@ def _anchored(alpha: float, points: Tensor, links: dict[tuple[int, int], Link]) 
 
 
 def _lengths(logs: Tensor) -> tuple[Tensor, float]:
-    """Lengths relative to the longest one, so that none overflows, infinite where there is none; and its logarithm."""
+    """Lengths relative to the longest, which is 1, infinite where there is none; and the logarithm of the longest."""
     finite = logs[logs.isfinite()]
     top = float(finite.max()) if len(finite) else 0.0
     return torch.where(logs.isnan(), math.inf, (logs - top).exp()), top
 
 
 def _shortest(logs: Tensor, start: int, goal: int) -> tuple[float, tuple[int, ...]]:
-    """The logarithm of the shortest chain from start to goal, and the points it passes; infinite where there is none."""
+    """The logarithm of the shortest chain from start to goal, and its points; infinite where there is none."""
     lengths, top = _lengths(logs)
     n = lengths.shape[0]
     reach, before = [math.inf] * n, [-1] * n
@@ -272,7 +272,7 @@ def _shortest(logs: Tensor, start: int, goal: int) -> tuple[float, tuple[int, ..
     return (math.log(reach[goal]) if reach[goal] > 0 else -math.inf) + top, tuple(reversed(chain))
 
 
-def joined(pieces: Sequence[Curve]) -> Curve:
+def chained(pieces: Sequence[Curve]) -> Curve:
     """Curves one after the other as one, its nodes at about equal steps of arc length."""
     if len(pieces) == 1:
         return pieces[0]

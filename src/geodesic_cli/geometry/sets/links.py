@@ -32,9 +32,9 @@ from geodesic_cli.geometry.solution import Status
 from geodesic_cli.geometry.solvers.bvp import solve_bvp
 from geodesic_cli.geometry.space import Positions, Rows
 
-FIRST = 3
+FIRST_ASKED = 3
 """Points of a guess that are asked for; the others are known, or are not worth asking for."""
-MOST_NODES = 65
+MOST_LINK_NODES = 65
 """At which a path is measured, and which its solver has."""
 LOOKED_AT = 9
 """Nodes at which a straight line is measured, to see whether it is worth starting from."""
@@ -144,10 +144,10 @@ class Survey:
         if torch.equal(a, b):
             return Link(guess, Status.CONVERGED, 0.0, -math.inf, 0.0, 0.0)
         detour = max(1.0, float(guess.length / self.metric.space.distance(a[None], b[None])))
-        many = min(MOST_NODES, 16 * math.ceil(2 * detour) + 1)
-        solver = Surrogate(first=FIRST, nodes=many, seen=self._nearest(guess))
+        many = min(MOST_LINK_NODES, 16 * math.ceil(2 * detour) + 1)
+        solver = Surrogate(first=FIRST_ASKED, nodes=many, seen=self._nearest(guess))
         found = solve_bvp(self.metric, guess, solver=solver, tol=self.search.tol, max_steps=self.search.max_steps)
-        curve = found.curve.at_constant_speed(min(MOST_NODES, (self.search.nodes - 1) * math.ceil(detour) + 1))
+        curve = found.curve.at_constant_speed(min(MOST_LINK_NODES, (self.search.nodes - 1) * math.ceil(detour) + 1))
         scores = self.metric.scores_at(curve.x, curve.u)
         log_distance, log_density = _length(self.metric, curve, scores)
         rough, _ = _length(self.metric, Curve(curve.x[::2], curve.space), scores[::2])

@@ -36,7 +36,7 @@ SMALLEST_STEP = 1e-2
 """The search for a mean has stalled when its step has been halved below this."""
 REMEMBERED = 6
 """Points tried that the next step is made with."""
-NODES = 17
+GUESS_NODES = 17
 """Of a guess that is a straight line, or a point."""
 
 
@@ -127,7 +127,7 @@ def frechet_mean(
         if not bool(metric.space.contains(start[None]).all()):
             raise GeometryError(f"The search for a mean must start in {metric.space}.", "Give a start there.")
         begin = _standing(
-            survey, start, [Curve.straight(start, point, NODES, metric.space) for point in points], shares
+            survey, start, [Curve.straight(start, point, GUESS_NODES, metric.space) for point in points], shares
         )
     return follow_mean(survey, begin, shares, tol=tol, max_steps=max_steps, spent=survey.known - len(begin.seen.x))
 
@@ -155,7 +155,7 @@ def mean_from_point(survey: Survey, matrix: DistanceMatrix, points: Tensor, shar
     sums = torch.logsumexp(2 * logs + shares.log().T.to(logs), dim=1)
     at = int(sums.argmin())
     paths = [
-        Curve(points[at].expand(NODES, -1), survey.metric.space) if other == at else matrix.path(at, other)
+        Curve(points[at].expand(GUESS_NODES, -1), survey.metric.space) if other == at else matrix.path(at, other)
         for other in range(len(points))
     ]
     return _standing(survey, points[at], paths, shares)

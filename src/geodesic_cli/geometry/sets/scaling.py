@@ -19,7 +19,8 @@ def classical_scaling(distances: Float[Tensor, "n n"], dimensions: int = 2) -> t
     The share is that of the sizes of all eigenvalues; 1 where all distances are 0. Each axis is turned so that its
     entry of largest size is positive.
     """
-    square = (distances.double() / distances.max().clamp(min=torch.finfo(torch.float64).tiny)) ** 2
+    largest = float(distances.max())
+    square = (distances.double() / (largest or 1.0)) ** 2
     centred = square - square.mean(0, keepdim=True)
     centred = -(centred - centred.mean(1, keepdim=True)) / 2
     values, vectors = torch.linalg.eigh((centred + centred.T) / 2)
@@ -27,7 +28,7 @@ def classical_scaling(distances: Float[Tensor, "n n"], dimensions: int = 2) -> t
     kept = min(dimensions, len(values))
     axes = vectors[:, :kept]
     signs = axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
-    points = axes * signs * values[:kept].clamp(min=0).sqrt() * float(distances.max())
+    points = axes * signs * values[:kept].clamp(min=0).sqrt() * largest
     points = torch.cat([points, points.new_zeros(len(points), dimensions - kept)], dim=1)
     held = values[:kept].clamp(min=0).sum() * linalg.reciprocal(values.abs().sum())
     return points, float(held) if bool(values.abs().sum() > 0) else 1.0

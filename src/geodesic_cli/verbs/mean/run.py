@@ -31,7 +31,7 @@ from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.steps import pack, unpack
 from geodesic_cli.settings import MeanSettings, parse_weights
 
-USUAL = 25
+USUAL_SPOKE = 25
 """Evaluations for a path from a mean that has moved."""
 USUAL_MOVES = 6
 SHOWN = 12
@@ -88,7 +88,7 @@ def run(job: Job[MeanSettings], given: Sequence[Picture] = ()) -> MeanImage:
 def dry_run(job: Job[MeanSettings]) -> LinkPlan:
     """What the run will cost, with everything refused that the run would refuse; nothing is written."""
     ready = _ready(job, ())
-    return link_plan(job, ready, {"Moving the mean": USUAL * USUAL_MOVES * len(ready.images)})
+    return link_plan(job, ready, {"Moving the mean": USUAL_SPOKE * USUAL_MOVES * len(ready.images)})
 
 
 def stem(settings: MeanSettings) -> str:
