@@ -55,7 +55,7 @@ class LinkSearch:
     tol: float = 0.03
     max_steps: int = 25
     nodes: int = 17
-    memory: int = 240
+    memory: int = 128
     factor: float = 2.0
 
     def __post_init__(self) -> None:
