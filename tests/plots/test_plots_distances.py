@@ -18,7 +18,7 @@ def test_matrices_of_any_size_are_drawn_to_the_same_bytes(n: int, tmp_path: Path
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_a_cross_marks_what_did_not_converge(tmp_path: Path) -> None:
+def test_a_frame_marks_what_did_not_converge(tmp_path: Path) -> None:
     rows = [[0.0, 1.0], [1.0, 0.0]]
     distance_maps({"one": rows}, [], tmp_path / "plain.png")
     distance_maps({"one": rows}, [(0, 1)], tmp_path / "marked.png")

@@ -35,6 +35,7 @@ def wrong(distances: torch.Tensor) -> int:
 
 
 def main() -> None:
+    """Run both verbs, and count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/line"), help="Folder of the study.")
     parser.add_argument("--scenes", type=int, default=12, help="How many.")

@@ -141,7 +141,8 @@ def linked(job: Job[LinkedOptions], given: GivenImages) -> LinkedImages:
     known = _known_links(job, x)
     pairs = n * (n - 1) // 2
     job.observer.stage("Linking", pairs, "pairs")
-    job.observer.advance(min(len(known), pairs))
+    if known:
+        job.observer.advance(min(len(known), pairs))
     count = len(known)
 
     def keep(i: int, j: int, link: Link) -> None:
@@ -247,5 +248,5 @@ def link_plan(job: Job[LinkedOptions], given: GivenImages, more: dict[str, int])
         score(x, torch.zeros(4, device=x.device)).sum().item()  # waits for the device
         seconds = time.perf_counter() - began
     pairs = n * (n - 1) // 2
-    stages = {"Looking at straight lines": 9 * min(pairs, MOST_LINES), "Linking": USUAL_LINK * pairs, **more}
+    stages = {"Looking at straight lines": 9 * pairs, "Linking": USUAL_LINK * pairs, **more}
     return LinkPlan(stages, seconds / 4)

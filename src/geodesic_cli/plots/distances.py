@@ -18,7 +18,7 @@ def distance_maps(matrices: Mapping[str, Matrix], marked: Sequence[tuple[int, in
 
     Args:
         matrices: title -> (n, n) distances; nan is left white.
-        marked: pairs of the first matrix that get a cross, because their path did not converge.
+        marked: pairs of the first matrix that get a frame, because their path did not converge.
         path: of the PNG.
     """
     with drawing(path, [5.4] * len(matrices), 5.4) as panels:
@@ -41,9 +41,10 @@ def distance_maps(matrices: Mapping[str, Matrix], marked: Sequence[tuple[int, in
                 panel.scatter(
                     [j for _, j in both],
                     [i for i, _ in both],
-                    marker="x",
-                    s=4000 / n**2 + 8,
-                    color="#D55E00",
+                    marker="s",
+                    facecolors="none",
+                    s=30000 / n**2 + 8,
+                    edgecolors="#D55E00",
                     label="not converged: an upper bound",
                 )
             dress(panel, title, "image", grid=False)

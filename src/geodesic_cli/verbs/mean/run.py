@@ -167,9 +167,11 @@ class _Work(Job[MeanSettings]):
             if self.directory is not None:
                 tensors, tree = pack(step)
                 self.directory.write_tensors(_checkpoint(step.tries), tensors, {"step": json.dumps(tree)})
-            self.observer.advance(min(step.tries, 1), f"pull {step.residual:.3f}")
+            if step.tries:
+                self.observer.advance(1, f"pull {step.residual:.3f}")
 
-        self.observer.advance(max(0, len(steps) - 1))
+        if len(steps) > 1:
+            self.observer.advance(len(steps) - 1)
         if not steps:
             steps.append(mean_from_point(survey, found.matrix, found.x, shares))
             keep(steps[0])
