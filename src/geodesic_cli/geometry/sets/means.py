@@ -152,7 +152,8 @@ def mean_from_point(survey: Survey, matrix: DistanceMatrix, points: Tensor, shar
     """The first step of a search: at the point whose weighted squared distances to the others are least."""
     logs = torch.where(matrix.log_distances.isnan(), math.inf, matrix.log_distances)
     logs = logs.fill_diagonal_(-math.inf)
-    sums = torch.logsumexp(2 * logs + shares.log().T.to(logs), dim=1)
+    weighed = torch.where(shares.T.cpu() > 0, 2 * logs + shares.log().T.to(logs), -math.inf)
+    sums = torch.logsumexp(weighed, dim=1)
     at = int(sums.argmin())
     paths = [
         Curve(points[at].expand(GUESS_NODES, -1), survey.metric.space) if other == at else matrix.path(at, other)
