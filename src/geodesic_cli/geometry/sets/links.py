@@ -26,6 +26,7 @@ from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.kernel.surrogate import Surrogate
 from geodesic_cli.geometry.metric import DensityMetric, accumulate
+from geodesic_cli.geometry.perturbation import perturb
 from geodesic_cli.geometry.seen import Remembered, Seen
 from geodesic_cli.geometry.sets.maps import segment_integrals
 from geodesic_cli.geometry.solution import Status
@@ -36,6 +37,9 @@ FIRST_ASKED = 3
 """Points of a guess that are asked for; the others are known, or are not worth asking for."""
 MOST_LINK_NODES = 65
 """At which a path is measured, and which its solver has."""
+STRAIGHT, BUMP_OF_LINK = 1.001, 0.01
+"""A guess that is longer than the straight line by a smaller factor gets a bump, a fraction of its length high: on an
+axis of symmetry all scores lie along it, and nothing would tell that the path is a saddle."""
 LOOKED_AT = 9
 """Nodes at which a straight line is measured, to see whether it is worth starting from."""
 
@@ -114,9 +118,10 @@ class Survey:
         return sum(len(seen.x) for seen in self._asked)
 
     def since(self, known: int) -> Seen:
-        """The scores that were asked for after it knew so many, which is one at least."""
-        everything = self._everything()
-        return everything.last(self.known - known) if self.known > known else everything.last(1).last(0)
+        """The scores that were asked for after it knew so many."""
+        if self.known == known:
+            return Seen(torch.zeros(0, 0), torch.zeros(0), torch.zeros(0, 0))
+        return self._everything().last(self.known - known)
 
     def learn(self, seen: Seen, like: Tensor) -> None:
         """Take over scores of an earlier session, for points of this dtype on this device."""
@@ -144,6 +149,8 @@ class Survey:
         if torch.equal(a, b):
             return Link(guess, Status.CONVERGED, 0.0, -math.inf, 0.0, 0.0)
         detour = max(1.0, float(guess.length / self.metric.space.distance(a[None], b[None])))
+        if detour < STRAIGHT:
+            guess = perturb(guess, BUMP_OF_LINK, torch.Generator().manual_seed(0))
         many = min(MOST_LINK_NODES, 16 * math.ceil(2 * detour) + 1)
         solver = Surrogate(first=FIRST_ASKED, nodes=many, seen=self._nearest(guess))
         found = solve_bvp(self.metric, guess, solver=solver, tol=self.search.tol, max_steps=self.search.max_steps)
