@@ -1,13 +1,14 @@
 """Test doubles shared by the tests."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.evaluation import psnr
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.density import Score
@@ -45,6 +46,24 @@ class FailingScore:
         self.asked += 1
         good = self.score(x, u)
         return good if self.asked <= self.from_batch else torch.full_like(good, float("nan"))
+
+
+def failing(model: LatentDiffusion, after: int = 0) -> LatentDiffusion:
+    """A model whose network answers NaN when it has been asked so many times."""
+
+    class Broken:
+        asked = 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(model.predict.unet, name)
+
+        def __call__(self, *given: Any, **more: Any) -> Any:
+            made = model.predict.unet(*given, **more)
+            made.sample = made.sample * (1.0 if self.asked < after else float("nan"))
+            self.asked += 1
+            return made
+
+    return replace(model, predict=replace(model.predict, unet=Broken()))
 
 
 class Recorder:

@@ -36,12 +36,13 @@ FLOORS: dict[str, tuple[str, str]] = {
     "media": ("", "torch numpy PIL av pillow_heif"),
     "plots": ("", "numpy matplotlib"),
     "evaluation": ("", "torch numpy scipy torchvision lpips pyiqa sklearn"),
+    "report": ("settings media", "jinja2 PIL"),
     # `steps` keeps a solver's state, so it knows the classes of the two solvers that have one.
     "runs": (
-        "settings diffusion diffusion/loading media geometry geometry/kernel geometry/solvers",
+        "settings report diffusion diffusion/loading media geometry geometry/kernel geometry/solvers",
         "torch safetensors psutil",
     ),
-    "frames": ("runs settings diffusion diffusion/tuning geometry media evaluation", "torch"),
+    "frames": ("runs settings diffusion diffusion/tuning geometry media evaluation", "torch scipy"),  # inside functions
     "search": ("frames runs diffusion geometry geometry/graph geometry/solvers", "torch"),
     "cli": ("verbs runs settings media", "typer rich"),
 }

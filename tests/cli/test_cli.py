@@ -61,13 +61,17 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return last
 
 
-def test_a_first_run_prints_a_table_and_leaves_a_folder(files: tuple[str, str], tmp_path: Path) -> None:
+def test_a_first_run_says_what_was_made_and_which_file_to_open(files: tuple[str, str], tmp_path: Path) -> None:
     done = geodesic("interpolate", *files, *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "mean gain" in done.stdout
-    assert "runs/a-to-b/sheet.png" in done.stdout
+    made, verdict, opened = done.stdout.strip().splitlines()  # numbers are behind --verbose
+    assert made.startswith("3 frames from a to b along the local ")
+    assert "geodesic" in verdict
+    assert opened.startswith("Open runs/a-to-b/sheet.png")
+    again = geodesic("interpolate", *files, *QUICK, "--verbose", cwd=tmp_path)
+    assert "nats, high is good" in again.stdout and "network evaluations" in again.stdout
     assert (tmp_path / "runs" / "a-to-b" / "video.mp4").is_file()
-    for stage in ("Encoding", "Solving", "Drawing geodesic", "Writing"):
+    for stage in ("Encoding", "Solving", "Drawing the local path", "Writing"):
         assert stage in done.stderr
     assert "/s)" in done.stderr  # evaluations per second
     assert "\x1b" not in done.stderr + done.stdout  # plain lines where there is no terminal
@@ -160,9 +164,11 @@ def test_strict_exits_with_three_when_the_path_did_not_converge(
     hard = ["--bend", "4", "--max-steps", "1", "--tol", "1e-6"]
     done = inside("interpolate", *files, *QUICK, *hard, "--out", "o", "--strict")
     assert done.exit_code == 3
-    assert "allow more steps" in done.stderr
+    assert "Allow more steps" in done.stderr
     assert "--max-steps" in done.stderr
-    assert "allow more steps" not in done.stdout
+    assert "short path, residual" in done.stderr
+    assert "Allow more steps" not in done.stdout
+    assert "along the local short path." in done.stdout
     assert (tmp_path / "o" / "sheet.png").is_file()
     assert inside("interpolate", *files, *QUICK, *hard, "--out", "p").exit_code == 0
 

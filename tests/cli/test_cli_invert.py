@@ -40,8 +40,13 @@ def test_invert_prints_a_table_and_leaves_a_folder(
     files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    text = printed("invert", *files, "--steps", "4", "--device", "cpu")
-    for words in ("psnr", "autoencoder - inverted and back", "correlation of neighbours", "runs/invert-a/sheet.png"):
+    text = printed("invert", *files, "--steps", "4", "--device", "cpu", "--verbose")
+    for words in (
+        "dB, high is good",
+        "autoencoder - inverted and back",
+        "correlation of neighbours",
+        "runs/invert-a/sheet.png",
+    ):
         assert words in text
     assert (tmp_path / "runs/invert-a/sheet.png").is_file()
 
@@ -61,10 +66,11 @@ def test_json_is_all_there_is_on_stdout(
 def test_slerp_and_direction_print_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     options = ("--pairs", "1", "--frames", "2", "--steps", "3", "--device", "cpu", "--compare")
-    assert "path ppl" in printed("latent", "slerp", *options)
+    text = printed("latent", "slerp", *options)
+    assert "great circle" in text and "straight line" in text and "1 is even" in text
     options = ("--pairs", "6", "--held-out", "1", "--strengths", "1", "--steps", "3", "--device", "cpu")
-    text = printed("latent", "direction", "red", "blue", *options)
-    assert "flipped" in text
+    text = printed("latent", "direction", "red", "blue", *options, "--verbose")
+    assert "turned" in text
     assert "random" in text
     assert "runs/red-to-blue/sheet.png" in text
 

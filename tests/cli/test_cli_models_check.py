@@ -45,3 +45,24 @@ def test_the_report_as_json_is_one_object_and_a_missing_device_is_no_failure() -
     told = json.loads(done.stdout)
     assert told["device"] == "cpu"
     assert any("cuda:7" in line for line in told["advice"])
+
+
+def test_one_model_says_how_to_fetch_it_and_what_to_do_next() -> None:
+    done = run(app, ["models", "sd15"])
+    assert done.exit_code == 0, done.output
+    for words in ("hf download", "Licence: CreativeML", "--variant fp16", "  sd15/unet/config.json", "--model ./sd15"):
+        assert words in done.output
+    told = json.loads(run(app, ["models", "sdxl", "--json"]).stdout)
+    assert told["here"] is None and "text_encoder_2/model.safetensors" in told["files"]
+    assert "hf download" not in run(app, ["models", "clevr-mini"]).output
+
+
+def test_a_model_is_tested_and_its_report_can_be_pasted(tmp_path) -> None:
+    done = run(app, ["check", "--model", "clevr-mini", "--device", "cpu"])
+    assert done.exit_code == 0, done.output
+    for words in ("clevr-mini works on this machine.", "there and back", "a small pair", "seconds", "versions"):
+        assert words in done.stdout
+    wrong = run(app, ["check", "--model", str(tmp_path / "nothing"), "--json"])
+    assert wrong.exit_code == 1
+    told = json.loads(wrong.stdout)
+    assert told["wrong"] and "does not work" in told["verdict"] and told["machine"]["geodesic"]

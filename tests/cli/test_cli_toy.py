@@ -36,14 +36,16 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_first_run_prints_a_table_and_leaves_pictures() -> None:
+def test_a_first_run_says_what_was_made_and_leaves_pictures() -> None:
     done = inside()
     assert done.exit_code == 0, done.stderr
-    assert "straight" in done.stdout and "runs/toy-ring/toy.png" in done.stdout
+    assert "times as long as the straight line" in done.stdout and "Open runs/toy-ring/toy.png" in done.stdout
+    assert "nats" not in done.stdout
     assert "Solving" in done.stderr and "Solving" not in done.stdout
     for name in ("toy.png", "evolution.png", "evolution.gif"):
         assert Path("runs/toy-ring", name).stat().st_size > 10_000
-    assert inside(*QUICK).exit_code == 0
+    second = inside(*QUICK, "--verbose")
+    assert second.exit_code == 0 and "nats, high is good" in second.stdout
     assert Path("runs/toy-ring-2").is_dir()
 
 

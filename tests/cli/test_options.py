@@ -43,7 +43,7 @@ RECORDS: dict[str, Any] = {
     "bench solver": BenchSettings,
     "bench model": BenchModelSettings,
 }
-FLAGS = {"config", "as_json", "strict", "dry", "globally", "iso"}
+FLAGS = {"config", "as_json", "strict", "dry", "globally", "iso", "verbose"}
 """Options of the command line that are no settings."""
 NEEDED: dict[str, dict[str, Any]] = {
     "interpolate": {"images": ("a", "b")},
@@ -142,8 +142,8 @@ def test_every_bound_is_held_at_and_beyond(verb: str, name: str) -> None:
         inside, outside, hint = list(check.allowed), [check.allowed[0][:-1] + "~"], check.allowed[0]
         said = f"{word} is one of {', '.join(check.allowed)}; got"
     elif isinstance(check, AtLeast):
-        inside, outside, hint = [check.least], [check.least - 1], check.hint
-        said = f"{word} needs at least {check.least}; got"
+        inside, outside, hint = [check.least, check.most], [check.least - 1, check.most + 1, 10**20], check.hint
+        said = f"{word} needs at least"
     else:
         step = 1 if isinstance(check.low, int) and check.high > 1 else 1e-6
         inside = [check.high, check.low + step if check.open_below else check.low]
@@ -154,12 +154,28 @@ def test_every_bound_is_held_at_and_beyond(verb: str, name: str) -> None:
         try:
             kind(**needed | {name: (value,) if several else value})
         except InputError as error:  # what two options say together is another matter
-            assert said not in str(error), value
+            assert said not in str(error) and f"{word} takes at most" not in str(error), value
     for value in outside:
         with pytest.raises(InputError) as caught:
             kind(**needed | {name: (value,) if several else value})
-        assert str(caught.value).startswith(said)
+        too_many = isinstance(check, AtLeast) and value > check.most
+        assert str(caught.value).startswith(f"{word} takes at most {check.most}," if too_many else said)
         assert hint in str(caught.value)
+
+
+@every_verb
+def test_every_whole_number_has_bounds_and_an_absurd_one_is_told_what_would_do(verb: str) -> None:
+    kind, needed = RECORDS[verb], NEEDED.get(verb, {})
+    whole = [name for name, hint in get_type_hints(kind).items() if hint in (int, int | None, tuple[int, ...])]
+    assert whole
+    for name in whole:
+        check: Any = option_of(by_name(kind)[name]).check
+        assert isinstance(check, AtLeast | Between), name
+        value: Any = (10**20,) if get_type_hints(kind)[name] == tuple[int, ...] else 10**20
+        with pytest.raises(InputError) as caught:
+            kind(**needed | {name: value})
+        most = check.most if isinstance(check, AtLeast) else check.high
+        assert f"{most:g}" in str(caught.value) or str(most) in str(caught.value), name
 
 
 @every_verb

@@ -103,3 +103,22 @@ def test_a_time_for_each_row_gives_what_its_own_call_would(kind: str) -> None:
     times = torch.tensor([999.0, 3.25, 500.0, 20.0, 0.0])
     rows = [predict(z[k : k + 1], float(times[k]), condition[k]) for k in range(5)]
     torch.testing.assert_close(predict(z, times, condition), torch.cat(rows), rtol=1e-6, atol=1e-6)
+
+
+def test_a_prediction_that_is_not_finite_is_a_sentence_unless_the_point_is_out_of_reach() -> None:
+    network = GaussianNetwork()
+
+    def broken(z: torch.Tensor, timestep: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        return torch.where((z.flatten(1)[:, :1].abs() <= 3)[:, :, None, None], torch.zeros_like(z), torch.nan)
+
+    predict = NoisePredictor(network, network.schedule, ask=lambda unet, z, times, c: broken(z, times, c.tokens))
+    score = DiffusionScore(predict, SHAPE, 0.6, conditioning())
+    x, u = points()
+    x = x.clamp(-2, 2)
+    assert score(x, u).isfinite().all()
+    x[2, 0] = 4.0
+    with pytest.raises(ModelError, match=r"not finite \(NaN or infinity\) at 1 of 6 points.*--dtype fp32"):
+        score(x, u)
+    for away in (1e6, float("inf"), float("nan")):  # where a solver runs off to: it is told NaN, and steps back
+        x[2, 0] = away
+        assert score(x, u).isfinite().all(1).tolist() == [True, True, False, True, True, True]

@@ -12,7 +12,7 @@ from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.frames import pacing
 from geodesic_cli.frames.keyframes import embed
-from geodesic_cli.frames.pacing import DENSE, Features, Pacer, at_equal_parts, evaluations, pacer, spaced
+from geodesic_cli.frames.pacing import Features, Pacer, at_equal_parts, evaluations, pacer, spaced
 from geodesic_cli.frames.paths import positions
 
 SHAPE = (4, 8, 8)
@@ -40,6 +40,27 @@ def test_a_jump_keeps_its_place_and_the_count_is_exact() -> None:
         u = at_equal_parts(positions(101), lengths, frames)
         assert len(u) == frames and bool((u.diff() >= 0).all())
         assert bool(((u[1:-1] >= 0.3) & (u[1:-1] <= 0.31)).all())
+
+
+def test_a_jump_is_found_whatever_the_number_of_frames_and_gets_looks_of_its_own(model, pair, monkeypatch) -> None:
+    # Latents that stand still but for one jump, wherever it is.
+    from geodesic_cli.frames.paths import Problem
+
+    ends = embed(model, pair, (), 0.4, 4)
+    path = Problem.between(model, ends, bend=0, alpha=None, nodes=5, seed=0).slerp()
+    table = path(positions(2001).to(ends.x))
+    for jump in (0.03, 0.41, 0.97):
+        looked: list[float] = []
+
+        def drop(self, x, *rest, jump=jump, looked=looked):
+            u = torch.cdist(x, table).argmin(1) / (len(table) - 1)
+            looked += u.tolist()
+            return torch.sigmoid((u - jump) * 400)[:, None]
+
+        monkeypatch.setattr(LatentDiffusion, "drop", drop)
+        u = spaced(model, ends, path, 17, 12, 1.0, pacer("even", model, SHAPE))
+        assert sum(abs(place - jump) < 0.07 for place in looked) >= 9
+        assert bool(((u[1:-1] - jump).abs() < 0.05).all()), u
 
 
 def test_nothing_seen_or_a_measure_that_fails_leaves_equal_steps() -> None:
@@ -135,10 +156,11 @@ def test_the_price_of_pacing_is_what_it_says(model, pair) -> None:
     handle = model.predict.unet.register_forward_pre_hook(lambda module, given: asked.append(len(given[0])))
     try:
         for name in ("even", "features"):
-            asked.clear()
             one: Pacer = pacer(name, model, SHAPE)
-            spaced(model, ends, path, 4, 4, 1.0, one)
-            assert sum(asked) == evaluations(one, 4, 4)
+            for frames in (3, 4, 17, 200):
+                asked.clear()
+                spaced(model, ends, path, frames, 4, 1.0, one)
+                assert sum(asked) == evaluations(one, frames, 4)
     finally:
         handle.remove()
-    assert DENSE * 3 + 1 == 13
+    assert evaluations(one, 200, 12) < 3 * evaluations(one, 17, 12), "looks grow more slowly than frames"

@@ -500,6 +500,36 @@ def test_a_label_taller_than_the_sheet_is_cut_and_does_not_fail():
     assert media.sheet([clip(1, 8, 96)], ["\n".join("abcdefghijklmnopqrstuvwxyz")]).shape[0] == 3
 
 
+def coloured(sheet, colour):
+    """How many pixels have a colour."""
+    return int((sheet - torch.tensor(colour)[:, None, None]).abs().amax(0).lt(0.01).sum())
+
+
+@pytest.mark.parametrize("count", [3, 40])
+def test_marks_stand_around_their_frames_and_hide_nothing(count):
+    rows = [clip(1, 96, 96).expand(count, 3, 96, 96) * 0.5 + 0.2, clip(1, 96, 96).expand(count, 3, 96, 96) * 0.4]
+    marks = media.SheetMarks(written=(1,), given=(0, count - 1), doubtful=(1,))
+    sheet = media.sheet(rows, ["one", "two"], marks)
+    assert all(holds(sheet, row[k]) for row in rows for k in (0, 1, count - 1))
+    given, doubtful = (0.0, 0.447, 0.698), (0.835, 0.369, 0.0)
+    around = 2 * (96 + 96) * 3  # three pixels wide
+    assert coloured(sheet, given) > 4 * around  # both ends in both rows, and the legend
+    assert 0.4 * around < coloured(sheet, doubtful) < 1.2 * around  # dashed, in the written row alone, and the legend
+    without = media.sheet(rows, ["one", "two"])
+    assert coloured(without, given) == coloured(without, doubtful) == 0
+
+
+def test_marks_of_the_only_row_are_drawn_and_a_legend_names_them():
+    rows = [clip(4, 96, 96) * 0.5]
+    plain, marked = media.sheet(rows), media.sheet(rows, marks=media.SheetMarks(doubtful=(2,)))
+    assert coloured(marked, (0.835, 0.369, 0.0)) > 200 and marked.shape[1] > plain.shape[1]
+    assert [words for _, _, words in media.SheetMarks(written=(0,), given=(0,), doubtful=(1,)).legend] == [
+        "an image that was given",
+        "doubtful: the model hardly ever draws such a picture",
+        "the row in frames/ and the films",
+    ]
+
+
 def test_rows_that_do_not_fit_together_are_a_mistake_of_the_caller():
     with pytest.raises(ValueError, match="one frame size"):
         media.sheet([clip(2, 96, 96), clip(2, 96, 97)])

@@ -38,7 +38,9 @@ def draw_curves(path):
 def draw_graph(path):
     places = [(math.cos(k), math.sin(2 * k)) for k in range(12)]
     links = [(k, k + 1) for k in range(11)]
-    plots.graph_in_plane(places, links, [-float(k) for k in range(12)], places[3:6], {"slerp": places[:3]}, path)
+    plots.graph_in_plane(
+        places, links, [-float(k) for k in range(12)], places[3:6], {"great circle": ("slerp", places[:3])}, path
+    )
 
 
 def draw_history(path):

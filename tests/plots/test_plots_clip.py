@@ -12,6 +12,9 @@ from geodesic_cli.plots import clip_analysis
 PATHS = ("optimised", "perturbed", "smoothed", "straight")
 
 
+NAMES = {"clip": "the clip", "optimised": "local geodesic", "smoothed": "clip smoothed"}
+
+
 def rows(count: int, missing: tuple[str, ...] = ()) -> list[dict[str, float | int | None]]:
     return [
         {
@@ -33,21 +36,21 @@ def rows(count: int, missing: tuple[str, ...] = ()) -> list[dict[str, float | in
 def test_the_same_rows_give_the_same_bytes_and_a_picture(tmp_path: Path) -> None:
     mark = (3, 4, "it jumps between frames 3 and 4")
     for name in ("a.png", "b.png"):
-        clip_analysis(rows(9), mark, tmp_path / name)
+        clip_analysis(rows(9), NAMES, mark, tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size[0] > 1500
-    clip_analysis(rows(9), None, tmp_path / "c.png")
+    clip_analysis(rows(9), NAMES, None, tmp_path / "c.png")
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "c.png").read_bytes()
 
 
 @pytest.mark.parametrize("count", [3, 300])
 def test_paths_may_be_missing_and_clips_short_or_long(count: int, tmp_path: Path) -> None:
-    clip_analysis(rows(count, ("optimised", "straight")), (1, 2, "here"), tmp_path / "a.png")
+    clip_analysis(rows(count, ("optimised", "straight")), NAMES, (1, 2, "here"), tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as picture:
         assert np.asarray(picture).std() > 5
 
 
 def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
-        clip_analysis(rows(5), None, tmp_path / "absent" / "a.png")
+        clip_analysis(rows(5), NAMES, None, tmp_path / "absent" / "a.png")

@@ -14,7 +14,7 @@ PAIR = ("a.png", "b.png")
         ({"frames": 1}, "--frames needs at least 2; got 1. The first and the last image are the first"),
         ({"alpha": -1.0}, "--alpha takes numbers from 0 to 1e+06; got -1."),
         ({"alpha": float("nan")}, "--alpha takes numbers from 0 to 1e+06; got nan."),
-        ({"bend": -0.1}, "--bend takes numbers from 0 to 1000; got -0.1. 0 is slerp; 1 to 4 is useful."),
+        ({"bend": -0.1}, "--bend takes numbers from 0 to 1000; got -0.1. 0 is the great circle; 1 to 4 is useful."),
         ({"tau": 0.0}, "--tau takes numbers above 0 and up to 1; got 0."),
         ({"tau": 1.2}, "--tau takes numbers above 0 and up to 1; got 1.2."),
         ({"nodes": 2}, "--nodes needs at least 5; got 2."),

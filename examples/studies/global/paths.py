@@ -42,6 +42,14 @@ from shared import kept, make_pairs
 SLACK = 0.05
 PUBLISHED, USUAL = "slerp 0.6", "slerp 0.4"
 MOTION = "motion"
+CALLED = {
+    PUBLISHED: "great circle,\ntau 0.6",
+    USUAL: "great circle,\ntau 0.4",
+    "slerp": "great circle",
+    MOTION: "true motion",
+}
+CALLED |= {"local": "local path", "global": "global path"}
+"""What the sheet calls a row."""
 JUMPS = ("latents", "features", "pyramid")
 
 
@@ -143,7 +151,7 @@ def study(model: LatentDiffusion, pair: tuple[Scene, Scene], options: argparse.N
     pictures = {name: model.decode(z, ends.shape).cpu() for name, z in clean.items()}
     for name, z in clean.items():
         result["methods"][name] = judge(pair, pictures[name]) | {"jumps": jumps(model, ends.shape, z, pictures[name])}
-    write_png(sheet(list(pictures.values()), list(pictures)), picture)
+    write_png(sheet(list(pictures.values()), [CALLED[name] for name in pictures]), picture)
     return result
 
 

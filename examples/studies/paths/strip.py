@@ -1,4 +1,4 @@
-"""The strip of the README: a straight line between two clean latents above, the geodesic below.
+"""The strip of the README: a straight line between two clean latents above, the global path below.
 
 python examples/studies/paths/strip.py [examples/images/strip.png]
 """
@@ -27,7 +27,8 @@ def main() -> None:
     prompts = ("a blue rubber cube", "a yellow rubber cylinder")
     found = interpolate(a, b, model=model, prompt=prompts, frames=FRAMES)
     target = sys.argv[1] if len(sys.argv) > 1 else str(IMAGES / "strip.png")
-    write_png(sheet([straight, found.frames], ["straight line", "geodesic"]), target)
+    called = found.metrics["names"]["global"].replace(", ", ",\n")
+    write_png(sheet([straight, found.frames], ["straight line", called]), target)
 
 
 if __name__ == "__main__":

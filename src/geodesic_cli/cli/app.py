@@ -29,8 +29,10 @@ Examples:
   geodesic models
   geodesic check
   geodesic info runs/a-to-b/frames/00008.png
+  geodesic report runs/a-to-b
   geodesic bench solver --problems closed
 
+Every run writes a folder with report.html, one page to look at and to send.
 Settings come from options, then variables such as GEODESIC_INTERPOLATE_TAU, then --config FILE, then the defaults.
 """
 
@@ -38,7 +40,7 @@ VERBS = (
     "interpolate", "extrapolate", "video_analyze", "distance", "mean", "invert", "latent", "finetune", "isometry",
     "toy",
 )  # fmt: skip
-OTHERS = ("models", "check", "info", "bench")
+OTHERS = ("models", "check", "info", "report", "bench")
 
 
 class VerbsInOrder(TyperGroup):

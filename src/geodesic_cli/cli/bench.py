@@ -72,9 +72,13 @@ for each in (solver, model):
 def _show(result: "Bench", as_json: bool, align: Callable[[str, int], str], rich: bool = False) -> None:
     """The table, as one with rules where that is asked for and a person reads it, and what its columns mean."""
     table = result.table
-    where = [] if result.folder is None else [f"{result.folder}/table.md, bench.json"]
+    where = (
+        [] if result.folder is None else [f"Open {result.folder}/table.md for the table; bench.json has all numbers."]
+    )
     lines = [_rich(table)] if rich and sys.stdout.isatty() else aligned(table.heads, table.lines, align)
-    typer.echo(to_json(result.metrics).rstrip() if as_json else "\n".join([*lines, table.legend, *where]))
+    typer.echo(
+        to_json(result.metrics).rstrip() if as_json else "\n".join([*lines, table.legend, result.status, *where])
+    )
 
 
 def _rich(shown: "BenchTable") -> str:

@@ -2,16 +2,38 @@
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
 import typer
 
+from geodesic_cli.cli.command import flag
 from geodesic_cli.cli.signals import exit_code_of
 from geodesic_cli.runs.plain import to_json
+
+VERBOSE = flag("--verbose", "Print all numbers, too.")
+
+
+@dataclass(frozen=True)
+class Closing:
+    """The last lines of a verb, in the order in which a person asks.
+
+    Args:
+        made: what was made.
+        verdict: whether it is good, and what to do if it is not.
+        files: which file to open for what.
+        fine: whether it is good; if it is not, the verdict goes to standard error as a warning.
+        numbers: the lines of a table, and what its columns mean, before all else.
+    """
+
+    made: str
+    verdict: str
+    files: str
+    fine: bool = True
+    numbers: Sequence[str] = ()
 
 
 def watched(
@@ -48,7 +70,7 @@ def _go_on(folder: str, processes: int = 1) -> str:
     return f"What was finished is kept. Go on {how} {shlex.join(words)}"
 
 
-def ran(verb: str, settings: Any, as_json: bool, table: Callable[[Any], str]) -> Any:
+def ran(verb: str, settings: Any, as_json: bool, table: Callable[[Any], str | Closing]) -> Any:
     """The result of a verb, run into its folder, or else the first free one at runs/STEM, and shown.
 
     Args:
@@ -70,6 +92,18 @@ def in_its_folder(settings: Any, stem: Callable[[Any], str]) -> Any:
     return replace(settings, out=settings.out or first_free(f"runs/{stem(settings)}"))
 
 
-def show(result: Any, as_json: bool, table: Callable[[Any], str]) -> None:
-    """Print what came out of a run, as a table or as one JSON object."""
-    typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip() if as_json else table(result))
+def show(result: Any, as_json: bool, table: Callable[[Any], str | Closing]) -> None:
+    """Print what came out of a run: as one JSON object, as a text, or as its closing lines."""
+    closing = table(result)
+    if as_json:
+        typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip())
+    elif isinstance(closing, str):
+        typer.echo(closing)
+    else:
+        typer.echo("\n".join([*closing.numbers, closing.made, *([closing.verdict] if closing.fine else [])]))
+    if not (isinstance(closing, str) or closing.fine):
+        sys.stdout.flush()
+        sys.stderr.write(f"Warning: {closing.verdict}\n")
+        sys.stderr.flush()
+    if not (as_json or isinstance(closing, str)):
+        typer.echo(closing.files)

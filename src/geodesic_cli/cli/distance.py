@@ -1,12 +1,11 @@
 """`geodesic distance`: options to settings, settings to the task, the result to the screen."""
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of
-from geodesic_cli.cli.common import ran, watched
+from geodesic_cli.cli.common import VERBOSE, Closing, ran, watched
 from geodesic_cli.runs.plain import aligned, to_json
 from geodesic_cli.settings import DistanceSettings, from_command_line
 from geodesic_cli.settings.option import COMMON
@@ -21,6 +20,7 @@ MOST_ROWS = 30
     DistanceSettings,
     dry=flag("--dry-run", "Print what each stage would cost; run nothing.", COMMON),
     strict=STRICT,
+    verbose=VERBOSE,
     as_json=METRICS_AS_JSON,
 )
 def distance(options: dict[str, Any]) -> None:
@@ -37,7 +37,7 @@ def distance(options: dict[str, Any]) -> None:
       geodesic distance a.png b.png --bend 8 --json
 
     Writes distances.png, plane.png, distances.csv (one row a pair), distances.safetensors, metrics.json, config.toml,
-    manifest.json and log.txt. Every option can also be set by a variable such as GEODESIC_DISTANCE_BEND.
+    manifest.json, log.txt. Every option can also be set by a variable such as GEODESIC_DISTANCE_BEND.
     """
     settings = from_command_line(DistanceSettings, options)
     if options["dry"]:
@@ -46,14 +46,12 @@ def distance(options: dict[str, Any]) -> None:
         planned = watched(dry_run, settings)
         typer.echo(to_json(planned.metrics).rstrip() if options["as_json"] else planned.text)
         return
-    result = ran("distance.run", settings, options["as_json"], _table)
-    if not bool(result.converged.all()):
-        sys.stderr.write(f"Warning: {result.status}\n")
-        if options["strict"]:
-            raise typer.Exit(3)
+    result = ran("distance.run", settings, options["as_json"], lambda found: _closing(found, options["verbose"]))
+    if options["strict"] and not bool(result.converged.all()):
+        raise typer.Exit(3)
 
 
-def _table(result: "Distances") -> str:
+def _closing(result: "Distances", verbose: bool) -> Closing:
     metrics, n = result.metrics, len(result.names)
     pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
     rows = [
@@ -70,18 +68,24 @@ def _table(result: "Distances") -> str:
     plane = metrics["plane"]
     near = [", ".join(map(str, numbers)) for numbers in metrics["nearest"]]
     names = [f"{k + 1} {name}: nearest {near[k]}" for k, name in enumerate(result.names)]
-    return "\n".join(
-        [
+    more = [
+        f"The plane holds {100 * plane['share']:.0f}% of the squared distances; in latents alone "
+        f"{100 * plane['euclidean_share']:.0f}%.",
+        f"alpha {metrics['alpha']:.3g} (bend {metrics['bend']:.2f}) at tau {metrics['tau']:g}; "
+        f"{metrics['evaluations']} evaluations in {metrics['seconds']:.1f} s",
+    ]
+    return Closing(
+        made=f"{len(pairs)} distance{'s' if len(pairs) > 1 else ''} between {n} images.",
+        verdict=result.status,
+        files=f"Open {result.folder}/distances.png for the matrix, plane.png for the images by their distances; "
+        "distances.csv has a row for each pair.",
+        fine=bool(result.converged.all()),
+        numbers=[
             *names[:MOST_ROWS],
             "",
             *aligned(("image", "image", "distance", "+-", "in latents", ""), rows, str.rjust),
             *([f"... and {len(pairs) - MOST_ROWS} more in distances.csv"] if len(pairs) > MOST_ROWS else []),
             "Distances are in units of the latents where the density is that of the images on average.",
-            f"The plane holds {100 * plane['share']:.0f}% of the squared distances; in latents alone "
-            f"{100 * plane['euclidean_share']:.0f}%.",
-            f"alpha {metrics['alpha']:.3g} (bend {metrics['bend']:.2f}) at tau {metrics['tau']:g}; "
-            f"{metrics['evaluations']} evaluations in {metrics['seconds']:.1f} s",
-            *([result.status] if bool(result.converged.all()) else []),
-            f"{result.folder}/distances.png, plane.png, distances.csv",
-        ]
+            *(more if verbose else []),
+        ],
     )

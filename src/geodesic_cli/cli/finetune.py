@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, flag, options_of
-from geodesic_cli.cli.common import in_its_folder, show, watched
+from geodesic_cli.cli.common import VERBOSE, Closing, in_its_folder, show, watched
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import FinetuneSettings, from_command_line
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from geodesic_cli.verbs.finetune.run import Finetuned
 
 
-@options_of(FinetuneSettings, iso=flag("--iso", "Short for --regulariser iso.", COMMON), as_json=AS_JSON)
+@options_of(
+    FinetuneSettings,
+    iso=flag("--iso", "Short for --regulariser iso.", COMMON),
+    verbose=VERBOSE,
+    as_json=AS_JSON,
+)
 def finetune(options: dict[str, Any]) -> None:
     """Tune a model; with --iso, to keep lengths and angles.
 
@@ -31,7 +36,7 @@ def finetune(options: dict[str, Any]) -> None:
 
     Writes the tuned model (averaged weights) in the layout of the one given, or pytorch_lora_weights.safetensors, into
     the folder of the run: pass that to --model, or to --lora, of every other command. Beside it checkpoint-N/,
-    previews/, sheet.png, loss.csv, loss.png, metrics.json, config.toml, manifest.json and log.txt.
+    previews/, report.html, sheet.png, loss.csv, loss.png, metrics.json, config.toml, manifest.json and log.txt.
     """
     iso, regulariser = options["iso"], options["regulariser"]
     if iso and regulariser not in (None, "iso"):
@@ -46,28 +51,35 @@ def finetune(options: dict[str, Any]) -> None:
         settings = in_its_folder(settings, stem)
     result = watched(run, settings, settings.out, launched(), speaks())
     if result.main:
-        show(result, options["as_json"], _table)
+        show(result, options["as_json"], lambda made: _closing(made, options["verbose"]))
         if settings.ema_decay > 0 and settings.max_train_steps < 10:
             sys.stderr.write("Warning: so few steps change little; see --max-train-steps.\n")
 
 
-def _table(result: "Finetuned") -> str:
-    metrics = result.metrics
-    before, after = metrics["before"], metrics["after"]
-    rows = [("denoising loss", *(f"{m['denoising']:.5f}" for m in (before, after)))]
-    if math.isfinite(before["isometry"]):
-        rows.append(("isometry loss L", *(f"{m['isometry']:.4f}" for m in (before, after))))
-        rows.append(("directions used, 1 / L", *(f"{1 / m['isometry']:.1f}" for m in (before, after))))
+def _closing(result: "Finetuned", verbose: bool) -> Closing:
+    metrics, folder = result.metrics, result.folder
     kind = "--lora" if metrics["adapter"] else "--model"
     if metrics["adapter"] and result.model.name != FinetuneSettings.model:
         kind = f"--model {result.model.name} --lora"
-    drawn = "sheet.png, " if result.folder is not None and (result.folder / "sheet.png").is_file() else ""
-    return "\n".join(
-        [
-            *aligned(("", "before", "after"), rows, str.rjust),
-            f"on {metrics['measured_examples']} examples with the same noise; {result.status} "
-            f"{metrics['trained_parameters']:,} weights, {metrics['seconds']:.0f} s",
-            f"{result.folder}/{drawn}loss.png, loss.csv",
-            f"Use it: geodesic interpolate A B {kind} {result.folder}",
-        ]
+    drawn = folder is not None and (folder / "sheet.png").is_file()
+    what = "An adapter of" if metrics["adapter"] else "A tuned"
+    return Closing(
+        made=f"{what} {result.model.name} after {metrics['steps']} steps.",
+        verdict=result.status,
+        files=(f"Open {folder}/sheet.png for pictures on the way, " if drawn else "Open ")
+        + f"{folder}/loss.png for the losses. Use it: geodesic interpolate A B {kind} {folder}",
+        numbers=_numbers(metrics) if verbose else [],
     )
+
+
+def _numbers(metrics: dict[str, Any]) -> list[str]:
+    before, after = metrics["before"], metrics["after"]
+    rows = [("denoising loss (low is good)", *(f"{m['denoising']:.5f}" for m in (before, after)))]
+    if math.isfinite(before["isometry"]):
+        rows.append(("isometry loss L (low is good)", *(f"{m['isometry']:.4f}" for m in (before, after))))
+        rows.append(("directions used, 1/L (high is good)", *(f"{1 / m['isometry']:.1f}" for m in (before, after))))
+    return [
+        *aligned(("", "before", "after"), rows, str.rjust),
+        f"on {metrics['measured_examples']} examples with the same noise; {metrics['trained_parameters']:,} weights, "
+        f"{metrics['seconds']:.0f} s",
+    ]

@@ -1,12 +1,12 @@
 """`geodesic interpolate`: options to settings, settings to the task, the result to the screen."""
 
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of
-from geodesic_cli.cli.common import ran, watched
+from geodesic_cli.cli.common import VERBOSE, Closing, ran, watched
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.plain import aligned, to_json
 from geodesic_cli.settings import InterpolateSettings, from_command_line
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     globally=flag("--global", "The same as --method global.", COMMON, False),
     dry=flag("--dry-run", "Print what each stage would cost; run nothing.", COMMON),
     strict=STRICT,
+    verbose=VERBOSE,
     as_json=METRICS_AS_JSON,
 )
 def interpolate(options: dict[str, Any]) -> None:
     """Interpolate between images: two, several, or a whole clip.
 
-    The frames follow a geodesic of the model's density. --global searches over samples of the model for the path on
-    which things move, at low noise, and is what the embedded model does unless told otherwise; --method geodesic
-    solves from slerp, in seconds.
+    The frames follow a geodesic of the model's density. --global, the default of the embedded model, searches among
+    samples of the model for the path on which things move; --method geodesic solves from the great circle.
 
     \b
     Examples:
@@ -38,9 +38,10 @@ def interpolate(options: dict[str, Any]) -> None:
       geodesic interpolate a.png b.png c.png --between 7 --loop
       geodesic interpolate --config runs/a-to-b/config.toml --frames 33 --out runs/slower
 
-    Writes frames/, sheet.png, video.mp4, video.gif, density.png, convergence.png (graph.png for a search),
-    metrics.json, path.safetensors, config.toml, manifest.json and log.txt. Every option but --prompt can also be set by
-    a variable such as GEODESIC_INTERPOLATE_TAU.
+    Writes report.html (a page of all of it), frames/ (with --compare the other methods' into compare/), sheet.png,
+    video.mp4, video.gif, density.png, convergence.png (graph.png for a search), metrics.json, path.safetensors,
+    config.toml, manifest.json and log.txt. Every option but --prompt can also be set by a variable such as
+    GEODESIC_INTERPOLATE_TAU.
     """
     method = options["method"]
     if options["globally"] and method not in (None, "global"):
@@ -52,45 +53,53 @@ def interpolate(options: dict[str, Any]) -> None:
         planned = watched(dry_run, settings)
         typer.echo(to_json(planned.metrics).rstrip() if options["as_json"] else planned.text)
         return
-    result = ran("interpolate.run", settings, options["as_json"], _table)
-    if not result.converged:
-        residual = result.report.relative_residual
-        sys.stderr.write(
-            f"Warning: {result.status}{_marked(result.metrics['global']['marked_frames'])}\n"
-            if result.found
-            else f"Warning: {result.status} The residual is {residual:.3g}, --tol is {settings.tol:g}; "
-            f"see --max-steps, --bend and --solver.\n"
-        )
-        if options["strict"]:
-            raise typer.Exit(3)
+    result = ran(
+        "interpolate.run", settings, options["as_json"], lambda made: _closing(made, settings, options["verbose"])
+    )
+    if options["strict"] and not result.converged:
+        raise typer.Exit(3)
 
 
-def _marked(frames: list[int]) -> str:
-    return f" Frames: {', '.join(map(str, frames))}." if frames else " No frame lies there."
+def _closing(result: "Interpolation", settings: InterpolateSettings, verbose: bool) -> Closing:
+    metrics, folder = result.metrics, result.folder
+    count, keyframes = metrics["frames"], len(metrics["keyframes"])
+    first, last = Path(settings.images[0]).stem, Path(settings.images[-1]).stem
+    several = f"through {keyframes} images" if len(settings.images) == 1 or keyframes > 2 else f"from {first} to {last}"
+    numbers = _table(metrics) if verbose or len(metrics["paths"]) > 1 else []
+    return Closing(
+        made=f"{count} frames {several} along the {metrics['names'][metrics['method']].partition(',')[0]}.",
+        verdict=result.status,
+        files=f"Open {folder}/sheet.png for all frames, {folder}/video.mp4 for the film; {folder}/density.png shows "
+        "how plausible the path is.",
+        fine=result.converged,
+        numbers=[*numbers, *(_costs(metrics) if verbose else [])],
+    )
 
 
-def _table(result: "Interpolation") -> str:
-    metrics = result.metrics
-    heads = ("", "length", "mean gain", "least gain", "residual")
+def _table(metrics: dict[str, Any]) -> list[str]:
+    heads = ("path", "length", "mean log p", "least log p", "residual")
+    units = ("", "short is good", "nats, high is good", "nats, high is good", "0 is a geodesic")
     rows = [
         (
-            name,
-            f"{path['length']:.2f}" if name != "lerp" else "-",
+            metrics["names"][method].partition(",")[0] + (" *" if method == metrics["method"] else ""),
+            f"{path['length']:.3g}" if method != "lerp" else "-",
             f"{path['mean_excess']:+.1f}",
             f"{path['min_excess']:+.1f}",
-            f"{path['relative_residual']:.4f}" if name != "lerp" else "-",
+            f"{path['relative_residual']:.2g}" if method != "lerp" else "-",
         )
-        for name, path in metrics["paths"].items()
+        for method, path in metrics["paths"].items()
     ]
+    return [
+        *aligned(heads, [units, *rows], str.rjust),
+        "* is the path of frames/ and the films. log p is counted from the line between its values at the two ends: "
+        "above 0 the path is more plausible than they are.",
+    ]
+
+
+def _costs(metrics: dict[str, Any]) -> list[str]:
     spent = metrics["evaluations"]
-    return "\n".join(
-        [
-            *aligned(heads, rows, str.rjust),
-            "length is what the solver shortens; gain is log p above the straight line between the two ends, in nats",
-            f"alpha {metrics['alpha']:.3g} (bend {metrics['bend']:.2f}) at tau {metrics['tau']:g}; "
-            f"network evaluations: {spent['path']} for the path, {spent['pacing']} for its pacing, "
-            f"{spent['frames']} for {metrics['frames']} frames; {metrics['seconds']:.1f} s",
-            *([result.status] if result.converged else []),
-            f"{result.folder}/sheet.png, video.mp4, video.gif, density.png, frames/",
-        ]
-    )
+    return [
+        f"alpha {metrics['alpha']:.3g} (bend {metrics['bend']:.2f}) at tau {metrics['tau']:g}; network evaluations: "
+        f"{spent['path']} for the path, {spent['pacing']} for the spacing of frames, {spent['frames']} for drawing "
+        f"them; {metrics['seconds']:.1f} s"
+    ]

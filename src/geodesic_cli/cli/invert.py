@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, options_of
-from geodesic_cli.cli.common import ran
+from geodesic_cli.cli.common import VERBOSE, Closing, ran
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import InvertSettings, from_command_line
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from geodesic_cli.verbs.latent.invert import Inversion
 
 
-@options_of(InvertSettings, as_json=AS_JSON)
+@options_of(InvertSettings, verbose=VERBOSE, as_json=AS_JSON)
 def invert(options: dict[str, Any]) -> None:
     """Carry images to noise and back, and measure what survives.
 
@@ -25,16 +25,29 @@ def invert(options: dict[str, Any]) -> None:
       geodesic invert a.png --scheme ddim --steps 50 --json
       geodesic invert face.png --model path/to/ddpm-celebahq-256
 
-    Writes sheet.png, reconstructions/, noise.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every
-    option but --prompt can also be set by a variable such as GEODESIC_INVERT_STEPS.
+    Writes report.html, sheet.png, reconstructions/, noise.safetensors, metrics.json, config.toml, manifest.json and
+    log.txt. Every option but --prompt can also be set by a variable such as GEODESIC_INVERT_STEPS.
     """
-    ran("latent.invert", from_command_line(InvertSettings, options), options["as_json"], _table)
+    settings = from_command_line(InvertSettings, options)
+    ran("latent.invert", settings, options["as_json"], lambda result: _closing(result, options["verbose"]))
 
 
-def _table(result: "Inversion") -> str:
-    metrics = result.metrics
+def _closing(result: "Inversion", verbose: bool) -> Closing:
+    metrics, folder = result.metrics, result.folder
+    count = len(metrics["images"])
+    return Closing(
+        made=f"{count} image{'s' if count > 1 else ''} carried to noise level {metrics['tau']:g} and back.",
+        verdict=result.status,
+        files=f"Open {folder}/sheet.png for the comparison; {folder}/reconstructions/ has what came back, "
+        f"{folder}/noise.safetensors the noise.",
+        numbers=_numbers(metrics) if verbose else [],
+    )
+
+
+def _numbers(metrics: dict[str, Any]) -> list[str]:
     perceptual = "lpips" if "lpips" in metrics["transport"] else "pyramid"
     heads = ("", "mse", "psnr", "ssim", perceptual)
+    units = ("", "low is good", "dB, high is good", "1 is best", "low is good")
     rows = [
         (
             words,
@@ -60,16 +73,12 @@ def _table(result: "Inversion") -> str:
     )
     count = len(metrics["images"])
     means = f"means of {count} images; " if count > 1 else ""
-    return "\n".join(
-        [
-            *aligned(heads, rows, str.rjust),
-            f"{means}tau {metrics['tau']:g}, {metrics['steps']} steps of {metrics['scheme']}, "
-            f"{metrics['evaluations']} network evaluations; {metrics['seconds']:.1f} s",
-            *([f"noise, and what chance would make of N(0, 1): {told}"] if metrics["tau"] == 1 else []),
-            result.status,
-            f"{result.folder}/sheet.png, reconstructions/, noise.safetensors, metrics.json",
-        ]
-    )
+    return [
+        *aligned(heads, [units, *rows], str.rjust),
+        f"{means}tau {metrics['tau']:g}, {metrics['steps']} steps of {metrics['scheme']}, "
+        f"{metrics['evaluations']} network evaluations; {metrics['seconds']:.1f} s",
+        *([f"noise, and what chance would make of N(0, 1): {told}"] if metrics["tau"] == 1 else []),
+    ]
 
 
 def _decibels(value: float) -> str:

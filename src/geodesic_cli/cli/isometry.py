@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, options_of
-from geodesic_cli.cli.common import ran
+from geodesic_cli.cli.common import VERBOSE, Closing, ran
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import IsometrySettings, from_command_line
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from geodesic_cli.verbs.isometry.run import Isometry
 
 
-@options_of(IsometrySettings, as_json=AS_JSON)
+@options_of(IsometrySettings, verbose=VERBOSE, as_json=AS_JSON)
 def isometry(options: dict[str, Any]) -> None:
     """Measure how far a model's encoder is from an isometry.
 
@@ -26,21 +26,21 @@ def isometry(options: dict[str, Any]) -> None:
       geodesic isometry clevr-mini --against runs/finetune
       geodesic isometry path/to/ddpm-celebahq-256 --taus 1 --points 4 --json
 
-    Writes table.md, spectrum.png, metrics.json, config.toml, manifest.json and log.txt. Every option but --prompt and
-    --lora can also be set by a variable such as GEODESIC_ISOMETRY_POINTS.
+    Writes report.html, table.md, spectrum.png, metrics.json, config.toml, manifest.json and log.txt. Every option but
+    --prompt and --lora can also be set by a variable such as GEODESIC_ISOMETRY_POINTS.
     """
-    ran("isometry.run", from_command_line(IsometrySettings, options), options["as_json"], _table)
+    settings = from_command_line(IsometrySettings, options)
+    ran("isometry.run", settings, options["as_json"], lambda result: _closing(result, options["verbose"]))
 
 
-def _table(result: "Isometry") -> str:
-    from geodesic_cli.verbs.isometry.table import notes, rows
+def _closing(result: "Isometry", verbose: bool) -> Closing:
+    from geodesic_cli.verbs.isometry.table import notes, rows, values
 
-    heads, lines = rows(result.metrics)
-    return "\n".join(
-        [
-            *aligned(heads, lines, str.ljust),
-            *notes(result.metrics),
-            result.status,
-            f"{result.folder}/table.md, spectrum.png, metrics.json",
-        ]
+    (heads, lines), metrics, folder = rows(result.metrics), result.metrics, result.folder
+    some = " and ".join(model["name"] for model in metrics["models"])
+    return Closing(
+        made=f"Measures of {some} on {metrics['points']} points ({metrics['data']}).",
+        verdict=result.status,
+        files=f"Open {folder}/table.md for the table with its legend, {folder}/spectrum.png for the singular values.",
+        numbers=[*aligned(heads, lines, str.ljust), *(notes(metrics) if verbose else values(metrics))],
     )

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import AS_JSON, add, options_of
-from geodesic_cli.cli.common import ran
+from geodesic_cli.cli.common import VERBOSE, Closing, ran
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import DirectionSettings, SlerpSettings, from_command_line
+from geodesic_cli.settings.vocabulary import PATH_NAMES
 
 if TYPE_CHECKING:
     from geodesic_cli.verbs.latent.direction import LatentDirection
@@ -24,7 +25,7 @@ def _group() -> None:
     pass
 
 
-@options_of(SlerpSettings, as_json=AS_JSON)
+@options_of(SlerpSettings, verbose=VERBOSE, as_json=AS_JSON)
 def slerp(options: dict[str, Any]) -> None:
     """Go from one noise to another and see how the images change.
 
@@ -34,13 +35,14 @@ def slerp(options: dict[str, Any]) -> None:
       geodesic latent slerp --pairs 8 --prompt "a red rubber cube" --guidance 2 --compare
       geodesic latent slerp a.png b.png --frames 17
 
-    Writes sheet.png, video.gif, frames/, path.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every
-    option but --prompt can also be set by a variable such as GEODESIC_LATENT_SLERP_PAIRS.
+    Writes report.html, sheet.png, video.gif, frames/, path.safetensors, metrics.json, config.toml, manifest.json and
+    log.txt. Every option but --prompt can also be set by a variable such as GEODESIC_LATENT_SLERP_PAIRS.
     """
-    ran("latent.slerp", from_command_line(SlerpSettings, options), options["as_json"], _paths_table)
+    settings = from_command_line(SlerpSettings, options)
+    ran("latent.slerp", settings, options["as_json"], lambda result: _of_paths(result, options["verbose"]))
 
 
-@options_of(DirectionSettings, as_json=AS_JSON)
+@options_of(DirectionSettings, verbose=VERBOSE, as_json=AS_JSON)
 def direction(options: dict[str, Any]) -> None:
     """Find the direction in noise from one label to another and try it on images it was not found with.
 
@@ -52,52 +54,81 @@ def direction(options: dict[str, Any]) -> None:
       geodesic latent direction left right --tau 0.6 --strengths 0,1,2
       geodesic latent direction young old --labels faces.csv --model path/to/ldm
 
-    Writes sheet.png, direction.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every option can also
-    be set by a variable such as GEODESIC_LATENT_DIRECTION_TAU.
+    Writes report.html, sheet.png, direction.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every
+    option can also be set by a variable such as GEODESIC_LATENT_DIRECTION_TAU.
     """
-    ran("latent.direction", from_command_line(DirectionSettings, options), options["as_json"], _direction_table)
+    settings = from_command_line(DirectionSettings, options)
+    ran("latent.direction", settings, options["as_json"], lambda result: _of_direction(result, options["verbose"]))
 
 
 for each in (slerp, direction):
     add(latent, each, "GEODESIC_LATENT")
 
 
-def _paths_table(result: "LatentPaths") -> str:
-    metrics = result.metrics
+def _of_paths(result: "LatentPaths", verbose: bool) -> Closing:
+    metrics, folder = result.metrics, result.folder
+    pairs, name = metrics["pairs"], PATH_NAMES[metrics["method"]]
+    return Closing(
+        made=f"{pairs} path{'s' if pairs > 1 else ''} of {metrics['frames']} frames through noise, along the {name}.",
+        verdict=result.status,
+        files=f"Open {folder}/sheet.png for all frames, {folder}/video.gif for the film; {folder}/frames/ has them.",
+        numbers=_path_numbers(metrics) if verbose or len(metrics["paths"]) > 1 else [],
+    )
+
+
+def _path_numbers(metrics: dict[str, Any]) -> list[str]:
     fitted = any("fit_error_mean" in found for found in metrics["paths"].values())
-    columns = {"path_ppl": "path ppl", "std": "deviation", "largest_share": "largest share"}
-    columns |= {"relative_length": "relative length"}
-    columns |= {"fit_error_mean": "fit error", "fit_error_worst": "worst"} if fitted else {}
+    columns = {
+        "path_ppl": ("change in all", "short is good"),
+        "std": ("deviation of steps", "0 is even"),
+        "largest_share": ("largest step", "1 is even"),
+        "relative_length": ("length", "1 is straight"),
+    }
+    if fitted:
+        columns |= {"fit_error_mean": ("fit error", "0 is a scene"), "fit_error_worst": ("worst", "0 is a scene")}
     rows = [
-        (method, *(_with_spread(found["summary"][name]) for name in columns))
+        (PATH_NAMES[method], *(_with_spread(found["summary"][name]) for name in columns))
         for method, found in metrics["paths"].items()
     ]
-    return "\n".join(
-        [
-            *aligned(("", *columns.values()), rows, str.rjust),
-            f"path ppl: sum of the distances of neighbouring frames, and their deviation; {metrics['perceptual']}",
-            "largest share: largest distance over the mean one; relative length: of the path in clean latents, 1 is "
-            "straight"
-            + ("; fit error: of the scene that explains a frame best, 1 is an empty table" if fitted else ""),
-            f"{metrics['evaluations']} network evaluations; {metrics['seconds']:.1f} s",
-            result.status,
-            f"{result.folder}/sheet.png, video.gif, frames/, metrics.json",
-        ]
-    )
+    heads, units = (("", *words) for words in zip(*columns.values(), strict=True))
+    return [
+        *aligned(("path", *heads[1:]), [units, *rows], str.rjust),
+        "The change in all is the sum of the distances of neighbouring frames, and the largest step is over the mean "
+        f"one; distance: {metrics['perceptual']}.",
+        "The length is that of the path in clean latents"
+        + ("; the fit error that of the scene that explains a frame best, 1 is an empty table." if fitted else "."),
+        f"{metrics['evaluations']} network evaluations; {metrics['seconds']:.1f} s",
+    ]
 
 
 def _with_spread(value: dict[str, float | None]) -> str:
     return f"{value['mean']:.3g}" + (f" +- {value['std']:.2g}" if value["std"] is not None else "")
 
 
-def _direction_table(result: "LatentDirection") -> str:
-    metrics = result.metrics
+def _of_direction(result: "LatentDirection", verbose: bool) -> Closing:
+    metrics, folder = result.metrics, result.folder
+    return Closing(
+        made=f"A direction in noise from {metrics['source']} to {metrics['target']}, tried on {metrics['held_out']} "
+        "other images.",
+        verdict=result.status,
+        files=f"Open {folder}/sheet.png for the images; {folder}/direction.safetensors has the direction.",
+        numbers=_direction_numbers(metrics) if verbose else [],
+    )
+
+
+def _direction_numbers(metrics: dict[str, Any]) -> list[str]:
     judged = metrics["attribute"] is not None
-    columns = {"strength": "g", "flipped": ".0%", "kept": ".0%", "both": ".0%", "fit_error": ".2f", "distance": ".3f"}
+    columns = {
+        "strength": ("g", "strength", ""),
+        "flipped": (".0%", "turned", "high is good"),
+        "kept": (".0%", "all else kept", "high is good"),
+        "both": (".0%", "both", "high is good"),
+        "fit_error": (".2f", "fit error", "0 is a scene"),
+        "distance": (".3f", "change seen", "low is good"),
+    }
     shown = {key: form for key, form in columns.items() if judged or key in ("strength", "distance")}
-    heads = ("", *(key.replace("_", " ") for key in shown))
     rows = [
-        (name, *(format(row[key], form) for key, form in shown.items()))
+        (name, *(format(row[key], form) for key, (form, _, _) in shown.items()))
         for name, table in metrics["strengths"].items()
         for row in table
     ]
@@ -108,13 +139,10 @@ def _direction_table(result: "LatentDirection") -> str:
     if split is not None:
         told += f"; linear separability {split['ls']:.2f} (guessing {split['guessing']:.2f}, perfect 1)"
     shares, before = ("shares of ", f"; fit error before: {metrics['fit_error_before']:.2f}") if judged else ("", "")
-    return "\n".join(
-        [
-            *aligned(heads, rows, str.rjust),
-            f"{shares}{metrics['held_out']} held-out images; distance: {metrics['perceptual']}{before}",
-            told,
-            f"{metrics['evaluations']} network evaluations; {metrics['seconds']:.1f} s",
-            result.status,
-            f"{result.folder}/sheet.png, direction.safetensors, metrics.json",
-        ]
-    )
+    heads, units = (("", *(form[k] for form in shown.values())) for k in (1, 2))
+    return [
+        *aligned(heads, [units, *rows], str.rjust),
+        f"{shares}{metrics['held_out']} other images; change seen: {metrics['perceptual']}{before}",
+        told,
+        f"{metrics['evaluations']} network evaluations; {metrics['seconds']:.1f} s",
+    ]

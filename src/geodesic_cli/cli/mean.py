@@ -1,12 +1,11 @@
 """`geodesic mean`: options to settings, settings to the task, the result to the screen."""
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of
-from geodesic_cli.cli.common import ran, watched
+from geodesic_cli.cli.common import VERBOSE, Closing, ran, watched
 from geodesic_cli.runs.plain import aligned, to_json
 from geodesic_cli.settings import MeanSettings, from_command_line
 from geodesic_cli.settings.option import COMMON
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     MeanSettings,
     dry=flag("--dry-run", "Print what each stage would cost; run nothing.", COMMON),
     strict=STRICT,
+    verbose=VERBOSE,
     as_json=METRICS_AS_JSON,
 )
 def mean(options: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ def mean(options: dict[str, Any]) -> None:
       geodesic mean photos/*.jpg --model path/to/stable-diffusion --dry-run
 
     Writes mean.png, sheet.png, distances.csv (one row an image), mean.safetensors, metrics.json, config.toml,
-    manifest.json and log.txt. Every option can also be set by a variable such as GEODESIC_MEAN_WEIGHTS.
+    manifest.json, log.txt. Every option can also be set by a variable such as GEODESIC_MEAN_WEIGHTS.
     """
     settings = from_command_line(MeanSettings, options)
     if options["dry"]:
@@ -44,14 +44,12 @@ def mean(options: dict[str, Any]) -> None:
         planned = watched(dry_run, settings)
         typer.echo(to_json(planned.metrics).rstrip() if options["as_json"] else planned.text)
         return
-    result = ran("mean.run", settings, options["as_json"], _table)
-    if not result.converged:
-        sys.stderr.write(f"Warning: {result.status}\n")
-        if options["strict"]:
-            raise typer.Exit(3)
+    result = ran("mean.run", settings, options["as_json"], lambda found: _closing(found, options["verbose"]))
+    if options["strict"] and not result.converged:
+        raise typer.Exit(3)
 
 
-def _table(result: "MeanImage") -> str:
+def _closing(result: "MeanImage", verbose: bool) -> Closing:
     metrics = result.metrics
     rows = [
         (
@@ -65,13 +63,19 @@ def _table(result: "MeanImage") -> str:
         )
         for k, name in enumerate(result.names)
     ]
-    return "\n".join(
-        [
+    more = [
+        f"alpha {metrics['alpha']:.3g} (bend {metrics['bend']:.2f}) at tau {metrics['tau']:g}; {metrics['moves']} "
+        f"moves, {metrics['evaluations']} evaluations in {metrics['seconds']:.1f} s",
+    ]
+    return Closing(
+        made=f"The mean of {len(result.names)} images.",
+        verdict=result.status,
+        files=f"Open {result.folder}/mean.png for the mean, sheet.png for the geodesics to each image; distances.csv "
+        "has a row for each image.",
+        fine=result.converged,
+        numbers=[
             *aligned(("image", "", "weight", "distance", "+-", "in latents", ""), rows, str.rjust),
             "Distances are in units of the latents where the density is that of the mean.",
-            f"alpha {metrics['alpha']:.3g} (bend {metrics['bend']:.2f}) at tau {metrics['tau']:g}; {metrics['moves']} "
-            f"moves, {metrics['evaluations']} evaluations in {metrics['seconds']:.1f} s",
-            *([result.status] if result.converged else []),
-            f"{result.folder}/mean.png, sheet.png, distances.csv",
-        ]
+            *(more if verbose else []),
+        ],
     )

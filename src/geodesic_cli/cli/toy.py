@@ -1,12 +1,11 @@
 """`geodesic toy`: options to settings, settings to the task, the result to the screen."""
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, options_of
-from geodesic_cli.cli.common import ran
+from geodesic_cli.cli.common import VERBOSE, Closing, ran
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import ToySettings, from_command_line
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from geodesic_cli.verbs.toy.result import Toy
 
 
-@options_of(ToySettings, strict=STRICT, as_json=METRICS_AS_JSON)
+@options_of(ToySettings, strict=STRICT, verbose=VERBOSE, as_json=METRICS_AS_JSON)
 def toy(options: dict[str, Any]) -> None:
     """See the method in the plane, in seconds.
 
@@ -32,23 +31,36 @@ def toy(options: dict[str, Any]) -> None:
     pip install 'geodesic-cli[toy]'
     """
     settings = from_command_line(ToySettings, options)
-    result = ran("toy.run", settings, options["as_json"], lambda toy: _table(toy, settings.gif))
-    if not result.converged:
-        residual = result.solution.residual
-        sys.stderr.write(
-            f"Warning: {result.status} The residual is {residual:.3g}, --tol is {settings.tol:g}; "
-            f"see --max-steps, --bend and --nodes.\n"
-        )
-        if options["strict"]:
-            raise typer.Exit(3)
+    result = ran("toy.run", settings, options["as_json"], lambda toy: _closing(toy, settings.gif, options["verbose"]))
+    if options["strict"] and not result.converged:
+        raise typer.Exit(3)
 
 
-def _table(result: "Toy", gif: bool) -> str:
-    metrics = result.metrics
-    heads = ("", "length", "mean log p", "least log p", "residual")
+def _closing(result: "Toy", gif: bool, verbose: bool) -> Closing:
+    metrics, folder = result.metrics, result.folder
+    ratio = metrics["length_ratio"]
+    residual = (
+        ""
+        if result.converged
+        else f" Its residual is {result.solution.residual:.2g}; 0 is a geodesic. See --max-steps, --bend "
+    )
+    "and --nodes."
+    return Closing(
+        made=f"A path on the density {metrics['density']}, {ratio:.2g} times as long as the straight line.",
+        verdict=result.status + residual,
+        files=f"Open {folder}/toy.png for the paths, {folder}/evolution.png for the steps of the solver"
+        + (f", {folder}/evolution.gif for the film of them." if gif else "."),
+        fine=result.converged,
+        numbers=_numbers(metrics) if verbose else [],
+    )
+
+
+def _numbers(metrics: dict[str, Any]) -> list[str]:
+    heads = ("path", "length", "mean log p", "least log p", "residual")
+    units = ("", "short is good", "nats, high is good", "nats, high is good", "0 is a geodesic")
     rows = [
         (
-            name,
+            metrics["names"][name].partition(",")[0],
             f"{path['length']:.4g}",
             f"{path['mean_log_density']:+.2f}",
             f"{path['min_log_density']:+.2f}",
@@ -56,13 +68,9 @@ def _table(result: "Toy", gif: bool) -> str:
         )
         for name, path in metrics["paths"].items()
     ]
-    return "\n".join(
-        [
-            *aligned(heads, rows, str.rjust),
-            "length is in units of the weight at A; log p is relative to A, in nats",
-            f"alpha {metrics['alpha']:.3g} (bend {metrics['bend']:.2f}); score evaluations: "
-            f"{metrics['evaluations']['path']} for the path, {metrics['evaluations']['rays']} for the rays",
-            *([result.status] if result.converged else []),
-            f"{result.folder}/toy.png, evolution.png{', evolution.gif' if gif else ''}",
-        ]
-    )
+    return [
+        *aligned(heads, [units, *rows], str.rjust),
+        "Lengths are in units of the weight at A; log p is relative to A.",
+        f"alpha {metrics['alpha']:.3g} (bend {metrics['bend']:.2f}); score evaluations: "
+        f"{metrics['evaluations']['path']} for the path, {metrics['evaluations']['rays']} for the rays",
+    ]

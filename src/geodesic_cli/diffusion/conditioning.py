@@ -2,10 +2,15 @@
 
 Every network reads token embeddings; SDXL, SD3 and Flux read a pooled embedding of the whole prompt as well. Size
 conditioning (SDXL, Podell et al., 2023, section 2.2) is no part of this: it follows from the latent's own size.
+
+A long prompt has more tokens than a short one. Where both go together the short one is said again until they are of one
+length: attention over tokens that stand there twice is attention over them once, so that no answer changes. What is
+said again may also be no prompt at all.
 """
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -54,7 +59,7 @@ class Embedding:
         """(1 - w) self + w other for weights w (n,); each side has one row or n."""
         n = len(weight)
         w = weight.to(self.tokens.device, self.tokens.dtype)
-        a, b = self.expand(n), other.expand(n)
+        a, b = (one.expand(n) for one in _of_one_length([self, other]))
         pooled = None
         if a.pooled is not None and b.pooled is not None:
             pooled = torch.lerp(a.pooled, b.pooled, w.to(a.pooled.dtype)[:, None])
@@ -76,9 +81,19 @@ class Embedding:
     @staticmethod
     def cat(parts: Iterable["Embedding"]) -> "Embedding":
         """The rows of several embeddings, one after the other."""
-        several = list(parts)
+        several = _of_one_length(list(parts))
         pooled = [part.pooled for part in several if part.pooled is not None]
         return Embedding(torch.cat([part.tokens for part in several]), torch.cat(pooled) if pooled else None)
+
+
+def _of_one_length(parts: list[Embedding]) -> list[Embedding]:
+    """The same, those with fewer tokens said again."""
+    length = math.lcm(*(part.tokens.shape[1] for part in parts))
+    again = [length // part.tokens.shape[1] for part in parts]
+    return [
+        part if times == 1 else replace(part, tokens=part.tokens.repeat(1, times, 1))
+        for part, times in zip(parts, again, strict=True)
+    ]
 
 
 @dataclass(frozen=True, eq=False)

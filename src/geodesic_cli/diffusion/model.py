@@ -30,6 +30,7 @@ class LatentDiffusion:
         image_size: the side of the square images that it was trained on, in pixels.
         name: what the user called it; for messages and manifests.
         folder: the folder or file that it was read from; None where it was built in memory.
+        replaced: names of the parts that are no longer those of the folder.
     """
 
     codec: LatentCodec
@@ -38,6 +39,7 @@ class LatentDiffusion:
     image_size: int
     name: str
     folder: Path | None = None
+    replaced: tuple[str, ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -57,6 +59,8 @@ class LatentDiffusion:
             for name, tensor in part.state_dict().items():
                 some = tensor.detach().flatten()[:: max(1, tensor.numel() // 64)].double().cpu()
                 digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode() + some.numpy().tobytes())
+        for word, vectors in self.prompts.words:
+            digest.update(word.encode() + vectors.detach().double().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:

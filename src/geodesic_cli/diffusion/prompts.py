@@ -6,15 +6,15 @@ out). SDXL reads the states before the last layer of two encoders, side by side,
 width of a T5 encoder whose states follow them, and both projected vectors (Esser et al., ICML 2024, appendix B);
 without T5 zeros take the place of its states. Flux reads the states of T5 and one CLIP vector.
 
-A text encoder reads so many tokens and no more. Words that are cut off, words that a small vocabulary does not have,
-and weights of words, which are not read as such, are told once for each prompt.
+A text encoder reads so many tokens and no more. Those of Stable Diffusion 1, 2 and XL read a longer prompt in parts
+(`text_reader`); the others are given its beginning. What is read in parts, words that are cut off, words that a small
+vocabulary does not have, and weights that are not read as such are told once for each prompt.
 """
 
 import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -22,64 +22,15 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from geodesic_cli.diffusion.conditioning import Conditioning, Embedding
+from geodesic_cli.diffusion.text_reader import TextReader, pieces
 from geodesic_cli.errors import InputError
 
-WEIGHTED = r"\([^()]+:\s*[0-9.]+\)"
-"""A word with a weight, as some front ends write it."""
-FEW_WORDS = 2000
-"""Tokens of a vocabulary that was made for one set of words; published ones have 30,000 and more."""
+NUMBERED = r"\([^()]+:\s*-?[0-9.]+\s*\)"
+"""What may be meant as words with a weight."""
 
 
 class PromptRemark(UserWarning):
     """Something in a prompt is not read as it may be meant."""
-
-
-@dataclass(frozen=True, eq=False)
-class TextReader:
-    """A tokenizer and its text encoder.
-
-    Args:
-        tokenizer: of transformers.
-        encoder: a CLIP text model, with or without projection, or a T5 encoder.
-        length: tokens that a prompt is padded or cut to; None is the tokenizer's own length.
-    """
-
-    tokenizer: Any
-    encoder: Any
-    length: int | None = None
-
-    @torch.no_grad()
-    def __call__(self, prompt: str, hidden_states: bool = False) -> Any:
-        """The encoder's output for one prompt."""
-        tokens = self.tokenizer(
-            prompt, padding="max_length", max_length=self.tokens, truncation=True, return_tensors="pt"
-        )
-        ids = tokens.input_ids.to(self.encoder.device)
-        return self.encoder(ids, output_hidden_states=True) if hidden_states else self.encoder(ids)
-
-    @property
-    def tokens(self) -> int:
-        """How many tokens a prompt is padded or cut to."""
-        return int(self.length or self.tokenizer.model_max_length)
-
-    def cut(self, prompt: str) -> str:
-        """The words at the end of a prompt that are not read."""
-        ids = self.tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
-        room = self.tokens - self.tokenizer.num_special_tokens_to_add()
-        return str(self.tokenizer.decode(ids[room:])).strip() if len(ids) > room else ""
-
-    def unknown(self, prompt: str) -> list[str]:
-        """The words of a prompt that a small vocabulary of words does not have, so that they are read by letters."""
-        if not self._of_words:
-            return []
-        words = dict.fromkeys(re.findall(r"[^\W\d_]{2,}", prompt.lower()))
-        return [word for word in words if len(self.tokenizer.tokenize(word)) > 1]
-
-    @cached_property
-    def _of_words(self) -> bool:
-        if len(self.tokenizer) > FEW_WORDS:
-            return False
-        return any(re.fullmatch(r"[a-z]{3,}(</w>)?", token) for token in self.tokenizer.get_vocab())
 
 
 Join = Callable[[tuple[TextReader, ...], str], Embedding]
@@ -88,13 +39,14 @@ Join = Callable[[tuple[TextReader, ...], str], Embedding]
 
 def last_states(readers: tuple[TextReader, ...], prompt: str) -> Embedding:
     """Stable Diffusion 1 and 2."""
-    return Embedding(readers[0](prompt).last_hidden_state)
+    return Embedding(readers[0].states(prompt)[0])
 
 
 def two_encoders(readers: tuple[TextReader, ...], prompt: str) -> Embedding:
-    """SDXL."""
-    outputs = [reader(prompt, hidden_states=True) for reader in readers]
-    return Embedding(torch.cat([output.hidden_states[-2] for output in outputs], -1), outputs[-1].text_embeds)
+    """SDXL. The one vector of the whole prompt is that of its first part, which is what front ends take."""
+    most = max(len(reader.parts(prompt)) for reader in readers)
+    read = [reader.states(prompt, -2, most) for reader in readers]
+    return Embedding(torch.cat([states for states, _ in read], -1), read[-1][1].text_embeds)
 
 
 def clip_and_t5(readers: tuple[TextReader, ...], prompt: str) -> Embedding:
@@ -151,9 +103,14 @@ class PromptEncoder:
         """The text encoders; their weights decide an embedding."""
         return tuple(reader.encoder for reader in self.readers)
 
+    @property
+    def words(self) -> list[tuple[str, Tensor]]:
+        """Words of one's own with their vectors, those of every encoder; they decide an embedding, too."""
+        return [item for reader in self.readers for item in sorted(reader.words.items())]
+
     @torch.no_grad()
     def embed(self, prompt: str, *, remark: bool = True) -> Embedding:
-        """The embedding of a prompt, one row, padded or cut to the tokenizer's length.
+        """The embedding of a prompt, one row, padded to the tokenizer's length, in one part or several, or cut to it.
 
         Args:
             prompt: it.
@@ -180,10 +137,18 @@ class PromptEncoder:
             found.append(
                 f"The prompt {name!r} is cut after the {tokens} tokens that {which} can read: {lost!r} is lost."
             )
+        in_parts = [reader for reader in self.readers if reader.in_parts]
+        parts, tokens = max(((len(reader.parts(prompt)), reader.tokens) for reader in in_parts), default=(1, 0))
+        if parts > 1:
+            found.append(
+                f"The prompt {name!r} is longer than the {tokens} tokens that the text encoder reads at once; it is "
+                f"read in {parts} parts."
+            )
         unknown = list(dict.fromkeys(word for reader in self.readers for word in reader.unknown(prompt)))
         if unknown:
             found.append(f"The model does not know these words of the prompt {name!r}: {', '.join(unknown)}.")
-        weights = re.findall(WEIGHTED, prompt)
+        rest = "".join(text for text, weight in pieces(prompt) if weight == 1) if in_parts else prompt
+        weights = re.findall(NUMBERED, rest)
         if weights:
             found.append(f"Weights of words in the prompt {name!r} are read as plain text: {', '.join(weights)}.")
         return found

@@ -21,6 +21,9 @@ from geodesic_cli.diffusion.schedule import Schedule
 from geodesic_cli.errors import ModelError
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow_prediction")
+FAR = 1e4
+"""Noisy data are about 1 large, hundreds where noise explodes. What a network says of points with coordinates beyond
+this is not its fault: who went there hears NaN, and deals with it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +59,25 @@ class NoisePredictor:
             z: (n, C, H, W).
             timestep: the network's time, one for all rows or (n,).
             condition: n rows.
+
+        Raises:
+            ModelError: a prediction that is not finite at a point that is within reach.
         """
         columns = (z, condition, timestep) if isinstance(timestep, Tensor) else (z, condition)
         device, dtype = self.place
         cost = item_cost(self.unet, tuple(z.shape[1:]), dtype)
-        return self.chunks.map(
+        made = self.chunks.map(
             lambda part, c, own=timestep: self.traced(part, own, c), *columns, cost=cost, device=device
         )
+        # The one place where it is looked at: every score, every way to noise and back, and every search pass here.
+        bad = ~made.flatten(1).isfinite().all(1) & (z.detach().flatten(1).abs() < FAR).all(1).to(made.device)
+        if bool(bad.any()):
+            raise ModelError(
+                f"The noise that the model predicts is not finite (NaN or infinity) at {int(bad.sum())} of {len(bad)} "
+                "points.",
+                "Pass --dtype fp32; if it stays so, the weights are damaged.",
+            )
+        return made
 
     @property
     def place(self) -> tuple[torch.device, torch.dtype]:

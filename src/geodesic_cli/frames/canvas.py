@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.room import require_size
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.observer import Observer
 
@@ -45,10 +46,12 @@ class Canvas:
         """The canvas of a size `N` or `WIDTHxHEIGHT`, or of None: the model's own size.
 
         Raises:
-            InputError: a size that cannot be read.
+            InputError: a size that cannot be read, or of which not even one picture fits into memory.
         """
         side = model.image_size
         height, width = (side, side) if size is None else media.parse_size(size)
+        if size is not None:
+            require_size(model.codec, model.predict, height, width)
         return cls(height, width, model.codec.step)
 
     @classmethod

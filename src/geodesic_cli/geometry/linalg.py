@@ -70,7 +70,7 @@ def slerp(a: Float[Tensor, "d"], b: Float[Tensor, "d"], u: Float[Tensor, "m"]) -
     if float(theta) > math.pi - tiny:
         raise GeometryError(
             "The endpoints must not be antipodal on the sphere: no great circle between them is shortest.",
-            "Move one of them slightly, or give a way-point.",
+            "Move one of them slightly, or give a point between them.",
         )
     weight = u[:, None]
     if float(theta) < tiny:

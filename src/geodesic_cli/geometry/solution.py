@@ -18,19 +18,37 @@ _State = TypeVar("_State")
 class Status(Enum):
     """Why a solver stopped; the value is a sentence for the user."""
 
-    CONVERGED = "The path satisfies the geodesic equation."
-    MAX_STEPS = "The steps did not suffice: allow more steps, or continue from this path."
+    CONVERGED = "The path is a geodesic: it solves the geodesic equation to the tolerance."
+    MAX_STEPS = (
+        "The path is no geodesic yet: the solver used up its steps. Allow more steps, or lower the bend or alpha."
+    )
     BUDGET = (
-        "The score evaluations allowed did not suffice: allow more steps and evaluations, or continue from this path."
+        "The path is no geodesic yet: the solver used up its score evaluations. Allow more steps and evaluations, or "
+        "lower the bend or alpha."
     )
     SETTLED = (
-        "The path no longer moves; what is left of the residual is noise or fine structure of the score: lower alpha."
+        "The path no longer moves, and is no geodesic to the tolerance: the density is too rough here. Take it as "
+        "the short path that it is, or raise the tolerance."
     )
-    UNRESOLVED = "The nodes satisfy the geodesic equation but the path between them does not: use more, or lower alpha."
-    SADDLE = "The path satisfies the geodesic equation but is not the shortest nearby: start elsewhere, or lower alpha."
-    STALLED = "The residual no longer falls: lower alpha, use more nodes, or start from another path."
-    NON_FINITE = "The score is not finite, the last good path is kept: check the score's precision, or lower alpha."
-    LEFT_SUPPORT = "The path ran into far lower density and was ended there: shorten it, or lower alpha."
+    UNRESOLVED = (
+        "The path is a geodesic at its nodes and none between them. Use more nodes, or lower the bend or alpha."
+    )
+    SADDLE = (
+        "The path solves the geodesic equation, but a shorter one lies beside it. Start from another path, or lower "
+        "the bend or alpha."
+    )
+    STALLED = (
+        "The path is no geodesic, and the solver can bring it no nearer to one. Lower the bend or alpha, use more "
+        "nodes, or start from another path."
+    )
+    NON_FINITE = (
+        "The score was not a finite number, so the solver stopped and kept its last good path. Compute in a higher "
+        "precision."
+    )
+    LEFT_SUPPORT = (
+        "The path ran to where the density is far lower, and was ended there. Make it shorter, or lower the bend or "
+        "alpha."
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,12 +11,13 @@ from geodesic_cli.media.folders import natural_key
 from geodesic_cli.media.formats import image_files
 from geodesic_cli.media.images import read_image, read_metadata, write_png
 from geodesic_cli.media.sequences import Clip, Frame, parse_position, read_frames, read_sequence, stream_sequence
-from geodesic_cli.media.sheets import sheet
+from geodesic_cli.media.sheets import SheetMarks, sheet
 from geodesic_cli.media.sizes import parse_size, resize, same_size
 
 __all__ = [
     "Clip",
     "Frame",
+    "SheetMarks",
     "cannot_write",
     "image_files",
     "natural_key",

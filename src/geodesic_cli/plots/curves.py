@@ -30,15 +30,15 @@ def density_and_speed(curves: Mapping[str, Series], path: str | Path) -> None:
             panels[0].plot(u, [value - first for value in curve["log_density"]], **style)
             panels[1].plot(u, [value / mean if mean else math.nan for value in curve["speed"]], **style)
             panels[2].plot(curve["node_u"], _positive(residual), **style)
-        dress(panels[0], "Density along the path", "log p(u) − log p(0)   [nats]")
-        dress(panels[1], "Pace", "speed / mean speed")
-        dress(panels[2], "Distance from a geodesic", "residual per node")
+        dress(panels[0], "Density along the path (high: plausible)", "log p(u) − log p(0)   [nats]")
+        dress(panels[1], "Pace (1: even)", "speed / mean speed")
+        dress(panels[2], "Distance from a geodesic (low: good)", "residual per node")
         _logarithmic(panels[2])
         low, high = panels[1].get_ylim()
         panels[1].set_ylim(min(low, 0.8), max(high, 1.2))  # an even pace looks even
         panels[1].axhline(1, color=GRAY, linewidth=0.8, zorder=0)
         for panel in panels:
-            panel.set_xlabel("u")
+            panel.set_xlabel("position along the path, u")
             panel.set_xlim(0, 1)
             panel.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "¼", "½", "¾", "1"])
 
@@ -55,8 +55,8 @@ def length_history(history: Mapping[str, Series], path: str | Path) -> None:
             style = _style(index, name, len(calls))
             panels[0].plot(calls, _positive(steps["residual"]), **style)
             panels[1].plot(calls, list(steps["length"]), **style)
-        dress(panels[0], "Convergence", "relative residual")
-        dress(panels[1], "What the solver shortens", "weighted length")
+        dress(panels[0], "Convergence (0: a geodesic)", "relative residual")
+        dress(panels[1], "What the solver shortens (short: good)", "length")
         _logarithmic(panels[0])
         for panel in panels:
             panel.set_xlabel("score evaluations")

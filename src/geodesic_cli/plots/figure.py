@@ -49,9 +49,10 @@ def drawing(path: str | Path, widths: Sequence[float], height: float) -> Iterato
         yield panels
         handles, names = panels[0].get_legend_handles_labels()
         if names:
-            figure.legend(
-                handles, names, loc="outside lower center", ncols=min(len(names), 5), frameon=False, handlelength=3
-            )
+            # As many side by side as fit: a letter takes about 0.08 inches, the line before it and the gap 0.8.
+            fit = int(sum(widths) / (0.8 + 0.08 * max(map(len, names))))
+            columns = max(1, min(len(names), 5, fit))
+            figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False, handlelength=3)
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
     _write(Path(path), buffer.getvalue())

@@ -16,7 +16,7 @@ def graph_in_plane(
     links: Sequence[Sequence[int]],
     densities: Sequence[float],
     way_points: Places,
-    paths: Mapping[str, Places],
+    paths: Mapping[str, tuple[str, Places]],
     path: str | Path,
 ) -> None:
     """Points coloured by log density, the edges between them, the way-points and the paths, in one panel.
@@ -26,7 +26,7 @@ def graph_in_plane(
         links: pairs of indices of nodes.
         densities: log p at every node relative to the first image, nats.
         way_points: (x, y) of the nodes on the shortest path over the graph.
-        paths: name -> (x, y) of the nodes of a curve.
+        paths: what the legend says of a curve -> its name in `STYLES`, and (x, y) of its nodes.
     """
     from matplotlib.collections import LineCollection
 
@@ -38,23 +38,23 @@ def graph_in_plane(
         low, high = ordered[len(ordered) // 20], ordered[-1]
         x, y = zip(*points, strict=True)
         dots = panel.scatter(x, y, c=list(densities), s=14, cmap="Blues", vmin=low, vmax=high, linewidths=0, zorder=2)
-        for name, nodes in paths.items():
+        for label, (name, nodes) in paths.items():
             colour, dashes = STYLES.get(name, (GRAY, ":"))
-            panel.plot(*zip(*nodes, strict=True), color=colour, linestyle=dashes, linewidth=2, label=name, zorder=4)
+            panel.plot(*zip(*nodes, strict=True), color=colour, linestyle=dashes, linewidth=2, label=label, zorder=4)
         if way_points:
             panel.scatter(
                 *zip(*way_points, strict=True),
                 s=30,
                 facecolors="white",
                 edgecolors=LINE_COLOURS[1],
-                label="way-points",
+                label="samples on the shortest way among them",
                 zorder=5,
             )
         for name, place in zip("AB", points, strict=False):
             panel.annotate(name, place, weight="bold", ha="center", va="center", zorder=6).set_bbox(
                 {"boxstyle": "circle", "facecolor": "white", "edgecolor": "black"}
             )
-        dress(panel, "Samples of the model and the paths over them", "second principal axis", grid=False)
+        dress(panel, "Samples of the model and the paths among them", "second principal axis", grid=False)
         panel.set_xlabel("first principal axis   [latent units]")
         bar = panel.figure.colorbar(dots, ax=panel, pad=0.02)
         bar.set_label("log p − log p(A)   [nats]")

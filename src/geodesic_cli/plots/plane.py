@@ -68,7 +68,7 @@ def map_and_profile(
         straight: points of the straight line.
         geodesic: points of the geodesic.
         rays: points of the geodesics shot from A.
-        profiles: `straight line` and `geodesic` -> position u, log p relative to A in nats.
+        profiles: what the straight line and the geodesic are called -> position u, log p relative to A in nats.
         title: of the map.
     """
     with drawing(path, [_width(plane, 3.6) + 1.3, 4.4], 4.6) as (panel, profile):
@@ -78,7 +78,7 @@ def map_and_profile(
             panel.plot(ray[:, 0], ray[:, 1], **RAY, label="geodesics shot from A" if index == 0 else None)
             panel.plot(ray[-1:, 0], ray[-1:, 1], "o", markersize=2.6, color=RAY["color"])
         panel.plot(straight[:, 0], straight[:, 1], **STRAIGHT_LINE, label="straight line")
-        _haloed(panel, geodesic, "geodesic")
+        _haloed(panel, geodesic, list(profiles)[-1])
         _ends(panel, plane)
         panel.plot([], [], linestyle="none", marker=r"$\rightarrow$", markersize=13, color=ARROW, label="score ∇ log p")
         panel.set_title(title, fontsize=11, loc="left")
@@ -124,7 +124,7 @@ def evolution(
         bar.outline.set_visible(False)
         length.plot(score_calls, lengths, color="#BBBBBB", linewidth=1.2, zorder=1)
         length.scatter(score_calls, lengths, c=colours, s=34, zorder=2, edgecolors="white", linewidths=0.6)
-        dress(length, "What the solver shortens", "weighted length / straight line's")
+        dress(length, "What the solver shortens", "length / that of the straight line")
         length.set_xlabel("score evaluations")
         length.set_xlim(left=0)
         finite = [value for value in lengths if np.isfinite(value) and value > 0]

@@ -3,7 +3,7 @@
     config.toml     every setting of the run, under the names of the options
     manifest.json   command, settings and their hash, versions, status, evaluations, wall time and the list of files
     log.txt         what happened, with the time of day
-    metrics.json, frames/00000.png, path.safetensors, ...   what the verb wrote
+    metrics.json, frames/00000.png, report.html, ...         what the verb wrote, and all of it as one page
 
 The manifest is the contract. A file belongs to the run exactly if the manifest lists it: a name is listed before its
 file is written, and a file appears whole or not at all. So whatever moment a run is stopped at, `has` is true only of
@@ -207,6 +207,11 @@ class RunDirectory:
         self._lock.release()
 
     # --- the manifest
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What it says."""
+        return {**self._manifest, "files": sorted(self._files)}
 
     def _target(self, name: str) -> Path:
         place = PurePath(name)

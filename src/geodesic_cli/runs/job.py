@@ -8,6 +8,7 @@ opens the folder, which is None for a job in memory.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from torch import Tensor
 
+from geodesic_cli.report import REPORT, page
 from geodesic_cli.runs.folder import MANIFEST, RunDirectory, first_free, require_same
 from geodesic_cli.runs.observer import Observer, Silent
+from geodesic_cli.runs.plain import to_json
 from geodesic_cli.settings import PlainModelOptions, from_options
 
 if TYPE_CHECKING:
@@ -112,9 +115,12 @@ class Job(Generic[Chosen]):
         return made
 
     def done(self, result: Result, evaluations: int | None = None) -> Result:
-        """The result, with the end of the run in its folder where there is one."""
+        """The result, with the page and the end of the run in its folder where there is one."""
         if self.directory is None:
             return result
+        manifest = self.directory.manifest | {"status": result.status, "evaluations": evaluations}
+        metrics = json.loads(to_json(result.metrics))  # as `geodesic report` will read them
+        self.directory.write_text(REPORT, page(self.directory.folder, manifest, metrics))
         self.directory.finish(result.status, result.metrics, evaluations=evaluations)
         return replace(result, folder=self.directory.folder)
 

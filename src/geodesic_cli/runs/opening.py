@@ -1,9 +1,12 @@
 """From a verb's settings to its model."""
 
+import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 
 from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.diffusion.batching import Chunks
+from geodesic_cli.diffusion.loading.accounts import ModelRemark
 from geodesic_cli.diffusion.loading.load import require_text
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import PlainModelOptions
@@ -25,10 +28,32 @@ def open_model(choice: PlainModelOptions, observer: Observer | None = None) -> L
     """
     if choice.text_option is not None:
         require_text(choice.model, *choice.text_option)
-    rest = {name: getattr(choice, name) for name in ("revision", "variant", "lora", "low_memory", "compile")}
-    model = load(choice.model, choice.device, choice.dtype, **rest)
+    files = {name: getattr(choice, name) for name in ("revision", "variant", "lora", "vae")}
+    files |= {"embedding": choice.text_embedding, "low_memory": choice.low_memory, "compile": choice.compile}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ModelRemark)
+        model = load(choice.model, choice.device, choice.dtype, **files)
+    for one in told:
+        if observer is None or not issubclass(one.category, ModelRemark):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+        else:
+            observer.warn(str(one.message))
     if observer is None:
         return model
+    for word in _unused(model, getattr(choice, "prompt", None), getattr(choice, "negative_prompt", None)):
+        observer.warn(f"No prompt has the word {word!r} of the text embedding: it changes nothing.")
     chunks = Chunks(model.predict.chunks.most, notify=observer.warn)
     prompts = replace(model.prompts, notify=observer.warn)
     return replace(model, prompts=prompts, predict=replace(model.predict, chunks=chunks))
+
+
+def _unused(model: LatentDiffusion, prompts: Iterable[str] | str | None, negative: str | None) -> list[str]:
+    """The words of one's own that stand in no prompt; none where prompts come from elsewhere."""
+    if prompts is None:
+        return []
+    said = [*((prompts,) if isinstance(prompts, str) else prompts), negative or ""]
+    own = list(dict.fromkeys(word for word, _ in model.prompts.words))
+    if not own:
+        return []
+    reader = model.prompts.readers[0]
+    return [word for word in own if not any(reader.says(word, text) for text in said)]

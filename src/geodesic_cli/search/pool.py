@@ -89,7 +89,7 @@ def pool(
         InputError: a size below 1.
     """
     if size < 1:
-        raise InputError(f"A pool needs at least one sample; got {size}.", "100 is a good start.")
+        raise InputError(f"A search needs at least one sample of the model; got {size}.", "100 is a good start.")
     steps, guidance, seed = astuple(how or Sampling())
     blocks = -(-size // BLOCK)
     branches = guided_evaluations(guidance)

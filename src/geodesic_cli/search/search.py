@@ -16,8 +16,8 @@ knows the ends, slerp is what the local solver starts from, and the length of a 
 between its nodes. Lengths are taken on every second point, too, and extrapolated (Richardson).
 
 The refinement is by `Relaxation`. A kernel surrogate of the score does not know the walls of a valley that is a hundred
-units long and a few wide, and leaves it. The path next to slerp has no such valley to keep to, and is found by the
-surrogate at a fifth of the cost.
+units long and a few wide, and leaves it. The local path has no such valley to keep to, and is found by
+the surrogate at a fifth of the cost.
 """
 
 import math
@@ -56,14 +56,17 @@ GAIN = 0.02
 """Growth that shortens the refined path by less has found nothing."""
 ROUNDS = 2
 """Rounds of growth between two refinements."""
-UNCONNECTED = "The samples do not connect the two images; the path is the local one: use a larger pool."
-DOUBTFUL_PATH = (
-    "The path crosses a region of improbably low density, where its frames are marked: use a larger pool, or prompts "
-    "that say what the images show."
+UNCONNECTED = (
+    "The two images lie on different islands of what this model draws: no chain of its samples joins them, and the "
+    "local path was taken. Pass a prompt for each image, or take more samples (--pool-size)."
 )
-FOUND = "The path over samples of the model is the shorter one."
-EQUAL = "The path over samples of the model is as long as the one next to slerp, as far as is known, and is kept."
-LOCAL = "The path next to slerp is the shorter one: at this noise level and alpha the direct way costs less."
+DOUBTFUL_PATH = (
+    "The two images lie on different islands of what this model draws: the path between them crosses pictures that it "
+    "hardly ever draws. Pass a prompt for each image, or take more samples (--pool-size)."
+)
+FOUND = "The path found among samples of the model is the shortest one known."
+EQUAL = "The path found among samples of the model is as long as the local one, as far as is known, and was taken."
+LOCAL = "The local path, solved from the great circle, is shorter than any among samples of the model, and was taken."
 
 
 @dataclass(frozen=True, eq=False)

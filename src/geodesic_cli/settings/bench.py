@@ -36,7 +36,9 @@ class BenchSettings(FolderOptions):
         checked(self)
 
 
-@record(model="revision variant lora device dtype low_memory compile size batches seconds out overwrite")
+@record(
+    model="revision variant lora vae text_embedding device dtype low_memory compile size batches seconds out overwrite"
+)
 class BenchModelSettings(ModelOptions, FolderOptions):
     """`geodesic bench model`."""
 

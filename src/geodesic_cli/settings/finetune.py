@@ -3,7 +3,7 @@
 from typing import Any
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.option import MODEL, AtLeast, Between, above, checked, choice_opt, opt, record
+from geodesic_cli.settings.option import ANY, MODEL, AtLeast, Between, above, checked, choice_opt, opt, record
 from geodesic_cli.settings.shared import ModelOptions, RunOptions, seed_opt
 
 REGULARISERS = ("none", "iso", "iso-euclidean", "path-length")
@@ -33,6 +33,7 @@ def _memory_opt(default: float) -> Any:
 @record(
     iso_lambda="model revision variant lora lora_rank lora_alpha train_batch_size gradient_accumulation_steps",
     num_validation_images="device dtype low_memory compile seed",
+    lora="vae text_embedding",
 )
 class FinetuneSettings(ModelOptions, RunOptions):
     """`geodesic finetune`."""
@@ -44,7 +45,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     )
     caption_column: str = opt("text", "Key in metadata.jsonl.", DATA)
     resolution: int | None = opt(
-        None, "In pixels. Default: the model's own.", DATA, AtLeast(8, "Leave it out for the model's own size.")
+        None, "In pixels. Default: the model's own.", DATA, AtLeast(8, "Leave it out for the model's own size.", 32_768)
     )
     random_flip: bool = opt(False, "Mirror images of a folder at random.", DATA)
     # It keeps the model fit for guidance.
@@ -84,7 +85,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     max_train_steps: int = opt(
         None,
         "Steps. Default: 300 for the embedded models, else 5000.",
-        check=AtLeast(1, "300 tune clevr-mini, 5000 a larger model."),
+        check=AtLeast(1, "300 tune clevr-mini, 5000 a larger model.", ANY),
         by=_by_model(300, 5000),
     )
     learning_rate: float = opt(
@@ -94,7 +95,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
         by=_learning_rate,
     )
     lr_scheduler: str = choice_opt("constant", LR_SCHEDULERS, panel=ADAMW)
-    lr_warmup_steps: int = opt(0, "Steps of warm-up.", ADAMW, AtLeast(0, "0 is no warm-up."))
+    lr_warmup_steps: int = opt(0, "Steps of warm-up.", ADAMW, AtLeast(0, "0 is no warm-up.", ANY))
     adam_beta1: float = _memory_opt(0.95)
     adam_beta2: float = _memory_opt(0.999)
     adam_weight_decay: float = opt(1e-6, "Of AdamW.", ADAMW, Between(0, 1, "1e-6 is the published value."))
@@ -112,14 +113,16 @@ class FinetuneSettings(ModelOptions, RunOptions):
     )
     mixed_precision: str = choice_opt("no", MIXED_PRECISIONS, "; the regulariser stays in fp32.", MODEL)
     gradient_checkpointing: bool = opt(False, "Less memory, more time.", MODEL)
-    checkpointing_steps: int = opt(100, "Steps between checkpoints.", PREVIEWS, AtLeast(1, "100 is a good start."))
-    checkpoints_total_limit: int = opt(2, "Checkpoints kept.", PREVIEWS, AtLeast(1, "The last one is always needed."))
+    checkpointing_steps: int = opt(100, "Steps between checkpoints.", PREVIEWS, AtLeast(1, "100 is a good start.", ANY))
+    checkpoints_total_limit: int = opt(
+        2, "Checkpoints kept.", PREVIEWS, AtLeast(1, "The last one is always needed.", ANY)
+    )
     resume_from_checkpoint: str | None = opt(None, "latest, or a folder to start from.", PREVIEWS)
     validation_steps: int = opt(
         None,
         "Steps between previews; 0 draws none. Default: a quarter of the training.",
         PREVIEWS,
-        AtLeast(0, "0 draws no previews."),
+        AtLeast(0, "0 draws no previews.", ANY),
         by=lambda given: max(1, given.max_train_steps // 4),
     )
     validation_prompt: tuple[str, ...] = opt((), "What previews show. Default: captions.", PREVIEWS)

@@ -6,7 +6,7 @@ from typing import Any
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
-from geodesic_cli.settings.option import AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
+from geodesic_cli.settings.option import ANY, AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
 
 METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
@@ -43,6 +43,7 @@ def _frames(given: Any) -> int | None:
     pacing="model revision variant lora size steps density guidance negative_prompt noise_bank noise_band",
     noise_band="tol max_steps",
     max_steps="device dtype low_memory compile seed fps",
+    lora="vae text_embedding",
 )
 class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     """`geodesic interpolate`."""
@@ -61,14 +62,14 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     method: str = choice_opt(
         None,
         METHODS,
-        ". Default: geodesic; for clevr-mini global, except in a clip or with an option of the local solver such as "
-        "--bend.",
+        ": local geodesic, great circle, straight line, global geodesic. Default: geodesic; global for clevr-mini, but "
+        "not in a clip or with an option such as --bend.",
         by=_method,
     )
-    compare: bool = opt(False, "Draw lerp, slerp and the geodesic side by side.")
+    compare: bool = opt(False, "Draw straight line, great circle, local geodesic.")
     frames: int | None = opt(
         None,
-        f"Exact number of frames. Default: {STEPS} steps from image to image.",
+        f"Exact number. Default: {STEPS} steps from image to image.",
         check=AtLeast(2, "The first and the last image are the first and the last frame."),
         by=_frames,
     )
@@ -83,17 +84,16 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     # The bending number Be = alpha x length x median |tangential score| of the first path; alpha follows from it.
     bend: float | None = opt(
         None,
-        "How far the path leaves slerp to find density: 0 not at all, 1 to 4 useful, 15 to 25 for global. Default: 4; "
-        "for global its alpha.",
+        "How far the path leaves the great circle: 0 not at all, 1 to 4 useful, 15 to 25 for global. Default: 4.",
         PATH,
-        Between(0, 1000, "0 is slerp; 1 to 4 is useful."),
+        Between(0, 1000, "0 is the great circle; 1 to 4 is useful."),
         by=lambda given: None if given.method == "global" else BEND,
     )
     alpha: float | None = opt(
         None,
         f"The exponent in ds = p^(-alpha) |dx|; overrides --bend. Default for global: {GLOBAL_ALPHA}.",
         PATH,
-        Between(0, 1e6, "0 is slerp; or pass --bend, which needs no knowledge of the model."),
+        Between(0, 1e6, "0 is the great circle; or pass --bend, which needs no knowledge of the model."),
         by=lambda given: GLOBAL_ALPHA if given.bend is None else None,
     )
     tau: float = opt(
@@ -105,7 +105,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     )
     pool_size: int = opt(96, "Samples of the model to begin with.", SEARCH, AtLeast(3, "96 is a good start."))
     # Growth stops where it runs out. Seconds make the result depend on the machine.
-    budget: str = opt("3000", "Network evaluations after them, or seconds: 60s.", SEARCH)
+    budget: str = opt("3000", "Evaluations after them, or seconds: 60s.", SEARCH)
     nodes: int = opt(17, "Nodes of the first path.", SOLVER, AtLeast(5, "17 is enough for most paths."))
     # Relaxation needs several times the evaluations and no model of the score.
     solver: str = choice_opt("surrogate", PATH_SOLVERS, panel=SOLVER)
@@ -131,13 +131,13 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
         None, "Of the densities negative and paper. Default: the defects of a bad morph.", DENSITY
     )
     noise_bank: int = opt(
-        1, "Noise levels to average the score over.", DENSITY, AtLeast(1, "1 is no averaging; 4 is a good start.")
+        1, "Noise levels in the score's mean.", DENSITY, AtLeast(1, "1 is no averaging; 4 is a good start.")
     )
     noise_band: float = opt(0.1, "Half-width of their band.", DENSITY, Between(0, 0.5, "0.1 is the published one."))
     tol: float = opt(0.03, "Relative residual to solve to.", SOLVER, above(0, 1, "0.03 is a good start."))
     # Each step costs 4 score evaluations, with `relaxation` one a node.
     max_steps: int = opt(40, "Most steps of the solver.", SOLVER, AtLeast(1, "40 is enough up to a bend of about 4."))
-    seed: int = shared.seed_opt("Of the bump that keeps a start off a saddle.")
+    seed: int = shared.seed_opt("Of the small bump that the first path gets.")
     fps: float = shared.fps_opt(8.0, panel=PATH)
 
     def __post_init__(self) -> None:
@@ -207,9 +207,9 @@ def parse_budget(text: str) -> tuple[int | None, float | None]:
         value = float(number) if seconds else int(number)
     except ValueError:
         value = -1
-    if not 0 <= value < math.inf:
+    if not 0 <= value <= ANY:
         raise InputError(
-            f"--budget takes a number of network evaluations, or of seconds with an s; got {text!r}.",
+            f"--budget takes up to {ANY} network evaluations, or as many seconds with an s; got {text!r}.",
             "3000 is a good start, or 60s; 0 lets nothing grow.",
         )
     return (None, value) if seconds else (int(value), None)
@@ -229,7 +229,7 @@ def parse_timing(text: str) -> tuple[float, ...] | None:
         shares = ()
     if not shares or not all(0 < share < math.inf for share in shares):
         raise InputError(
-            f"--timing is even, length, or one positive number for each leg such as 2,1,1; got {text!r}.",
-            "A leg goes from one image to the next.",
+            f"--timing is even, length, or a number for each stretch from image to image, as 2,1,1; got {text!r}.",
+            "Three images have two stretches: --timing 2,1 for instance.",
         )
     return shares

@@ -10,7 +10,7 @@ tau_check = above(0, 1, "0.5,1 are two noise levels.")
 ENCODER, IMAGES = "Encoder", "Images"
 
 
-@record(metric_weights="revision variant lora against_lora device seed")
+@record(metric_weights="revision variant lora vae text_embedding against_lora device seed")
 class IsometrySettings(shared.PlainModelOptions, shared.FolderOptions):
     """`geodesic isometry`.
 

@@ -16,7 +16,7 @@ BOTH_WAYS = "Classifier-free guidance, both ways; 1 is none."
 WAY = "Way to noise and back"
 
 
-@record(seed="model revision variant lora device dtype low_memory compile fps")
+@record(seed="model revision variant lora vae text_embedding device dtype low_memory compile fps")
 class SlerpSettings(shared.ModelOptions, shared.FolderOptions):
     """`geodesic latent slerp`."""
 
@@ -25,8 +25,8 @@ class SlerpSettings(shared.ModelOptions, shared.FolderOptions):
     )
     prompt: tuple[str, ...] = shared.prompt_opt(help="What the images show; or twice, for the ends. Default: nothing.")
     pairs: int = opt(4, "Random pairs of noises, where no images are given.", check=AtLeast(1, "4 fill a sheet."))
-    method: str = choice_opt("slerp", JOINS)
-    compare: bool = opt(False, "Draw and measure both.")
+    method: str = choice_opt("slerp", JOINS, ": great circle or straight line.")
+    compare: bool = opt(False, "Draw and measure both paths.")
     frames: int = opt(
         11,
         "Exact number of frames, the ends included.",

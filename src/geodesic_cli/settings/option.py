@@ -144,17 +144,28 @@ class OneOf:
             )
 
 
+MOST_OF_ANY = 100_000
+"""Of anything that is done or kept: so many evaluations of a small network are an hour of a fast core, so many pictures
+of 64 x 64 take five gigabytes. What a machine has room for is asked when the model is known (`runs.room`)."""
+ANY = 1_000_000_000
+"""Of what may be large because it only says when to stop, or what to leave out."""
+
+
 @dataclass(frozen=True)
 class AtLeast:
-    """A whole number that is not too small; the hint says what is a good one."""
+    """A whole number that is neither too small nor absurd; the hint says what is a good one."""
 
     least: int
     hint: str
+    most: int = MOST_OF_ANY
 
     def __call__(self, name: str, value: int) -> None:
         """Refuse another value."""
         if value < self.least:
             raise InputError(f"--{name} needs at least {self.least}; got {value}.", self.hint)
+        if value > self.most:
+            shown = str(value) if value < 10 * ANY else f"{value:.0e}".replace("e+", " x 10^")
+            raise InputError(f"--{name} takes at most {self.most}, for time and memory; got {shown}.", self.hint)
 
 
 @dataclass(frozen=True)

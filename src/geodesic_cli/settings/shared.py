@@ -5,7 +5,9 @@ from dataclasses import fields
 from functools import partial
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.option import MODEL, RUN, AtLeast, Between, opt, option_of, record
+from geodesic_cli.settings.option import ANY, MODEL, RUN, AtLeast, Between, opt, option_of, record
+
+text_embedding_opt = partial(opt, (), "A word's vectors: FILE, FILE:WORD.", MODEL)
 
 
 @record()
@@ -22,7 +24,9 @@ class PlainModelOptions(DeviceOptions):
     model: str = opt("clevr-mini", "An alias (see geodesic models), folder, .safetensors file or Hub id.")
     revision: str | None = opt(None, "Branch, tag or commit of a Hub id.", MODEL)
     variant: str | None = opt(None, "Of the weight files, such as fp16.", MODEL)
-    lora: tuple[str, ...] = opt((), "An adapter, PATH or PATH:WEIGHT; may be repeated.", MODEL)
+    lora: tuple[str, ...] = opt((), "An adapter, PATH or PATH:WEIGHT.", MODEL)
+    vae: str | None = opt(None, "Other autoencoder: PATH or Hub id.", MODEL)
+    text_embedding: tuple[str, ...] = text_embedding_opt(flags=("--embedding",))
 
     @property
     def text_option(self) -> tuple[str, str] | None:
@@ -50,7 +54,7 @@ class PlainModelOptions(DeviceOptions):
         return False
 
 
-@record(model="revision variant lora device dtype low_memory compile")
+@record(model="revision variant lora vae text_embedding device dtype low_memory compile")
 class ModelOptions(PlainModelOptions):
     """Which model, and how it computes."""
 
@@ -91,8 +95,10 @@ class ClipOptions:
 
     start: str | None = place_opt("First frame, 12 or 1.5s.")
     stop: str | None = place_opt("Frame or time before which to end.")
-    stride: int = opt(1, "Take every n-th frame.", "Clip", AtLeast(1, "1 uses every frame."))
-    max_frames: int | None = opt(None, "Most frames to take.", "Clip", AtLeast(2, "One frame alone has no direction."))
+    stride: int = opt(1, "Take every n-th frame.", "Clip", AtLeast(1, "1 uses every frame.", ANY))
+    max_frames: int | None = opt(
+        None, "Most frames to take.", "Clip", AtLeast(2, "One frame alone has no direction.", ANY)
+    )
 
 
 prompt_opt = partial(opt, (), help="What the images show; once for all or for each.", text=bool)

@@ -69,7 +69,7 @@ class ToySettings(FolderOptions):
         PATH,
         Between(1, 100, "24 is enough for most shapes."),
     )
-    seed: int = seed_opt("Of the fit, and of the bump that keeps the path off a saddle.")
+    seed: int = seed_opt("Of the fit, and of the small bump that the first path gets.")
     gif: bool = opt(True, "Draw evolution.gif, too.", flags=("--gif/--no-gif",))
     out: str | None = opt(None, "Folder for the results. Default: the first free runs/toy-NAME.")
 

@@ -2,7 +2,7 @@
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
-from geodesic_cli.settings.option import AtLeast, Between, above, checked, choice_opt, opt, record
+from geodesic_cli.settings.option import ANY, AtLeast, Between, above, checked, choice_opt, opt, record
 
 EMBEDDINGS = ("ridge", "flow")
 CLIP_TAU = 0.1
@@ -12,15 +12,17 @@ DENSITY, PATHS, SOLVER = "Density", "Paths to compare with", "Solver"
 @record(
     clip="start stop stride max_frames",
     smoothing="model revision variant lora size steps guidance tol max_steps device dtype low_memory compile seed",
+    lora="vae text_embedding",
 )
 class VideoAnalyzeSettings(shared.ClipOptions, shared.ModelOptions, shared.RunOptions):
     """`geodesic video-analyze`."""
 
     clip: tuple[str, ...] = opt(..., "A video, a folder of frames, or several images.", argument=True, metavar="CLIP")
     max_frames: int | None = opt(
-        None, "Most frames to take.", "Clip", AtLeast(3, "A path that can bend has at least three points.")
+        None, "Most frames to take.", "Clip", AtLeast(3, "A path that can bend has at least three points.", ANY)
     )
     prompt: tuple[str, ...] = shared.prompt_opt(help="What the clip shows; or twice, for its ends. Default: nothing.")
+    text_embedding: tuple[str, ...] = shared.text_embedding_opt(flags=("--text-embedding",))
     embedding: str = choice_opt(
         "ridge", EMBEDDINGS, ": the frames' own encodings, or carried to tau, where no clip is a geodesic.", DENSITY
     )
@@ -76,7 +78,10 @@ class VideoAnalyzeSettings(shared.ClipOptions, shared.ModelOptions, shared.RunOp
         0.03, "Relative residual at which the optimised path is solved.", SOLVER, above(0, 1, "0.03 is a good start.")
     )
     max_steps: int = opt(
-        40, "Most steps of the solver, in each window.", SOLVER, AtLeast(1, "40 is enough for most windows.")
+        40,
+        "Most steps of each of two attempts at it, in each window.",
+        SOLVER,
+        AtLeast(1, "40 is enough for most windows."),
     )
     seed: int = shared.seed_opt("Of the perturbations and the random orders.")
 

@@ -3,7 +3,8 @@
 import inspect
 import json
 import shutil
-from dataclasses import replace
+import warnings
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import diffusers
 import pipelines
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 from geodesic_cli.diffusion import load
+from geodesic_cli.diffusion.loading.accounts import ModelRemark
 from geodesic_cli.diffusion.loading.parts import UNMET
 from geodesic_cli.errors import InputError, ModelError
 
@@ -50,6 +53,68 @@ KINDS = (
 def test_every_number_of_a_part_is_built_in_read_or_refused(kind: str) -> None:
     words = set(inspect.signature(getattr(diffusers, kind).__init__).parameters) - {"self", "args", "kwargs"}
     assert words <= BUILT | READ | set(UNMET)
+
+
+# Of transformers: what the encoder is built from, what is read here, and what says nothing about its answer.
+TEXT_BUILT = set(
+    """
+    vocab_size hidden_size intermediate_size projection_dim num_hidden_layers num_attention_heads hidden_act
+    layer_norm_eps d_model d_kv d_ff num_layers num_heads relative_attention_num_buckets
+    relative_attention_max_distance layer_norm_epsilon feed_forward_proj is_decoder eos_token_id
+    """.split()  # noqa: SIM905
+)
+TEXT_READ = {"max_position_embeddings", "architectures", "dtype"}
+TEXT_IDLE = set(
+    """
+    transformers_version output_hidden_states return_dict chunk_size_feed_forward is_encoder_decoder id2label label2id
+    problem_type attention_dropout initializer_range initializer_factor pad_token_id bos_token_id num_decoder_layers
+    dropout_rate use_cache classifier_dropout
+    """.split()  # noqa: SIM905
+)
+"""Of training, of a decoder, of labels; the tokenizer has its own special tokens, and dropout is off."""
+
+
+@pytest.mark.parametrize("kind", ["CLIPTextConfig", "T5Config"])
+def test_every_number_of_a_text_encoder_is_built_in_read_or_idle(kind: str) -> None:
+    words = {field.name for field in fields(getattr(transformers, kind))}
+    assert words <= TEXT_BUILT | TEXT_READ | TEXT_IDLE
+
+
+def test_no_number_is_in_two_tables() -> None:
+    both = {"class_embed_type", "num_class_embeds"}  # refused for text, and read where there is none
+    assert not BUILT & READ and (BUILT | READ) & set(UNMET) <= both
+    assert not TEXT_BUILT & TEXT_READ and not (TEXT_BUILT | TEXT_READ) & TEXT_IDLE
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "numbers"),
+    [("sd", "unet", {"gated_norm": True}), ("sd", "vae", {"patch": 2}), ("sd3", "transformer", {"rope": "axial"})],
+)
+def test_a_number_that_the_installed_class_does_not_know_is_told(spoil, kind: str, part: str, numbers: dict) -> None:
+    ((key, value),) = numbers.items()
+    with pytest.warns(ModelRemark, match=rf"says {key} = {value} for its .*does not know"):
+        load(spoil(kind, part, **numbers), "cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(spoil(kind, part, **{key: None, "_made_by": "a tool"}), "cpu")
+
+
+def test_an_encoder_that_acts_otherwise_answers_otherwise(spoil) -> None:
+    """`hidden_act` and the end of a text are the encoder's own matter, and it reads them."""
+    plain = load(spoil("sd", "text_encoder", hidden_act="quick_gelu"), "cpu").prompts.embed("a cat")
+    other = load(spoil("sd", "text_encoder", hidden_act="gelu"), "cpu").prompts.embed("a cat")
+    assert not plain.equal(other)
+
+
+def test_the_scale_of_a_distilled_guidance_is_told_to_the_network(tmp_path: Path) -> None:
+    folder = pipelines.build_flux(tmp_path)
+    asked = []
+    model = load(str(folder), "cpu")
+    model.predict.unet.time_text_embed.guidance_embedder.register_forward_pre_hook(lambda _, given: asked.append(given))
+    model.predict(torch.zeros(1, 16, 4, 4), 500.0, model.prompts.embed("a"))
+    assert len(asked) == 1
+    told = json.loads((folder / "transformer" / "config.json").read_text())
+    assert told["guidance_embeds"] is True
 
 
 @pytest.fixture(scope="module")
@@ -252,3 +317,23 @@ def test_a_configuration_that_is_none_is_a_sentence(folders, tmp_path: Path, tex
     with pytest.raises(ModelError, match="could not be read") as caught:
         load(str(folder), "cpu")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "numbers", "word"),
+    [
+        ("sd", "unet", {"_class_name": "UNet3DConditionModel"}, "UNet3DConditionModel"),
+        ("sd", "vae", {"_class_name": "AutoencoderTiny"}, "AutoencoderTiny"),
+        ("xl", "text_encoder_2", {"model_type": "chinese_clip_text_model"}, "chinese_clip_text_model"),
+        ("sd3", "text_encoder_3", {"model_type": "umt5"}, "umt5"),
+        ("sd3", "transformer", {"_class_name": "PixArtTransformer2DModel"}, "PixArtTransformer2DModel"),
+    ],
+)
+def test_a_part_that_says_that_it_is_another_is_refused(spoil, kind: str, part: str, numbers: dict, word: str) -> None:
+    """Its weights may fit all the same."""
+    with pytest.raises(ModelError, match=rf"{part} says that it is a {word}"):
+        load(spoil(kind, part, **numbers), "cpu")
+
+
+def test_a_text_encoder_out_of_a_whole_clip_is_one(folders, spoil) -> None:
+    assert torch.equal(answer(spoil("sd", "text_encoder", model_type="clip")), answer(folders["sd"]))

@@ -159,7 +159,7 @@ def test_a_text_encoder_without_the_prefix_of_its_names_is_the_same(tmp_path: Pa
 def test_a_file_without_an_autoencoder_takes_the_one_beside_it(tmp_path: Path) -> None:
     folder, path = single(tmp_path, "sd15", "a.safetensors")
     rewritten(path, lambda w: {name: t for name, t in w.items() if not name.startswith("first_stage_model.")})
-    with pytest.raises(ModelError, match=r"holds no autoencoder \(VAE\).*Put the folder `vae`"):
+    with pytest.raises(ModelError, match=r"holds no autoencoder \(VAE\).*Pass --vae"):
         read_file(path, "file", torch.float32, NARROW)
     shutil.copytree(folder / "vae", path.parent / "vae")
     same(read_parts(folder, "folder", torch.float32), read_file(path, "file", torch.float32, NARROW))

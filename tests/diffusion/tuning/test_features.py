@@ -63,6 +63,12 @@ def test_the_way_up_is_not_walked() -> None:
     assert walked
 
 
+def test_numbers_that_are_not_finite_are_a_sentence() -> None:
+    unet, x, conditions = case("text")
+    with pytest.raises(ModelError, match="not finite"):
+        Bottleneck(unet, TIMES, conditions)(x * float("nan"))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_repeated_batch_gets_its_conditions_repeated(kind: str) -> None:
     unet, x, conditions = case(kind)

@@ -152,6 +152,15 @@ def test_repeated_points_are_dropped_and_everything_else_is_kept() -> None:
     assert moving(torch.ones(5, 2), FLAT).tolist() == [0]
 
 
+@pytest.mark.parametrize("held", [1, 2, 3])
+def test_held_frames_with_a_codecs_noise_are_joined_also_where_most_are_held(held: int) -> None:
+    way = torch.cat([torch.arange(9), torch.arange(7, -1, -1)]).double().repeat_interleave(held)
+    x = way[:, None] * vector(1, 1) + 0.02 * normal(len(way), 2)
+    assert moving(x, FLAT).tolist() == list(range(0, len(way), held))
+    eased = torch.sin(torch.linspace(-1, 1, 17, dtype=torch.float64) * torch.pi / 2)[:, None] * vector(1, 1)
+    assert moving(eased, FLAT).tolist() == list(range(17)), "the slow ends of an eased motion are steps"
+
+
 def test_roughness_is_1_for_a_line_a_half_for_a_walk_and_0_for_noise() -> None:
     steps = normal(400, 60)
     assert roughness(torch.linspace(0, 1, 50)[:, None] * vector(1, 3)) == pytest.approx(1)

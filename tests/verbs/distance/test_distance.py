@@ -71,7 +71,7 @@ def test_the_row_that_is_not_converged_is_marked_so(model: LatentDiffusion, tmp_
     assert not made.converged[0, 1]
     assert "1 of them is marked" in made.status
     assert made.metrics["not_converged"] == [[1, 2]]
-    (row,) = csv.DictReader((tmp_path / "run" / "distances.csv").open())
+    (row,) = csv.DictReader((tmp_path / "run" / "distances.csv").read_text().splitlines())
     assert (row["first"], row["last"], row["converged"]) == ("1", "2", "no")
     assert row["status"] != Status.CONVERGED.value
 

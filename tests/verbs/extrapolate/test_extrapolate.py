@@ -9,14 +9,14 @@ from torch import Tensor
 import geodesic_cli
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.errors import InputError
-from geodesic_cli.geometry import Status
+from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, fit_all, motion, render
 from geodesic_cli.settings import ExtrapolateSettings
 from geodesic_cli.verbs.extrapolate.run import extrapolate
 from geodesic_cli.verbs.extrapolate.run import run as verb_run
-from helpers import Recorder, decibels, into_folder
+from geodesic_cli.verbs.extrapolate.writing import RayEnding
+from helpers import Recorder, decibels, failing, into_folder
 
 run = into_folder(verb_run)
 
@@ -85,7 +85,7 @@ def test_the_guide_keeps_the_ray_where_the_model_finds_pictures_likely(model: La
 def test_the_ray_ends_where_the_density_has_fallen_too_far(model: LatentDiffusion, ball: Tensor) -> None:
     result = extrapolate(ball[:GIVEN], model=model, frames=8, guide=0.0, max_drop=30.0)
     ray = result.continuations[0]
-    assert ray.status is Status.LEFT_SUPPORT and not result.complete
+    assert ray.ending is RayEnding.LEFT_SUPPORT and not result.complete
     assert 0 < len(ray.arrivals) < 8 and ray.arrivals[-1].log_density >= -30
     assert "--max-drop" in result.status and len(result.frames) == GIVEN + len(ray.arrivals)
 
@@ -94,6 +94,12 @@ def test_a_ray_that_may_not_even_begin_leaves_the_sequence_as_it_is(model: Laten
     result = extrapolate(ball[:GIVEN], model=model, frames=2, alpha=0.05, max_drop=1e-3)
     assert torch.equal(result.frames, ball[:GIVEN])
     assert result.status.startswith("0 of 2")
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_network_that_gives_nan_ends_in_a_sentence(model: LatentDiffusion, ball: Tensor, after: int) -> None:
+    with pytest.raises(ModelError, match=r"not finite.*--dtype fp32"):
+        extrapolate(ball[:GIVEN], model=failing(model, after), frames=MADE)
 
 
 @pytest.mark.parametrize("stepper", ["rk4", "adams-bashforth", "dormand-prince"])
@@ -125,6 +131,46 @@ def test_a_prompt_keeps_a_fast_thing_what_it_is(model: LatentDiffusion) -> None:
     untold = extrapolate(fast[:8], model=model, frames=3, max_drop=1e9).frames
     assert fit_all(told[-1][None])[0].scene.solids[0].colour == "red"
     assert decibels(told[-1], fast[-1]) > decibels(untold[-1], fast[-1]) + 2
+
+
+@pytest.fixture(scope="module")
+def fast() -> Tensor:
+    """A red ball that moves so fast that it does not stay red without a prompt."""
+    return render(list(motion("translation", Scene((Solid("sphere", "red", x=-1.0, y=0.2, size=0.65),)), 11, 2.0)))[:8]
+
+
+def test_frames_whose_colours_drift_are_marked_and_it_is_said_what_no_prompt_costs(
+    model: LatentDiffusion, fast: Tensor
+) -> None:
+    recorder = Recorder()
+    untold = extrapolate(fast, model=model, frames=3, max_drop=1e9, observer=recorder)
+    ray = untold.metrics["rays"]["after"]
+    assert any("No --prompt" in warning for warning in recorder.warnings)
+    assert ray["drifted"] == [k for k, drift in enumerate(ray["drift"], 1) if drift > 0.25] and 3 in ray["drifted"]
+    assert untold.complete and untold.drifted and "drifted" in untold.status and "--prompt" in untold.advice
+    recorder = Recorder()
+    told = extrapolate(fast, model=model, frames=3, prompt="a red rubber sphere", observer=recorder)
+    assert not told.drifted and not told.advice and "drifted" not in told.status
+    assert not any("No --prompt" in warning for warning in recorder.warnings)
+
+
+def test_a_ray_ends_before_the_first_frame_that_drifts_too_far_also_when_resumed(
+    model: LatentDiffusion, fast: Tensor, tmp_path: Path
+) -> None:
+    free = extrapolate(fast, model=model, frames=3, max_drop=1e9).metrics["rays"]["after"]
+    held = extrapolate(fast, model=model, frames=3, max_drop=1e9, max_drift=0.25)
+    ray = held.metrics["rays"]["after"]
+    assert ray["status"] == "DRIFTED" and not held.complete and "--max-drift" in held.status
+    assert ray["made"] == ray["asked"] - len(free["drifted"]) and max(ray["drift"], default=0.0) <= 0.25
+    (tmp_path / "clip").mkdir()
+    for k, frame in enumerate(fast):
+        media.write_png(frame, tmp_path / "clip" / f"{k}.png")
+    more = {"frames": 3, "max_drop": 1e9, "max_drift": 0.25}
+    run(settings(str(tmp_path / "clip"), tmp_path / "whole", **more), Silent(), "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(settings(str(tmp_path / "clip"), tmp_path / "parts", **more), Recorder("Following", 1), "parts")
+    run(settings(str(tmp_path / "clip"), tmp_path / "parts", resume=True, **more), Silent(), "resumed")
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
 
 
 def test_a_target_prompt_changes_where_the_ray_goes(model: LatentDiffusion, ball: Tensor) -> None:

@@ -15,6 +15,7 @@ from geodesic_cli.errors import GeodesicError, InputError, ModelError, OutputErr
 from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.frames.pacing import even_positions
 from geodesic_cli.frames.paths import Problem, clean_latents, positions
+from geodesic_cli.geometry import Status
 from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import InterpolateSettings
@@ -154,7 +155,7 @@ def test_a_run_writes_everything_that_a_person_looks_for(files: tuple[str, str],
     assert set(metrics["paths"]) == {"lerp", "slerp", "geodesic"}
     assert metrics["score_evaluations"] == made.path.solution.score_calls > 0
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["status"] == made.status == "The path satisfies the geodesic equation."
+    assert manifest["status"] == made.status == Status.CONVERGED.value
     assert manifest["settings"]["fps"] == InterpolateSettings(images=files).fps
     on_disk = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
     assert set(manifest["files"]) | {"manifest.json"} == on_disk | {"manifest.json"}

@@ -63,7 +63,7 @@ def test_a_search_writes_its_picture_and_its_numbers_and_goes_on_from_them(files
     assert told["log_lengths"]["slerp"] > min(told["log_lengths"].values())
     assert metrics["score_evaluations"] == sum(told["evaluations"].values())
     assert metrics["evaluations"]["path"] > metrics["score_evaluations"]
-    assert made.status == told["status"]
+    assert made.status.startswith(told["status"])
     assert torch.equal(made.path.curve.x[0], made.path(vector(0))[0])
     assert (tmp_path / "whole" / "graph.png").stat().st_size > 10_000
     assert len(list(cache.rglob("*.safetensors"))) >= 2

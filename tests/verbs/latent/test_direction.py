@@ -125,7 +125,7 @@ def test_a_stopped_run_keeps_what_was_inverted(tmp_path: Path) -> None:
     assert kept.stat().st_mtime_ns == before
     for name in ("sheet.png", "direction.safetensors", "metrics.json"):
         assert (tmp_path / "o" / name).is_file()
-    assert "held-out images turned from red to blue" in done.status
+    assert "other images turned from red to blue" in done.status
 
 
 # --- labels of one's own ---------------------------------------------------------------------------------------------

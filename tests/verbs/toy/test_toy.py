@@ -12,7 +12,7 @@ from PIL import Image
 import geodesic_cli
 from geodesic_cli import media
 from geodesic_cli.errors import InputError
-from geodesic_cli.geometry import Curve, DensityMetric, analyse
+from geodesic_cli.geometry import Curve, DensityMetric, Status, analyse
 from geodesic_cli.runs.folder import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.runs.tensors import read_tensors
@@ -47,7 +47,7 @@ def test_every_density_that_the_settings_name_can_be_made() -> None:
 
 def test_the_geodesic_is_one_and_is_shorter_and_denser_than_the_straight_line(result: Toy) -> None:
     assert result.converged
-    assert result.status == "The path satisfies the geodesic equation."
+    assert result.status == Status.CONVERGED.value
     assert result.metrics["length_ratio"] < 0.7
     assert result.geodesic_report.min_log_density > result.straight_report.min_log_density + 1
     assert result.geodesic_report.mean_log_density > result.straight_report.mean_log_density

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from geodesic_cli.geometry.clips.rivals import RivalChoice, compare
 from geodesic_cli.geometry.clips.sequence import roughness
-from geodesic_cli.verbs.video_analyze.report import ClipReport, csv_of, report_metrics, report_on
+from geodesic_cli.verbs.video_analyze.joining import report_on
+from geodesic_cli.verbs.video_analyze.report import ClipReport, csv_of, report_metrics, two_digits
 from geodesic_cli.verbs.video_analyze.windows import Window, cut
 from helpers import normal
 
@@ -75,7 +76,7 @@ def test_smooth_motion_has_no_event_whatever_the_window() -> None:
     for window in (100, 7):
         found = reported(arc(even(19)), window)
         assert found.event.kind == "bend"
-        assert "not much worse than the others" in found.verdict
+        assert "though not much more than elsewhere" in found.verdict
 
 
 def test_numbers_of_a_frame_do_not_depend_on_the_windows() -> None:
@@ -108,7 +109,43 @@ def test_a_window_survives_json_and_a_report_has_no_tensor() -> None:
     found = reported(x)
     text = json.dumps(report_metrics(found))
     assert json.loads(text)["grade"] == "not a geodesic"
-    assert "optimised" not in found.ratios
+    assert "optimised" not in found.ratios and "near the optimised" not in found.passed
+
+
+def test_a_reference_that_was_not_found_passes_no_test_and_is_named_for_what_it_is() -> None:
+    x = arc(even(9))
+    window = Window.of(list(range(9)), compare(gaussian, x, torch.linspace(0, 1, 9, dtype=x.dtype), CHOICE))
+
+    def report(solved: bool, ratio: float) -> ClipReport:
+        gradient = [value / ratio for value in window.paths["clip"].gradient]
+        paths = window.paths | {"optimised": replace(window.paths["optimised"], gradient=gradient)}
+        one = replace(window, paths=paths, solved=solved, residual=0.01 if solved else 0.4567)
+        return report_on([one], CHOICE.alpha, 9, even(9), 1.0)
+
+    assert report(solved=True, ratio=2).passed["near the optimised"]
+    assert (
+        report(solved=True, ratio=2).reference == ""
+        and report(solved=True, ratio=2).names["optimised"] == "local geodesic"
+    )
+    left_out = report(solved=False, ratio=2)
+    assert "near the optimised" not in left_out.passed and left_out.grade != "close to a geodesic"
+    assert "residual 0.46), and no test rests on it" in left_out.reference
+    assert left_out.names["optimised"] == "local short path, residual 0.46, not converged"
+    assert "local short path" in left_out.detail
+    far = report(solved=False, ratio=5)  # a better reference would only be farther
+    assert far.passed["near the optimised"] is False and "far even from that" in far.reference
+
+
+def test_a_ratio_has_two_digits_that_count() -> None:
+    numbers = (0.198, 4.449, 22.7, 152.0, 0.00316, 9.97, 1e4)
+    assert [two_digits(number) for number in numbers] == ["0.20", "4.4", "23", "150", "0.0032", "10", "10000"]
+    assert two_digits(float("inf")) == "inf" and two_digits(0.0) == "0"
+
+
+def test_steps_without_a_tie_are_not_called_smooth() -> None:
+    found = reported(60 + normal(12, 10, seed=3))
+    assert found.event.kind != "bend" or found.verdict.startswith("Not a geodesic: its steps are as good as random")
+    assert found.grade == "not a geodesic"
 
 
 def test_the_table_has_a_row_for_each_frame_and_leaves_unknowns_empty() -> None:

@@ -4,7 +4,9 @@ The libraries that read weights go on where some are missing, with numbers drawn
 reports are read here, and a model that is not whole is refused in a sentence.
 """
 
+import inspect
 import re
+import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,14 @@ LEFT_OVER = (
     r"|^decoder\.|^lm_head\.|(^|\.)embed_tokens\.weight$"
 )
 """Those of the larger model that a text encoder may come from."""
+TEXT_KINDS = {"clip_text_model": ("clip",)}
+"""What a text encoder may call itself beside its own kind: the larger model that it comes from."""
 FIRST_SIDE = 64
 """Pixels of the first call's image, about: enough for every network to halve and double it."""
+
+
+class ModelRemark(UserWarning):
+    """Something about a model's parts that may not be meant."""
 
 
 def read_whole(kind: Any, folder: Path | str, name: str, **options: Any) -> Any:
@@ -31,12 +39,52 @@ def read_whole(kind: Any, folder: Path | str, name: str, **options: Any) -> Any:
     Raises:
         ModelError: it lacks some, or holds others.
     """
-    part, report = kind.from_pretrained(folder, output_loading_info=True, **options)
-    place = "/".join(filter(None, (str(folder), options.get("subfolder"))))
     text = kind.__module__.startswith("transformers")
+    place = "/".join(filter(None, (str(folder), options.get("subfolder"))))
+    config = _config(kind, folder, options.get("subfolder"))
+    _require_kind(kind, config, place, name)
+    part, report = kind.from_pretrained(folder, output_loading_info=True, **options)
     require_all(report["missing_keys"], report["unexpected_keys"], place, name, text=text)
     require_finite(part, place, name)
+    strange = [] if text else _not_known(kind, config)
+    if strange:
+        warnings.warn(
+            f"The configuration of the model {name} says {', '.join(strange)} for its {kind.__name__}, which the "
+            "installed diffusers does not know: the model may have been made for a newer one.",
+            ModelRemark,
+            stacklevel=2,
+        )
     return part
+
+
+def _config(kind: Any, folder: Path | str, subfolder: str | None) -> Mapping[str, Any]:
+    """What the file of a part says."""
+    if not kind.__module__.startswith("transformers"):
+        return dict(kind.load_config(folder, subfolder=subfolder))
+    found, _ = kind.config_class.get_config_dict(folder, **({} if subfolder is None else {"subfolder": subfolder}))
+    return dict(found)
+
+
+def _require_kind(kind: Any, config: Mapping[str, Any], place: str, name: str) -> None:
+    """Refuse a part that says itself that it is of another kind than the one it is read as; its weights may fit."""
+    family = getattr(getattr(kind, "config_class", None), "model_type", "")
+    said = str(config.get("model_type" if family else "_class_name") or "")
+    known = {kind.__name__} if not family else {family, *TEXT_KINDS.get(family, ())}
+    if said and said not in known:
+        raise ModelError(
+            f"The model {name} is of a kind that is not supported: {place} says that it is a {said}, and a "
+            f"{kind.__name__} is needed.",
+            "Pass a model of the kind of Stable Diffusion, SD3 or Flux, or --model clevr-mini.",
+        )
+
+
+def _not_known(kind: Any, config: Mapping[str, Any]) -> list[str]:
+    """The numbers of a configuration that its class has no use for, and that are not off."""
+    known = inspect.signature(kind.__init__).parameters
+    off: tuple[Any, ...] = (None, False, 0, [], {}, "")
+    return [
+        f"{key} = {value}" for key, value in config.items() if key[0] != "_" and key not in known and value not in off
+    ]
 
 
 def require_all(

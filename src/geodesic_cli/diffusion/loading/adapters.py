@@ -94,7 +94,7 @@ class Change:
         return new * norms.reshape(shape) / new.norm(dim=axes, keepdim=True) - old
 
 
-def changes(
+def changes_of(
     file: Path, parts: Mapping[str, Any], convert: Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
 ) -> list[Change]:
     """The changes that an adapter's file makes to a model.

@@ -3,11 +3,12 @@
 The embedded `clevr-mini` takes the same path as Stable Diffusion: it is a folder in diffusers' layout.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import torch
+from torch import Tensor
 
 from geodesic_cli.diffusion import families
 from geodesic_cli.diffusion.batching import Chunks
@@ -17,6 +18,7 @@ from geodesic_cli.diffusion.loading.accounts import first_call
 from geodesic_cli.diffusion.loading.devices import compiled, pick_device, pick_dtype
 from geodesic_cli.diffusion.loading.locate import family, find_model
 from geodesic_cli.diffusion.loading.offload import Offloaded, Seat
+from geodesic_cli.diffusion.loading.own_words import read_word
 from geodesic_cli.diffusion.loading.parts import Parts, read_parts, require_supported
 from geodesic_cli.diffusion.loading.single_file import read_file
 from geodesic_cli.diffusion.loading.unconditional import kind_of, load_unconditional
@@ -24,24 +26,28 @@ from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.diffusion.prompts import (
     Join,
     PromptEncoder,
-    TextReader,
     ThreeEncoders,
     clip_and_t5,
     last_states,
     two_encoders,
 )
 from geodesic_cli.diffusion.score import NoisePredictor
-from geodesic_cli.errors import InputError
+from geodesic_cli.diffusion.text_reader import TextReader
+from geodesic_cli.errors import InputError, ModelError
 
 LOW_BATCH = 4
 """Latents that go through the network at once, at most, where memory is low."""
 TEXT_ONLY = {
     "lora": ("Adapters are for models with text; {name} has none.", "Leave --lora out."),
+    "vae": ("Another autoencoder is for models with text; {name} has none.", "Leave --vae out."),
+    "embedding": ("Embeddings are words of a prompt; {name} takes none.", "Leave --embedding out."),
     "prompt": ("{name} takes no prompt; got {value!r}.", "Leave --prompt out."),
     "invert-text": ("{name} has no text to fit; got --invert-text {value}.", "Leave --invert-text out."),
     "density": ("The density {value} compares two prompts, and {name} takes none.", "Pass --density conditional."),
 }
 """Options that mean nothing to a model without text -> what is said of one that is set, and what to do."""
+IN_PARTS = ("sd", "sdxl")
+"""Families whose networks read text of any length, all of it by CLIP."""
 ASK = {
     "sd": families.unet,
     "sdxl": families.unet_with_size,
@@ -50,16 +56,43 @@ ASK = {
 }
 
 
+@dataclass(frozen=True)
+class ModelFiles:
+    """What is read for a model.
+
+    Args:
+        revision: branch, tag or commit of a Hub id.
+        variant: of the weight files, such as `fp16`; parts without it are read from their plain weights.
+        lora: adapters, `PATH` or `PATH:WEIGHT`; they are merged into the weights.
+        vae: an autoencoder in the place of the model's own: a folder, a .safetensors file, or a Hub id.
+        embedding: words of one's own, `FILE` or `FILE:WORD`.
+    """
+
+    revision: str | None = None
+    variant: str | None = None
+    lora: tuple[str, ...] = ()
+    vae: str | None = None
+    embedding: tuple[str, ...] = ()
+
+
+class FilesOfModel(TypedDict, total=False):
+    """The same as keywords."""
+
+    revision: str | None
+    variant: str | None
+    lora: tuple[str, ...]
+    vae: str | None
+    embedding: tuple[str, ...]
+
+
 def load(
     name: str = "clevr-mini",
     device: str = "auto",
     dtype: str = "auto",
     *,
-    revision: str | None = None,
-    variant: str | None = None,
-    lora: tuple[str, ...] = (),
     low_memory: bool = False,
     compile: bool = False,
+    **chosen: Unpack[FilesOfModel],
 ) -> LatentDiffusion:
     """Load a diffusion model, with text or without.
 
@@ -67,30 +100,35 @@ def load(
         name: an alias of `aliases.ALIASES`, a folder in diffusers' layout, a single .safetensors file, or a Hub id.
         device: see `devices.pick_device`.
         dtype: see `devices.pick_dtype`.
-        revision: branch, tag or commit of a Hub id.
-        variant: of the weight files, such as `fp16`; parts without it are read from their plain weights.
-        lora: adapters, `PATH` or `PATH:WEIGHT`; they are merged into the weights.
         low_memory: keep only the part at work on the device, and tile the autoencoder earlier.
         compile: compile the network at its first call.
+        chosen: which files are read: `revision`, `variant`, `lora`, `vae` and `embedding` of `ModelFiles`.
 
     Raises:
         ModelError: nothing of that name is here or reachable, a part is missing, or the kind is not supported.
         InputError: the device or dtype cannot be had, or there are adapters and the model has no text.
     """
-    if lora:
-        require_text(name, "lora", lora[0])
-    elif kind_of(name) != "text":
+    files = ModelFiles(**chosen)
+    for option, value in (("lora", files.lora), ("vae", files.vae), ("embedding", files.embedding)):
+        if value:
+            require_text(name, option, value[0])
+    if not (files.lora or files.vae or files.embedding) and kind_of(name) != "text":
         return load_unconditional(name, device, dtype)
     where = pick_device(device)
-    chosen = [adapters.parse(text) for text in lora]
-    place = find_model(name, revision, variant)
+    changed = [adapters.parse(text) for text in files.lora]
+    place = find_model(name, files.revision, files.variant, spared=("vae",) if files.vae else ())
     single = place.path.is_file()
     precision = pick_dtype(dtype, where, "" if single else family(place.path))
-    parts = read_file(place.path, name, precision) if single else read_parts(place.path, name, precision, variant)
+    if single:
+        parts = read_file(place.path, name, precision, vae=files.vae)
+    else:
+        parts = read_parts(place.path, name, precision, files.variant, files.vae)
     require_supported(parts, name)
-    for path, weight in chosen:
+    for path, weight in changed:
         adapters.apply(parts.network, path, weight, parts.encoders)
-    model = wire(parts, name, where, precision, low_memory=low_memory, folder=place.path)
+    model = wire(parts, name, where, precision, low_memory=low_memory, folder=place.path, embedding=files.embedding)
+    replaced = (("vae",) if files.vae else ()) + (tuple(parts.encoders) if files.lora else ())
+    model = replace(model, replaced=replaced)
     first_call(model)
     if not compile:
         return model
@@ -116,6 +154,7 @@ def wire(
     *,
     low_memory: bool = False,
     folder: Path | None = None,
+    embedding: tuple[str, ...] = (),
 ) -> LatentDiffusion:
     """Put the parts of a model on a device and together."""
     seat = Seat(device) if low_memory and device.type != "cpu" else None
@@ -136,9 +175,10 @@ def wire(
         multiple=2 if parts.family in ("sd3", "flux") else 1,
         most=2 * int(parts.network.config.pos_embed_max_size) if parts.family == "sd3" else None,
     )
+    words = _words(parts, embedding)
     readers = [
-        TextReader(tokenizer, placed(encoder, precision))
-        for tokenizer, encoder in zip(parts.tokenizers, parts.encoders.values(), strict=True)
+        TextReader(tokenizer, placed(encoder, precision), in_parts=parts.family in IN_PARTS, words=words.get(part, {}))
+        for tokenizer, (part, encoder) in zip(parts.tokenizers, parts.encoders.items(), strict=True)
     ]
     return LatentDiffusion(
         codec=codec,
@@ -155,6 +195,26 @@ def wire(
         name=name,
         folder=folder,
     )
+
+
+def _words(parts: Parts, embedding: tuple[str, ...]) -> dict[str, dict[str, Tensor]]:
+    """Encoder -> word of one's own, in lower case -> its vectors."""
+    if embedding and parts.family not in IN_PARTS:
+        raise ModelError(
+            f"Embeddings are read for Stable Diffusion 1, 2 and XL; this model is of the family {parts.family}.",
+            "Leave --embedding out.",
+        )
+    widths = {name: int(encoder.get_input_embeddings().weight.shape[1]) for name, encoder in parts.encoders.items()}
+    found: dict[str, dict[str, Tensor]] = {name: {} for name in parts.encoders}
+    for text in embedding:
+        read = read_word(text, widths)
+        for name, vectors in read.vectors.items():
+            if read.word.lower() in found[name]:
+                raise InputError(
+                    f"Two embeddings have the word {read.word!r}.", f"Pass --embedding {text}:ANOTHER_WORD."
+                )
+            found[name][read.word.lower()] = vectors
+    return found
 
 
 def _side(parts: Parts) -> int:

@@ -42,29 +42,32 @@ class Located:
     source: str | None = None
 
 
-def find_model(name: str, revision: str | None = None, variant: str | None = None) -> Located:
+def find_model(
+    name: str, revision: str | None = None, variant: str | None = None, spared: tuple[str, ...] = ()
+) -> Located:
     """Find a model, and download it where it has to be.
 
     Args:
         name: an alias, a folder in diffusers' layout, a .safetensors file, or a Hub id.
         revision: branch, tag or commit of a Hub id.
         variant: of the weight files, such as `fp16`.
+        spared: parts that it need not have.
 
     Raises:
         ModelError: it is not here and cannot be had, or it is incomplete.
     """
-    here = local(name, variant)
+    here = local(name, variant, spared)
     if here is not None:
         return here
     candidates = sources(name)
     for source in candidates:
         folder = cached(source, revision)
-        if folder is not None and not lacks(folder, variant):
+        if folder is not None and not lacks(folder, variant, spared):
             return Located(folder, source)
     return _downloaded(name, candidates, revision, variant)
 
 
-def local(name: str, variant: str | None = None) -> Located | None:
+def local(name: str, variant: str | None = None, spared: tuple[str, ...] = ()) -> Located | None:
     """A model that the name itself points to, complete; None where the name is a Hub id that is no path here.
 
     Raises:
@@ -80,7 +83,7 @@ def local(name: str, variant: str | None = None) -> Located | None:
             )
         return Located(path)
     if path.is_dir():
-        wrong = lacks(path, variant)
+        wrong = lacks(path, variant, spared)
         if wrong:
             raise ModelError(f"{name} is no complete model: {wrong}.", _advice(wrong))
         return Located(path)
@@ -98,7 +101,7 @@ def local(name: str, variant: str | None = None) -> Located | None:
 def family(folder: Path) -> str:
     """The name in `FAMILIES` of the kind of model in a folder."""
     try:
-        described = str(json.loads((folder / "model_index.json").read_text("utf-8")).get("_class_name", ""))
+        described = str(json.loads((folder / "model_index.json").read_text("utf-8-sig")).get("_class_name", ""))
     except (OSError, ValueError, AttributeError):
         described = ""
     if (folder / "transformer").is_dir() or described.startswith(("StableDiffusion3", "Flux")):
@@ -106,9 +109,9 @@ def family(folder: Path) -> str:
     return "sdxl" if (folder / "text_encoder_2").is_dir() or "XL" in described else "sd"
 
 
-def lacks(folder: Path, variant: str | None) -> str:
-    """What a model folder lacks, in words; empty where it is complete."""
-    needed = FAMILIES[family(folder)]
+def lacks(folder: Path, variant: str | None, spared: tuple[str, ...] = ()) -> str:
+    """What a model folder lacks beside the parts that are spared, in words; empty where it is complete."""
+    needed = [part for part in FAMILIES[family(folder)] if part not in spared]
     missing = [part for part in needed if not (folder / part).is_dir()]
     if missing:
         return f"a model folder holds {', '.join(needed)}; it lacks {', '.join(missing)}"

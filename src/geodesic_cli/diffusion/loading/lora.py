@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from geodesic_cli.diffusion.loading.adapters import changes
+from geodesic_cli.diffusion.loading.adapters import changes_of
 from geodesic_cli.errors import InputError, ModelError, first_line
 
 FILE = "pytorch_lora_weights.safetensors"
@@ -92,7 +92,7 @@ def apply(network: Any, path: str | Path, weight: float = 1.0, encoders: Mapping
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what these libraries have to say to each other
-            for change in changes(file, {"": network, **(encoders or {})}, _converter(network)):
+            for change in changes_of(file, {"": network, **(encoders or {})}, _converter(network)):
                 change.add(weight)
     except (ValueError, RuntimeError, KeyError, OSError, SafetensorError) as reason:
         raise ModelError(

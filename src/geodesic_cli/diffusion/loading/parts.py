@@ -13,9 +13,11 @@ from typing import Any
 
 import torch
 
-from geodesic_cli.diffusion.loading.accounts import read_whole
+from geodesic_cli.diffusion.loading.accounts import ModelRemark, read_whole
 from geodesic_cli.diffusion.loading.locate import family, lacks, variant_of
 from geodesic_cli.diffusion.loading.schedules import NoiseProcess, noise_process
+from geodesic_cli.diffusion.loading.shapes import SD15, SDXL
+from geodesic_cli.diffusion.loading.vae import read_autoencoder
 from geodesic_cli.diffusion.schedule import FlowSchedule, Schedule
 from geodesic_cli.errors import ModelError, first_line
 
@@ -76,10 +78,13 @@ def quiet() -> Iterator[None]:
     transformers_logging.disable_progress_bar()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        warnings.simplefilter("always", ModelRemark)
         yield
 
 
-def read_parts(folder: Path, name: str, precision: torch.dtype, variant: str | None = None) -> Parts:
+def read_parts(
+    folder: Path, name: str, precision: torch.dtype, variant: str | None = None, vae: str | None = None
+) -> Parts:
     """Read a folder in diffusers' layout.
 
     Args:
@@ -87,16 +92,17 @@ def read_parts(folder: Path, name: str, precision: torch.dtype, variant: str | N
         name: what the user called it, for messages.
         precision: dtype of the weights.
         variant: of the weight files.
+        vae: an autoencoder in the place of the folder's own; see `vae.read_autoencoder`.
 
     Raises:
         ModelError: something is missing, damaged, or of a kind that is not supported.
     """
-    wrong = lacks(folder, variant)
+    wrong = lacks(folder, variant, ("vae",) if vae else ())
     if wrong:
         raise ModelError(f"{name} is no complete model: {wrong}.")
     try:
         with quiet():
-            return _read(folder, name, precision, variant)
+            return _read(folder, name, precision, variant, vae)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as reason:
         raise ModelError(
             f"The model {name!r} could not be read from {folder} ({first_line(reason)}).",
@@ -104,7 +110,7 @@ def read_parts(folder: Path, name: str, precision: torch.dtype, variant: str | N
         ) from reason
 
 
-def _read(folder: Path, name: str, precision: torch.dtype, variant: str | None) -> Parts:
+def _read(folder: Path, name: str, precision: torch.dtype, variant: str | None, vae: str | None) -> Parts:
     import diffusers
     import transformers
 
@@ -143,16 +149,30 @@ def _read(folder: Path, name: str, precision: torch.dtype, variant: str | None) 
 
     scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text("utf-8-sig"))
     index = folder / "model_index.json"
-    about = json.loads(index.read_text("utf-8")) if index.is_file() else {}
+    about = json.loads(index.read_text("utf-8-sig")) if index.is_file() else {}
+    asked = read(network, networks.get(kind, diffusers.UNet2DConditionModel))
+    if vae is None:
+        autoencoder = read("vae", diffusers.AutoencoderKL)
+    else:
+        takes = asked.config.in_channels // (4 if kind == "flux" else 1)
+        autoencoder = read_autoencoder(vae, takes, precision, _own_shape(folder, kind), variant)
     return Parts(
         family=kind,
-        network=read(network, networks.get(kind, diffusers.UNet2DConditionModel)),
-        vae=read("vae", diffusers.AutoencoderKL),
+        network=asked,
+        vae=autoencoder,
         encoders=encoders,
         tokenizers=tuple(tokenizers),
         noise=noise_process(scheduler, name),
         zero_null=kind == "sdxl" and bool(about.get("force_zeros_for_empty_prompt", True)),
     )
+
+
+def _own_shape(folder: Path, kind: str) -> Mapping[str, Any] | None:
+    """The configuration of the folder's own autoencoder, or the published one of its kind."""
+    own = folder / "vae" / "config.json"
+    if own.is_file():
+        return dict(json.loads(own.read_text("utf-8-sig")))
+    return {"sd": SD15.vae, "sdxl": SDXL.vae}.get(kind)
 
 
 def require_supported(parts: Parts, name: str) -> None:

@@ -10,7 +10,7 @@ not in it:
   ModelSpec convention. Without both it is noise, except for Stable Diffusion 2, which was published in both kinds
   without a sign of which: there a name with `768` or `v-pred` means velocity.
 
-Some files leave the autoencoder out. It is taken from a folder `vae` beside the file.
+Some files leave the autoencoder out. It is the one that the user names, or taken from a folder `vae` beside the file.
 """
 
 import tempfile
@@ -25,6 +25,7 @@ from geodesic_cli.diffusion.loading.locate import cached, offline
 from geodesic_cli.diffusion.loading.parts import Parts, quiet
 from geodesic_cli.diffusion.loading.schedules import NoiseProcess
 from geodesic_cli.diffusion.loading.shapes import BETAS, PUBLISHED, Shapes
+from geodesic_cli.diffusion.loading.vae import read_autoencoder
 from geodesic_cli.diffusion.schedule import NoiseSchedule
 from geodesic_cli.errors import ModelError, first_line
 
@@ -58,7 +59,13 @@ OF_A_MODEL = (
 """The beginnings of the names that a model's weights have."""
 
 
-def read_file(path: Path, name: str, precision: torch.dtype, published: dict[str, Shapes] | None = None) -> Parts:
+def read_file(
+    path: Path,
+    name: str,
+    precision: torch.dtype,
+    published: dict[str, Shapes] | None = None,
+    vae: str | None = None,
+) -> Parts:
     """Read a single file.
 
     Args:
@@ -66,6 +73,7 @@ def read_file(path: Path, name: str, precision: torch.dtype, published: dict[str
         name: what the user called it, for messages.
         precision: dtype of the weights.
         published: shapes by name; None is the published ones.
+        vae: an autoencoder in the place of the file's own; see `vae.read_autoencoder`.
 
     Raises:
         ModelError: it is no such model, it is damaged, or there is no tokenizer for it.
@@ -75,8 +83,9 @@ def read_file(path: Path, name: str, precision: torch.dtype, published: dict[str
     try:
         shapes = recognise(path, name, published or PUBLISHED)
         tokenizers = _tokenizers(path, name, shapes)
+        own = None if vae is None else read_autoencoder(vae, int(shapes.unet["in_channels"]), precision, shapes.vae)
         with quiet(), tempfile.TemporaryDirectory() as folder:
-            return _convert(path, name, shapes, tokenizers, precision, Path(folder))
+            return _convert(path, name, shapes, tokenizers, precision, Path(folder), own)
     except (
         OSError,
         ValueError,
@@ -153,7 +162,13 @@ def _with_prefix(key: str) -> str:
 
 
 def _convert(
-    path: Path, name: str, shapes: Shapes, tokenizers: tuple[Any, ...], precision: torch.dtype, folder: Path
+    path: Path,
+    name: str,
+    shapes: Shapes,
+    tokenizers: tuple[Any, ...],
+    precision: torch.dtype,
+    folder: Path,
+    vae: Any,
 ) -> Parts:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
     from diffusers.loaders import single_file_utils as converters
@@ -192,9 +207,9 @@ def _convert(
         return model
 
     network = of(UNet2DConditionModel, shapes.unet, converters.convert_ldm_unet_checkpoint, NETWORK)
-    if any(key.startswith(AUTOENCODER) for key in checkpoint):
+    if vae is None and any(key.startswith(AUTOENCODER) for key in checkpoint):
         vae = of(AutoencoderKL, shapes.vae, converters.convert_ldm_vae_checkpoint, AUTOENCODER)
-    else:
+    elif vae is None:
         vae = _autoencoder_beside(path, name, precision)
     scheduler = DDIMScheduler(**BETAS, rescale_betas_zero_snr="ztsnr" in checkpoint)
     return Parts(
@@ -215,8 +230,7 @@ def _autoencoder_beside(path: Path, name: str, precision: torch.dtype) -> Any:
     if not (beside / "config.json").is_file():
         raise ModelError(
             f"The file {name} holds no autoencoder (VAE), and there is none in a folder `vae` beside it.",
-            "Put the folder `vae` of a Stable Diffusion model of its kind beside the file, or pass a file with its "
-            "autoencoder.",
+            "Pass --vae with the autoencoder of a model of its kind (a folder, a .safetensors file or a Hub id).",
         )
     return read_whole(AutoencoderKL, beside, name, use_safetensors=True, torch_dtype=precision)
 

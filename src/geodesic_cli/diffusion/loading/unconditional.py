@@ -23,8 +23,9 @@ from geodesic_cli.diffusion.loading.locate import HUB_ID, described
 from geodesic_cli.diffusion.loading.parts import quiet
 from geodesic_cli.diffusion.loading.schedules import NoiseProcess, noise_process
 from geodesic_cli.diffusion.model import LatentDiffusion
-from geodesic_cli.diffusion.prompts import PromptEncoder, TextReader
+from geodesic_cli.diffusion.prompts import PromptEncoder
 from geodesic_cli.diffusion.score import NoisePredictor
+from geodesic_cli.diffusion.text_reader import TextReader
 from geodesic_cli.errors import InputError, ModelError, first_line
 
 ModelKind = Literal["text", "pixels", "latents"]
@@ -114,13 +115,13 @@ def _index(name: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for file in ("model_index.json", "config.json"):
         try:
-            found |= json.loads((folder / file).read_text("utf-8"))
+            found |= json.loads((folder / file).read_text("utf-8-sig"))
         except (OSError, ValueError):
             continue
         break
     for part in ("unet", *AUTOENCODERS, "text_encoder"):  # a folder need not have an index
         try:
-            config = json.loads((folder / part / "config.json").read_text("utf-8"))
+            config = json.loads((folder / part / "config.json").read_text("utf-8-sig"))
         except (OSError, ValueError):
             continue
         found[part] = ["diffusers", config.get("_class_name")]

@@ -56,7 +56,11 @@ class Bottleneck:
             )
 
     def __call__(self, x: Tensor) -> Tensor:
-        """h for rows x, in the dtype of the network, which must be float32 or float64."""
+        """h for rows x, in the dtype of the network, which must be float32 or float64.
+
+        Raises:
+            ModelError: another dtype; numbers that are not finite.
+        """
         if self.unet.dtype not in (torch.float32, torch.float64):
             raise ModelError(
                 f"Derivatives of the bottleneck need a network in float32; this one is in {self.unet.dtype}.",
@@ -67,7 +71,14 @@ class Bottleneck:
             raise ValueError(f"{len(x)} rows are no multiple of {len(self.timestep)} points")
         x = x.to(self.unet.device, self.unet.dtype)
         with torch.autocast(x.device.type, enabled=False):
-            return self._run(x, times)
+            h = self._run(x, times)
+        if not bool(h.detach().isfinite().all()):
+            raise ModelError(
+                "The first half of the network, up to its middle block, gives values that are not finite (NaN or "
+                "infinity).",
+                "The weights are damaged, or were trained at too high a learning rate: pass other ones.",
+            )
+        return h
 
     def _run(self, x: Tensor, times: int) -> Tensor:
         timestep = self.timestep.to(x.device).repeat(times)

@@ -138,9 +138,18 @@ class Trainee:
         flat = source.is_dir() and not (source / "unet").is_dir()
         if source.is_dir():
             _copy_all_but_network(source, folder, flat)
+            for name in self.model.replaced:
+                shutil.rmtree(folder / name, ignore_errors=True)
+                self._part(name).save_pretrained(folder / name)
         else:
             self._save_parts(folder)
         unet.save_pretrained(folder if flat else folder / "unet", safe_serialization=True)
+
+    def _part(self, name: str) -> Any:
+        """The autoencoder, or a text encoder by its name in a pipeline."""
+        if name == "vae":
+            return self.model.codec.vae
+        return self.model.prompts.encoders[int(name.removeprefix("text_encoder").strip("_") or 1) - 1]
 
     def _save_parts(self, folder: Path) -> None:
         """All parts but the network, for a model that came from the Hub or a single file."""
@@ -234,7 +243,7 @@ def _copy_all_but_network(source: Path, folder: Path, flat: bool) -> None:
     index = source / "model_index.json"
     parts: set[str] | None = None
     if index.is_file():
-        named = json.loads(index.read_text("utf-8"))
+        named = json.loads(index.read_text("utf-8-sig"))
         parts = {name for name, value in named.items() if isinstance(value, list)}
     for path in sorted(source.rglob("*")):
         place = path.relative_to(source)

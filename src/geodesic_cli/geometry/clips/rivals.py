@@ -29,7 +29,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from geodesic_cli.geometry import linalg
-from geodesic_cli.geometry.clips.sequence import SequenceReport, log_density_changes, measure_sequence, thirds
+from geodesic_cli.geometry.clips.sequence import HELD, SequenceReport, log_density_changes, measure_sequence, thirds
 from geodesic_cli.geometry.clips.significance import Alignment, against_shuffled
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Portion, RadialProfile, Score
@@ -39,6 +39,11 @@ from geodesic_cli.geometry.solution import Solution
 from geodesic_cli.geometry.solvers.bvp import solve_bvp
 from geodesic_cli.geometry.solvers.relaxation import Relaxation
 from geodesic_cli.geometry.space import Euclidean, Sphere
+
+ATTEMPTS = (Relaxation(), Relaxation(damping=0.1, memory=20, continuation=False, shift=10.0))
+"""Solvers of the optimised path, one after the other, each from the best path of those before. A clip's path is long
+and rough: from there the relaxation gets further than the surrogate, in less time. Where it stalls, a careful one with
+a long memory goes on: on the sample clips from residuals of 0.37 and 0.11 to 0.06 and 0.11."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class RivalChoice:
         smoothing: width of the moving mean, in points.
         seed: of the bumps and of the random orders.
         tol: relative residual at which the optimised path is solved.
-        max_steps: of its solver.
+        max_steps: of each attempt at it.
         orders: random orders behind the p-value of the alignment.
     """
 
@@ -132,13 +137,12 @@ def compare(
     perturbed = tuple(measured(bump.x, factor, u)[0] for bump in bumps)
     smoothed, _ = measured(smooth(curve, choice.smoothing).x, moving_mean(factor.log(), choice.smoothing).exp(), u)
     optimised = straight = solution = None
-    if float(space.distance(y[:1], y[-1:])) > float(clip.steps.median()) * 1e-3:
+    if float(space.distance(y[:1], y[-1:])) > float(clip.steps.median()) * HELD:
         between = profile.factor(even)
         straight, _ = measured(Curve.straight(y[0], y[-1], count, space).x, between, even_u)
         part = Portion(score, float(u[0]), float(u[-1]))
         metric = DensityMetric(profile.score(part), choice.alpha, space)
-        # A clip's path is long and rough: from there the relaxation got further than the surrogate, in less time.
-        solution = solve_bvp(metric, curve, solver=Relaxation(), tol=choice.tol, max_steps=choice.max_steps)
+        solution = _solved(metric, curve, choice)
         note(solution.score_calls)
         optimised, _ = measured(solution.curve.at_constant_speed()(even), between, even_u)
     return Rivals(
@@ -152,6 +156,20 @@ def compare(
         bumped=Alignment(float(clip.alignment.mean()), tuple(float(one.alignment.mean()) for one in perturbed)),
         score_calls=spent,
     )
+
+
+def _solved(metric: DensityMetric, guess: Curve, choice: RivalChoice) -> Solution:
+    """The geodesic near a guess, by as many attempts as it takes; the best path of all where none converges."""
+    best, calls, steps = None, 0, 0
+    for solver in ATTEMPTS:
+        start = guess if best is None else best.curve
+        found = solve_bvp(metric, start, solver=solver, tol=choice.tol, max_steps=choice.max_steps)
+        calls, steps = calls + found.score_calls, steps + found.steps
+        best = found if best is None or found.residual < best.residual else best
+        if best.converged:
+            break
+    assert best is not None
+    return replace(best, score_calls=calls, steps=steps)
 
 
 def _measured(

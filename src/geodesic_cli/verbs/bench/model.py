@@ -9,7 +9,7 @@ or has other work to do slows both. The batch is the same for both, and so are t
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,13 +18,15 @@ from pathlib import Path
 import torch
 
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.diffusion.batching import item_cost
+from geodesic_cli.diffusion.batching import free_memory, item_cost
 from geodesic_cli.diffusion.densities import density_score
+from geodesic_cli.diffusion.room import require_size
 from geodesic_cli.frames.keyframes import widest
 from geodesic_cli.media import parse_size
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import open_model
+from geodesic_cli.runs.room import require_room
 from geodesic_cli.settings import BenchModelSettings
 from geodesic_cli.verbs.bench.table import Bench, BenchTable, benched
 
@@ -88,7 +90,14 @@ def run(job: Job[BenchModelSettings]) -> Bench:
     """Measure every batch on every device in every dtype."""
     about = {"model": job.settings.model, "size": job.settings.size, "tau": TAU}
     measure = partial(_all_rows, job.settings, job.observer)
-    return benched(job, measure, BenchTable(SPEED_HEADS, (), SPEED_LEGEND), about, "batches were measured")
+    return benched(job, measure, BenchTable(SPEED_HEADS, (), SPEED_LEGEND), about, surcharge)
+
+
+def surcharge(rows: Sequence[SpeedRow]) -> str:
+    """What the score costs above the bare network, at most."""
+    most = max((row.overhead for row in rows), default=0.0)
+    was = "batch was" if len(rows) == 1 else "batches were"
+    return f"{len(rows)} {was} measured. The score costs at most {most:.1%} more than the bare network."
 
 
 def _all_rows(settings: BenchModelSettings, observer: Observer) -> list[SpeedRow]:
@@ -99,6 +108,9 @@ def _all_rows(settings: BenchModelSettings, observer: Observer) -> list[SpeedRow
         model = open_model(replace(settings, device=device, dtype=dtype), observer)
         height, width = (model.image_size,) * 2 if settings.size is None else parse_size(settings.size)
         shape = model.latent_shape(height, width)
+        require_size(model.codec, model.predict, height, width)
+        cost = item_cost(model.predict.unet, shape, model.predict.place[1])
+        require_room({"batches": (max(settings.batches), cost)}, free_memory(model.device))
         for batch in settings.batches:
             rows.append(measure_speed(model, shape, batch, settings.seconds))
             observer.advance(1, f"{rows[-1].device} {rows[-1].dtype}, batch {batch}")
@@ -206,5 +218,6 @@ def _resident() -> int | None:
 SPEED_HEADS = ("device", "dtype", "batch", "chunk", "network ms", "score ms", "overhead", "evaluations/s", "peak MB")
 SPEED_LEGEND = (
     "network: bare, at equal batch and chunk; score: as the solvers call it, from float64 points to float64 scores. "
-    "overhead: median of the ratio over interleaved rounds. peak: of the process on the CPU, of tensors on CUDA."
+    "overhead: median of the ratio over interleaved rounds. peak: of the process on the CPU, of tensors on CUDA. "
+    "evaluations/s: high is good; all others: low is good."
 )

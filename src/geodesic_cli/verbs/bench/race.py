@@ -10,6 +10,7 @@ keep a few hundredths. None of the judge's evaluations count, and none of its ti
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -111,7 +112,16 @@ def run(job: Job[BenchSettings]) -> Bench:
     """Race every solver on every problem; a solver that does not fit a problem sits it out."""
     about = {"tol": job.settings.tol, "seed": job.settings.seed}
     measure = partial(_all_rows, job.settings, job.observer)
-    return benched(job, measure, BenchTable(RACE_HEADS, (), RACE_LEGEND), about, "races were run")
+    return benched(job, measure, BenchTable(RACE_HEADS, (), RACE_LEGEND), about, outcome)
+
+
+def outcome(rows: Sequence[RaceRow]) -> str:
+    """How often each solver came near the shortest length and stayed there."""
+    solvers = dict.fromkeys(row.solver for row in rows)
+    told = [(name, [row.within_1 is not None for row in rows if row.solver == name]) for name in solvers]
+    came = ", ".join(f"{name} in {sum(near)} of {len(near)}" for name, near in told)
+    was = "race was" if len(rows) == 1 else "races were"
+    return f"{len(rows)} {was} run. So often did a solver come within 1 % of the shortest length: {came or 'never'}."
 
 
 def race(contest: Contest, name: str, entrant: Entrant, tol: float, note: str = "") -> RaceRow:
@@ -197,5 +207,6 @@ def _all_rows(settings: BenchSettings, observer: Observer) -> list[RaceRow]:
 RACE_HEADS = ("problem", "d", "solver", "1 %", "0.1 %", "all", "seconds", "residual", "true", "excess", "status")
 RACE_LEGEND = (
     "1 % and 0.1 %: score evaluations until the length is within that of the shortest and stays; all: score "
-    "evaluations in all. residual: as the solver says; true: of its path on 129 fresh points."
+    "evaluations in all. residual: as the solver says; true: of its path on 129 fresh points. excess: the length over "
+    "the shortest, minus 1. Low is good in every column of numbers."
 )

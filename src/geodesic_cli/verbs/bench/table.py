@@ -32,7 +32,11 @@ class Bench(RunResult):
 
 
 def benched(
-    job: Job[FolderOptions], measure: Callable[[], list[Any]], empty: BenchTable, about: dict[str, Any], words: str
+    job: Job[FolderOptions],
+    measure: Callable[[], list[Any]],
+    empty: BenchTable,
+    about: dict[str, Any],
+    words: Callable[[list[Any]], str],
 ) -> Bench:
     """Measure; table.md and bench.json are written where a folder is asked for.
 
@@ -41,7 +45,7 @@ def benched(
         measure: gives the rows.
         empty: the table without lines.
         about: what metrics.json says beside the rows.
-        words: what was done so many times, for the status.
+        words: what came out, of the rows, for the status.
     """
     job = job if job.settings.out else replace(job, command=None)
     with job.in_folder("bench") as job:
@@ -51,5 +55,5 @@ def benched(
         if job.directory is not None:
             job.directory.write_text("table.md", table.markdown)
             job.directory.write_json("bench.json", metrics)
-        result = Bench(tuple(rows), table, metrics=metrics, status=f"{len(rows)} {words}.")
+        result = Bench(tuple(rows), table, metrics=metrics, status=words(rows))
         return job.done(result, sum(row.spent for row in rows))

@@ -8,8 +8,8 @@ so a run can be stopped at any moment and resumed, with the same bytes.
 
 import json
 import time
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import Conditioning
 from geodesic_cli.diffusion.score import guided_evaluations
+from geodesic_cli.evaluation.drift import colour_drift
 from geodesic_cli.frames.clip import (
     ClipSource,
     Known,
@@ -34,10 +35,25 @@ from geodesic_cli.runs.folder import require_same
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.settings import DROP, ExtrapolateSettings
-from geodesic_cli.verbs.extrapolate.writing import Continuation, Extending, looks, numbers, told, walked, write
+from geodesic_cli.verbs.extrapolate.writing import (
+    Continuation,
+    Extending,
+    RayEnding,
+    advice,
+    looks,
+    numbers,
+    told,
+    walked,
+    write,
+)
 
 DRAWN_AT_ONCE = 8
+UNTOLD = (
+    "No --prompt says what the frames show, so things that move fast may change their colour or shape on the way; with "
+    "a prompt they keep them."
+)
 STEPPER_OF: dict[str, Stepper] = {
     "leapfrog": IsokineticLeapfrog(),
     "rk4": RK4(),
@@ -54,16 +70,23 @@ class Extrapolation(RunResult):
         frames: the whole sequence in the order of time, (n, 3, h, w) in [0, 1].
         known: the numbers in it of the first known frame and of the first one after them.
         continuations: after the last frame and, where asked for, before the first one.
+        advice: what to do about frames that have drifted; nothing where none has.
     """
 
     frames: Tensor
     known: tuple[int, int]
     continuations: tuple[Continuation, ...]
+    advice: str = ""
 
     @property
     def complete(self) -> bool:
         """Whether every ray has all the frames that it was asked for."""
-        return all(one.status is Status.CONVERGED for one in self.continuations)
+        return all(one.ending is RayEnding.CONVERGED for one in self.continuations)
+
+    @property
+    def drifted(self) -> bool:
+        """Whether frames among the new ones have drifted and are marked."""
+        return any(one.drifted for one in self.continuations)
 
 
 def extrapolate(
@@ -89,6 +112,7 @@ def run(job: Job[ExtrapolateSettings], given: Tensor | None = None) -> Extrapola
         count_frames(s.source, s, 1)
     model = job.load_model()
     known = read_clip(s.source, frames, s, model, job.observer)
+    require_room({"frames": (s.frames, (1 + s.backward) * frame_bytes(known.canvas.height, known.canvas.width))})
     with job.in_folder(stem(s)) as job:
         return _Work(**vars(job), model=model, journey=clip_journey(s, model, known.canvas)).run(known)
 
@@ -109,6 +133,8 @@ class _Work(Extending):
         s = self.settings
         if s.context > len(known.frames):
             self.observer.warn(f"The velocity is taken from all {len(known.frames)} frames: there are no more.")
+        if s.prompt is None and self.model.prompts.encoders:
+            self.observer.warn(UNTOLD)
         after = self._continue("after", known, known.frames[-s.context :])
         before = self._continue("before", known, known.frames[: s.context].flip(0)) if s.backward else None
         rays = (after,) if before is None else (after, before)
@@ -134,7 +160,7 @@ class _Work(Extending):
             "evaluations": spent,
             "seconds": round(time.monotonic() - began, 3),
         }
-        result = Extrapolation(frames, bounds, rays, metrics=metrics, status=status)
+        result = Extrapolation(frames, bounds, rays, advice(rays, s), metrics=metrics, status=status)
         if self.directory is not None:
             write(self, known, frames, bounds[0], rays)
         return self.done(result, sum(spent.values()))
@@ -153,71 +179,106 @@ class _Work(Extending):
         self.observer.stage(f"Encoding {name}", len(context), "frames")
         z = self.journey.encode(context).to(self.model.device)
         x = widest(self.journey.up(z, conditioning(torch.zeros(len(z)))))  # float64 where there is one
-        points = Encoded(z, x, self.journey.shape)
+        way = _Way(name, Encoded(z, x, self.journey.shape), conditioning, self.journey.decode(z))
         self.observer.advance(len(context))
         order = min(s.order, len(context) - 1)
-        departure = depart(points.x, order)
+        departure = depart(x, order)
         if not bool(departure.v.any()):
             where = "last" if name == "after" else "first"
             self.observer.warn(f"Nothing moves in the {where} {len(context)} frames: neither will the new ones.")
         dimension = len(departure.x)
         alpha = -s.guide * self._sigma**2 / dimension if s.alpha is None else s.alpha
         max_drop = DROP * dimension if s.max_drop is None else s.max_drop
-        score = self.model.score(points.shape, s.tau, conditioning, s.guidance)
+        score = self.model.score(way.points.shape, s.tau, conditioning, s.guidance)
         ray = Ray(score, alpha, s.frames, STEPPER_OF[s.stepper], s.substeps or None, max_drop=max_drop)
-        arrivals, status = self._follow(name, ray, departure, known.digest)
-        frames, z = self._draw(name, known, arrivals, points, conditioning)
-        return Continuation(name, points, departure, alpha, max_drop, arrivals, status, frames, z)
+        arrivals, ending = self._follow(way, ray, departure, known.digest)
+        frames, z = self._draw(way, known.frames[:0], arrivals)
+        drift = tuple(colour_drift(frames, way.redrawn[-1], way.redrawn[:-1]).tolist())
+        return Continuation(name, way.points, departure, alpha, max_drop, arrivals, ending, frames, z, drift)
 
-    def _follow(self, name: str, ray: Ray, departure: Departure, digest: str) -> tuple[tuple[Arrival, ...], Status]:
+    def _follow(
+        self, way: "_Way", ray: Ray, departure: Departure, digest: str
+    ) -> tuple[tuple[Arrival, ...], RayEnding]:
         """All arrivals of a ray, those of an earlier session from its checkpoint."""
-        file = f"checkpoint/{name}.safetensors"
+        file = f"checkpoint/{way.name}.safetensors"
         about = {"digest": digest, "model": self.model.fingerprint}
-        arrivals, status = self._saved(file, about, departure.x.device)
-        self.observer.stage(f"Following the ray {name}", ray.frames, "frames")
+        arrivals, ending = self._saved(file, about, departure.x.device)
+        self.observer.stage(f"Following the ray {way.name}", ray.frames, "frames")
         self.observer.advance(len(arrivals))
         now = arrivals[-1] if arrivals else Arrival(departure.x, departure.v)
-        while status is None and len(arrivals) < ray.frames:
+        while ending is None and len(arrivals) < ray.frames:
             after = ray.next(now, len(arrivals))
             if isinstance(after, Status):
-                status = after
+                ending = RayEnding[after.name]
+            elif self._drifts_too_far(way, after, len(arrivals)):
+                ending = RayEnding.DRIFTED
             else:
                 arrivals.append(after)
                 now = after
                 self.observer.advance(1, f"log p {after.log_density:+.0f}")
             if self.directory is not None:
                 numbers = [(one.log_density, one.calls, one.residual) for one in arrivals]
-                words = {"numbers": json.dumps(numbers), "status": "" if status is None else status.name}
+                words = {"numbers": json.dumps(numbers), "status": "" if ending is None else ending.name}
                 self.directory.write_tensors(file, walked(departure, arrivals), about | words)
-        return tuple(arrivals), Status.CONVERGED if status is None else status
+        return tuple(arrivals), RayEnding.CONVERGED if ending is None else ending
 
-    def _saved(self, file: str, about: dict[str, str], device: torch.device) -> tuple[list[Arrival], Status | None]:
+    def _drifts_too_far(self, way: "_Way", after: Arrival, k: int) -> bool:
+        """Whether the frame with k new ones before it is not wanted; it is drawn at once, and not again."""
+        limit = self.settings.max_drift
+        if limit is None:
+            return False
+        frame = self._drawn(way, k, [after])["frames"]
+        return float(colour_drift(frame, way.redrawn[-1], way.redrawn[:-1], k + 1)) > limit
+
+    def _saved(self, file: str, about: dict[str, str], device: torch.device) -> tuple[list[Arrival], RayEnding | None]:
         if self.directory is None or not self.directory.has(file):
             return [], None
         tensors, saved = self.directory.read_tensors(file)
         require_same(saved, about)
         rows = zip(tensors["x"][1:].to(device), tensors["v"][1:].to(device), json.loads(saved["numbers"]), strict=True)
         arrivals = [Arrival(x, v, *numbers) for x, v, numbers in rows]
-        return arrivals, Status[saved["status"]] if saved["status"] else None
+        return arrivals, RayEnding[saved["status"]] if saved["status"] else None
 
-    def _draw(
-        self, name: str, known: Known, arrivals: tuple[Arrival, ...], points: Encoded, conditioning: Conditioning
-    ) -> tuple[Tensor, Tensor]:
+    def _draw(self, way: "_Way", none: Tensor, arrivals: tuple[Arrival, ...]) -> tuple[Tensor, Tensor]:
         """The new frames and their encodings, those of an earlier session from their files."""
-        s = self.settings
-        u = torch.arange(1, len(arrivals) + 1, dtype=torch.float64) / s.frames
-        frames, z = [known.frames[:0]], [points.z[:0]]
-        self.observer.stage(f"Drawing {name}", len(arrivals), "frames")
+        frames, z = [none], [way.points.z[:0]]
+        self.observer.stage(f"Drawing {way.name}", len(arrivals), "frames")
+        # Under --max-drift each was drawn as the ray reached it.
+        at_once = DRAWN_AT_ONCE if self.settings.max_drift is None else 1
+        for first in range(0, len(arrivals), at_once):
+            made = self._drawn(way, first, arrivals[first : first + at_once])
+            frames.append(made["frames"])
+            z.append(made["z"].to(way.points.z.device))
+            self.observer.advance(len(made["z"]))
+        return torch.cat(frames), torch.cat([part.to(way.points.z.dtype) for part in z])
 
-        def drawn(rows: slice) -> dict[str, Tensor]:
-            x = torch.stack([arrival.x for arrival in arrivals[rows]])
-            clean = self.journey.down(x, conditioning(u[rows]))
+    def _drawn(self, way: "_Way", first: int, arrivals: Sequence[Arrival]) -> Mapping[str, Tensor]:
+        """The frames and encodings of arrivals of which the first is the new frame of that number, counted from 0."""
+        u = torch.arange(first + 1, first + len(arrivals) + 1, dtype=torch.float64) / self.settings.frames
+
+        def drawn() -> dict[str, Tensor]:
+            clean = self.journey.down(torch.stack([arrival.x for arrival in arrivals]), way.conditioning(u))
             return {"frames": self.journey.decode(clean), "z": clean}
 
-        for first in range(0, len(arrivals), DRAWN_AT_ONCE):
-            rows = slice(first, first + DRAWN_AT_ONCE)
-            made = self.kept(f"checkpoint/drawn-{name}-{first:05d}.safetensors", partial(drawn, rows))
-            frames.append(made["frames"])
-            z.append(made["z"].to(points.z.device))
-            self.observer.advance(len(made["z"]))
-        return torch.cat(frames), torch.cat([part.to(points.z.dtype) for part in z])
+        if first not in way.drawn:
+            way.drawn[first] = self.kept(f"checkpoint/drawn-{way.name}-{first:05d}.safetensors", drawn)
+        return way.drawn[first]
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """One direction at work.
+
+    Args:
+        name: `after` or `before`.
+        points: the known frames that the velocity comes from, the one that the ray starts from last.
+        conditioning: along the new frames.
+        redrawn: those frames as the autoencoder draws them again.
+        drawn: new frames and their encodings, by the number of the first of them.
+    """
+
+    name: str
+    points: Encoded
+    conditioning: Conditioning
+    redrawn: Tensor
+    drawn: dict[int, Mapping[str, Tensor]] = field(default_factory=dict)

@@ -3,34 +3,40 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from geodesic_cli import media, plots
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.frames.clip import Known
 from geodesic_cli.frames.journey import Journey
 from geodesic_cli.frames.keyframes import Encoded
-from geodesic_cli.geometry import Curve, DensityMetric, Euclidean, Status
+from geodesic_cli.geometry import Curve, DensityMetric, Euclidean
 from geodesic_cli.geometry.clips.departure import Arrival, Departure, depart
 from geodesic_cli.runs.job import Job
-from geodesic_cli.settings import ExtrapolateSettings
+from geodesic_cli.settings import DRIFT, ExtrapolateSettings
+from geodesic_cli.settings.vocabulary import listed
 
-ORANGE = (0.835, 0.369, 0.0)
 KNOWN_SHOWN = 8
 """Known frames on the sheet, at most."""
 DENSITY_LOOKS = 8
 """Places a frame at which the density along the known frames is looked at for the plot."""
-WORDS = {
-    Status.CONVERGED: "all of it",
-    Status.LEFT_SUPPORT: "the next one would be less likely than --max-drop allows",
-    Status.MAX_STEPS: "the ray bends too sharply for its steps: lower --guide, or pass --substeps 0",
-    Status.NON_FINITE: "the score is not finite there: pass --dtype fp32",
-}
+SHEET_ROWS = {"ray": "the ray", "straight": "straight line:\nthe last step\nagain", "repeat": "the last frame\nagain"}
+"""Rows of the sheet, as they are kept, and what is written beside them."""
+
+
+class RayEnding(Enum):
+    """Why a ray ended; the value goes on a sentence that says how many frames were made."""
+
+    CONVERGED = "all of it"
+    LEFT_SUPPORT = "the next one would be less likely than --max-drop allows"
+    DRIFTED = "the colours of the next one would drift farther than --max-drift allows"
+    MAX_STEPS = "the ray bends too sharply for its steps: lower --guide, or pass --substeps 0"
+    NON_FINITE = "the score is not finite there: pass --dtype fp32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +50,10 @@ class Continuation:
         alpha: the density exponent.
         max_drop: nats by which log p may fall.
         arrivals: one for each new frame, in the ray's order.
-        status: why the ray ended.
+        ending: why the ray ended.
         frames: the new frames in the ray's order, (m, 3, h, w) in [0, 1].
         z: their encodings, (m, d).
+        drift: how far the colours of each have drifted from the known one that it starts from.
     """
 
     name: str
@@ -55,9 +62,15 @@ class Continuation:
     alpha: float
     max_drop: float
     arrivals: tuple[Arrival, ...]
-    status: Status
+    ending: RayEnding
     frames: Tensor
     z: Tensor
+    drift: tuple[float, ...]
+
+    @property
+    def drifted(self) -> tuple[int, ...]:
+        """The numbers of the new frames that are marked, in the ray's order; 1 is the first of them."""
+        return tuple(k for k, drift in enumerate(self.drift, 1) if drift > DRIFT)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,12 +81,27 @@ class Extending(Job[ExtrapolateSettings]):
     journey: Journey
 
 
+def advice(rays: Sequence[Continuation], settings: ExtrapolateSettings) -> str:
+    """What to do about frames that have drifted or were not made; nothing where all is well."""
+    if not any(one.drifted or one.ending is RayEnding.DRIFTED for one in rays):
+        return ""
+    if settings.prompt is None:
+        return "Pass --prompt to say what the frames show, or fewer --frames."
+    return "Pass fewer --frames, a --prompt that names the colours, or a larger --guide."
+
+
 def told(one: Continuation, asked: int) -> str:
-    """A sentence on how far the ray came."""
+    """A sentence on how far the ray came, and another one if frames have drifted."""
     where = "after the last" if one.name == "after" else "before the first"
-    if one.status is Status.CONVERGED:
-        return f"All {asked} frames {where} one were made."
-    return f"{len(one.arrivals)} of {asked} frames {where} one were made: {WORDS[one.status]}."
+    if one.ending is RayEnding.CONVERGED:
+        made = f"All {asked} frames {where} one were made."
+    else:
+        made = f"{len(one.arrivals)} of {asked} frames {where} one were made: {one.ending.value}."
+    if not one.drifted:
+        return made
+    which = listed([f"{'+' if one.name == 'after' else '-'}{k}" for k in one.drifted])
+    have = "Frame {} has" if len(one.drifted) == 1 else "Frames {} have"
+    return f"{made} {have.format(which)} drifted: the colours are no longer those of the known frames."
 
 
 def numbers(one: Continuation, settings: ExtrapolateSettings) -> dict[str, Any]:
@@ -84,7 +112,10 @@ def numbers(one: Continuation, settings: ExtrapolateSettings) -> dict[str, Any]:
     return {
         "asked": settings.frames,
         "made": len(one.arrivals),
-        "status": one.status.name,
+        "status": one.ending.name,
+        "drift": list(one.drift),
+        "drifted": list(one.drifted),
+        "drift_marked_above": DRIFT,
         "alpha": one.alpha,
         "max_drop": one.max_drop,
         "speed": float(one.departure.v.norm()),
@@ -145,28 +176,37 @@ def _sheet(work: Extending, known: Known, rays: Sequence[Continuation]) -> Tenso
             ahead = torch.arange(1, work.settings.frames + 1, device=start.x.device, dtype=start.x.dtype)[:, None]
             line = work.model.decode(start.x + ahead * start.v, one.points.shape)
             made["straight"][one.name] = known.canvas.crop(line).cpu()
-            seam = known.frames[-1] if one.name == "after" else known.frames[0]
-            made["repeat"][one.name] = seam.expand(work.settings.frames, -1, -1, -1)
-    rows = [strip(both.get("before", none).flip(0), known.frames, both["after"]) for both in made.values()]
-    return media.sheet(rows, list(made) if len(rows) > 1 else None)
+            last = known.frames[-1] if one.name == "after" else known.frames[0]
+            made["repeat"][one.name] = last.expand(work.settings.frames, -1, -1, -1)
+    shown = known_shown(known.frames, len(rays) > 1)
+    asked = {one.name: work.settings.frames if work.settings.compare else len(one.frames) for one in rays}
+    ahead_of, behind = asked.get("before", 0), asked["after"]
+
+    def filled(frames: Tensor, length: int) -> Tensor:
+        """Frames in the ray's order, with white ones in place of those that were not made: rows stand in columns."""
+        return torch.cat([frames, torch.ones(length - len(frames), *none.shape[1:])])
+
+    rows = [
+        torch.cat([filled(both.get("before", none), ahead_of).flip(0), shown, filled(both["after"], behind)])
+        for both in made.values()
+    ]
+    seam = ahead_of + len(shown) - 1
+    marks = media.SheetMarks(
+        written=(0,) if len(rows) > 1 else (),
+        given=tuple(range(ahead_of, ahead_of + len(shown))),
+        doubtful=tuple(seam + k if one.name == "after" else ahead_of - k for one in rays for k in one.drifted),
+        given_words="a frame of the clip",
+        doubtful_words="drifted: its colours are no longer those of the clip",
+    )
+    return media.sheet(rows, [SHEET_ROWS[name] for name in made] if len(rows) > 1 else None, marks)
 
 
-def strip(before: Tensor, known: Tensor, after: Tensor) -> Tensor:
-    """A row of the sheet: the new frames before and after, with an orange border, around the nearest known ones."""
-    if len(known) > KNOWN_SHOWN:
-        near = KNOWN_SHOWN // 2 if len(before) else 0
-        known = torch.cat([known[:near], known[-(KNOWN_SHOWN - near) :]])
-    edge = max(1, min(known.shape[-2:]) // 24)
-
-    def framed(frames: Tensor, colour: tuple[float, float, float]) -> Tensor:
-        canvas = torch.tensor(colour)[:, None, None].expand(len(frames), 3, *frames.shape[-2:])
-        wide = pad(canvas, (edge,) * 4, mode="replicate").clone()
-        wide[..., edge:-edge, edge:-edge] = frames
-        return wide
-
-    white = (1.0, 1.0, 1.0)
-    parts = [(before, ORANGE), (known, white), (after, ORANGE)]
-    return torch.cat([framed(frames, colour) for frames, colour in parts if len(frames)])
+def known_shown(known: Tensor, both: bool) -> Tensor:
+    """Of the known frames those nearest to the new ones, which stand at one end of them or at both."""
+    if len(known) <= KNOWN_SHOWN:
+        return known
+    near = KNOWN_SHOWN // 2 if both else 0
+    return torch.cat([known[:near], known[-(KNOWN_SHOWN - near) :]])
 
 
 def _plot(work: Extending, known: Known, rays: Sequence[Continuation], path: Path) -> None:
@@ -191,4 +231,7 @@ def _plot(work: Extending, known: Known, rays: Sequence[Continuation], path: Pat
     score = work.model.score(after.points.shape, s.tau, conditioning, s.guidance)
     density = DensityMetric(score, 0.0).log_density(Curve(look(u), Euclidean()))
     where = (last + (u - 1) * (len(look.x) - 1)).tolist()
-    plots.continuation((where, (density - density[-1]).tolist()), lines, steps, last, -after.max_drop, path)
+    limit = DRIFT if s.max_drift is None else s.max_drift
+    known_density = where, (density - density[-1]).tolist()
+    drifts = {one.name: (lines[one.name][0][1:], list(one.drift)) for one in rays}
+    plots.continuation(known_density, lines, steps, drifts, (last, -after.max_drop, limit), path)

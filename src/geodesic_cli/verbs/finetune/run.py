@@ -16,21 +16,26 @@ from typing import Any
 import torch
 
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.batching import free_memory, item_cost
+from geodesic_cli.diffusion.room import require_size
 from geodesic_cli.diffusion.tuning.trainee import Trainee, prepare
 from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.runs.folder import first_free, require_same
 from geodesic_cli.runs.job import Job, RunResult, open_folder
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import AnyModel, open_model
+from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
 from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out, read_folder
 from geodesic_cli.verbs.finetune.processes import Processes, start
 from geodesic_cli.verbs.finetune.training import Training, measure_trainee
-from geodesic_cli.verbs.finetune.writing import write_curves, write_model, write_preview, write_sheet
+from geodesic_cli.verbs.finetune.writing import progress_made, write_curves, write_model, write_preview, write_sheet
 
 MEASURED_EXAMPLES = 64
 """Examples on which the model is measured before and after."""
+TRAINED = 3
+"""Memory of a picture in training, in units of what it takes without gradients; more where nothing is checkpointed."""
 PORTION = 50
 """Steps over which the note of the progress is averaged."""
 
@@ -152,7 +157,16 @@ def _prepare(settings: FinetuneSettings, model: LatentDiffusion) -> Trainee:
 def _data(settings: FinetuneSettings, model: LatentDiffusion) -> Data:
     s = settings
     size = s.resolution or model.image_size
-    model.latent_shape(size, size)  # refuses a size that the model cannot take
+    shape = model.latent_shape(size, size)  # refuses a size that the model cannot take
+    require_size(model.codec, model.predict, size, size)
+    each = TRAINED * item_cost(model.predict.unet, shape, torch.float32) + frame_bytes(size, size)
+    require_room(
+        {
+            "train_batch_size": (s.train_batch_size, each),
+            "num_validation_images": (s.num_validation_images, frame_bytes(size, size)),
+        },
+        free_memory(model.device),
+    )
     empty = s.proportion_empty_prompts
     if s.data == SCENES:
         return Scenes(size, s.seed, empty)
@@ -184,7 +198,7 @@ class _Work(Job[FinetuneSettings]):
             "after": after,
             "seconds": round(time.monotonic() - began, 3),
         }
-        status = f"Trained {training.done} steps."
+        status = progress_made(before, after)
         # From here on the model is the averaged one.
         with torch.no_grad():
             for name, weight in trainee.weights.items():

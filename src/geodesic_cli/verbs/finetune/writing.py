@@ -2,8 +2,9 @@
 
 import csv
 import io
+import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.data import Data, generator
 from geodesic_cli.verbs.finetune.training import HISTORY
 
+NOTICED = 0.02
+"""A loss that changes by a smaller share has not changed."""
 PREVIEW_STEPS = 20
 """Network evaluations from noise to a preview."""
 
@@ -56,6 +59,26 @@ def write_curves(directory: RunDirectory, history: Sequence[tuple[float, ...]]) 
     directory.write_text("loss.csv", text.getvalue())
     columns = list(zip(*history, strict=True))
     plots.loss_curves(dict(zip(HISTORY, columns, strict=True)), directory.path("loss.png"))
+
+
+def progress_made(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    """Whether a training did what it was for, and what to do if it did not.
+
+    Args:
+        before: `denoising` and `isometry` losses of the model as it came; NaN is not measured.
+        after: those of the tuned one.
+    """
+    worse = after["denoising"] / before["denoising"] - 1
+    if worse <= NOTICED:
+        denoises = "it denoises better than before" if worse < -NOTICED else "it denoises as well as before"
+    else:
+        denoises = f"it denoises {worse:.0%} worse than before: lower --iso-lambda or --learning-rate"
+    if not math.isfinite(before["isometry"]):
+        return denoises[0].upper() + denoises[1:] + "."
+    used = f"it uses {1 / after['isometry']:.0f} directions instead of {1 / before['isometry']:.0f}"
+    if after["isometry"] < (1 - NOTICED) * before["isometry"]:
+        return f"The model is nearer to an isometry, {used}, and {denoises}."
+    return f"The model is no nearer to an isometry, and {denoises}. Raise --max-train-steps or --iso-lambda."
 
 
 def write_model(directory: RunDirectory, trainee: Trainee) -> None:

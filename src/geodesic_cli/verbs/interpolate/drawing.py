@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,9 @@ from geodesic_cli.frames.path_report import PathReport
 from geodesic_cli.frames.paths import ImagePath, clean_latents, positions
 from geodesic_cli.runs.job import Job
 from geodesic_cli.settings import InterpolateSettings
+from geodesic_cli.settings.vocabulary import FAILED, fared, path_kind
 from geodesic_cli.verbs.interpolate.legs import Leg
+from geodesic_cli.verbs.interpolate.telling import curve_labels, solved
 
 DECODED_AT_ONCE = 8
 MOST_HISTORIES = 9
@@ -63,7 +66,7 @@ class Drawer(Job[InterpolateSettings]):
     pacer: Pacer | None
 
     def draw(self, legs: Sequence[Leg], method: str, numbers: tuple[int, ...]) -> Drawn:
-        """The frames of a method; those of the main one are written as they come, and kept if they are there already.
+        """The frames of a method, written as they come, and kept if they are there already.
 
         A keyframe between two legs is drawn once, as the first frame of the later one.
         """
@@ -74,28 +77,29 @@ class Drawer(Job[InterpolateSettings]):
         paced = sum(evaluations(self.pacer, frames, s.steps) for frames in own if frames > 2) if self.pacer else 0
         frames: list[Tensor] = []
         u: list[float] = []
-        self.observer.stage(f"Drawing {method}", total, "frames")
+        self.observer.stage(f"Drawing the {path_kind(method)}", total, "frames")
         for k, leg in enumerate(legs):
             here = inner[k] if k == count - 1 and not s.loop else inner[k][:-1]
             u += [(k + position) / count for position in here.tolist()]
             for first in range(0, len(here), DECODED_AT_ONCE):
                 part = here[first : first + DECODED_AT_ONCE]
                 number = numbers[k] + first
-                frames += self._part(leg.ends, leg.paths[method], part, number, k / count, count, method == s.method)
+                frames += self._part(leg.ends, leg.paths[method], part, number, k / count, count, method)
                 self.observer.advance(len(part))
         decoded = sum(frames_in_leg - 2 for frames_in_leg in own) * (s.steps + 1)
         return Drawn(torch.stack(frames), torch.tensor(u, dtype=torch.float64), numbers, decoded, paced)
 
     def _part(
-        self, ends: Ends, path: ImagePath, u: Tensor, number: int, begins: float, count: int, main: bool
+        self, ends: Ends, path: ImagePath, u: Tensor, number: int, begins: float, count: int, method: str
     ) -> list[Tensor]:
         s = self.settings
-        names = [f"frames/{number + k:05d}.png" for k in range(len(u))]
-        if main and self.directory is not None and all(self.directory.has(name) for name in names):
+        place = "frames" if method == s.method else f"compare/{method}"
+        names = [f"{place}/{number + k:05d}.png" for k in range(len(u))]
+        if self.directory is not None and all(self.directory.has(name) for name in names):
             return [media.read_image(self.directory.folder / name) for name in names]
         clean_ones = clean_latents(self.model, ends, path, u, s.steps, s.transport_guidance)
         pictures = self.canvas.crop(self.model.decode(clean_ones, ends.shape)).cpu()
-        if main and self.directory is not None:
+        if self.directory is not None:
             for name, picture, position in zip(names, pictures, u.tolist(), strict=True):
                 self.directory.write_png(name, picture, {"u": begins + position / count})
         return list(pictures)
@@ -109,7 +113,7 @@ class Drawer(Job[InterpolateSettings]):
 
         def found() -> dict[str, Tensor]:
             cost = evaluations(pace, frames, s.steps)
-            self.observer.stage(f"Pacing {method}", cost)
+            self.observer.stage(f"Pacing the {path_kind(method)}", cost)
             u = spaced(self.model, leg.ends, leg.paths[method], frames, s.steps, s.transport_guidance, pace)
             self.observer.advance(cost)
             return {"u": u}
@@ -123,24 +127,25 @@ class Drawer(Job[InterpolateSettings]):
         keyframes: Keyframes,
         reports: dict[str, PathReport],
         drawn: dict[str, Drawn],
+        metrics: dict[str, Any],
     ) -> None:
-        """The contact sheet, the films, the plots and the path."""
+        """The contact sheet, the films, the plots and the path; the metrics say what is marked, and the names."""
         s, directory = self.settings, self.directory
         assert directory is not None
         self.observer.stage("Writing", 5, "files")
         main = drawn[s.method]
-        labels = list(drawn) if len(drawn) > 1 else None
-        directory.write_png("sheet.png", media.sheet([one.frames for one in drawn.values()], labels))
+        directory.write_png("sheet.png", self._sheet(drawn, metrics))
         self.observer.advance(1)
         media.write_gif(main.frames, directory.path("video.gif"), s.fps)
         self.observer.advance(1)
         media.write_mp4(main.frames, directory.path("video.mp4"), s.fps)
         self.observer.advance(1)
+        labels = curve_labels(s, metrics["names"], reports)
         plots.density_and_speed(
-            {name: asdict(report) for name, report in reports.items()}, directory.path("density.png")
+            {labels[name]: asdict(report) for name, report in reports.items()}, directory.path("density.png")
         )
         histories = {
-            "geodesic" if len(legs) == 1 else f"leg {k + 1}": {
+            self._of_solver(k, leg, labels["geodesic"], len(legs)): {
                 "score_calls": [float(calls) for calls, _, _ in leg.history],
                 "residual": [residual for _, residual, _ in leg.history],
                 "length": [math.exp(min(length, 700.0)) for _, _, length in leg.history],
@@ -164,3 +169,23 @@ class Drawer(Job[InterpolateSettings]):
             {"method": s.method, "tau": str(s.tau), "shape": json.dumps(list(keyframes.shape)), "model": s.model},
         )
         self.observer.advance(1)
+
+    def _sheet(self, drawn: dict[str, Drawn], metrics: dict[str, Any]) -> Tensor:
+        """The frames of every method, with what they are called; what was given and what is doubtful is marked."""
+        names = list(drawn)
+        several = len(metrics["keyframes"]) > 2
+        marks = media.SheetMarks(
+            written=(names.index(self.settings.method),) if len(names) > 1 else (),
+            given=tuple(metrics["keyframes"]) if several else (),
+            doubtful=tuple(metrics.get("global", {}).get("marked_frames", ())),
+        )
+        labels = [metrics["names"][name].replace(", ", ",\n") for name in names]
+        return media.sheet([drawn[name].frames for name in names], labels, marks)
+
+    def _of_solver(self, k: int, leg: Leg, label: str, count: int) -> str:
+        """What the plot of the solver says of one leg: the path's name, or between which images it runs."""
+        if count == 1:
+            return label
+        failed = "" if solved(leg, "geodesic") else f", {FAILED}"
+        failed += "" if self.settings.method == "geodesic" else fared(chosen=False, longer=False)
+        return f"image {k + 1} to {1 if k + 1 == count and self.settings.loop else k + 2}{failed}"

@@ -83,7 +83,7 @@ class LegSolver(Job[InterpolateSettings]):
 
     def stage(self, leg: int, words: str) -> str:
         """The name of a stage of a leg, for the observer."""
-        return words if self.legs == 1 else f"{words}, leg {leg + 1} of {self.legs}"
+        return words if self.legs == 1 else f"{words}, pair {leg + 1} of {self.legs}"
 
     def problems(self, ends: Sequence[Ends]) -> list[Problem]:
         """The problem of every leg, all with one alpha: with a bend, the median of what it means on each leg."""

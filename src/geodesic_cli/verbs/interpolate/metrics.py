@@ -8,6 +8,7 @@ from geodesic_cli.frames.path_report import PathReport
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.drawing import Drawn
 from geodesic_cli.verbs.interpolate.legs import Leg
+from geodesic_cli.verbs.interpolate.telling import doubtful, names, verdict
 
 
 def path_metrics(
@@ -18,7 +19,7 @@ def path_metrics(
     keyframes: Keyframes,
     numbers: tuple[int, ...],
 ) -> tuple[dict[str, Any], str]:
-    """Everything but the costs, and the sentence of the leg that ended worst.
+    """Everything but the costs, and the sentences on the leg that ended worst.
 
     Args:
         legs: of the path.
@@ -44,8 +45,10 @@ def path_metrics(
         "reconstruction_psnr": list(keyframes.psnr),
         "steps": sum(leg["steps"] for leg in each),
         "score_evaluations": sum(leg["score_evaluations"] for leg in each),
+        "names": names(s, legs, reports),
         "paths": {name: asdict(report) for name, report in reports.items()},
     }
+    sentence = worst["sentence"]
     found = tuple(leg.found for leg in legs if leg.found is not None)
     if found:
         marked = []
@@ -53,10 +56,13 @@ def path_metrics(
             inside = main.of_leg(k)
             marked += [int(inside[j]) for j in part.marked(main.u[inside] * len(legs) - k)]
         metrics["global"] = found[0].metrics if len(found) == 1 else {"legs": [part.metrics for part in found]}
-        metrics["global"] |= {"marked_frames": sorted(set(marked))}
+        marked = sorted(set(marked))
+        metrics["global"] |= {"marked_frames": marked}
+        if not worst["converged"]:
+            sentence = f"{sentence} {doubtful(marked)}"
     if len(legs) > 1:
         metrics["legs"] = each
-    return metrics, worst["sentence"]
+    return metrics, sentence
 
 
 def leg_metrics(settings: InterpolateSettings, leg: Leg) -> dict[str, Any]:
@@ -66,7 +72,7 @@ def leg_metrics(settings: InterpolateSettings, leg: Leg) -> dict[str, Any]:
     solution = path.solution
     made = {
         "status": solution.status.name if solution else "NOT_NEEDED",
-        "sentence": solution.status.value if solution else f"{s.method} needs no solving.",
+        "sentence": verdict(s, leg),
         "converged": solution is None or solution.converged,
         "steps": solution.steps if solution else 0,
         "score_evaluations": solution.score_calls if solution else 0,
@@ -75,6 +81,6 @@ def leg_metrics(settings: InterpolateSettings, leg: Leg) -> dict[str, Any]:
         "euclidean_length": report.euclidean_length,
     }
     if found is not None:
-        made |= {"status": "SEARCHED", "sentence": found.status, "converged": found.certain}
+        made |= {"status": "SEARCHED", "converged": found.certain}
         made |= {"score_evaluations": found.evaluations}
     return made

@@ -191,7 +191,7 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
         add("Solving", legs * most_evaluations(s.solver, s.nodes, s.max_steps) * score, most=True)
     if "global" in methods:
         allowed, seconds = parse_budget(s.budget)
-        add("Drawing the pool", evaluations_to_fill(s.pool_size, s.guidance) * min(legs, images), most=True)
+        add("Drawing samples of the model", evaluations_to_fill(s.pool_size, s.guidance) * min(legs, images), most=True)
         if allowed is None:
             made.append(Stage("Searching", None, legs * (seconds or 0.0), True))
         else:

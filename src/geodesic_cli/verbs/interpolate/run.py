@@ -7,6 +7,7 @@ disk as soon as they exist, and the resumed run gives the same bytes.
 """
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from geodesic_cli.runs.folder import require_same
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.room import frame_bytes, node_bytes, require_room
 from geodesic_cli.settings import STEPS, InterpolateSettings, parse_timing
 from geodesic_cli.verbs.interpolate.drawing import Drawer
 from geodesic_cli.verbs.interpolate.legs import LegSolver, rounded_legs
@@ -134,11 +136,25 @@ def _ready(
     read, names = _read(given or settings.images, job.observer)
     model = job.load_model()
     images, canvas = fit(read, names, settings.size, model, job.observer, alike=True)
+    _require_room(settings, canvas, len(images), model)
     prompt_of_each(settings.prompt, len(images))
     _numbers(settings, [1.0] * settings.legs(len(images)))
     if len(read) == 2 and torch.equal(read[0], read[1]):
         job.observer.warn("The two images are the same; the path between them is one point.")
     return model, canvas.pad(images), canvas, names
+
+
+def _require_room(s: InterpolateSettings, canvas: Canvas, images: int, model: LatentDiffusion) -> None:
+    """Refuse more frames, nodes or samples than memory holds."""
+    frame, node = frame_bytes(canvas.height, canvas.width), node_bytes(math.prod(model.latent_shape(*canvas.padded)))
+    require_room(
+        {
+            "frames": (s.frames, frame * len(s.methods)),
+            "between": (s.between, frame * len(s.methods) * s.legs(images)),
+            "nodes": (s.nodes, node * s.noise_bank),
+            "pool_size": (s.pool_size if "global" in s.methods else None, node),
+        }
+    )
 
 
 def _numbers(settings: InterpolateSettings, lengths: list[float]) -> tuple[int, ...]:
@@ -147,7 +163,7 @@ def _numbers(settings: InterpolateSettings, lengths: list[float]) -> tuple[int, 
     shares = list(parse_timing(s.timing) or (lengths if s.timing == "length" else [1.0] * legs))
     if len(shares) != legs:
         raise InputError(
-            f"--timing needs one number for each of the {legs} legs between images; got {len(shares)}.",
+            f"--timing needs one number for each of the {legs} stretches from image to image; got {len(shares)}.",
             f"Pass --timing {','.join(['1'] * legs)}, even or length.",
         )
     steps = s.frames - (not s.loop) if s.frames is not None else legs * (STEPS if s.between is None else s.between + 1)
@@ -192,7 +208,7 @@ class _Work(Job[InterpolateSettings]):
         main = drawn[s.method]
         result = Interpolation(main.frames, main.u, path, reports[s.method], found, metrics=metrics, status=status)
         if self.directory is not None:
-            drawer.write(legs, path, keyframes, reports, {name: drawn[name] for name in wanted})
+            drawer.write(legs, path, keyframes, reports, {name: drawn[name] for name in wanted}, metrics)
         return self.done(result, spent + paced + decoded + text)
 
     def _keyframes(self, model: LatentDiffusion, images: Tensor) -> Keyframes:

@@ -4,6 +4,7 @@ The search itself is `global_path`; its samples are in the cache, and its result
 """
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +19,24 @@ from geodesic_cli.geometry import Curve, Euclidean
 from geodesic_cli.runs.cache import cache_folder
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job
-from geodesic_cli.search.candidates import at_frames
+from geodesic_cli.search.candidates import KNOWN, at_frames
 from geodesic_cli.search.pool import POOLS, evaluations_to_fill
 from geodesic_cli.search.search import GlobalPath, SearchChoice, global_path
 from geodesic_cli.settings import InterpolateSettings, parse_budget
+from geodesic_cli.settings.vocabulary import PATH_NAMES, fared, path_name
 
+STAGE_WORDS = {
+    "pool": "drawing samples",
+    "search": "searching among them",
+    "local": "local path found",
+    "refine": "path shortened",
+    "grow": "samples added",
+}
+"""What the progress display says of a stage of the search."""
 UNTIMED = 600
 """About how many evaluations a search takes; for the progress bar where the budget is in seconds."""
+METHOD_OF = {"local": "geodesic"}
+"""What the settings call a path of the search, where that is another name."""
 ALIKE = "The two images are the same: there is nothing to search for."
 
 
@@ -88,7 +100,7 @@ def search(
 
     def tell(stage: str, spent: int) -> None:
         nonlocal told
-        job.observer.advance(spent - told, stage)
+        job.observer.advance(spent - told, STAGE_WORDS[stage])
         told = spent
 
     choice = SearchChoice(alpha, s.pool_size, evaluations, seconds, guidance=s.guidance, seed=s.seed)
@@ -96,7 +108,7 @@ def search(
     metrics = _search_metrics(found, bend)
     if directory is not None:
         if draws:
-            draw(found, directory)
+            draw(found, directory, s.tol)
         kept = {"x": found.path.curve.x, "doubtful": found.doubtful.to(torch.uint8), "way_points": found.way_points}
         directory.write_tensors(checkpoint, kept, {"metrics": json.dumps(metrics)})
     return Found(ImagePath("global", found.path.curve, None, None, alpha, bend), found.doubtful.cpu(), metrics)
@@ -124,8 +136,14 @@ def _nothing(ends: Ends, alpha: float) -> Found:
     return Found(here, torch.zeros(2, dtype=torch.bool), nothing | {"winner": "none", "status": ALIKE, "bend": 0.0})
 
 
-def draw(found: GlobalPath, directory: RunDirectory) -> None:
-    """The graph and the paths over it in the plane of the largest variance of the points, as graph.png."""
+def draw(found: GlobalPath, directory: RunDirectory, tol: float) -> None:
+    """The graph and the paths over it in the plane of the largest variance of the points, as graph.png.
+
+    Args:
+        found: by a search.
+        directory: of the run.
+        tol: the relative residual up to which a path is called a geodesic.
+    """
     centre = found.points.mean(dim=0)
     axes = torch.linalg.svd(found.points - centre, full_matrices=False)[2][:2]
     # The sign of a singular vector is arbitrary: let the last image lie to the right and above.
@@ -134,7 +152,7 @@ def draw(found: GlobalPath, directory: RunDirectory) -> None:
     def flat(x: Tensor) -> list[list[float]]:
         return ((x - centre) @ axes.T).cpu().tolist()
 
-    paths = {name: flat(curve.x) for name, curve in found.curves.items() if name != "graph"}
+    paths = {_named(name, found, tol): (name, flat(x.x)) for name, x in found.curves.items() if name != "graph"}
     plots.graph_in_plane(
         flat(found.points),
         found.links.cpu().tolist(),
@@ -143,3 +161,15 @@ def draw(found: GlobalPath, directory: RunDirectory) -> None:
         paths,
         directory.path("graph.png"),
     )
+
+
+def _named(name: str, found: GlobalPath, tol: float) -> str:
+    """What the legend calls a path of the search: its name, whether it converged, and how it fared."""
+    method, solution = METHOD_OF.get(name, name), found.solutions.get(name)
+    # The residual here is the solver's own, that of the tables is measured on more points: one number is enough.
+    own = (
+        path_name(method, solution.residual, tol, solution.converged, number=False) if solution else PATH_NAMES[method]
+    )
+    lengths = [value for key, value in found.lengths.items() if key != "graph" and not math.isnan(value)]
+    longer = not found.lengths[name] <= min(lengths, default=math.inf) + KNOWN  # no number lost, too
+    return own + fared(name == found.path.method, longer)

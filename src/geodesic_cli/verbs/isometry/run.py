@@ -6,6 +6,7 @@ Both models of a run see the same clean images, noise, directions and pairs. The
 own autoencoder's, so that two models with one autoencoder, as before and after fine-tuning, see the very same points.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from geodesic_cli.plots.spectrum import Spectra, spectra
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.room import frame_bytes, node_bytes, require_room
 from geodesic_cli.scenes import Scene, render, sample
 from geodesic_cli.settings import IsometrySettings
 from geodesic_cli.settings.finetune import EMBEDDED
@@ -70,11 +72,28 @@ def isometry(
     return run(job, None if isinstance(against, str) else against)
 
 
+def _require_room(s: IsometrySettings, model: LatentDiffusion) -> None:
+    """Refuse more points, directions or pictures than memory holds."""
+    side = model.image_size
+    frame, node = frame_bytes(side, side), node_bytes(math.prod(model.latent_shape(side, side)))
+    require_room(
+        {
+            "points": (s.points, node),
+            "directions": (s.directions, node),
+            "probes": (s.probes, node),
+            "pairs": (s.pairs, node * s.segments),
+            "ppl_pairs": (s.ppl_pairs, frame),
+            "labelled": (s.labelled, frame),
+        }
+    )
+
+
 def run(job: Job[IsometrySettings], against: LatentDiffusion | None = None) -> Isometry:
     """Measure the model of the settings, and a second one, given or theirs; writes table.md and spectrum.png."""
     second, models = _second(job.settings), [job.load_model()]
     if second is not None:
         models.append(replace(job, settings=second, given=against).load_model())
+    _require_room(job.settings, models[0])
     with job.in_folder(stem(job.settings)) as job:
         result = measure_models(models, job.settings, job.observer)
         if job.directory is not None:
@@ -115,12 +134,21 @@ def measure_models(models: Sequence[LatentDiffusion], settings: IsometrySettings
         about["name"] = name
     asked = ("points", "segments", "pairs", "directions", "seed")
     metrics = {"models": told, "data": source, **{name: getattr(settings, name) for name in asked}}
-    best = min(told[0]["levels"], key=lambda level: level["loss"])
-    status = (
-        f"{told[0]['name']} uses {best['participation']:.0f} of {best['dimension'] - 1} directions at tau "
-        f"{best['tau']:g}, where it is nearest to an isometry."
+    return Isometry(tuple(levels), metrics=metrics, status=nearness(told))
+
+
+def nearness(models: Sequence[dict[str, Any]]) -> str:
+    """How near the first model is to an isometry, and whether the second one is nearer."""
+    best = min(models[0]["levels"], key=lambda level: level["loss"])
+    told = (
+        f"An isometry uses all {best['dimension'] - 1} directions alike; {models[0]['name']} uses "
+        f"{best['participation']:.0f} at tau {best['tau']:g}, where it is nearest to one"
     )
-    return Isometry(tuple(levels), metrics=metrics, status=status)
+    if len(models) == 1:
+        return f"{told}. `geodesic finetune --iso` brings a model nearer."
+    other = models[1]["levels"][models[0]["levels"].index(best)]
+    compared = "nearer" if other["loss"] < best["loss"] else "no nearer"
+    return f"{told}, and {models[1]['name']} {other['participation']:.0f}: it is {compared} to an isometry there."
 
 
 def _second(settings: IsometrySettings) -> IsometrySettings | None:

@@ -17,16 +17,18 @@ def rows(metrics: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]
         for k, level in enumerate(models[0]["levels"]):
             pair = [model["levels"][k] for model in models]
             lines.append((name if k == 0 else "", f"{level['tau']:g}", *map(show, pair), _ratio(*map(value, pair))))
-    lines += [("mRTL, mean", "", *(f"{m['mrtl']:.3f}" for m in models), _ratio(*(m["mrtl"] for m in models)))]
+    lines += [
+        ("mRTL, mean (1 is best)", "", *(f"{m['mrtl']:.3f}" for m in models), _ratio(*(m["mrtl"] for m in models)))
+    ]
     if all("ppl" in model for model in models):
         first, second = (model["ppl"] for model in models)
         # A few pairs on either side of a change of shape make up the mean: no ratio of what may be chance.
         told = abs(second["value"] - first["value"]) > 2 * math.hypot(first["error"], second["error"])
         shown = (_spread(one["value"], one["error"]) for one in (first, second))
-        lines.append(("PPL", "", *shown, _ratio(first["value"], second["value"]) if told else ""))
+        lines.append(("PPL (low is good)", "", *shown, _ratio(first["value"], second["value"]) if told else ""))
     if all("ls" in model for model in models):
         values = [model["ls"]["value"] for model in models]
-        lines.append(("LS", "", *(_number(value) for value in values), _ratio(*values)))
+        lines.append(("LS (1 is best)", "", *(_number(value) for value in values), _ratio(*values)))
     return heads, lines
 
 
@@ -49,6 +51,12 @@ def notes(metrics: dict[str, Any]) -> list[str]:
             f"riemannian is a lower bound, and compares only with the same number. Top of the spectrum: error at most "
             f"{max(v['spectrum_error'] for v in model['levels']):.1%} of a value."
         )
+    return lines + values(metrics)
+
+
+def values(metrics: dict[str, Any]) -> list[str]:
+    """The measures of each model that have no noise level, and which of them an isometry would have."""
+    lines = []
     for one in metrics["models"]:
         told = []
         if "ppl" in one:
@@ -90,13 +98,13 @@ def _measures(model: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     first = model["levels"][0]
     of = f"of {first['riemannian']['directions']} directions"
     return [
-        ("L_iso", lambda v: _spread(v["loss"], v["loss_error"]), lambda v: v["loss"]),
-        ("directions used, 1/L", lambda v: f"{v['participation']:.1f}", lambda v: v["participation"]),
-        (f"MCN riemannian {of}", mcn("riemannian"), lambda v: v["riemannian"]["mcn"]),
-        ("VoR riemannian", lambda v: _number(v["riemannian"]["vor"]), lambda v: v["riemannian"]["vor"]),
-        ("MCN singular", mcn("singular"), lambda v: v["singular"]["mcn"]),
-        ("VoR singular", lambda v: _number(v["singular"]["vor"]), lambda v: v["singular"]["vor"]),
-        ("mRTL", lambda v: _spread(v["mrtl"], v["mrtl_std"]), lambda v: v["mrtl"]),
+        ("isometry loss L (low is good)", lambda v: _spread(v["loss"], v["loss_error"]), lambda v: v["loss"]),
+        ("directions used, 1/L (high is good)", lambda v: f"{v['participation']:.1f}", lambda v: v["participation"]),
+        (f"MCN riemannian {of} (1 is best)", mcn("riemannian"), lambda v: v["riemannian"]["mcn"]),
+        ("VoR riemannian (0 is best)", lambda v: _number(v["riemannian"]["vor"]), lambda v: v["riemannian"]["vor"]),
+        ("MCN singular (1 is best)", mcn("singular"), lambda v: v["singular"]["mcn"]),
+        ("VoR singular (0 is best)", lambda v: _number(v["singular"]["vor"]), lambda v: v["singular"]["vor"]),
+        ("mRTL (1 is best)", lambda v: _spread(v["mrtl"], v["mrtl_std"]), lambda v: v["mrtl"]),
     ]
 
 

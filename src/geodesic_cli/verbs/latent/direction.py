@@ -33,6 +33,7 @@ from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.scenes import Fit, fit_all
 from geodesic_cli.settings import DirectionSettings, parse_strengths
 from geodesic_cli.verbs.latent.labels import Attribute, Labelled, attribute, of_files, of_scenes, shares
@@ -83,6 +84,8 @@ def run(job: Job[DirectionSettings]) -> LatentDirection:
     model = job.load_model()
     # All that may be refused comes before the folder is touched.
     canvas = Canvas.of(model, None)
+    frame = frame_bytes(canvas.height, canvas.width)
+    require_room({"pairs": (s.pairs, 2 * frame), "held_out": (s.held_out, frame)})
     data, condition = _labelled(s, model, job.observer), model.prompts.embed(s.prompt)
     journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
     with job.in_folder(stem(s)) as job:
@@ -250,8 +253,11 @@ def _sentence(tables: dict[str, list[dict[str, float]]], source: str, target: st
         return f"The direction from {source} to {target} was applied to {count} images."
     best = max(range(len(rows)), key=lambda k: rows[k]["both"])
     row, chance = rows[best], tables["random"][best]
-    return (
-        f"At strength {row['strength']:g}, {row['flipped']:.0%} of {count} held-out images turned from {source} to "
+    told = (
+        f"At strength {row['strength']:g}, {row['flipped']:.0%} of {count} other images turned from {source} to "
         f"{target}, {row['both']:.0%} with all else kept; along random directions {chance['flipped']:.0%} and "
         f"{chance['both']:.0%}."
     )
+    if row["both"] > chance["both"]:
+        return told
+    return f"{told} That is no better than chance: pass more --pairs, or larger --strengths."

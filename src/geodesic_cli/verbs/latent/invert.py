@@ -30,6 +30,10 @@ from geodesic_cli.settings import InvertSettings
 
 GROUP = 16
 """Images that are carried together, and lost at most when a run is stopped."""
+LOOKS_SAME, LOOKS_ALIKE = 40.0, 30.0
+"""dB. From here on two pictures look the same, or nearly so."""
+CAN_DRAW = 20.0
+"""dB. What comes back from the autoencoder worse than this is no picture that the model can draw."""
 IMAGES_SHOWN = 12
 """Images on the sheet: the first ones."""
 
@@ -103,9 +107,7 @@ class _Work(Job[InvertSettings]):
             "evaluations": evaluations,
             "seconds": round(time.monotonic() - began, 3),
         }
-        psnr = metrics["transport"]["psnr"]["mean"]
-        who = "The image" if len(images) == 1 else f"{len(images)} images"
-        status = f"{who} went to tau {s.tau:g} and came back, {psnr:.1f} dB from what was encoded."
+        status = survival(metrics["transport"]["psnr"]["mean"], metrics["autoencoder"]["psnr"]["mean"], s)
         result = Inversion(images, shape, made, metrics=metrics, status=status)
         if self.directory is not None:
             self._write(self.directory, result)
@@ -139,6 +141,26 @@ class _Work(Job[InvertSettings]):
         about = {"tau": str(s.tau), "shape": json.dumps(list(result.shape)), "model": s.model}
         directory.write_tensors("noise.safetensors", {"x": result.made.x, "z": result.made.z}, about)
         self.observer.advance(1)
+
+
+def survival(transport: float, autoencoder: float, settings: InvertSettings) -> str:
+    """Whether images came back well, and what to do if they did not.
+
+    Args:
+        transport: dB between what was encoded and what came back.
+        autoencoder: dB between the images and what the autoencoder alone makes of them.
+        settings: of the run.
+    """
+    more = "Raise --steps" + (", or pass --guidance 1." if settings.guidance != 1 else ".")
+    if transport >= LOOKS_SAME:
+        told = "What came back looks the same as what was encoded."
+    elif transport >= LOOKS_ALIKE:
+        told = f"What came back differs a little from what was encoded. {more}"
+    else:
+        told = f"What came back is not what was encoded. {more}"
+    if autoencoder < CAN_DRAW:
+        told += " But the model's autoencoder cannot draw such a picture, even without noise: pass another --model."
+    return told
 
 
 def inversion_metrics(

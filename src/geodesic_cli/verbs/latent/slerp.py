@@ -33,9 +33,13 @@ from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import JOINS, SlerpSettings
+from geodesic_cli.settings.vocabulary import PATH_NAMES
 
+EVEN = 1.5
+"""A path whose largest step is at most so many times the mean one changes evenly."""
 PATHS_SHOWN = 8
 """Paths on the sheet: the first ones."""
 
@@ -114,6 +118,8 @@ def _ready(s: SlerpSettings, model: LatentDiffusion, read: list[Tensor], observe
         raise InputError("The two images are the same; there is no path between them.", "Pass two different images.")
     journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
     model.latent_shape(*canvas.padded)  # refuses a size that the model cannot take
+    frame = frame_bytes(canvas.height, canvas.width) * (len(JOINS) if s.compare else 1)
+    require_room({"frames": (s.frames, frame if read else frame * s.pairs)})
     return _Ready(journey, images, condition, key, distance)
 
 
@@ -148,8 +154,18 @@ def _paths(s: SlerpSettings, ready: _Ready, observer: Observer) -> LatentPaths:
         "evaluations": spent + drawn,
         "seconds": round(time.monotonic() - began, 3),
     }
-    status = f"{len(ends)} path{'s' if len(ends) > 1 else ''} of {s.frames} frames at tau {s.tau:g}."
+    status = evenness(metrics["paths"][s.method]["summary"]["largest_share"]["mean"])
     return LatentPaths(ends, frames, u, metrics=metrics, status=status)
+
+
+def evenness(largest: float) -> str:
+    """Whether images change evenly along a path whose largest step is so many times the mean one."""
+    if not largest > EVEN:
+        return "The images change evenly from frame to frame."
+    return (
+        f"The images change in jumps: the largest step is {largest:.1f} times the mean one. `geodesic interpolate` "
+        "spaces its frames evenly, and more --frames show what happens in a jump."
+    )
 
 
 def _ends(s: SlerpSettings, ready: _Ready, observer: Observer) -> tuple[Tensor, int]:
@@ -188,8 +204,10 @@ def _write(directory: RunDirectory, s: SlerpSettings, result: LatentPaths, obser
     for pair in range(min(PATHS_SHOWN, len(main))):
         for method, frames in result.frames.items():
             rows.append(frames[pair])
-            labels.append(method if len(main) == 1 else f"{pair} {method}")
-    directory.write_png("sheet.png", media.sheet(rows, labels))
+            labels.append(PATH_NAMES[method] if len(main) == 1 else f"{pair} {PATH_NAMES[method]}")
+    several, at = len(result.frames), list(result.frames).index(s.method)
+    marks = media.SheetMarks(written=tuple(range(at, len(rows), several)) if several > 1 else ())
+    directory.write_png("sheet.png", media.sheet(rows, labels, marks))
     observer.advance(1)
     media.write_gif(main.flatten(0, 1), directory.path("video.gif"), s.fps)
     observer.advance(1)

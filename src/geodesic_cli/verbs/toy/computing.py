@@ -27,6 +27,7 @@ from geodesic_cli.geometry.toys import GaussianMixture
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import ToySettings
+from geodesic_cli.settings.vocabulary import PATH_NAMES, path_name
 from geodesic_cli.verbs.toy.result import DRAWN, FINE, Moment, Toy, even_steps, exp
 
 FIRST_BUMP = 0.01
@@ -94,7 +95,9 @@ def compute(
         metrics={"bend": alpha * per_alpha},
         status=solution.status.value,
     )
+    called = path_name("geodesic", solution.residual, settings.tol, solution.converged)
     metrics = made.metrics | _metrics(made, shot, analyse(metric, first).relative_residual)
+    metrics |= {"names": {"straight": PATH_NAMES["lerp"], "geodesic": called}}
     return replace(made, metrics=metrics | {"seconds": round(time.monotonic() - began, 3)})
 
 

@@ -81,7 +81,9 @@ class Toy(RunResult):
         straight, geodesic = (Curve(line(even_steps(DRAWN))) for line in (self.straight, self.geodesic))
         profiles = {
             name: (report.u.numpy(), report.log_density.numpy())
-            for name, report in (("straight line", self.straight_report), ("geodesic", self.geodesic_report))
+            for name, report in zip(
+                self.metrics["names"].values(), (self.straight_report, self.geodesic_report), strict=True
+            )
         }
         plots.map_and_profile(
             self._plane(),

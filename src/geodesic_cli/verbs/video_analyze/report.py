@@ -1,27 +1,20 @@
-"""What is found out about a clip: what its windows say together, and the sentence for the user.
-
-Where two windows share a frame its numbers are averaged, and a window's end frames, at which nothing bends, take theirs
-from the neighbour. `rows` has the numbers of each frame and names where the clip departs most.
-"""
+"""What is found out about a clip, and the sentences for the user: the verdict, what it rests on, and what to do."""
 
 import csv
 import io
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from statistics import fmean
 from typing import Any
 
-import torch
-from torch import Tensor
+from geodesic_cli.geometry.clips.significance import Alignment, BestAlpha
+from geodesic_cli.settings.vocabulary import FAILED, listed
+from geodesic_cli.verbs.video_analyze.rows import Event, FrameNumbers
+from geodesic_cli.verbs.video_analyze.windows import SHOWN_AS, Window
 
-from geodesic_cli.geometry.clips.significance import Alignment, BestAlpha, best_alpha
-from geodesic_cli.verbs.video_analyze.rows import Event, FrameNumbers, frame_numbers_of, worst_of
-from geodesic_cli.verbs.video_analyze.windows import PATHS, Window
-
-SMALL, FACTOR = 0.5, 3.0
-"""Ratios of gradient norms: at most SMALL of the perturbed paths' is small, at most FACTOR of the optimised one's is
-within a small factor."""
+SMOOTH_FROM = 0.65
+"""Roughness H from which a clip without a jump or a turn back is called smooth: between the 0.5 of a random walk and
+the 0.8 to 0.98 of rendered motions."""
+NEAR_TEST = "near the optimised"
 
 
 @dataclass(frozen=True)
@@ -41,7 +34,9 @@ class ClipReport:
         roughness: H.
         departure: the largest departure of a frame.
         event: where it departs most.
-        passed: the three tests of Fig. 3 by name.
+        passed: the three tests of Fig. 3 by name. That of the optimised path is left out where there is none, and
+            where it would be passed beside a path that is no geodesic itself.
+        joined: frames that repeat the one before them, but for a codec's noise, and count as one with it.
         windows: the windows.
     """
 
@@ -57,96 +52,122 @@ class ClipReport:
     departure: float
     event: Event
     passed: dict[str, bool]
+    joined: tuple[int, ...]
     windows: tuple[Window, ...]
 
     @property
     def grade(self) -> str:
-        """The verdict in three words."""
-        if self.event.kind != "bend" or not (self.passed["below the perturbed"] and self.passed["below the smoothed"]):
+        """The verdict in a few words."""
+        nearer = self.passed["below the perturbed"] and self.passed["below the smoothed"]
+        if self.event.kind != "bend" or not self.smooth or not nearer:
             return "not a geodesic"
-        if all(self.passed.values()):
+        if all(self.passed.values()) and NEAR_TEST in self.passed:
             return "close to a geodesic"
         return "nearer to a geodesic than its neighbours"
 
     @property
+    def smooth(self) -> bool:
+        """Whether its steps have to do with each other."""
+        return self.roughness >= SMOOTH_FROM
+
+    @property
     def verdict(self) -> str:
-        """One sentence with the numbers behind it."""
-        parts = [
-            f"{value:.2g} times that of the {name}{' ones' if name == 'perturbed' else ' path'}"
-            for name, value in self.ratios.items()
-        ]
-        p = self.aligned.p_value
-        sign = "<" if p <= 1 / (1 + len(self.aligned.null)) else "="
-        return (
-            f"The clip's gradient norm is {', '.join(parts[:-1])} and {parts[-1]}: {self.grade}; it bends against the "
-            f"density's pull by a mean cosine of {self.aligned.mean:+.2f} (shuffled frames "
-            f"{self.aligned.null_mean:+.2f}, p {sign} {p:.2g}), {self.place}."
-        )
+        """One short sentence: a geodesic? smooth? where does it depart?"""
+        if self.event.kind != "bend":
+            return f"Not a geodesic: it {self.place}."
+        if not self.smooth:
+            return (
+                "Not a geodesic: its steps are as good as random (roughness H "
+                f"{max(0.0, self.roughness):.2f}; 1 is smooth, 0.5 a random walk)."
+            )
+        if self.grade == "close to a geodesic":
+            return "Close to a geodesic, and smooth: it jumps nowhere and never turns back."
+        if self.grade != "not a geodesic" and NEAR_TEST not in self.passed:
+            return (
+                "Smooth, and nearer to a geodesic than copies of it with noise or smoothed; the geodesic between its "
+                "ends was not found."
+            )
+        nearer = " and nearer to one than copies of it with noise or smoothed" if self.grade != "not a geodesic" else ""
+        return f"Not a geodesic, but smooth{nearer}: it {self.place}."
 
     @property
     def place(self) -> str:
-        """Where it departs most, in words."""
+        """Where it departs most, as what follows the word `it`."""
         event = self.event
+        between = f"between frames {event.first} and {event.last}"
         if event.kind == "jump":
-            return (
-                f"and it jumps between frames {event.first} and {event.last}, by {event.speed:.1f} times its usual step"
-            )
+            return f"jumps {between}, by {two_digits(event.speed)} times its usual step"
         if event.kind == "turn back":
-            return f"and it turns back at frame {event.frame}, by {event.turn:.0f} degrees"
-        return f"and its worst segment, frames {event.first} to {event.last}, is not much worse than the others"
+            return f"turns back at frame {event.frame}, by {event.turn:.0f} degrees"
+        return f"departs most {between}, though not much more than elsewhere"
+
+    @property
+    def detail(self) -> str:
+        """The numbers behind the verdict, in a sentence or two."""
+        parts = [f"{two_digits(value)} times that of the {self.names[name]}" for name, value in self.ratios.items()]
+        p = self.aligned.p_value
+        sign = "<" if p <= 1 / (1 + len(self.aligned.null)) else "="
+        return (
+            f"The norm of the clip's geodesic gradient is {listed(parts)}. It bends against the density's pull by a "
+            f"mean cosine of {self.aligned.mean:+.2f} (frames in random order {self.aligned.null_mean:+.2f}, p {sign} "
+            f"{p:.2g})."
+        )
+
+    @property
+    def advice(self) -> str:
+        """What to do about the verdict; nothing where the clip is close to a geodesic."""
+        held = self.passed["below the smoothed"]
+        if self.event.kind != "bend":
+            return "To judge the parts before and after that alone, pass --stop and --start."
+        if not self.smooth:
+            return (
+                "Frames that lie too far apart make such a path, and noise does: pass a lower --stride, or --denoise 1."
+            )
+        if self.grade == "not a geodesic" and self.passed["below the perturbed"]:
+            return (
+                "" if held else "The smoothed copy is nearer to one: --denoise 1 takes the noise of a codec out first."
+            )
+        if self.grade == "not a geodesic":
+            return (
+                "Noise makes it no worse: the frames lie too far apart, or the model does not know such pictures. Pass "
+                "a lower --stride or another --model."
+            )
+        if self.unsolved is not None and NEAR_TEST not in self.passed:
+            return (
+                "To find the geodesic between its ends, pass more --max-steps, a smaller --window or a lower --alpha."
+            )
+        return ""
+
+    @property
+    def reference(self) -> str:
+        """What became of the local geodesic between the clip's ends, where it was not found; nothing where it was."""
+        if self.unsolved is None:
+            return ""
+        rest = "the clip is far even from that" if NEAR_TEST in self.passed else "no test rests on it"
+        return (
+            "The local geodesic between its ends was not found, only a path near it (relative residual "
+            f"{two_digits(self.unsolved)}), and {rest}."
+        )
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What a person reads in place of each path's name; no path is called a geodesic that is none."""
+        worst = self.unsolved
+        solved = SHOWN_AS["optimised"] if worst is None else f"local short path, residual {two_digits(worst)}, {FAILED}"
+        return SHOWN_AS | {"optimised": solved}
+
+    @property
+    def unsolved(self) -> float | None:
+        """The largest relative residual of an optimised path that did not converge; None if all of them did."""
+        return max((window.residual or 0.0 for window in self.windows if not window.solved), default=None)
 
 
-def report_on(
-    windows: Sequence[Window], alpha: float, used: int, times: Sequence[float], clip_roughness: float
-) -> ClipReport:
-    """Put the windows together.
-
-    Args:
-        windows: in their order, at least one.
-        alpha: the density exponent.
-        used: how many frames there are, repeated ones included.
-        times: of all frames, in seconds.
-        clip_roughness: H of the whole clip.
-    """
-    rows = frame_numbers_of(windows, used, times)
-    event = worst_of(rows)
-    weights = [len(window.departure) for window in windows]
-    names = [name for name in PATHS if any(name in window.paths for window in windows)]
-    means = {name: _mean(windows, name, "gradient") for name in names}
-    columns = ("curvature_term", "score_term", "alignment", "relative")
-    terms = {
-        name: {key: _mean(windows, name, key) for key in columns}
-        | {"log_length": fmean(window.paths[name].log_length for window in windows if name in window.paths)}
-        for name in names
-    }
-    ratios = {name: means["clip"] / means[name] for name in names if name != "clip" and means[name] > 0}
-    product, square, turned = (_each_once(windows, key) for key in ("product", "square", "curvature_term"))
-
-    def joined(key: str) -> tuple[float, ...]:
-        draws = zip(*(getattr(window, key) for window in windows), strict=True)
-        return tuple(sum(w * value for w, value in zip(weights, row, strict=True)) / sum(weights) for row in draws)
-
-    aligned = Alignment(terms["clip"]["alignment"], joined("shuffled"))
-    return ClipReport(
-        alpha=alpha,
-        rows=rows,
-        means=means,
-        terms=terms,
-        ratios=ratios,
-        aligned=aligned,
-        p_perturbed=Alignment(aligned.mean, joined("bumped")).p_value,
-        best=best_alpha(product, square, float(turned.square().sum())),
-        roughness=clip_roughness,
-        departure=max(max(window.departure) for window in windows),
-        event=event,
-        passed={
-            "small beside the perturbed": ratios.get("perturbed", math.inf) <= SMALL,
-            "near the optimised": ratios.get("optimised", math.inf) <= FACTOR,
-            "below the perturbed": ratios.get("perturbed", math.inf) < 1,
-            "below the smoothed": ratios.get("smoothed", math.inf) < 1,
-        },
-        windows=tuple(windows),
-    )
+def two_digits(value: float) -> str:
+    """A number above 0 with two digits that count, never as a power of ten: 0.20, 4.4, 23, 150."""
+    if not 0 < value < math.inf:
+        return f"{value:g}"
+    rounded = float(f"{value:.1e}")
+    return f"{rounded:.{max(0, 1 - math.floor(math.log10(rounded)))}f}"
 
 
 def csv_of(report: ClipReport) -> str:
@@ -162,6 +183,10 @@ def report_metrics(report: ClipReport) -> dict[str, Any]:
     """What metrics.json holds of a report."""
     return {
         "verdict": report.verdict,
+        "detail": report.detail,
+        "reference": report.reference,
+        "advice": report.advice,
+        "joined": list(report.joined),
         "grade": report.grade,
         "alpha": report.alpha,
         "gradient_norm": report.means,
@@ -187,23 +212,9 @@ def report_metrics(report: ClipReport) -> dict[str, Any]:
                 "log_length": {name: path.log_length for name, path in window.paths.items()},
                 "solver": window.solver,
                 "residual": window.residual,
+                "solved": window.solved,
                 "departure": max(window.departure),
             }
             for window in report.windows
         ],
     }
-
-
-def _mean(windows: Sequence[Window], name: str, key: str) -> float:
-    """The mean of a list of a path over the inner frames of all windows that have the path."""
-    return fmean(value for window in windows if name in window.paths for value in getattr(window.paths[name], key))
-
-
-def _each_once(windows: Sequence[Window], key: str) -> Tensor:
-    """A list of the clip over its inner frames; a frame in two windows counts once."""
-    found: dict[int, float] = {}
-    for window in windows:
-        values = getattr(window, key, None) or getattr(window.paths["clip"], key)
-        for frame, value in zip(window.frames[1:-1], values, strict=True):
-            found.setdefault(frame, value)
-    return torch.tensor(list(found.values()), dtype=torch.float64)

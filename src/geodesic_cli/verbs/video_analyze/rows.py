@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
 
-from geodesic_cli.verbs.video_analyze.windows import PATHS, Window
+from geodesic_cli.verbs.video_analyze.windows import COMPARED, Window
 
 CUT, JUMP, SUDDEN, BACK = 3.0, 1.6, 1.5, 150.0
 TYPICAL = 4
@@ -68,7 +68,7 @@ def frame_numbers_of(windows: Sequence[Window], used: int, times: Sequence[float
         for column in ("gradient", "curvature_term", "score_term", "alignment"):
             add(column, middle, getattr(clip, column))
         add("angle_degrees", middle, [math.degrees(value) for value in clip.angle])
-        for name in PATHS[1:]:
+        for name in COMPARED[1:]:
             if name in window.paths:
                 add(f"gradient_{name}", middle, window.paths[name].gradient)
         add("step", window.frames[1:], window.steps)
@@ -78,7 +78,7 @@ def frame_numbers_of(windows: Sequence[Window], used: int, times: Sequence[float
     means = {column: {frame: fmean(some) for frame, some in of.items()} for column, of in inner.items()}
     score = _segment_scores(means["step"], means["departure"], before)
     columns = ("departure", "turn_degrees", "gradient", "curvature_term", "score_term", "angle_degrees", "alignment")
-    others = [f"gradient_{name}" for name in PATHS[1:] if f"gradient_{name}" in inner]
+    others = [f"gradient_{name}" for name in COMPARED[1:] if f"gradient_{name}" in inner]
     return [
         {
             "frame": frame,

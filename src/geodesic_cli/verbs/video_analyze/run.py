@@ -36,18 +36,20 @@ from geodesic_cli.geometry.perturbation import moving_mean
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.room import node_bytes, require_room
 from geodesic_cli.settings import VideoAnalyzeSettings
-from geodesic_cli.verbs.video_analyze.report import ClipReport, csv_of, report_metrics, report_on
+from geodesic_cli.verbs.video_analyze.joining import report_on
+from geodesic_cli.verbs.video_analyze.report import ClipReport, csv_of, report_metrics
 from geodesic_cli.verbs.video_analyze.sheet import Strip
 from geodesic_cli.verbs.video_analyze.windows import Window, cut
 
 LEAST = 3
 FRAMES_AT_ONCE = 32
 """Frames that are encoded, and carried up, at a time."""
-STILL = "All {} frames show the same picture: the clip is a point, and every path is straight there."
-SHORT = (
-    "Only two of the {} frames differ: between two pictures nothing can bend. Pass more frames, or a lower --stride."
-)
+STILL_LEVELS = 8
+"""Thumbnails that differ by so many of 255 levels at most show one picture, with the noise of a codec."""
+STILL = "No path: all {} frames show the same picture{}. Pass a clip in which something moves."
+SHORT = "No path: only two of the {} frames differ, and between two pictures nothing can bend. Pass more frames."
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,14 +132,18 @@ class _Work(Job[VideoAnalyzeSettings]):
         x = self._embed(seen, conditioning)
         score = self.model.score(self.journey.shape, s.tau, conditioning, s.guidance)
         u = torch.linspace(0, 1, len(x), dtype=x.dtype, device=x.device)
-        kept = moving(x, Euclidean()).to(x.device)
+        kept = moving(seen.z.double(), Euclidean()).to(x.device)  # pictures repeat, whatever a flow makes of that
         common: dict[str, Any] = {"tau": s.tau, "embedding": s.embedding, "dimension": x.shape[1]}
-        common |= {"frames": len(x), "frames_that_move": len(kept)}
-        if len(kept) < 3:
-            verdict = (STILL if len(kept) == 1 else SHORT).format(len(x))
+        still = seen.strip.spread <= STILL_LEVELS
+        common |= {"frames": len(x), "frames_that_move": 1 if still else len(kept)}
+        if still or len(kept) < 3:
+            noise = ", but for the noise of a codec" if len(kept) > 1 else ""
+            verdict = STILL.format(len(x), noise) if still else SHORT.format(len(x))
             return self._finish(None, common | {"verdict": verdict, "grade": "no path"}, seen, 0, began)
         x = x.index_copy(0, kept, moving_mean(x[kept], s.denoise))
-        pieces = [kept[list(window)] for window in cut(len(kept), s.window, s.overlap)]
+        window = min(s.window, len(kept))
+        require_room({"draws": (s.draws, node_bytes(window * x.shape[1]))})
+        pieces = [kept[list(piece)] for piece in cut(len(kept), s.window, s.overlap)]
         alpha, spent = self._alpha(score, x, u, pieces)
         windows = self._windows(score, x, u, pieces, alpha, seen.digest)
         report = report_on(windows, alpha, len(x), seen.times, roughness(x[kept]))
@@ -234,8 +240,8 @@ class _Work(Job[VideoAnalyzeSettings]):
         if self.directory is not None and report is not None:
             self.directory.write_text("clip.csv", csv_of(report))
             rows = [row for row in report.rows if row["moves"]]
-            mark = report.event.first, report.event.last, report.place.removeprefix("and ")
-            plots.clip_analysis(rows, mark, self.directory.path("analysis.png"))
+            mark = report.event.first, report.event.last, f"it {report.place}"
+            plots.clip_analysis(rows, report.names, mark, self.directory.path("analysis.png"))
         encoded = len(seen.times) * self.settings.steps if self.settings.embedding == "flow" else 0
         return self.done(VideoAnalysis(report, metrics=metrics, status=metrics["verdict"]), spent + encoded)
 

@@ -30,6 +30,12 @@ class Strip:
             pictures = interpolate(pictures, size, mode="bilinear", antialias=True)
         self.rows.append(pictures.mul(255).round().clamp(0, 255).to(torch.uint8))
 
+    @property
+    def spread(self) -> int:
+        """By how many of 255 levels a pixel of any thumbnail differs from the first one's, at most."""
+        first = self.rows[0][:1].short()
+        return max(int((part.short() - first).abs().max()) for part in self.rows)
+
     def sheet(self, event: Event | None) -> Tensor:
         """The sheet (3, H, W): the clip at even distances, and, where there is an event, the frames around it."""
         frames = torch.cat(self.rows)

@@ -15,7 +15,15 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.clips.rivals import Rivals
 from geodesic_cli.geometry.clips.sequence import SequenceReport
 
-PATHS = ("clip", "optimised", "perturbed", "smoothed", "straight")
+COMPARED = ("clip", "optimised", "perturbed", "smoothed", "straight")
+SHOWN_AS = {
+    "clip": "the clip",
+    "optimised": "local geodesic",
+    "perturbed": "clip with noise",
+    "smoothed": "clip smoothed",
+    "straight": "great circle",
+}
+"""What a person reads in place of them."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Window:
 
     Args:
         frames: numbers of its frames among those used, repeated ones left out, m of them.
-        paths: by name, of PATHS; the optimised and the straight one are missing where the window ends as it begins.
+        paths: by name, of COMPARED; the optimised and the straight one are missing where the window ends as it begins.
         draws: mean gradient norm of every perturbed path.
         steps: distances from frame to frame, (m - 1).
         turn: radians, (m - 2).
@@ -63,6 +71,7 @@ class Window:
         bumped: mean alignment of every perturbed path.
         solver: how the solver ended.
         residual: the relative residual that it reached.
+        solved: whether the optimised path is a geodesic to the tolerance; True where there is none.
         score_calls: evaluations of the score.
     """
 
@@ -78,6 +87,7 @@ class Window:
     bumped: list[float]
     solver: str
     residual: float | None
+    solved: bool
     score_calls: int
 
     @classmethod
@@ -86,7 +96,7 @@ class Window:
         clip = found.clip
         reports: tuple[Sequence[SequenceReport | None], ...]
         reports = ([clip], [found.optimised], found.perturbed, [found.smoothed], [found.straight])
-        there = {name: [one for one in some if one is not None] for name, some in zip(PATHS, reports, strict=True)}
+        there = {name: [one for one in some if one is not None] for name, some in zip(COMPARED, reports, strict=True)}
         return cls(
             frames=frames,
             paths={name: _numbers(some) for name, some in there.items() if some},
@@ -100,6 +110,7 @@ class Window:
             bumped=list(found.bumped.null),
             solver="ENDS_MEET" if found.solution is None else found.solution.status.name,
             residual=None if found.solution is None else found.solution.residual,
+            solved=found.solution is None or found.solution.converged,
             score_calls=found.score_calls,
         )
 
