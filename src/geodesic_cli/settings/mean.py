@@ -19,7 +19,7 @@ class MeanSettings(LinkedOptions):
         0.1,
         "The pull of the images that is left, as a share of their distances.",
         SOLVER,
-        above(0, 1, "0.1 leaves about 0.005 of the squared distances to be gained."),
+        above(0, 1, "0.1 is within about 0.5% of the least sum of squared distances."),
     )
     moves: int = opt(12, "Most moves of the mean.", SOLVER, AtLeast(1, "12 are enough for most sets."))
 
