@@ -27,7 +27,7 @@ FLOORS: dict[str, tuple[str, str]] = {
     "geometry/zoo": ("geometry", "torch jaxtyping"),
     "geometry/solvers": ("geometry geometry/kernel", "torch jaxtyping"),  # the kernel solver is the default
     "geometry/clips": ("geometry geometry/solvers", "torch jaxtyping"),
-    "geometry/sets": ("geometry geometry/solvers geometry/graph", "torch jaxtyping"),
+    "geometry/sets": ("geometry geometry/kernel geometry/solvers", "torch jaxtyping"),
     "distortion": ("geometry", "torch jaxtyping"),  # of geometry linalg alone, which another test holds
     "diffusion": ("geometry", "torch diffusers transformers psutil"),
     "diffusion/loading": ("diffusion", "torch diffusers transformers peft safetensors huggingface_hub"),

@@ -21,6 +21,7 @@ from geodesic_cli.errors import GeodesicError
 from geodesic_cli.version import __version__
 
 _VERBS = {
+    "distance": "distance.run",
     "extrapolate": "extrapolate.run",
     "finetune": "finetune.run",
     "interpolate": "interpolate.run",
@@ -28,6 +29,7 @@ _VERBS = {
     "isometry": "isometry.run",
     "latent_direction": "latent.direction",
     "latent_slerp": "latent.slerp",
+    "mean": "mean.run",
     "toy": "toy.run",
     "video_analyze": "video_analyze.run",
 }

@@ -8,6 +8,7 @@ from geodesic_cli.errors import GeodesicError
 from geodesic_cli.frames.clip import ClipSource
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.verbs.distance.run import Distances
 from geodesic_cli.verbs.extrapolate.run import Extrapolation
 from geodesic_cli.verbs.finetune.data import Data
 from geodesic_cli.verbs.finetune.run import Finetuned
@@ -16,6 +17,7 @@ from geodesic_cli.verbs.isometry.run import Isometry
 from geodesic_cli.verbs.latent.direction import LatentDirection
 from geodesic_cli.verbs.latent.invert import Inversion
 from geodesic_cli.verbs.latent.slerp import LatentPaths
+from geodesic_cli.verbs.mean.run import MeanImage
 from geodesic_cli.verbs.toy.result import Toy
 from geodesic_cli.verbs.video_analyze.run import VideoAnalysis
 from geodesic_cli.version import __version__
@@ -23,6 +25,7 @@ from geodesic_cli.version import __version__
 __all__ = [
     "GeodesicError",
     "__version__",
+    "distance",
     "extrapolate",
     "finetune",
     "interpolate",
@@ -30,10 +33,41 @@ __all__ = [
     "isometry",
     "latent_direction",
     "latent_slerp",
+    "mean",
     "toy",
     "video_analyze",
 ]
 
+def distance(
+    *images: ClipSource,
+    model: AnyModel = "clevr-mini",
+    observer: Observer | None = None,
+    progress: bool | None = None,
+    neighbours: int = 3,
+    start: str | None = None,
+    stop: str | None = None,
+    stride: int = 1,
+    max_frames: int | None = None,
+    prompt: str = "",
+    tau: float = 0.1,
+    bend: float = 6.0,
+    alpha: float | None = None,
+    guidance: float = 1.0,
+    nodes: int = 17,
+    tol: float = 0.05,
+    max_steps: int = 25,
+    size: str | None = None,
+    background: str = "white",
+    revision: str | None = None,
+    variant: str | None = None,
+    lora: str | Sequence[str] = (),
+    vae: str | None = None,
+    text_embedding: str | Sequence[str] = (),
+    device: str = "auto",
+    dtype: str = "auto",
+    low_memory: bool = False,
+    compile: bool = False,
+) -> Distances: ...
 def extrapolate(
     source: ClipSource,
     *,
@@ -282,6 +316,39 @@ def latent_slerp(
     compile: bool = False,
     fps: float = 8.0,
 ) -> LatentPaths: ...
+def mean(
+    *images: ClipSource,
+    model: AnyModel = "clevr-mini",
+    observer: Observer | None = None,
+    progress: bool | None = None,
+    weights: str | None = None,
+    frames: int = 7,
+    mean_tol: float = 0.1,
+    moves: int = 12,
+    start: str | None = None,
+    stop: str | None = None,
+    stride: int = 1,
+    max_frames: int | None = None,
+    prompt: str = "",
+    tau: float = 0.1,
+    bend: float = 6.0,
+    alpha: float | None = None,
+    guidance: float = 1.0,
+    nodes: int = 17,
+    tol: float = 0.05,
+    max_steps: int = 25,
+    size: str | None = None,
+    background: str = "white",
+    revision: str | None = None,
+    variant: str | None = None,
+    lora: str | Sequence[str] = (),
+    vae: str | None = None,
+    text_embedding: str | Sequence[str] = (),
+    device: str = "auto",
+    dtype: str = "auto",
+    low_memory: bool = False,
+    compile: bool = False,
+) -> MeanImage: ...
 def toy(
     density: str = "ring",
     *,

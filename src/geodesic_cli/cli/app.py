@@ -22,6 +22,8 @@ Examples:
   geodesic interpolate a.png b.png --global
   geodesic extrapolate clip.mp4
   geodesic video-analyze clip.mp4
+  geodesic distance frames/
+  geodesic mean a.png b.png c.png
   geodesic invert a.png
   geodesic latent direction red blue
   geodesic finetune --iso
@@ -38,7 +40,10 @@ Every run writes a folder with report.html, one page to look at and to send.
 Settings come from options, then variables such as GEODESIC_INTERPOLATE_TAU, then --config FILE, then the defaults.
 """
 
-VERBS = ("interpolate", "extrapolate", "video_analyze", "invert", "latent", "finetune", "isometry", "toy")
+VERBS = (
+    "interpolate", "extrapolate", "video_analyze", "distance", "mean", "invert", "latent", "finetune", "isometry",
+    "toy",
+)  # fmt: skip
 OTHERS = ("models", "check", "info", "cache", "report", "bench")
 
 

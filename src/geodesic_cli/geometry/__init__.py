@@ -10,7 +10,8 @@ Seven files tell the method, in this order: `space` (where points live), `densit
              `collocation`
     graph    the path that no local solver finds: `connecting` points, `routing` over them
     clips    points that keep their own timing, such as frames: a `sequence`, its `rivals`, `significance`, `departure`
-    sets     `maps` (exponential and logarithm) and `pointset` (distances, means, neighbours)
+    sets     `maps` (exponential and logarithm); `links` among points that share their scores, and with them
+             `distances`, `means` and `neighbours`
     zoo      the problems that solvers are compared on
 
 Shapes stand on the signatures (`Float[Tensor, "n d"]`), and the tests check them. Where a function looks at a shape
@@ -27,15 +28,18 @@ from geodesic_cli.geometry.kernel.surrogate import Surrogate
 from geodesic_cli.geometry.metric import DensityMetric, Residual, bending
 from geodesic_cli.geometry.perturbation import perturb
 from geodesic_cli.geometry.seen import Remembered, Seen
+from geodesic_cli.geometry.sets.distances import DistanceMatrix, distance_matrix
+from geodesic_cli.geometry.sets.links import Link, LinkSearch, Survey
 from geodesic_cli.geometry.sets.maps import Connection, Search, exp_map, log_map
-from geodesic_cli.geometry.sets.pointset import (
-    DistanceMatrix,
+from geodesic_cli.geometry.sets.means import (
     Mean,
-    Neighbours,
-    distance_matrix,
+    MeanStep,
+    follow_mean,
     frechet_mean,
-    nearest_neighbours,
+    mean_from_point,
+    shares_of,
 )
+from geodesic_cli.geometry.sets.neighbours import Neighbours, nearest_neighbours
 from geodesic_cli.geometry.solution import PathSolver, Solution, Status, Step
 from geodesic_cli.geometry.solvers.bvp import solve_bvp
 from geodesic_cli.geometry.solvers.gradient_flow import GradientFlow
@@ -58,5 +62,14 @@ __all__ += ["Curve", "CurveReport", "DensityMetric", "Remembered", "Residual", "
 __all__ += ["GradientFlow", "PathSolver", "Relaxation", "Solution", "Status", "Step", "Surrogate", "solve_bvp"]
 __all__ += ["RK4", "AdamsBashforth4", "DormandPrince", "Euler", "IsokineticLeapfrog", "Motion", "State", "Stepper"]
 __all__ += ["Graph", "Route", "connect", "shortest_path", "solve_ivp"]
-__all__ += ["Connection", "DistanceMatrix", "Mean", "Neighbours", "Search"]
-__all__ += ["distance_matrix", "exp_map", "frechet_mean", "log_map", "nearest_neighbours"]
+__all__ += ["Connection", "DistanceMatrix", "Link", "LinkSearch", "Mean", "MeanStep", "Neighbours", "Search", "Survey"]
+__all__ += [
+    "distance_matrix",
+    "exp_map",
+    "follow_mean",
+    "frechet_mean",
+    "log_map",
+    "mean_from_point",
+    "nearest_neighbours",
+]
+__all__ += ["shares_of"]

@@ -14,6 +14,8 @@ VERBS: dict[str, type] = {
     "interpolate": settings.InterpolateSettings,
     "extrapolate": settings.ExtrapolateSettings,
     "video-analyze": settings.VideoAnalyzeSettings,
+    "distance": settings.DistanceSettings,
+    "mean": settings.MeanSettings,
     "invert": settings.InvertSettings,
     "latent/slerp": settings.SlerpSettings,
     "latent/direction": settings.DirectionSettings,

@@ -7,22 +7,25 @@ classes named here are ever made from a file.
 
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from geodesic_cli.geometry import Curve, Euclidean, Seen, Sphere, Status, Step
+from geodesic_cli.geometry import Curve, Euclidean, Link, MeanStep, Seen, Sphere, Status, Step
 from geodesic_cli.geometry.kernel.surveyed import Surveyed
 from geodesic_cli.geometry.solvers.gradient_flow import Descending
 from geodesic_cli.geometry.solvers.relaxation import Relaxed
 
 KINDS: dict[str, type] = {
-    kind.__name__: kind for kind in (Step, Curve, Seen, Euclidean, Sphere, Relaxed, Surveyed, Descending)
+    kind.__name__: kind
+    for kind in (Step, Curve, Seen, Euclidean, Sphere, Relaxed, Surveyed, Descending, Link, MeanStep)
 }
+Packed = TypeVar("Packed", Step, Link, MeanStep)
+"""What is kept of a search: the step of a solver, a link between two points, the step of a mean."""
 
 
-def pack(step: Step) -> tuple[dict[str, Tensor], object]:
+def pack(step: Packed) -> tuple[dict[str, Tensor], object]:
     """Tensors by name, and the tree of plain values that refers to them."""
     tensors: dict[str, Tensor] = {}
 
@@ -44,8 +47,8 @@ def pack(step: Step) -> tuple[dict[str, Tensor], object]:
     return tensors, apart(step)
 
 
-def unpack(tensors: dict[str, Tensor], tree: Any, device: torch.device) -> Step:
-    """The step that was packed; tensors that were not on the CPU come to the device."""
+def unpack(tensors: dict[str, Tensor], tree: Any, device: torch.device, kind: type[Packed]) -> Packed:
+    """The step that was packed, of its kind; tensors that were not on the CPU come to the device."""
 
     def together(value: Any) -> Any:
         if not isinstance(value, dict):
@@ -60,5 +63,5 @@ def unpack(tensors: dict[str, Tensor], tree: Any, device: torch.device) -> Step:
         return KINDS[value["kind"]](**{name: together(part) for name, part in value["fields"].items()})
 
     step = together(tree)
-    assert isinstance(step, Step)
+    assert isinstance(step, kind)
     return step

@@ -120,10 +120,10 @@ def log_map(metric: DensityMetric, a: Tensor, b: Tensor, *, search: Search = Sea
     curve = path.curve
     velocity = curve.velocity(order=4)
     slopes = linalg.dot(curve.space.tangent(curve.x, metric.scores_at(curve.x, curve.u)), velocity).squeeze(-1)
-    log_density = accumulate(_integrals(slopes))
+    log_density = accumulate(segment_integrals(slopes))
     log_speed = linalg.norm(velocity).squeeze(-1).log() - metric.alpha * log_density
     top = log_speed.max()
-    log_distance = top + _integrals((log_speed - top).exp()).sum().log()
+    log_distance = top + segment_integrals((log_speed - top).exp()).sum().log()
     return Connection(
         curve=curve,
         status=path.status,
@@ -134,8 +134,8 @@ def log_map(metric: DensityMetric, a: Tensor, b: Tensor, *, search: Search = Sea
     )
 
 
-def _integrals(f: Tensor) -> Tensor:
-    """The integrals of f over the k - 1 segments of [0, 1], given at k >= 4 uniform positions."""
+def segment_integrals(f: Tensor) -> Tensor:
+    """The integrals of f (k,) over the k - 1 segments of [0, 1], given at k >= 4 uniform positions."""
     inner = (13 * (f[1:-2] + f[2:-1]) - f[:-3] - f[3:]) / 24
     first = (9 * f[:1] + 19 * f[1:2] - 5 * f[2:3] + f[3:4]) / 24
     last = (9 * f[-1:] + 19 * f[-2:-1] - 5 * f[-3:-2] + f[-4:-3]) / 24

@@ -152,7 +152,7 @@ class LegSolver(Job[InterpolateSettings]):
             return None
         tensors, about = self.directory.read_tensors(name)
         history += [(calls, residual, length) for calls, residual, length in json.loads(about["history"])]
-        return unpack(tensors, json.loads(about["step"]), problem.guess.x.device)
+        return unpack(tensors, json.loads(about["step"]), problem.guess.x.device, Step)
 
 
 def rounded_legs(legs: Sequence[Leg], loop: bool) -> tuple[Leg, ...]:

@@ -1,0 +1,1 @@
+"""`geodesic distance`: how far images are from each other along the geodesics of a model's density."""

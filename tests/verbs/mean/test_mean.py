@@ -1,0 +1,106 @@
+"""`geodesic mean`: the middle of a motion, weights, resuming, and what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import geodesic_cli
+from geodesic_cli import media
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.errors import InputError
+from geodesic_cli.runs.job import Job
+from geodesic_cli.runs.observer import Silent
+from geodesic_cli.scenes import Scene, Solid, fit_all, render
+from geodesic_cli.settings import MeanSettings
+from geodesic_cli.verbs.mean.run import MeanImage, dry_run, mean, run
+from helpers import Recorder, into_folder
+
+run_in = into_folder(run)
+
+
+def along_a_line(places: list[float]) -> Tensor:
+    return render([Scene((Solid("sphere", "red", x=x, y=0.1),)) for x in places])
+
+
+def write(images: Tensor, folder: Path) -> tuple[str, ...]:
+    for k, image in enumerate(images):
+        media.write_png(image, folder / f"{k}.png")
+    return tuple(str(folder / f"{k}.png") for k in range(len(images)))
+
+
+@pytest.fixture(scope="module")
+def middle(model: LatentDiffusion) -> MeanImage:
+    return mean(*along_a_line([-0.6, -0.35, 0.2, -0.1]), model=model, frames=3)
+
+
+def test_the_mean_of_scenes_along_a_line_is_the_one_in_the_middle(middle: MeanImage) -> None:
+    (found,) = fit_all(middle.image[None])
+    (solid,) = found.scene.solids
+    assert abs(solid.x + 0.2125) <= 0.2
+    assert abs(solid.y - 0.1) <= 0.2
+    assert (solid.shape, solid.colour) == ("sphere", "red")
+    assert found.error < 0.25
+
+
+def test_the_geodesics_go_from_the_mean_to_each_image(middle: MeanImage) -> None:
+    assert middle.paths.shape == (4, 3, 3, 64, 64)
+    for path in middle.paths:
+        torch.testing.assert_close(path[0], middle.image, rtol=0, atol=1e-3)
+    ends = fit_all(middle.paths[:, -1])
+    assert [round(end.scene.solids[0].x, 1) for end in ends] == pytest.approx([-0.6, -0.35, 0.2, -0.1], abs=0.1)
+
+
+def test_a_weight_draws_the_mean_to_its_image(model: LatentDiffusion) -> None:
+    images = along_a_line([-0.3, 0.0])
+    heavy = mean(*images, model=model, weights="9,1", bend=1.0, frames=2)
+    assert float(heavy.distances[0]) < 0.3 * float(heavy.distances[1])
+    alone = mean(*images, model=model, weights="0,1", bend=1.0, frames=2)
+    assert float(alone.distances[1]) == 0
+
+
+def test_without_a_density_the_mean_is_the_average(model: LatentDiffusion) -> None:
+    images = along_a_line([-0.5, 0.0, 0.7])
+    made = mean(*images, model=model, bend=0.0, frames=2, mean_tol=1e-4)
+    torch.testing.assert_close(made.image, made.average, rtol=0, atol=1e-3)
+    assert made.converged
+
+
+@pytest.mark.parametrize(("stage", "after"), [("Linking", 2), ("Moving", 1), ("Moving", 2), ("Writing", 2)])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(tmp_path: Path, stage: str, after: int) -> None:
+    files = write(along_a_line([-0.3, -0.1, 0.1]), tmp_path)
+    settings = MeanSettings(
+        images=files, out=str(tmp_path / "a"), device="cpu", tol=0.3, bend=2, moves=3, mean_tol=0.01
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run_in(settings, Recorder(stop_in=stage, after=after))
+    resumed = run_in(replace(settings, resume=True))
+    whole = run_in(replace(settings, out=str(tmp_path / "b")))
+    assert torch.equal(resumed.mean.x, whole.mean.x)
+    for name in ("mean.safetensors", "distances.csv", "sheet.png"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert resumed.metrics | {"seconds": 0} == whole.metrics | {"seconds": 0}
+
+
+def test_a_mean_that_is_not_reached_says_so(tmp_path: Path) -> None:
+    files = write(along_a_line([-0.9, 0.9]), tmp_path)
+    made = run_in(MeanSettings(images=files, out=str(tmp_path / "run"), device="cpu", max_steps=1, moves=1, frames=2))
+    assert not made.converged
+    assert "converge" in made.status or "not reached" in made.status
+
+
+def test_a_dry_run_counts_and_writes_nothing(files: tuple[str, str], tmp_path: Path) -> None:
+    plan = dry_run(Job(MeanSettings(images=files, out=str(tmp_path / "none"), device="cpu"), Silent()))
+    assert plan.metrics["stages"]["Moving the mean"] > 0
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [("1", "each of 2 images; got 1"), ("1,x", "got '1,x'"), ("0,0", "not all 0"), ("1,-1", "at least 0")],
+)
+def test_weights_that_fit_no_images_are_refused(files: tuple[str, str], weights: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        geodesic_cli.mean(*files, weights=weights)
