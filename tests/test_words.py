@@ -37,7 +37,7 @@ def plain(text: str) -> str:
     text = re.sub(r"^\s*```.*?^\s*```$", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"`[^`]*`|\]\([^)]*\)|\S+\.(?:py|md|png)\b", "", text)
     text = re.sub(r"--[\w-]+(?: [\w.,-]+)?", "", text)
-    return re.sub(r"geodesic latent slerp.*", "", text)
+    return re.sub(r"geodesic latent slerp.*|^latent slerp$", "", text)
 
 
 def private(text: str) -> list[str]:

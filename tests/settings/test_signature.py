@@ -16,11 +16,13 @@ import geodesic_cli
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import (
     DirectionSettings,
+    DistanceSettings,
     ExtrapolateSettings,
     FinetuneSettings,
     InterpolateSettings,
     InvertSettings,
     IsometrySettings,
+    MeanSettings,
     SlerpSettings,
     ToySettings,
     VideoAnalyzeSettings,
@@ -30,6 +32,7 @@ from geodesic_cli.settings.option import option_of
 
 ROOT = Path(__file__).parents[2]
 RECORDS = {
+    "distance": DistanceSettings,
     "extrapolate": ExtrapolateSettings,
     "finetune": FinetuneSettings,
     "interpolate": InterpolateSettings,
@@ -37,6 +40,7 @@ RECORDS = {
     "isometry": IsometrySettings,
     "latent_direction": DirectionSettings,
     "latent_slerp": SlerpSettings,
+    "mean": MeanSettings,
     "toy": ToySettings,
     "video_analyze": VideoAnalyzeSettings,
 }

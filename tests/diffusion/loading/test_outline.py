@@ -41,7 +41,7 @@ def test_a_folder_is_outlined_from_its_configurations(monkeypatch: pytest.Monkey
     import geodesic_cli
 
     folder = Path(geodesic_cli.__file__).parent / "assets" / "clevr-mini"
-    monkeypatch.setattr(room, "LARGE", 1000)
+    monkeypatch.setattr(room, "MANY_WEIGHTS", 1000)
     found = outline(str(folder), torch.float32)
     assert found is not None
     assert found.weights / 1e6 == pytest.approx(5.3, rel=0.02)

@@ -24,7 +24,7 @@ from geodesic_cli.diffusion.loading.shapes import BETAS, PUBLISHED, Shapes
 from geodesic_cli.diffusion.loading.single_file import recognise
 from geodesic_cli.diffusion.model import LatentDiffusion
 
-LARGE = 100_000_000
+MANY_WEIGHTS = 100_000_000
 """Weights above which a model is outlined; a smaller one is loaded in a second and can be timed."""
 TOKENS = {"sd": 77, "sdxl": 77, "sd3": 77 + 256, "flux": 512}
 """Of a prompt."""
@@ -89,7 +89,7 @@ def outline(
 
 
 def _of_folder(folder: Path, name: str, precision: torch.dtype) -> Outline | None:
-    if sum(_weights(folder)) < LARGE:
+    if sum(_weights(folder)) < MANY_WEIGHTS:
         return None
     kind = family(folder)
     network = "transformer" if kind in ("sd3", "flux") else "unet"

@@ -7,28 +7,24 @@ disk as soon as they exist, and the resumed run gives the same bytes.
 """
 
 import json
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
-from geodesic_cli.diffusion.loading.aliases import MODELS
 from geodesic_cli.diffusion.loading.devices import pick_device, pick_dtype
 from geodesic_cli.diffusion.loading.load import require_text
 from geodesic_cli.diffusion.loading.outline import outline
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
-from geodesic_cli.errors import InputError
-from geodesic_cli.frames.canvas import Canvas, enough_for, fit, image_names, read_images
-from geodesic_cli.frames.keyframes import Keyframes, brought_back, conditions_for, embed_all, prompt_of_each
-from geodesic_cli.frames.pacing import Pacer, frame_numbers, pacer
+from geodesic_cli.frames.canvas import Canvas, image_names
+from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all
+from geodesic_cli.frames.pacing import Pacer, pacer
 from geodesic_cli.frames.path_report import PathReport, joined
 from geodesic_cli.frames.paths import ImagePath
 from geodesic_cli.frames.text_inversion import TEXTS, inverted_conditioning
@@ -39,21 +35,13 @@ from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.places import cache_folder
-from geodesic_cli.runs.room import frame_bytes, node_bytes, require_room
-from geodesic_cli.settings import STEPS, InterpolateSettings, parse_timing
-from geodesic_cli.settings.shared import PAD, ground_of
+from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.drawing import Drawer
 from geodesic_cli.verbs.interpolate.legs import LegSolver, rounded_legs
 from geodesic_cli.verbs.interpolate.metrics import path_metrics
 from geodesic_cli.verbs.interpolate.plan import Plan, plan, plan_without_weights
+from geodesic_cli.verbs.interpolate.reading import ENDS, FAITHFUL, keyframe_numbers, ready, unfaithful
 from geodesic_cli.verbs.interpolate.searching import Found
-
-ENDS = "checkpoint/ends.safetensors"
-FAITHFUL = 20.0
-"""dB. An image that comes back from the autoencoder worse than this is not one that the model can draw."""
-
-ONE_COLOUR = 2 / 255
-"""The difference of values up to which an image has one colour."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,29 +106,9 @@ def interpolate(
     return run(job, given)
 
 
-def _read(
-    images: Sequence[str | Path | Tensor], s: InterpolateSettings, observer: Observer
-) -> tuple[Sequence[Tensor | media.Still], tuple[str, ...]]:
-    """The keyframes and their names: images as they are, or the frames of the one film or folder."""
-    ground = ground_of(s.background)
-    if len(images) > 1:
-        return read_images(images, observer, s.size, ground), image_names(images)
-    source = images[0]
-    if isinstance(source, Tensor):
-        raise InputError("An interpolation needs two images; got one.", "Pass the first and the last one.")
-    frames = media.read_frames(source, observer.warn, ground=ground, enough=enough_for(s.size))
-    if len(frames) < 2:
-        raise InputError(
-            f"An interpolation needs two images; {source} holds {len(frames)}.",
-            "Pass a second image, or a film, a GIF or a folder of at least two.",
-        )
-    stills, names = zip(*frames, strict=True)
-    return stills, names
-
-
 def run(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor] = ()) -> Interpolation:
     """Interpolate through the files of the settings, or the images given in their place. See the module's text."""
-    model, images, canvas, names = _ready(job, given)  # all that may be refused comes before the folder is touched
+    model, images, canvas, names = ready(job, given)  # all that may be refused comes before the folder is touched
     pacing, shape = job.settings.pacing, model.latent_shape(*canvas.padded)
     pace = None if pacing == "path" else pacer(pacing, model, shape, crop=canvas.crop)  # LPIPS may not be here
     with job.in_folder(stem(job.settings)) as job:
@@ -158,9 +126,9 @@ def dry_run(job: Job[InterpolateSettings]) -> Plan:
     device = pick_device(s.device)
     outlined = outline(s.model, pick_dtype(s.dtype, device), s.revision, s.variant)
     if outlined is not None:
-        _, images, canvas, _ = _ready(replace(job, given=outlined.model), ())
+        _, images, canvas, _ = ready(replace(job, given=outlined.model), ())
         return plan_without_weights(s, outlined, device, len(images), *canvas.padded)
-    model, images, canvas, _ = _ready(job, ())
+    model, images, canvas, _ = ready(job, ())
     return plan(job.settings, model, len(images), *canvas.padded)
 
 
@@ -168,81 +136,6 @@ def stem(settings: InterpolateSettings) -> str:
     """What the folder of a run is called below runs/."""
     images = settings.images
     return "-to-".join(Path(image).stem for image in (images[:1] + images[-1:] if len(images) > 1 else images))
-
-
-def _ready(
-    job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor]
-) -> tuple[LatentDiffusion, Tensor, Canvas, tuple[str, ...]]:
-    """The model, the images as it sees them, (n, 3, h, w), the canvas that crops frames, and the images' names."""
-    settings = job.settings
-    read, names = _read(given or settings.images, settings, job.observer)
-    model = job.load_model()
-    whole_on = ground_of(settings.background) if settings.fit == PAD else None
-    images, canvas = fit(read, names, settings.size, model, job.observer, alike=True, whole_on=whole_on)
-    _require_room(settings, canvas, len(images), model)
-    prompt_of_each(settings.prompt, len(images))
-    _numbers(settings, [1.0] * settings.legs(len(images)))
-    if len(images) == 2 and torch.equal(images[0], images[1]):
-        job.observer.warn("The two images are the same; the path between them is one point.")
-    if not settings.force and not _begun(settings) and any(a.embedded and a.name == model.name for a in MODELS):
-        _refuse_unfaithful(model, canvas.pad(images), names)
-    return model, canvas.pad(images), canvas, names
-
-
-def _begun(settings: InterpolateSettings) -> bool:
-    """Whether a run that goes on has its images encoded already."""
-    return settings.resume and Path(settings.out or "", ENDS).is_file()
-
-
-def _refuse_unfaithful(model: LatentDiffusion, images: Tensor, names: tuple[str, ...]) -> None:
-    """Refuse images that a model of one kind of pictures cannot draw, where another model can.
-
-    A model of any pictures is not refused an image: that it brings one back badly, a warning says. Nor is an image of
-    one colour, with which sizes are tried: it has nothing that could be drawn wrongly but that colour.
-    """
-    quality = brought_back(model, images)
-    spans = (images.amax((2, 3)) - images.amin((2, 3))).amax(1).tolist()
-    bad = [k for k, psnr in enumerate(quality) if psnr < FAITHFUL and spans[k] > ONE_COLOUR]
-    if bad:
-        other = next(alias.name for alias in MODELS if not alias.embedded)
-        raise InputError(
-            _unfaithful(names[bad[0]], model.name, quality[bad[0]], len(bad) - 1),
-            f"For photographs and the like pass --model {other}, or --force (in Python force=True) to go on anyway.",
-        )
-
-
-def _unfaithful(name: str, model: str, psnr: float, more: int = 0) -> str:
-    others = f" (like {more} more of the images)" if more else ""
-    return (
-        f"{name} is not a picture that {model} can draw{others}: its autoencoder brings it back at {psnr:.1f} dB, and "
-        f"{FAITHFUL:.0f} dB are needed for a likeness."
-    )
-
-
-def _require_room(s: InterpolateSettings, canvas: Canvas, images: int, model: LatentDiffusion) -> None:
-    """Refuse more frames, nodes or samples than memory holds."""
-    frame, node = frame_bytes(canvas.height, canvas.width), node_bytes(math.prod(model.latent_shape(*canvas.padded)))
-    require_room(
-        {
-            "frames": (s.frames, frame * len(s.methods)),
-            "between": (s.between, frame * len(s.methods) * s.legs(images)),
-            "nodes": (s.nodes, node * s.noise_bank),
-            "pool_size": (s.pool_size if "global" in s.methods else None, node),
-        }
-    )
-
-
-def _numbers(settings: InterpolateSettings, lengths: list[float]) -> tuple[int, ...]:
-    """The numbers of the frames that are keyframes; the last is one past the last frame where the path is closed."""
-    s, legs = settings, len(lengths)
-    shares = list(parse_timing(s.timing) or (lengths if s.timing == "length" else [1.0] * legs))
-    if len(shares) != legs:
-        raise InputError(
-            f"--timing needs one number for each of the {legs} stretches from image to image; got {len(shares)}.",
-            f"Pass --timing {','.join(['1'] * legs)}, even or length.",
-        )
-    steps = s.frames - (not s.loop) if s.frames is not None else legs * (STEPS if s.between is None else s.between + 1)
-    return frame_numbers(shares, steps + (not s.loop), s.loop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,7 +157,7 @@ class _Work(Job[InterpolateSettings]):
         solver = LegSolver(**vars(self), model=model, legs=count, methods=wanted)
         problems = solver.problems([keyframes.leg(k) for k in range(count)])
         legs = rounded_legs([solver.solve(k, problem) for k, problem in enumerate(problems)], s.loop)
-        numbers = _numbers(s, [leg.reports[s.method].euclidean_length or 1e-9 for leg in legs])
+        numbers = keyframe_numbers(s, [leg.reports[s.method].euclidean_length or 1e-9 for leg in legs])
         drawer = Drawer(**vars(self), model=model, canvas=canvas, name=solver.name, pacer=pace)
         drawn = {name: drawer.draw(legs, name, numbers) for name in (*(w for w in wanted if w != s.method), s.method)}
         reports = {name: joined([leg.reports[name] for leg in legs], legs[0].paths[name].alpha) for name in wanted}
@@ -321,4 +214,4 @@ class _Work(Job[InterpolateSettings]):
     def _warn_if_unfaithful(self, model: LatentDiffusion, keyframes: Keyframes, names: tuple[str, ...]) -> None:
         for name, psnr in zip(names, keyframes.psnr, strict=True):
             if psnr < FAITHFUL:
-                self.observer.warn(_unfaithful(name, model.name, psnr))
+                self.observer.warn(unfaithful(name, model.name, psnr))
