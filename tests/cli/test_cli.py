@@ -216,7 +216,7 @@ def test_odd_but_honest_images_are_read_as_people_see_them(files: tuple[str, str
 
 def test_two_sizes(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (96, 48)).save(tmp_path / "wide.png")
-    said = refused(capsys, "interpolate", files[0], str(tmp_path / "wide.png"))
+    said = refused(capsys, "interpolate", files[0], str(tmp_path / "wide.png"), "--size", "same")
     assert "64x64" in said
     assert "96x48" in said
     assert "--size" in said

@@ -60,7 +60,7 @@ def test_a_loop_closes_and_does_not_repeat_its_first_frame(model: LatentDiffusio
 def test_timing_sets_where_the_images_lie(model: LatentDiffusion, three: torch.Tensor) -> None:
     made = interpolate(*three, model=model, frames=10, timing="2,1", **QUICK)
     assert made.metrics["keyframes"] == [0, 6, 9]
-    with pytest.raises(InputError, match="each of the 2 legs between images; got 3"):
+    with pytest.raises(InputError, match="each of the 2 stretches from image to image; got 3"):
         interpolate(*three, model=model, frames=10, timing="2,1,1", **QUICK)
 
 

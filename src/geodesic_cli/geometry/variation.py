@@ -57,7 +57,10 @@ def steepest(
     map_ = _Variation(metric, curve, scores, reach)
     n, d = curve.x.shape[0] - 2, curve.x.shape[1]
     start = torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(curve.x)
-    values, vectors, basis = _lanczos(map_, map_(start), steps, known)
+    first = map_(start)
+    if not bool(first.isfinite().all()):  # the length is beyond all numbers
+        return math.nan, torch.zeros_like(first)
+    values, vectors, basis = _lanczos(map_, first, steps, known)
     direction = map_.move(_combined(vectors[:, 0], basis))
     return float(values[0]), direction / linalg.norm(direction).max().clamp(min=torch.finfo(curve.x.dtype).tiny)
 
@@ -143,6 +146,7 @@ def _lanczos(
     steps = min(most, start.numel())
     projected = torch.zeros(steps, steps, dtype=start.dtype, device=start.device)
     before = math.inf
+    values, vectors = projected.new_full((1,), math.nan), projected.new_ones(1, 1)
     for j in range(steps):
         image = apply(basis[j])
         for i in range(j + 1):
@@ -152,9 +156,11 @@ def _lanczos(
             image = image - (image * basis[i]).sum() * basis[i]
         size = image.norm()
         part = projected[: j + 1, : j + 1]
+        if not bool(part.isfinite().all()):
+            break
         values, vectors = torch.linalg.eigh(torch.triu(part) + torch.triu(part, 1).T)
         if j + 1 == steps or size < 1e-8 or (j >= FEWEST_STEPS and abs(float(values[0]) - before) < known):
             break
         before = float(values[0])
         basis.append(image / size)
-    return values, vectors, basis
+    return values, vectors, basis[: len(values)]

@@ -44,7 +44,7 @@ def pictures(given: object, warn: Callable[[str], None] | None = None) -> list[s
         return [one for part in given for one in pictures(part, warn)]
     if isinstance(given, Image.Image):
         _require_sides(*given.size)
-        return [torch.from_numpy(decode(given, "the image", warn or (lambda _: None))).movedim(-1, 0).contiguous()]
+        return [decode(given, "the image", warn or (lambda _: None)).floats()]
     if isinstance(given, np.ndarray | Tensor):
         return list(_batch(given))
     raise InputError(

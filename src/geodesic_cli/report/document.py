@@ -190,7 +190,6 @@ def _facts(run: RunFiles) -> Sequence[tuple[str, str]]:
     versions = versions if isinstance(versions, Mapping) else {}
     rows = [("model", run.settings.get("model")), ("device", run.settings.get("device"))]
     rows += [("numbers", run.settings.get("dtype")), ("seed", run.manifest.get("seed"))]
-    rows += [("network evaluations", run.manifest.get("evaluations"))]
     names = sorted((str(name) for name in versions), key=lambda name: (name != "geodesic-cli", name))
     rows += [(name, versions.get(name)) for name in names if name != "platform"]
     rows += [

@@ -66,7 +66,8 @@ def test_a_minimum_costs_a_few_scores_for_each_node_and_is_left_alone():
     metric = DensityMetric(mixture, 0.3)
     curve = solve_bvp(metric, Curve.straight(a, b, 65), solver=SEEN, tol=1e-4, max_steps=100).curve
     counting = CountingScore(mixture)
-    shorter, asked = shorter_nearby(DensityMetric(counting, 0.3), curve)
+    beside = shorter_nearby(DensityMetric(counting, 0.3), curve)
+    shorter, asked = beside.shorter, beside.asked
     assert shorter is None
     assert asked == counting.points <= 13 * 15 + 17
 
@@ -79,7 +80,7 @@ def test_noise_is_no_direction_to_fall_in():
 
     metric = DensityMetric(score, 0.05)
     curve = Curve.straight(vector(1, 0, 0), vector(-1, 0.1, 0), 17)
-    shorter, _ = shorter_nearby(metric, curve)
+    shorter = shorter_nearby(metric, curve).shorter
     clean = DensityMetric(lambda x, u: -x, 0.05)
     if shorter is not None:  # what noise may do is move a path by what noise hides
         assert float(clean.log_length(shorter)) < float(clean.log_length(curve)) + 0.05

@@ -258,10 +258,10 @@ def test_guidance_leads_up_and_down_the_same_way(model: LatentDiffusion, pair: T
 
 @pytest.mark.parametrize(
     "image",
-    [torch.zeros(1, 3, 64, 64), torch.zeros(1, 64, 64), torch.full((3, 64, 64), 255.0), torch.zeros(3, 8, 8).byte()],
+    [torch.zeros(2, 64, 64), torch.full((3, 64, 64), 255.0), torch.zeros(3, 8, 8).long(), torch.zeros(3)],
 )
 def test_a_tensor_that_is_no_image_is_refused(model: LatentDiffusion, pair: Tensor, image: Tensor) -> None:
-    with pytest.raises(InputError, match=r"\(3, h, w\) in \[0, 1\]"):
+    with pytest.raises(InputError, match="image"):
         interpolate(pair[0], image, model=model, **QUICK)
 
 

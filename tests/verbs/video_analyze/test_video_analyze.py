@@ -120,7 +120,7 @@ def test_too_few_frames_are_refused(model: LatentDiffusion, count: int) -> None:
 
 
 def test_a_tensor_that_is_no_clip_is_refused(model: LatentDiffusion) -> None:
-    with pytest.raises(InputError, match=r"\(n, 3, h, w\) in \[0, 1\]"):
+    with pytest.raises(InputError, match=r"in \[0, 1\]; these go from 2"):
         video_analyze(torch.full((4, 3, 64, 64), 2.0), model=model)
     with pytest.raises(InputError, match="start and stop are for files"):
         video_analyze(rolling(*even(5)), model=model, start="1")

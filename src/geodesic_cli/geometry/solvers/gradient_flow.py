@@ -36,7 +36,7 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.solution import Status, Step
-from geodesic_cli.geometry.solvers.minimum import shorter_nearby
+from geodesic_cli.geometry.solvers.minimum import Beside, shorter_nearby
 from geodesic_cli.geometry.space import Euclidean, Rows, Space, across, kappa
 
 LOOK_AGAIN = 0.5
@@ -163,9 +163,11 @@ class GradientFlow:
         residual, log_length = _measure(metric, fine, scores)
         if not residual <= 2 * tol:
             return replace(step, score_calls=calls, state=replace(now, looked=step.residual))
-        shorter, asked = shorter_nearby(metric, fine) if self.checked else (None, 0)
-        status = Status.CONVERGED if shorter is None else Status.SADDLE
-        return replace(step.remeasured(fine, residual, log_length, calls + asked), status=status)
+        beside = shorter_nearby(metric, fine) if self.checked else Beside(None, 0)
+        status = Status.CONVERGED if beside.shorter is None else Status.SADDLE
+        if not beside.finite:
+            status = Status.NON_FINITE
+        return replace(step.remeasured(fine, residual, log_length, calls + beside.asked), status=status)
 
     def _moved(
         self, metric: DensityMetric, index: int, level: int, knots: Tensor, curve: Curve, scores: Tensor

@@ -46,7 +46,7 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.solution import Status, Step
-from geodesic_cli.geometry.solvers.minimum import shorter_nearby
+from geodesic_cli.geometry.solvers.minimum import Beside, shorter_nearby
 
 LONGEST_MOVE = 0.25
 """A node moves by at most this fraction of the curve's length in a step."""
@@ -222,10 +222,11 @@ class Relaxation:
     def _lowest(self, metric: DensityMetric, step: Step) -> Step:
         """Converged if the curve is a minimum of the length; otherwise it is left for a shorter one."""
         now = step.state_of(Relaxed)
-        shorter, asked = shorter_nearby(metric, step.curve) if self.minimum else (None, 0)
-        calls = step.score_calls + asked
+        beside = shorter_nearby(metric, step.curve) if self.minimum else Beside(None, 0)
+        shorter, calls = beside.shorter, step.score_calls + beside.asked
         if shorter is None:
-            return replace(step, score_calls=calls, status=Status.CONVERGED)
+            status = Status.CONVERGED if beside.finite else Status.NON_FINITE
+            return replace(step, score_calls=calls, status=status)
         if now.saddles >= MOST_SADDLES:
             return replace(step, score_calls=calls, status=Status.SADDLE)
         inner = metric.scores_at(shorter.x[1:-1], shorter.u[1:-1])

@@ -211,7 +211,7 @@ class _Work(Job[FinetuneSettings]):
             "after": after,
             "seconds": round(time.monotonic() - began, 3),
         }
-        status = progress_made(before, after)
+        status = self.processes.agree(progress_made(before, after) if self.processes.main else "")  # process 0 measures
         # From here on the model is the averaged one.
         with torch.no_grad():
             for name, weight in trainee.weights.items():

@@ -85,7 +85,7 @@ def _require_room(s: InterpolateSettings, canvas: Canvas, images: int, model: La
         {
             "frames": (s.frames, frame * len(s.methods)),
             "between": (s.between, frame * len(s.methods) * s.legs(images)),
-            "nodes": (s.nodes, node * s.noise_bank),
+            "nodes": (s.nodes, node),
             "pool_size": (s.pool_size if "global" in s.methods else None, node),
         }
     )

@@ -9,7 +9,6 @@ which knows no density, is drawn beside it for comparison.
 import csv
 import io
 import json
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,7 +155,7 @@ class _Work(Job[MeanSettings]):
             "residual": mean.residual,
             "moves": mean.steps,
             "distances": logs.exp().tolist(),
-            "plus_minus": [math.exp(log) * math.expm1(link.spread) for log, link in zip(logs, mean.links, strict=True)],
+            "plus_minus": (logs.exp() * logs.new_tensor([link.spread for link in mean.links]).expm1()).tolist(),
             "euclidean": flat.tolist(),
             "variance": float((shares.flatten().cpu() * logs.exp() ** 2).sum()),
             "not_converged": missed,
