@@ -147,7 +147,7 @@ def test_a_run_writes_the_table_the_plot_and_the_numbers(pixels: str, tmp_path: 
 
 
 def test_what_is_measured_is_on_disk_when_the_run_is_stopped(tmp_path: Path) -> None:
-    small, out = QUICK | {"ppl_pairs": 4}, str(tmp_path / "run")
+    small, out = QUICK | {"ppl_pairs": 4, "jacobian": "projected", "directions": 4}, str(tmp_path / "run")
     settings = IsometrySettings(model="scenes-ddpm", data="samples", out=out, **small)
     with pytest.raises(KeyboardInterrupt):
         run(settings, Recorder("Perceptual", 1))

@@ -36,6 +36,7 @@ def middle(model: LatentDiffusion) -> MeanImage:
     return mean(*along_a_line([-0.6, -0.35, 0.2, -0.1]), model=model, frames=3)
 
 
+@pytest.mark.slow
 def test_the_mean_of_scenes_along_a_line_is_the_one_in_the_middle(middle: MeanImage) -> None:
     (found,) = fit_all(middle.image[None])
     (solid,) = found.scene.solids
@@ -45,6 +46,7 @@ def test_the_mean_of_scenes_along_a_line_is_the_one_in_the_middle(middle: MeanIm
     assert found.error < 0.25
 
 
+@pytest.mark.slow
 def test_the_geodesics_go_from_the_mean_to_each_image(middle: MeanImage) -> None:
     assert middle.paths.shape == (4, 3, 3, 64, 64)
     for path in middle.paths:
@@ -68,7 +70,13 @@ def test_without_a_density_the_mean_is_the_average(model: LatentDiffusion) -> No
     assert made.converged
 
 
-@pytest.mark.parametrize(("stage", "after"), [("Linking", 2), ("Moving", 1), ("Moving", 2), ("Writing", 2)])
+@pytest.mark.parametrize(
+    ("stage", "after"),
+    [
+        ("Moving", 1),
+        *(pytest.param(*other, marks=pytest.mark.slow) for other in (("Linking", 2), ("Moving", 2), ("Writing", 2))),
+    ],
+)
 def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(tmp_path: Path, stage: str, after: int) -> None:
     files = write(along_a_line([-0.3, -0.1, 0.1]), tmp_path)
     settings = MeanSettings(
