@@ -222,7 +222,7 @@ def test_a_film_keeps_its_own_rate(ball: Tensor, tmp_path: Path) -> None:
     ("frames", "options", "message"),
     [
         (torch.zeros(1, 3, 64, 64), {}, "at least 2 frames"),
-        (torch.zeros(4, 64, 64), {}, r"\(n, 3, h, w\)"),
+        (torch.zeros(4, 64, 64), {}, "at least 2 frames"),  # one picture with transparency
         (torch.full((4, 3, 64, 64), 2.0), {}, r"\[0, 1\]"),
         (torch.zeros(4, 3, 64, 64), {"start": "1"}, "slice"),
         (torch.zeros(4, 3, 64, 64), {"order": 4}, "--context 5"),
