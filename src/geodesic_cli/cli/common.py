@@ -100,6 +100,13 @@ def ran(verb: str, settings: Any, as_json: bool, table: Callable[[Any], str | Cl
     return result
 
 
+def planned(verb: str, settings: Any, as_json: bool) -> None:
+    """Print what a run would cost, by the `dry_run` of a file of `verbs`, such as `interpolate.run`."""
+    begun()
+    plan = watched(import_module(f"geodesic_cli.verbs.{verb}").dry_run, settings)
+    typer.echo(to_json(plan.metrics).rstrip() if as_json else plan.text)
+
+
 def show(result: Any, as_json: bool, table: Callable[[Any], str | Closing]) -> None:
     """Print what came out of a run: as one JSON object, as a text, or as its closing lines."""
     closing = table(result)

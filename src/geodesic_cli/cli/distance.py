@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of
-from geodesic_cli.cli.common import VERBOSE, Closing, ran, watched
-from geodesic_cli.runs.plain import aligned, to_json
+from geodesic_cli.cli.common import VERBOSE, Closing, planned, ran
+from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import DistanceSettings, from_command_line
 from geodesic_cli.settings.option import COMMON
 
@@ -41,10 +41,7 @@ def distance(options: dict[str, Any]) -> None:
     """
     settings = from_command_line(DistanceSettings, options)
     if options["dry"]:
-        from geodesic_cli.verbs.distance.run import dry_run
-
-        planned = watched(dry_run, settings)
-        typer.echo(to_json(planned.metrics).rstrip() if options["as_json"] else planned.text)
+        planned("distance.run", settings, options["as_json"])
         return
     result = ran("distance.run", settings, options["as_json"], lambda found: _closing(found, options["verbose"]))
     if options["strict"] and not bool(result.converged.all()):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of
-from geodesic_cli.cli.common import VERBOSE, Closing, begun, ran, watched
+from geodesic_cli.cli.common import VERBOSE, Closing, planned, ran
 from geodesic_cli.errors import InputError
-from geodesic_cli.runs.plain import aligned, to_json
+from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import InterpolateSettings, from_command_line
 from geodesic_cli.settings.option import COMMON
 
@@ -48,11 +48,7 @@ def interpolate(options: dict[str, Any]) -> None:
         raise InputError(f"--global means --method global; got --method {method} too.", "Leave one of them out.")
     settings = from_command_line(InterpolateSettings, options, method="global" if options["globally"] else method)
     if options["dry"]:
-        begun()
-        from geodesic_cli.verbs.interpolate.run import dry_run
-
-        planned = watched(dry_run, settings)
-        typer.echo(to_json(planned.metrics).rstrip() if options["as_json"] else planned.text)
+        planned("interpolate.run", settings, options["as_json"])
         return
     result = ran(
         "interpolate.run", settings, options["as_json"], lambda made: _closing(made, settings, options["verbose"])

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of
-from geodesic_cli.cli.common import VERBOSE, Closing, ran, watched
-from geodesic_cli.runs.plain import aligned, to_json
+from geodesic_cli.cli.common import VERBOSE, Closing, planned, ran
+from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import MeanSettings, from_command_line
 from geodesic_cli.settings.option import COMMON
 
@@ -39,10 +39,7 @@ def mean(options: dict[str, Any]) -> None:
     """
     settings = from_command_line(MeanSettings, options)
     if options["dry"]:
-        from geodesic_cli.verbs.mean.run import dry_run
-
-        planned = watched(dry_run, settings)
-        typer.echo(to_json(planned.metrics).rstrip() if options["as_json"] else planned.text)
+        planned("mean.run", settings, options["as_json"])
         return
     result = ran("mean.run", settings, options["as_json"], lambda found: _closing(found, options["verbose"]))
     if options["strict"] and not result.converged:
