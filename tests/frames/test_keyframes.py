@@ -7,8 +7,10 @@ import torch
 
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
+from geodesic_cli.frames import keyframes
+from geodesic_cli.frames.keyframes import embed, steps_down, to_know_steps_down
 from geodesic_cli.frames.path_report import joined
-from geodesic_cli.frames.paths import REACH, ImagePath
+from geodesic_cli.frames.paths import MEASURED, REACH, ImagePath, Problem, clean_latents, positions
 from geodesic_cli.scenes import Scene, Solid, render
 from geodesic_cli.verbs.interpolate.run import interpolate
 
@@ -87,7 +89,7 @@ def test_reports_of_legs_add_up(model: LatentDiffusion, three: torch.Tensor) -> 
     assert again == made.report
     assert made.report.u == sorted(made.report.u)
     assert made.report.u[-1] == 1.0
-    assert len(made.report.u) == len(made.report.log_density) == 2 * 65 - 1
+    assert len(made.report.u) == len(made.report.log_density) == 2 * MEASURED - 1
     lengths = [leg["euclidean_length"] for leg in made.metrics["legs"]]
     assert made.report.euclidean_length == pytest.approx(sum(lengths))
 
@@ -96,3 +98,32 @@ def test_a_path_without_corners_is_its_curve(model: LatentDiffusion, three: torc
     made = interpolate(*three[:2], model=model, frames=3, method="lerp", **QUICK)
     assert isinstance(made.path, ImagePath)
     assert made.path.corners is None
+
+
+def test_frames_are_drawn_in_as_few_steps_as_keep_the_images(model: LatentDiffusion, three: torch.Tensor) -> None:
+    conditions = keyframes.conditions_for(model, ("a red sphere",), 3)
+    found = {}
+    for tau in (0.1, 0.8):
+        made = keyframes.embed_all(model, three, conditions, tau, 12, 1.0)
+        found[tau] = steps_down(model, made, 12, 1.0)
+    assert found == {0.1: 4, 0.8: 12}, "little noise takes few steps"
+    ends = embed(model, three[[0, 2]], ("a red sphere",), 0.1, 12)
+    path = Problem.between(model, ends, bend=0, alpha=None, nodes=9, seed=0).slerp()
+    quick, exact = (clean_latents(model, ends, path, positions(5), steps, 1.0)[1:-1] for steps in (found[0.1], 32))
+    assert float((quick - exact).norm() / exact.norm()) < 0.02
+
+
+def test_an_error_that_falls_in_proportion_to_the_steps_is_held_to_its_share(monkeypatch, model, three) -> None:
+    conditions = keyframes.conditions_for(model, (), 3)
+    made = keyframes.embed_all(model, three, conditions, 0.4, 4, 1.0)
+    asked = []
+
+    def drop(self, x, shape, condition, tau, steps, guidance):
+        asked.append((len(x), steps))
+        return made.z * (1 + share / steps)
+
+    monkeypatch.setattr(LatentDiffusion, "drop", drop)
+    for share, steps, expected in ((0.0, 12, 4), (0.06, 12, 6), (0.06, 24, 12), (1.0, 12, 12), (0.0, 1, 1)):
+        asked.clear()
+        assert steps_down(model, made, steps, 1.0) == expected, (share, steps)
+        assert asked[0][0] * (asked[0][1] + 1) == to_know_steps_down(steps, 3)

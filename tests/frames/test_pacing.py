@@ -151,8 +151,9 @@ def test_the_price_of_pacing_is_what_it_says(model, pair) -> None:
     from geodesic_cli.frames.paths import Problem
 
     ends = embed(model, pair, (), 0.4, 4)
-    path = Problem.between(model, ends, bend=0, alpha=None, nodes=5, seed=0).slerp()
-    asked = []
+    problem = Problem.between(model, ends, bend=0, alpha=None, nodes=5, seed=0)
+    path, asked = problem.slerp(), []
+    report = problem.measure(path)
     handle = model.predict.unet.register_forward_pre_hook(lambda module, given: asked.append(len(given[0])))
     try:
         for name in ("even", "features"):
@@ -161,6 +162,10 @@ def test_the_price_of_pacing_is_what_it_says(model, pair) -> None:
                 asked.clear()
                 spaced(model, ends, path, frames, 4, 1.0, one)
                 assert sum(asked) == evaluations(one, frames, 4)
+            asked.clear()
+            guided = one.along(report)
+            spaced(model, ends, path, 17, 4, 1.0, guided)
+            assert sum(asked) == evaluations(guided, 17, 4) < evaluations(one, 17, 4)
     finally:
         handle.remove()
     assert evaluations(one, 200, 12) < 3 * evaluations(one, 17, 12), "looks grow more slowly than frames"
@@ -179,3 +184,37 @@ def test_eased_frames_are_at_those_shares_of_what_is_measured() -> None:
     dense = positions(201)
     u = at_equal_parts(dense, (dense**2).diff(), 9, eased(9))
     assert torch.allclose(u**2, eased(9), atol=1e-4)
+
+
+def test_what_is_measured_before_says_where_to_look_first(monkeypatch, model, pair) -> None:
+    """A picture that changes in a hundredth of the way, which equal steps of looks would miss twice."""
+    from geodesic_cli.frames.paths import Problem
+
+    ends = embed(model, pair, (), 0.4, 4)
+    problem = Problem.between(model, ends, bend=0, alpha=None, nodes=5, seed=0)
+    steps = torch.zeros(32)
+    steps[21] = 1.0
+    looked: list[float] = []
+
+    def drop(self, x, shape, condition, tau, steps, guidance):
+        return x
+
+    monkeypatch.setattr(LatentDiffusion, "drop", drop)
+    path = lambda u: looked.extend(u.tolist()) or u[:, None].expand(-1, ends.x.shape[1])  # noqa: E731
+    spaced(
+        model, ends, path, 17, 4, 1.0, replace(pacer("even", model, SHAPE), guided=True, guide=tuple(steps.tolist()))
+    )
+    assert sum(21 / 32 <= u <= 22 / 32 for u in looked[1:8]) == 7
+    assert len(problem.measure(problem.slerp()).denoised) == 32
+
+
+def test_denoised_pictures_of_a_gaussian_move_as_its_posterior_mean_does(model, pair) -> None:
+    """Data N(0, 1): x = a z + sigma n has variance 1, the score is -x, and the mean of z given x is a x."""
+    from geodesic_cli.frames.paths import Problem
+
+    ends = embed(model, pair, (), 0.4, 4)
+    problem = Problem.between(model, ends, bend=0, alpha=0.0, nodes=5, seed=0, score=lambda x, u: -x)
+    line = problem.measure(problem.lerp())
+    signal = model.predict.schedule.level(0.4)[0]
+    apart = float((ends.x[1] - ends.x[0]).norm())
+    assert line.denoised == pytest.approx([signal * apart / 32] * 32)

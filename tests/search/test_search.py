@@ -15,7 +15,6 @@ from geodesic_cli.frames.paths import clean_latents
 from geodesic_cli.geometry import Curve, DensityMetric, Euclidean
 from geodesic_cli.scenes import Scene, Solid, fit_all, render
 from geodesic_cli.search.candidates import (
-    DOUBTFUL,
     KNOWN,
     Candidate,
     at_frames,
@@ -99,7 +98,9 @@ def test_without_density_there_is_nothing_to_gain(model, ends, cache):
 
 
 def test_a_path_across_an_improbable_region_lets_the_graph_grow_while_the_budget_lasts(model, ends, cache, monkeypatch):
-    monkeypatch.setattr("geodesic_cli.search.candidates.DOUBTFUL", 0.01)  # every path crosses one
+    monkeypatch.setattr(
+        "geodesic_cli.search.search.improbable", lambda log_densities, dimension: 0.01
+    )  # every path crosses one
     monkeypatch.setattr("geodesic_cli.search.search.GAIN", -1.0)
     poor = global_path(model, ends, SearchChoice(**SMALL | {"budget": 0}), cache=cache)
     assert poor.graph["rounds"] == 0 and "grow" not in poor.evaluations
@@ -129,15 +130,15 @@ def test_lengths_are_those_of_a_far_finer_measure(model, ends, found):
 
 
 def test_a_valley_on_the_way_is_marked_and_a_slope_is_not():
-    flat = vector(0.0, 5.0, 5.0 - 2 * DOUBTFUL, 3.0, 4.0)
-    assert doubtful_at(flat).tolist() == [False, False, True, False, False]
-    assert not bool(doubtful_at(vector(0.0, -100.0, -200.0)).any())
+    flat = vector(0.0, 5.0, -25.0, 3.0, 4.0)
+    assert doubtful_at(flat, 15.0).tolist() == [False, False, True, False, False]
+    assert not bool(doubtful_at(vector(0.0, -100.0, -200.0), 15.0).any())
 
 
 def test_between_paths_that_are_equally_long_the_one_over_samples_is_kept() -> None:
     def candidate(log_length: float, dip: float = 0.0, change: float = 0.0) -> Candidate:
         curve = Curve(torch.zeros(2, 2), Euclidean())
-        return Candidate(curve, None, log_length, torch.tensor([0.0, -dip, 0.0, change]))
+        return Candidate(curve, None, log_length, torch.tensor([0.0, -dip, 0.0, change]), falls=15.0)
 
     def winner(**found: Candidate) -> str:
         return preferred({"local": candidate(1.0), **found}, alpha=0.02)
@@ -146,8 +147,8 @@ def test_between_paths_that_are_equally_long_the_one_over_samples_is_kept() -> N
     assert winner(**{"global": candidate(0.9)}) == "global"
     assert winner(**{"global": candidate(1.0 + 0.9 * KNOWN)}) == "global"
     assert winner(**{"global": candidate(1.0 + 1.1 * KNOWN)}) == "local"
-    assert winner(**{"global": candidate(1.0 + 0.9 * KNOWN, dip=2 * DOUBTFUL)}) == "local"
-    assert winner(**{"global": candidate(0.9, dip=2 * DOUBTFUL)}) == "global"
+    assert winner(**{"global": candidate(1.0 + 0.9 * KNOWN, dip=30.0)}) == "local"
+    assert winner(**{"global": candidate(0.9, dip=30.0)}) == "global"
     assert winner(**{"global": candidate(math.nan)}) == "local"
     # One end sees the global path shorter by 0.1 and the other one longer by 0.5: they do not know.
     assert winner(**{"global": candidate(1.2, change=30.0)}) == "global"

@@ -1,10 +1,12 @@
 """Where the frames of a path lie so that what is seen changes evenly from each to the next.
 
-The path is looked at in passes: a few points at equal steps, then as many more where the latents changed most, and
-again. A look is carried down in a quarter of the steps of a frame, the ends too, so that what the short way adds is the
-same everywhere and cancels in differences. A measure then says how far apart neighbouring looks are, a monotone curve
-goes through the sums, and the frames are placed at equal parts of it: exactly as many as were asked for, the first and
-the last at the ends. The number of looks grows with the logarithm of the number of frames.
+The path is looked at in passes: a few points first, then as many more where the latents changed most, and again. The
+first ones lie where the denoised pictures change, which the scores that the path was measured with say at no cost
+(`PathReport.denoised`); without a report they lie at equal steps, and there is one pass more. A look is carried down in
+a sixth of the steps of a frame, the ends too, so that what the short way adds is the same everywhere and cancels in
+differences. A measure then says how far apart neighbouring looks are, a monotone curve goes through the sums, and the
+frames are placed at equal parts of it: exactly as many as were asked for, the first and the last at the ends. The
+number of looks grows with the logarithm of the number of frames.
 The measures are lengths, that is, a small change counts in proportion to its size:
 
     even         |z - z'|, in the autoencoder's latents: the model's own idea of a picture, without a further network
@@ -18,7 +20,7 @@ A jump stays a jump, but gets more frames than a part where nothing happens.
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,15 +30,17 @@ from geodesic_cli.diffusion.tuning.features import tapped
 from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.evaluation import Distance, lpips
 from geodesic_cli.frames.keyframes import Ends
+from geodesic_cli.frames.path_report import PathReport
 from geodesic_cli.frames.paths import ImagePath, positions
 
 MEASURES = ("even", "features", "lpips", "perceptual")
 """The names of the measures."""
 LOW = 0.05
 """The noise level of `features`: noise hides nothing that is seen, and the network still has something to do."""
-PASSES, LOOKS = 3, 9
-"""Passes up to `FEW_STEPS` steps between frames, and looks in each. Over moved and changed scenes 27 looks of 4
-evaluations space 17 frames as evenly as 65 looks of 7 did at equal steps: a jump needs them in one place."""
+PASSES, LOOKS = 2, 9
+"""Passes up to `FEW_STEPS` steps between frames where a report guides the first, and looks in each. Over moved and
+changed scenes 18 looks of 3 evaluations space 17 frames as evenly as 65 looks of 7 did at equal steps: a jump needs
+them in one place."""
 FEW_STEPS = 16
 """Each time that there are twice as many steps between frames there is one pass more."""
 DENSE = 4
@@ -54,12 +58,20 @@ class Pacer:
         detail: a sentence for the manifest.
         lengths: clean latents (m, d) in their order along the path -> (m - 1,) lengths of the steps, on the CPU.
         evaluations: of the network, for each look.
+        guided: whether something says where to look first, which takes the place of a pass of looks.
+        guide: that is how much the denoised picture changes in each of equal steps of u.
     """
 
     name: str
     detail: str
     lengths: Callable[[Tensor], Tensor]
     evaluations: int = 0
+    guided: bool = False
+    guide: tuple[float, ...] = ()
+
+    def along(self, report: PathReport) -> "Pacer":
+        """The same for a path of which this was measured."""
+        return replace(self, guided=True, guide=tuple(report.denoised))
 
 
 def pacer(
@@ -170,19 +182,19 @@ def _between(points: Tensor) -> Tensor:
 
 def evaluations(measure: Pacer, frames: int, steps: int) -> int:
     """Network evaluations of `spaced` at guidance 1."""
-    return sum(_passes(frames)) * (_short(steps) + 1 + measure.evaluations)
+    return sum(_passes(frames, measure)) * (_short(steps) + 1 + measure.evaluations)
 
 
-def _passes(frames: int) -> list[int]:
+def _passes(frames: int, measure: Pacer) -> list[int]:
     """Looks in each pass; the first one's hold both ends."""
-    passes = PASSES + max(0, round(math.log2((frames - 1) / FEW_STEPS)))
+    passes = PASSES + (not measure.guided) + max(0, round(math.log2((frames - 1) / FEW_STEPS)))
     looks = min(passes * LOOKS, DENSE * (frames - 1) + 1)
     return [min(LOOKS, looks - done) for done in range(0, looks, LOOKS)]
 
 
 def _short(steps: int) -> int:
     """Steps in which a look is carried down."""
-    return max(2, steps // 4)
+    return max(2, steps // 6)
 
 
 def spaced(
@@ -204,8 +216,10 @@ def spaced(
         x = path(u.to(ends.x))
         return model.drop(x, ends.shape, ends.conditioning(u), ends.tau, _short(steps), guidance)
 
-    first, *more = _passes(frames)
+    first, *more = _passes(frames, measure)
     u = positions(first)
+    if measure.guide:
+        u = at_equal_parts(positions(len(measure.guide) + 1), torch.tensor(measure.guide, dtype=torch.float64), first)
     z = looks(u)
     for count in more:
         new = at_equal_parts(u, _between(z), count + 2)[1:-1]

@@ -23,6 +23,8 @@ class PathReport:
     what the motion gains and not what the change of prompt does. It ends elsewhere on every path, because of that and
     because a network is not exactly a gradient; ``min_excess`` and ``mean_excess`` are what log p has above the
     straight line between its own two end values, and compare paths without that mismatch.
+    ``denoised`` are the steps between neighbouring points u of the denoised picture (x + sigma^2 score) / a, the mean
+    of all the clean latents that x may come from (Tweedie; Robbins, 1956).
     """
 
     u: list[float]
@@ -39,6 +41,7 @@ class PathReport:
     min_excess: float
     mean_excess: float
     too_long: float
+    denoised: list[float]
 
 
 def comparable_to(reports: Sequence[PathReport], alpha: float) -> float:
@@ -56,7 +59,7 @@ def joined(reports: Sequence[PathReport], alpha: float) -> PathReport:
     if len(reports) == 1:
         return reports[0]
     count = len(reports)
-    u, node_u, log_density, speed, residual, log_lengths = [], [], [], [], [], []
+    u, node_u, log_density, speed, residual, log_lengths, denoised = [], [], [], [], [], [], []
     reached = mean = 0.0
     far = sum(one.euclidean_length for one in reports)
     for k, one in enumerate(reports):
@@ -67,6 +70,7 @@ def joined(reports: Sequence[PathReport], alpha: float) -> PathReport:
         log_density += [reached + value for value in one.log_density[first:]]
         speed += [count * value for value in one.speed[first:]]
         residual += one.residual
+        denoised += one.denoised
         log_lengths.append(one.log_length - alpha * (reached + one.log_density[-1] / 2))
         reached += one.log_density[-1]
     log_length = float(torch.logsumexp(torch.tensor(log_lengths, dtype=torch.float64), 0)) + alpha * reached / 2
@@ -85,4 +89,5 @@ def joined(reports: Sequence[PathReport], alpha: float) -> PathReport:
         min_excess=min(one.min_excess for one in reports),
         too_long=max(one.too_long for one in reports),
         mean_excess=sum(one.mean_excess for one in reports) / count,
+        denoised=denoised,
     )

@@ -33,6 +33,7 @@ from geodesic_cli.geometry import (
     Surrogate,
     analyse,
     bending,
+    linalg,
     perturb,
     solve_bvp,
 )
@@ -43,7 +44,7 @@ PUBLISHED_SOLVER = "published"
 """The solver of the authors, with all its iterations whatever the steps allowed."""
 BUMP = 1e-3
 """Amplitude of the seeded bump of the first path, as a fraction of its length."""
-MEASURED = 65
+MEASURED = 33
 """Points at which a path is measured: score evaluations of `Problem.measure`."""
 REACH = 0.25
 """Share of a leg within which it is bent so that it meets its neighbour without a corner."""
@@ -102,7 +103,7 @@ class Problem:
     """The geodesic problem between two ends: the first path, the metric, and what alpha means there.
 
     ``seen`` are the scores on the great circle, which the bending number was measured with; ``rate`` is what the
-    published learning rate is on a score at this noise level.
+    published learning rate is on a score at this noise level, and ``noise`` the signal a and the deviation sigma there.
     """
 
     ends: Ends
@@ -112,6 +113,7 @@ class Problem:
     bend: float
     seen: Seen
     rate: float
+    noise: tuple[float, float]
 
     @classmethod
     def between(
@@ -142,8 +144,8 @@ class Problem:
             alpha = bend / per_alpha if per_alpha > 0 else 0.0
         guess = perturb(straight, BUMP, torch.Generator().manual_seed(seed))
         seen = Seen(straight.x, straight.u, scores)
-        rate = rate_of_paper(ends.tau, model.predict.schedule)
-        return cls(ends, score, DensityMetric(lowered, alpha, space), guess, alpha * per_alpha, seen, rate)
+        rate, noise = rate_of_paper(ends.tau, model.predict.schedule), model.predict.schedule.level(ends.tau)[:2]
+        return cls(ends, score, DensityMetric(lowered, alpha, space), guess, alpha * per_alpha, seen, rate, noise)
 
     def at(self, alpha: float) -> "Problem":
         """The same with another density exponent."""
@@ -188,10 +190,7 @@ class Problem:
         return ImagePath("lerp", curve, None, None, self.metric.alpha, self.bend)
 
     def measure(self, path: ImagePath) -> PathReport:
-        """Measure a path at MEASURED points; the residual at every second of them.
-
-        One batch of scores serves the density, which is a line integral and needs many points, and the residual.
-        """
+        """Measure a path at MEASURED points: one batch of scores serves density, length and residual."""
         u = positions(MEASURED).to(self.ends.x.device, self.ends.x.dtype)
         x = path(u)
         scores = self.score(x, u)
@@ -199,12 +198,13 @@ class Problem:
         own: CurveReport = flat
         too_long = too_long_by(DensityMetric(self.score, self.metric.alpha, Euclidean()), Curve(x, Euclidean()), scores)
         if path.profile is not None:
-            nodes = Curve(path.curve(u[::2]), path.curve.space)
-            lowered = (path.profile.factor(u) * scores)[::2]
+            nodes = Curve(path.curve(u), path.curve.space)
+            lowered = path.profile.factor(u) * scores
             own = analyse(self.metric, nodes, lowered, order=4)
             too_long = too_long_by(self.metric, nodes, lowered)
         log_length = own.log_length + self.metric.alpha * float(own.log_density[-1]) / 2
         excess = flat.log_density - u * flat.log_density[-1]
+        denoised = (x + self.noise[1] ** 2 * scores) / self.noise[0]
         return PathReport(
             u=u.tolist(),
             log_density=flat.log_density.tolist(),
@@ -217,7 +217,8 @@ class Problem:
             **{name: getattr(flat, name) for name in ("euclidean_length", "min_log_density", "mean_log_density")},
             too_long=too_long,
             min_excess=float(excess.min()),
-            mean_excess=float(excess.mean()),
+            mean_excess=float(excess.sum()) / (len(u) - 1),  # by the trapezoid rule: it is 0 at both ends
+            denoised=linalg.norm(denoised[1:] - denoised[:-1])[:, 0].tolist(),
         )
 
 

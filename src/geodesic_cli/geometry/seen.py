@@ -2,9 +2,11 @@
 memory, bit for bit (`Remembered`).
 
 A search, several solvers and the measurement of their paths meet at the same points: the ends, the nodes of a graph,
-those of a path before and after. Points count as the same if all their bits are.
+those of a path before and after. Points count as the same if all their bits are; a digest of the bits stands for them,
+as a point may have a hundred thousand bytes.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -75,4 +77,5 @@ class Remembered:
 
     def _keys(self, x: Tensor, u: Tensor) -> list[bytes]:
         points = torch.cat([x, u[:, None].to(x.dtype)], dim=1) if self.varying else x
-        return [row.tobytes() for row in points.detach().cpu().contiguous().numpy()]
+        rows = points.detach().cpu().contiguous().numpy()
+        return [hashlib.blake2b(row, digest_size=16).digest() for row in rows]

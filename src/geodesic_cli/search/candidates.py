@@ -38,7 +38,8 @@ from geodesic_cli.geometry.variation import too_long_by
 
 KNOWN = 0.05
 """To about this the logarithm of a length is known: solved with other nodes or to another residual, that of ten local
-paths moved by 0.01 and that of seven global ones by 0.02 (medians), one in five by more than 0.07."""
+paths moved by 0.01 and that of seven global ones by 0.02 (medians), one in five by more than 0.07. As alpha times log p
+has no unit, neither has this, and it holds in any dimension."""
 SLERP_NODES = 17
 """Points of slerp that are looked at: where the local solver starts, and to say how long it is."""
 LENGTH_POINTS = 33
@@ -52,8 +53,9 @@ STIFF = 20.0
 """The first shift of the refinement: a polygon has corners, from which softer steps are taken back."""
 SOFT = 0.25
 """Its first damping."""
-DOUBTFUL = 30.0
-"""Nats. Where log p falls by more than this below its maxima on both sides, the path crosses an improbable region."""
+FELL, APART = 1.875, 1.25
+"""Where log p falls by more than FELL sqrt(d) nats below its maxima on both sides, and by more than APART times what the
+model's samples differ by, the path crosses an improbable region. Noise alone spreads log p by sqrt(d / 2)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,7 @@ class Account:
         score: at the noise level; it counts what it is asked for.
         metric: the density metric of that score.
         guidance: classifier-free scale.
+        doubtful: a fall of log p by so many nats leads through an improbable region.
         spent: network evaluations by what they were spent on.
     """
 
@@ -73,6 +76,7 @@ class Account:
     score: Remembered
     metric: DensityMetric
     guidance: float
+    doubtful: float
     spent: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -101,6 +105,7 @@ class Candidate:
         solution: how it was found.
         log_length: under the metric, weight 1 half way between the log densities of its ends (`from_both_ends`).
         log_density: relative to the first image at equal steps of u, nats, (m,).
+        falls: so many nats below the maxima on both sides are an improbable region.
         too_long: by about how much the logarithm of its length may exceed that of the geodesic nearby.
     """
 
@@ -108,12 +113,13 @@ class Candidate:
     solution: Solution | None
     log_length: float
     log_density: Tensor
+    falls: float
     too_long: float = 0.0
 
     @property
     def doubtful(self) -> Tensor:
         """Where the path is improbable, at the same steps."""
-        return doubtful_at(self.log_density)
+        return doubtful_at(self.log_density, self.falls)
 
     @property
     def change(self) -> float:
@@ -236,7 +242,8 @@ def measured(account: Account, curve: Curve, points: int) -> Candidate:
     whole = float(account.metric.log_length(fine, scores))
     log_density = account.metric.log_density(fine, scores)
     log_length = from_both_ends(whole + (whole - half) / 3, float(log_density[-1]), account.metric.alpha)
-    return Candidate(curve, None, log_length, log_density, too_long_by(account.metric, fine, scores))
+    too_long = too_long_by(account.metric, fine, scores)
+    return Candidate(curve, None, log_length, log_density, account.doubtful, too_long)
 
 
 def at_frames(doubtful: Tensor, u: Tensor) -> Tensor:
@@ -244,8 +251,14 @@ def at_frames(doubtful: Tensor, u: Tensor) -> Tensor:
     return doubtful[(u * (len(doubtful) - 1)).round().long().to(doubtful.device)]
 
 
-def doubtful_at(log_density: Tensor) -> Tensor:
-    """Where log p (m,) lies more than DOUBTFUL below its maxima on both sides, (m,)."""
+def improbable(log_densities: Tensor, dimension: int) -> float:
+    """The fall of log p, in nats, that counts as one into an improbable region, from log p of samples (n,)."""
+    low, high = log_densities.quantile(log_densities.new_tensor([0.16, 0.84])).tolist()
+    return max(FELL * math.sqrt(dimension), APART * (high - low) / 2)
+
+
+def doubtful_at(log_density: Tensor, falls: float) -> Tensor:
+    """Where log p (m,) lies more than so many nats below its maxima on both sides, (m,)."""
     before = log_density.cummax(0).values
     after = log_density.flip(0).cummax(0).values.flip(0)
-    return torch.minimum(before, after) - log_density > DOUBTFUL
+    return torch.minimum(before, after) - log_density > falls

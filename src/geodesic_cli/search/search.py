@@ -47,6 +47,7 @@ from geodesic_cli.search.candidates import (
     Candidate,
     dearest,
     from_both_ends,
+    improbable,
     known_to,
     measured,
     next_to,
@@ -58,6 +59,11 @@ from geodesic_cli.search.candidates import (
 from geodesic_cli.search.outcome import GlobalPath
 from geodesic_cli.search.roadmap import BACK, HALVED, NEIGHBOURS, grown, roadmap, samples
 
+STRENGTH = 5.12
+"""alpha times the number of dimensions d. As log p grows in proportion to d, this alone says how much an improbable
+region costs. At tau 0.1 it is where motion is by far the shortest path of `clevr-mini`."""
+EDGES_KNOWN = 0.02
+"""To this the logarithms of the lengths of a route's edges are known: so many nats as alpha makes this of."""
 GAIN = 0.02
 """Growth that shortens the refined path by less has found nothing."""
 ROUNDS = 2
@@ -80,7 +86,7 @@ class SearchChoice:
     """How a search is made.
 
     Args:
-        alpha: the density exponent; 0.02 at tau 0.1 is where motion is by far the shortest path of `clevr-mini`.
+        alpha: the density exponent; None takes `usual_alpha` of the dimension.
         pool_size: samples in all: half under each prompt where they differ, and as many between as under one of them.
         budget: network evaluations after the pool; the graph grows only while another refinement fits in. None sets no
             bound.
@@ -92,7 +98,7 @@ class SearchChoice:
         seed: of the pool and of the noise of the growth.
     """
 
-    alpha: float = 0.02
+    alpha: float | None = None
     pool_size: int = 96
     budget: int | None = 3000
     seconds: float | None = None
@@ -101,6 +107,11 @@ class SearchChoice:
     max_steps: int = 30
     guidance: float = 1.0
     seed: int = 0
+
+
+def usual_alpha(dimension: int) -> float:
+    """The density exponent of a search that was given none: STRENGTH shared by the dimensions."""
+    return STRENGTH / dimension
 
 
 def global_path(
@@ -133,10 +144,12 @@ def _searched(
     model: LatentDiffusion, ends: Ends, how: SearchChoice, cache: Path | None, tell: Callable[[str, int], None]
 ) -> GlobalPath:
     varying = not ends.conditioning.start.equal(ends.conditioning.end)
+    alpha = usual_alpha(ends.x.shape[1]) if how.alpha is None else how.alpha
     score = Remembered(model.score(ends.shape, ends.tau, ends.conditioning, how.guidance), varying=varying)
-    account = Account(model, ends, score, DensityMetric(score, how.alpha), how.guidance)
     tell("pool", 0)
     among = samples(model, ends, score, how.pool_size, guidance=how.guidance, seed=how.seed, folder=cache)
+    falls = improbable(among.graph.log_densities, ends.x.shape[1])
+    account = Account(model, ends, score, DensityMetric(score, alpha), how.guidance, falls)
     account.charge("pool", among.evaluations)
     tell("search", account.total)
     with account.paying("search"):
@@ -145,27 +158,30 @@ def _searched(
     with account.paying("measure"):
         seen = score.seen(slerp.x, slerp.u)
         at_slerp = measured(account, slerp, SLERP_NODES)
-        bend = how.alpha * bending(score, slerp, score(slerp.x, slerp.u))
-    found, history = {"local": next_to(account, slerp, seen, how.tol, how.max_steps // 2)}, [_length(graph, route, how)]
+        bend = alpha * bending(score, slerp, score(slerp.x, slerp.u))
+    found, history = (
+        {"local": next_to(account, slerp, seen, how.tol, how.max_steps // 2)},
+        [_length(graph, route, alpha)],
+    )
     tell("local", account.total)
     if route.connected:
         found["global"] = refined(account, graph.x[route.nodes], how.nodes, how.tol, how.max_steps)
         tell("refine", account.total)
         graph, route = _grown(account, how, among.evaluations, (graph, route), found, history, tell)
-    best = preferred(found, how.alpha)
+    best = preferred(found, alpha)
     known = {"slerp": at_slerp} | found
     lengths = {name: each.log_length for name, each in known.items()}
     curves = {"slerp": slerp} | {name: each.curve for name, each in found.items()}
     if route.connected:
         lengths["graph"], curves["graph"] = history[-1], polygon(graph.x[route.nodes], LENGTH_POINTS)
     return GlobalPath(
-        path=ImagePath(best, curves[best], None, found[best].solution, how.alpha, bend),
+        path=ImagePath(best, curves[best], None, found[best].solution, alpha, bend),
         curves=curves,
         solutions={name: one.solution for name, one in found.items() if one.solution is not None},
         lengths=lengths,
         changes={name: each.change for name, each in known.items()},
         too_long={name: each.too_long for name, each in known.items()},
-        comparable_to=known_to(found, how.alpha),
+        comparable_to=known_to(found, alpha),
         way_points=graph.x[route.nodes],
         way_positions=graph.u[route.nodes],
         evaluations=account.spent,
@@ -173,7 +189,7 @@ def _searched(
         history=tuple(history),
         log_density=found[best].log_density,
         doubtful=found[best].doubtful,
-        status=_status(found, best, known_to(found, how.alpha)),
+        status=_status(found, best, known_to(found, alpha)),
         points=graph.x,
         links=graph.edges,
         densities=graph.log_densities - graph.log_densities[0],
@@ -197,7 +213,7 @@ def _grown(
     while bool(found["global"].doubtful.any()) and account.total < limit and time.monotonic() < until:
         for _ in range(ROUNDS):
             graph, route = _routed(account, _extended(account, graph, route, generator))
-            history.append(_length(graph, route, how))
+            history.append(_length(graph, route, account.metric.alpha))
             tell("grow", account.total)
         before, again = found["global"], refined(account, graph.x[route.nodes], how.nodes, how.tol, how.max_steps)
         tell("refine", account.total)
@@ -218,10 +234,10 @@ def _numbers(graph: Graph, route: Route, rounds: int) -> dict[str, float]:
     }
 
 
-def _length(graph: Graph, route: Route, how: SearchChoice) -> float:
+def _length(graph: Graph, route: Route, alpha: float) -> float:
     """The logarithm of the length over the graph between the nodes 0 and 1, the same from either."""
     change = float(graph.log_densities[1] - graph.log_densities[0])
-    return from_both_ends(route.log_length, change, how.alpha)
+    return from_both_ends(route.log_length, change, alpha)
 
 
 def _status(found: Mapping[str, Candidate], best: str, known: float) -> str:
@@ -236,7 +252,9 @@ def _status(found: Mapping[str, Candidate], best: str, known: float) -> str:
 
 def _routed(account: Account, graph: Graph) -> tuple[Graph, Route]:
     """The shortest path, over edges halved as often as those between samples are."""
-    return shortest_path(graph, account.score, account.metric.alpha, 0, 1, levels=HALVED)
+    alpha = account.metric.alpha
+    tol = EDGES_KNOWN / alpha if alpha > 0 else math.inf
+    return shortest_path(graph, account.score, alpha, 0, 1, tol=tol, levels=HALVED)
 
 
 def _extended(account: Account, graph: Graph, route: Route, generator: torch.Generator) -> Graph:

@@ -23,7 +23,7 @@ from geodesic_cli.settings.option import (
 
 METHODS = ("geodesic", "slerp", "lerp", "global")
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
-LOCAL_TAU, GLOBAL_TAU, GLOBAL_ALPHA, BEND = 0.4, 0.1, 0.02, 4.0
+LOCAL_TAU, GLOBAL_TAU, BEND = 0.4, 0.1, 4.0
 SEARCHED = ("clevr-mini",)
 """Models on which 50 pairs were compared and the search was the better way; it is for those made from them."""
 LOCAL_ONLY = ("bend", "solver", "nodes", "tol", "max_steps")
@@ -113,10 +113,9 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     )
     alpha: float | None = opt(
         None,
-        f"The exponent in ds = p^(-alpha) |dx|; overrides --bend. Default for global: {GLOBAL_ALPHA}.",
+        "The exponent in ds = p^(-alpha) |dx|; overrides --bend. Default for global: 5.12 / dimension.",
         PATH,
         Between(0, 1e6, "0 is the great circle; or pass --bend, which needs no knowledge of the model."),
-        by=lambda given: GLOBAL_ALPHA if given.bend is None else None,
     )
     tau: float = opt(
         None,
@@ -142,7 +141,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     fit: str = shared.fit_opt()
     background: str = shared.background_opt()
     force: bool = opt(False, "Go on with images that the model cannot draw.", RUN)
-    steps: int = shared.steps_opt(12, "Network evaluations to tau, and back.", PATH)
+    steps: int = shared.steps_opt(12, "Network evaluations to tau; back as few as keep the images.", PATH)
     # See `diffusion.densities`; `paper` is the published direction with its exponent, unless alpha is given.
     density: str = opt(
         None,

@@ -61,12 +61,14 @@ class Drawer(Job[InterpolateSettings]):
         canvas: crops what the model draws.
         name: the name of a checkpoint, from the number of a leg and a word.
         pacer: how frames are spaced; None is at equal steps along the path.
+        steps: in which a frame is carried down.
     """
 
     model: LatentDiffusion
     canvas: Canvas
     name: Callable[[int, str], str]
     pacer: Pacer | None
+    steps: int
 
     def draw(self, legs: Sequence[Leg], method: str, numbers: tuple[int, ...]) -> Drawn:
         """The frames of a method, written as they come, and kept if they are there already.
@@ -77,7 +79,8 @@ class Drawer(Job[InterpolateSettings]):
         total = numbers[-1] + (not s.loop)
         own = [numbers[k + 1] - numbers[k] + 1 for k in range(count)]
         inner = [self._positions(k, leg, method, own[k]) for k, leg in enumerate(legs)]
-        paced = sum(evaluations(self.pacer, frames, s.steps) for frames in own if frames > 2) if self.pacer else 0
+        paces = [self.pacer.along(leg.reports[method]) for leg in legs] if self.pacer else []
+        paced = sum(evaluations(pace, frames, s.steps) for pace, frames in zip(paces, own, strict=False) if frames > 2)
         frames: list[Tensor] = []
         u: list[float] = []
         self.observer.stage(f"Drawing the {path_kind(method)}", total, "frames")
@@ -89,7 +92,7 @@ class Drawer(Job[InterpolateSettings]):
                 number = numbers[k] + first
                 frames += self._part(leg.ends, leg.paths[method], part, number, k / count, count, method)
                 self.observer.advance(len(part))
-        decoded = sum(frames_in_leg - 2 for frames_in_leg in own) * (s.steps + 1)
+        decoded = sum(frames_in_leg - 2 for frames_in_leg in own) * (self.steps + 1)
         return Drawn(torch.stack(frames), torch.tensor(u, dtype=torch.float64), numbers, decoded, paced)
 
     def _part(
@@ -100,7 +103,7 @@ class Drawer(Job[InterpolateSettings]):
         names = [f"{place}/{number + k:05d}.png" for k in range(len(u))]
         if self.directory is not None and all(self.directory.has(name) for name in names):
             return [media.read_image(self.directory.folder / name) for name in names]
-        clean_ones = clean_latents(self.model, ends, path, u, s.steps, s.transport_guidance)
+        clean_ones = clean_latents(self.model, ends, path, u, self.steps, s.transport_guidance)
         pictures = self.canvas.crop(self.model.decode(clean_ones, ends.shape)).cpu()
         if self.directory is not None:
             for name, picture, position in zip(names, pictures, u.tolist(), strict=True):
@@ -113,7 +116,7 @@ class Drawer(Job[InterpolateSettings]):
         at = eased(frames) if s.timing == EASE else positions(frames)
         if self.pacer is None or frames < 3:
             return at
-        pace = self.pacer
+        pace = self.pacer.along(leg.reports[method])
 
         def found() -> dict[str, Tensor]:
             cost = evaluations(pace, frames, s.steps)

@@ -19,6 +19,7 @@ from geodesic_cli.frames.paths import MEASURED, ImagePath, Problem, rounded
 from geodesic_cli.geometry import Step
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.steps import pack, unpack
+from geodesic_cli.search.search import usual_alpha
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.searching import Found, search
 
@@ -90,6 +91,8 @@ class LegSolver(Job[InterpolateSettings]):
         s, alpha = self.settings, self.settings.alpha
         if alpha is None and s.density == "paper":
             alpha = alpha_of_paper(s.tau, self.model.predict.schedule)
+        if s.method == "global" and s.bend is None and alpha is None:
+            alpha = usual_alpha(ends[0].x.shape[1])
         if s.method == "global" and s.bend is not None and s.alpha is not None:  # a local solver always has a bend
             self.observer.warn(f"The bend of {s.bend:g} is not used: the alpha of {s.alpha:g} overrides it.")
         made = [

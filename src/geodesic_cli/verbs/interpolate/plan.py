@@ -23,6 +23,7 @@ from geodesic_cli.diffusion.loading.outline import Outline
 from geodesic_cli.diffusion.noise_bank import NoiseBank
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
+from geodesic_cli.frames.keyframes import to_know_steps_down
 from geodesic_cli.frames.pacing import Pacer, evaluations
 from geodesic_cli.frames.paths import MEASURED, most_evaluations
 from geodesic_cli.geometry import Surrogate
@@ -246,7 +247,7 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
     if s.invert_text != "none":
         descent = DESCENTS[s.invert_text]
         add("Inverting text", images * descent.evaluations, most=True, weight=GRADIENT)  # less where it is kept
-    add("Encoding", images * s.steps * transport)
+    add("Encoding", (images * s.steps + to_know_steps_down(s.steps, images)) * transport)
     add("Looking at the first path", legs * s.nodes * score)
     if "geodesic" in methods:
         add("Solving", legs * most_evaluations(s.solver, s.nodes, s.max_steps) * score, most=True)
@@ -260,10 +261,10 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
     add("Measuring", legs * MEASURED * len(methods) * score)
     steps = frame_steps(s, legs)
     if s.pacing != "path":
-        look = Pacer(s.pacing, "", torch.diff, 1 if s.pacing in ("features", "perceptual") else 0)
+        look = Pacer(s.pacing, "", torch.diff, 1 if s.pacing in ("features", "perceptual") else 0, guided=True)
         paced = sum(evaluations(look, one + 1, s.steps) for one in steps if one > 1)
         add("Pacing", paced * len(methods) * transport)
-    add("Drawing", sum(one - 1 for one in steps) * (s.steps + 1) * len(methods) * transport)
+    add("Drawing", sum(one - 1 for one in steps) * (s.steps + 1) * len(methods) * transport, most=True)
     return made
 
 

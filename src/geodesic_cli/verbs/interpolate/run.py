@@ -23,7 +23,7 @@ from geodesic_cli.diffusion.loading.outline import outline
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.frames.canvas import Canvas, image_names
-from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all
+from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all, steps_down, to_know_steps_down
 from geodesic_cli.frames.pacing import Pacer, pacer
 from geodesic_cli.frames.path_report import PathReport, joined
 from geodesic_cli.frames.paths import ImagePath
@@ -158,19 +158,22 @@ class _Work(Job[InterpolateSettings]):
         problems = solver.problems([keyframes.leg(k) for k in range(count)])
         legs = rounded_legs([solver.solve(k, problem) for k, problem in enumerate(problems)], s.loop)
         numbers = keyframe_numbers(s, [leg.reports[s.method].euclidean_length or 1e-9 for leg in legs])
-        drawer = Drawer(**vars(self), model=model, canvas=canvas, name=solver.name, pacer=pace)
+        down = steps_down(model, keyframes, s.steps, s.transport_guidance)
+        drawer = Drawer(**vars(self), model=model, canvas=canvas, name=solver.name, pacer=pace, steps=down)
         drawn = {name: drawer.draw(legs, name, numbers) for name in (*(w for w in wanted if w != s.method), s.method)}
         reports = {name: joined([leg.reports[name] for leg in legs], legs[0].paths[name].alpha) for name in wanted}
         metrics, status = path_metrics(s, legs, reports, drawn[s.method], keyframes, numbers)
         decoded = sum(one.decoded for one in drawn.values()) * self.branches
         paced = sum(one.paced for one in drawn.values()) * self.branches
-        spent = sum(leg.evaluations for leg in legs) + self.branches * s.steps * len(images)
+        carried = s.steps * len(images) + to_know_steps_down(s.steps, len(images))
+        spent = sum(leg.evaluations for leg in legs) + self.branches * carried
         text = 0 if s.invert_text == "none" else len(images) * DESCENTS[s.invert_text].evaluations
         metrics |= {
             "films": [f"video.{kind}" for kind in s.kinds] if self.directory is not None else [],
             "model_folder": None if model.folder is None else str(model.folder),
             "pacing": "Frames at equal steps along the path." if pace is None else pace.detail,
             "evaluations": {"path": spent, "pacing": paced, "frames": decoded} | ({"text": text} if text else {}),
+            "steps_down": down,
             "seconds": round(time.monotonic() - began, 3),
         }
         path = tuple(leg.paths[s.method] for leg in legs)
