@@ -139,7 +139,8 @@ def steps_down(model: LatentDiffusion, images: Keyframes, steps: int, guidance: 
     """In how many steps frames are drawn: from a third of those on the way up to all of them, as the images need.
 
     The images are carried down in a quarter of the steps; their clean latents are known, and the error falls at least
-    in proportion to the steps. Between the images it is 1 to 3 times as large.
+    in proportion to the steps. On a path between the images it is 1 to 3 times as large, and more where a path, as the
+    great circle often does, crosses what the model never draws.
     """
     count, few = _probe(steps, len(images.x))
     rows = torch.linspace(0, len(images.x) - 1, count).round().long()

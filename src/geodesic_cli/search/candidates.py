@@ -54,8 +54,8 @@ STIFF = 20.0
 SOFT = 0.25
 """Its first damping."""
 FELL, APART = 1.875, 1.25
-"""Where log p falls by more than FELL sqrt(d) nats below its maxima on both sides, and by more than APART times what the
-model's samples differ by, the path crosses an improbable region. Noise alone spreads log p by sqrt(d / 2)."""
+"""A path crosses an improbable region where log p falls by more than FELL sqrt(d) nats below its maxima on both sides,
+and by more than APART times what the model's samples differ by. Noise alone spreads log p by sqrt(d / 2)."""
 
 
 @dataclass(frozen=True, eq=False)
