@@ -24,7 +24,7 @@ from geodesic_cli.search.candidates import (
     preferred,
 )
 from geodesic_cli.search.outcome import GlobalPath
-from geodesic_cli.search.search import DOUBTFUL_PATH, SearchChoice, global_path
+from geodesic_cli.search.search import DOUBTFUL_PATH, SearchChoice, global_path, usual_alpha
 from helpers import vector
 
 PROMPT = ("a red rubber sphere",)
@@ -211,3 +211,22 @@ def test_points_along_a_polygon_are_evenly_spaced():
     curve = polygon(corners, 5)
     torch.testing.assert_close(curve.segments, torch.ones(4, dtype=torch.float64))
     assert torch.equal(curve.x[[0, -1]], corners[[0, -1]])
+
+
+def test_the_same_picture_in_more_pixels_has_the_same_path(model: LatentDiffusion) -> None:
+    """A ring with a gap: the long way round is known to be shorter by 6.06 in the logarithm, in any dimension."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    file = Path(__file__).parents[2] / "examples/studies/global/dimensions.py"
+    spec = spec_from_file_location("dimensions", file)
+    assert spec is not None and spec.loader is not None
+    study = module_from_spec(spec)
+    spec.loader.exec_module(study)
+    for dimension in (256, 1024):
+        network, alpha = study.Mixture(dimension, model.predict.schedule), usual_alpha(dimension)
+        found, _ = study.searched(model, network, alpha)
+        long_way, short_way = study.truth(dimension, network, alpha)
+        assert short_way - long_way == pytest.approx(6.06, abs=0.02)
+        assert found.path.method == "global" and not bool(found.doubtful.any())
+        assert 0 <= found.lengths["global"] - long_way < 0.4
+        assert found.lengths["local"] > long_way + 5

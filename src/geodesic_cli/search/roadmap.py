@@ -25,6 +25,7 @@ from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.frames.keyframes import Ends
 from geodesic_cli.geometry.graph.connecting import connect
 from geodesic_cli.geometry.graph.graph import Graph, Route
+from geodesic_cli.geometry.graph.sparse import bridges
 from geodesic_cli.geometry.seen import Remembered
 from geodesic_cli.search.pool import Pool, Sampling, kept, pool
 
@@ -107,12 +108,17 @@ def samples(
 
 
 def roadmap(model: LatentDiffusion, ends: Ends, score: Remembered, among: Graph) -> Graph:
-    """The two images (nodes 0 and 1), their clean latents without noise, and the samples, joined to neighbours."""
+    """The two images (nodes 0 and 1), their clean latents without noise, and the samples, joined to neighbours.
+
+    Parts that no neighbours join are joined by the shortest edges between them.
+    """
     at_ends = torch.tensor([0.0, 1.0], dtype=ends.x.dtype, device=ends.x.device)
     x = torch.cat([ends.x, model.ridge(ends.z.to(ends.x.dtype), ends.tau), among.x])
     u = torch.cat([at_ends, at_ends, among.u])
     graph = connect(score, x, u, neighbours=NEIGHBOURS, levels=0, scores=score(x, u))
-    return graph.knowing(among.edges + 4, among.slopes, among.levels)
+    graph = graph.knowing(among.edges + 4, among.slopes, among.levels)
+    # Neighbours alone may leave parts for themselves where samples come in clusters: a bridge says what the way costs.
+    return graph.linked(bridges(graph.x, graph.edges))
 
 
 def grown(

@@ -68,10 +68,6 @@ GAIN = 0.02
 """Growth that shortens the refined path by less has found nothing."""
 ROUNDS = 2
 """Rounds of growth between two refinements."""
-UNCONNECTED = (
-    "The two images lie on different islands of what this model draws: no chain of its samples joins them, and the "
-    "local path was taken. Pass a prompt for each image, or take more samples (--pool-size)."
-)
 DOUBTFUL_PATH = (
     "The two images lie on different islands of what this model draws: the path between them crosses pictures that it "
     "hardly ever draws. Pass a prompt for each image, or take more samples (--pool-size)."
@@ -164,16 +160,14 @@ def _searched(
         [_length(graph, route, alpha)],
     )
     tell("local", account.total)
-    if route.connected:
-        found["global"] = refined(account, graph.x[route.nodes], how.nodes, how.tol, how.max_steps)
-        tell("refine", account.total)
-        graph, route = _grown(account, how, among.evaluations, (graph, route), found, history, tell)
+    found["global"] = refined(account, graph.x[route.nodes], how.nodes, how.tol, how.max_steps)
+    tell("refine", account.total)
+    graph, route = _grown(account, how, among.evaluations, (graph, route), found, history, tell)
     best = preferred(found, alpha)
     known = {"slerp": at_slerp} | found
     lengths = {name: each.log_length for name, each in known.items()}
     curves = {"slerp": slerp} | {name: each.curve for name, each in found.items()}
-    if route.connected:
-        lengths["graph"], curves["graph"] = history[-1], polygon(graph.x[route.nodes], LENGTH_POINTS)
+    lengths["graph"], curves["graph"] = history[-1], polygon(graph.x[route.nodes], LENGTH_POINTS)
     return GlobalPath(
         path=ImagePath(best, curves[best], None, found[best].solution, alpha, bend),
         curves=curves,
@@ -230,7 +224,7 @@ def _numbers(graph: Graph, route: Route, rounds: int) -> dict[str, float]:
         "hops": len(route.edges),
         "mismatch": graph.mismatch,
         "rounds": rounds,
-        "deepest_dip": float(route.dips.max()) if route.connected else math.inf,
+        "deepest_dip": float(route.dips.max()),
     }
 
 
@@ -241,8 +235,6 @@ def _length(graph: Graph, route: Route, alpha: float) -> float:
 
 
 def _status(found: Mapping[str, Candidate], best: str, known: float) -> str:
-    if "global" not in found:
-        return UNCONNECTED
     if best == "local":
         return LOCAL
     if bool(found["global"].doubtful.any()):

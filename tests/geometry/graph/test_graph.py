@@ -15,6 +15,7 @@ from geodesic_cli.geometry import Blend, Sphere
 from geodesic_cli.geometry.graph.connecting import connect
 from geodesic_cli.geometry.graph.graph import Graph
 from geodesic_cli.geometry.graph.routing import shortest_path
+from geodesic_cli.geometry.graph.sparse import bridges, nearest, unique_pairs
 from geodesic_cli.geometry.toys import Exponential, GaussianMixture, HalfSpace, Radial, SphereChart, moons, ring
 from helpers import CountingScore, normal, vector
 
@@ -330,3 +331,19 @@ def test_the_edges_that_a_path_needs_are_asked_for_a_few_at_a_time():
     assert route.log_length == pytest.approx(exact.log_length, abs=0.1)
     assert not bool(found.rough(route.edges, 0.05).any())
     assert counting.points - start < (everything.score_calls - start) / 5
+
+
+def test_the_shortest_bridges_join_the_parts_of_a_graph() -> None:
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [10.0, 7.0], [-30.0, 0.0]], dtype=torch.float64)
+    x = torch.cat([centre + torch.rand(8, 2, generator=generator, dtype=torch.float64) for centre in centres])
+    edges = unique_pairs(nearest(x, torch.arange(32), 3), 32)
+    made = bridges(x, edges)
+    parts = made // 8
+    assert sorted(map(tuple, parts.tolist())) == [(0, 1), (0, 3), (1, 2)]
+    for a, b in made.tolist():
+        apart = torch.cdist(x[a // 8 * 8 : a // 8 * 8 + 8], x[b // 8 * 8 : b // 8 * 8 + 8])
+        assert float((x[a] - x[b]).norm()) == pytest.approx(float(apart.min()))
+    assert len(bridges(x, torch.cat([edges, made]))) == 0
+    twice = torch.cat([x[:1], x[:1]])
+    assert bridges(twice, edges[:0]).tolist() == [[0, 1]], "the same point twice is one bridge of no length"

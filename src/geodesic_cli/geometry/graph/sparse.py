@@ -107,6 +107,28 @@ def nearest(x: Float[Tensor, "n d"], rows: Int[Tensor, "k"], neighbours: int) ->
     return torch.cat(pairs)
 
 
+def bridges(x: Float[Tensor, "n d"], edges: Int[Tensor, "m 2"]) -> Int[Tensor, "p 2"]:
+    """The shortest pairs of points that join the connected parts of a graph to one, (parts - 1, 2)."""
+    from scipy.sparse import csgraph, csr_array
+
+    i, j = edges.T.cpu().numpy()
+    count, labels = csgraph.connected_components(
+        csr_array(([1] * len(i), (i, j)), shape=(len(x), len(x))), directed=False
+    )
+    parts = [torch.from_numpy((labels == part).nonzero()[0]).to(x.device) for part in range(count)]
+    between = torch.zeros(count, count, dtype=torch.float64)
+    pairs = torch.zeros(count, count, 2, dtype=torch.long)
+    for a in range(count):
+        apart = torch.cdist(x[parts[a]], x)
+        for b in range(a + 1, count):
+            here = apart[:, parts[b]]
+            row, column = divmod(int(here.argmin()), here.shape[1])
+            between[a, b] = 1 + here[row, column]  # 0 would be no edge; the order is what counts
+            pairs[a, b] = torch.stack([parts[a][row], parts[b][column]])
+    chosen = torch.from_numpy(csgraph.minimum_spanning_tree(between.numpy()).toarray()) > 0
+    return pairs[chosen].to(edges.device)
+
+
 def unique_pairs(pairs: Int[Tensor, "p 2"], count: int) -> Int[Tensor, "q 2"]:
     """Each pair once, the smaller index first, in order; none of a node and itself."""
     pairs = pairs.sort(dim=1).values
