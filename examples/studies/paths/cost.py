@@ -50,7 +50,7 @@ def main() -> None:
         )
     low = torch.tensor(near).quantile(0.05)
     print(
-        f"frames against exact ones: median {statistics.median(near):.0f} dB, 5% below {low:.0f} dB, least {min(near):.0f}"
+        f"frames against exact ones: median {statistics.median(near):.0f} dB, least {min(near):.0f} dB, 5% below {low:.0f}"
     )
 
 
