@@ -129,8 +129,11 @@ def _read(
     return [frame.image for frame in frames], tuple(frame.name for frame in frames)
 
 
-def linked(job: Job[LinkedOptions], given: GivenImages) -> LinkedImages:
-    """The images as points, with all links between them; those of an earlier session are taken over."""
+def linked(job: Job[LinkedOptions], given: GivenImages, near: bool = False) -> LinkedImages:
+    """The images as points, with all links between them, or with those that `near` leaves (see `distance_matrix`).
+
+    Links of an earlier session are taken over.
+    """
     s, model = job.settings, given.model
     n = len(given.images)
     about = job.begun_with(given.images, model)
@@ -158,7 +161,8 @@ def linked(job: Job[LinkedOptions], given: GivenImages) -> LinkedImages:
         if count <= pairs:
             job.observer.advance(1, f"images {i + 1} and {j + 1}")
 
-    matrix = distance_matrix(survey.metric, x, survey=survey, known=known, on_link=keep)
+    matrix = distance_matrix(survey.metric, x, survey=survey, known=known, on_link=keep, near=near)
+    job.observer.advance(max(0, pairs - count))
     return LinkedImages(given, x, survey, bend, matrix)
 
 

@@ -94,9 +94,13 @@ def least_left(target: Float[Tensor, "m"], parts: Float[Tensor, "k m"], ridge: f
 
     The ridge, a share of the mean square of the parts, keeps parts that are nearly alike from cancelling each other.
     """
-    gram = parts @ parts.T
+    return least_left_given(parts @ parts.T, parts @ target, ridge)
+
+
+def least_left_given(gram: Float[Tensor, "k k"], projected: Float[Tensor, "k"], ridge: float) -> Float[Tensor, "k"]:
+    """The same from the products of the parts with each other, which get the ridge in place, and with the target."""
     gram.diagonal().add_(ridge * float(gram.diagonal().mean()) + torch.finfo(gram.dtype).tiny)
-    return torch.linalg.solve(gram, parts @ target)
+    return torch.linalg.solve(gram, projected)
 
 
 def solve_tridiagonal(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from geodesic_cli.geometry import Curve, DensityMetric, Euclidean, Sphere, linalg
-from geodesic_cli.geometry.kernel.collocation import mismatch, settle
+from geodesic_cli.geometry.kernel.collocation import MEMORY, Past, mismatch, settle
 from geodesic_cli.geometry.kernel.schemes import gauss_legendre, numerov, second_difference
 from geodesic_cli.geometry.toys import Exponential, HalfSpace, SphereChart
 from helpers import normal, vector
@@ -142,3 +142,32 @@ def test_a_problem_without_solution_gives_the_best_points_found():
     assert bool(found.x.isfinite().all())
     assert found.residual > 1e-3
     assert found.steps <= 200
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("n", [3, 16, 63])
+def test_waves_are_the_eigenvectors_of_the_screen(scheme, n):
+    made = scheme(n)
+    torch.testing.assert_close(made.waves @ made.waves, torch.eye(n, dtype=torch.float64), rtol=0, atol=1e-13)
+    screen = made.waves @ made.decay.diag() @ made.waves
+    torch.testing.assert_close(screen, made.screen, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_step_in_waves_is_andersons_step(scheme):
+    made, d, c = scheme(15), 7, 30.0
+    r, moves, changes = normal(15, d), normal(25, 15, d, seed=1), normal(25, 15, d, seed=2)
+    past = Past(made, d)
+    for kept in range(26):
+        damp = torch.linalg.inv(torch.eye(15, dtype=torch.float64) - c * made.screen)
+        expected = damp @ r
+        if kept:
+            last = slice(max(0, kept - MEMORY), kept)
+            damped = damp @ changes[last]
+            weights = linalg.least_left(expected.flatten(), damped.flatten(1), ridge=1e-13)
+            expected = expected - torch.einsum("k,kij->ij", weights, moves[last] + damped)
+        torch.testing.assert_close(past.step(r, c), expected, rtol=0, atol=1e-9)
+        if kept < 25:
+            past.add(moves[kept], changes[kept])
+    past.forget()
+    torch.testing.assert_close(past.step(r, c), damp @ r, rtol=0, atol=1e-12)

@@ -94,3 +94,15 @@ def test_the_result_of_a_fit_does_not_depend_on_a_rotation():
     x, u = normal(5, 3, seed=8), torch.zeros(5, dtype=torch.float64)
     one, other = fit_scores(data, varying=False), fit_scores(turned, varying=False)
     torch.testing.assert_close(other(x @ turn, u), one(x, u) @ turn, rtol=0, atol=1e-7)
+
+
+def test_far_from_the_origin_the_model_loses_no_more_digits_than_the_points_have():
+    away = vector(*[3e3] * 3)
+    data = seen(MIXTURE, 40)
+    near, far = (fit_scores(Seen(data.x + shift, data.u, data.scores), varying=False) for shift in (0 * away, away))
+    x, u = 0.7 * normal(50, 3, seed=9), torch.zeros(50, dtype=torch.float64)
+    apart = torch.cdist(x, data.x, compute_mode="donot_use_mm_for_euclid_dist") * math.sqrt(5) / near.length
+    kernel = (1 + apart + apart * apart / 3) * torch.exp(-apart)
+    torch.testing.assert_close(near(x, u), near.offset - near.slope * x + kernel @ near.coefficients, rtol=0, atol=1e-9)
+    assert far.length == pytest.approx(near.length)
+    torch.testing.assert_close(far(x + away, u), near(x, u), rtol=0, atol=1e-4)

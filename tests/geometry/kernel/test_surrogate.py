@@ -245,9 +245,9 @@ def test_the_second_variation_tells_a_saddle_from_a_minimum():
     scheme = numerov(31)
     u = scheme.u[:, None]
     line = torch.cat([0 * u, 6 * u - 3], dim=1)
-    free = OnModel(lambda x, u: torch.zeros_like(x), 0.8, DensityMetric(ridge, 0.8).space, 0.0)
+    free = OnModel(lambda x, u: torch.zeros_like(x), 0.8, DensityMetric(ridge, 0.8).space, 0.0, 1e-8)
     assert free.steepest(line)[0] == pytest.approx(1.0, abs=1e-3)
-    saddle = OnModel(ridge, 0.8, free.space, 0.0)
+    saddle = OnModel(ridge, 0.8, free.space, 0.0, 1e-8)
     value, direction = saddle.steepest(line)
     # Across the valley the second variation is -d²/dy² - alpha 4: its lowest wave has pi²/36 - 3.2 in these units.
     assert value < UNSTABLE

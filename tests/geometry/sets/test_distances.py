@@ -235,3 +235,26 @@ def test_the_spread_knows_how_far_the_two_anchors_are_apart():
     matrix = distance_matrix(DensityMetric(swirl, 0.2), vector(0, 0, 1, 0, 0, 1).reshape(3, 2))
     assert statistics.median(matrix.spreads[~torch.eye(3, dtype=torch.bool)].tolist()) > 0.005
     assert float(distance_matrix(HYPERBOLIC, half_space_points(3, 2)).spreads.max()) < 0.005
+
+
+def test_only_near_pairs_are_linked_where_a_chain_is_far_shorter_than_the_straight_line():
+    around = ring()
+    angles = torch.linspace(0, 2.6, 6, dtype=torch.float64)
+    points = 2.0 * torch.stack([angles.cos(), angles.sin()], dim=1)
+    metric = DensityMetric(around, 2.0)
+    linked, found = [], []
+    whole = distance_matrix(metric, points, on_link=lambda i, j, link: linked.append((i, j)))
+    near = distance_matrix(metric, points, on_link=lambda i, j, link: found.append((i, j)), near=True)
+    assert {(i, i + 1) for i in range(5)} <= set(found) and (0, 5) not in found
+    assert len(set(found)) < len(set(linked)) == 15
+    assert near.score_calls < whole.score_calls
+    assert near.chains[0, 5][0] == 0 and near.chains[0, 5][-1] == 5 and len(near.chains[0, 5]) > 2
+    torch.testing.assert_close(near.path(0, 5).x[[0, -1]], points[[0, 5]], rtol=0, atol=0)
+    assert bool((near.distances >= whole.distances * 0.99).all())
+    torch.testing.assert_close(near.distances, whole.distances, rtol=0.1, atol=0)
+
+
+def test_every_pair_is_linked_where_straight_lines_are_as_good_as_chains():
+    points, found = half_space_points(4, 3), []
+    distance_matrix(HYPERBOLIC, points, on_link=lambda i, j, link: found.append((i, j)), near=True)
+    assert sorted(set(found)) == [(i, j) for i in range(4) for j in range(i + 1, 4)]

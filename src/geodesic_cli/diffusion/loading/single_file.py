@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from geodesic_cli.diffusion.loading.accounts import counted, read_whole, require_all, require_finite
-from geodesic_cli.diffusion.loading.locate import cached, offline
+from geodesic_cli.diffusion.loading.locate import part_of_any
 from geodesic_cli.diffusion.loading.parts import Parts, quiet
 from geodesic_cli.diffusion.loading.schedules import NoiseProcess
 from geodesic_cli.diffusion.loading.shapes import BETAS, PUBLISHED, Shapes
@@ -36,6 +36,7 @@ TOKENIZERS = (
     "stabilityai/stable-diffusion-xl-base-1.0",
 )
 """Hub ids that hold CLIP's tokenizer, at their root or in a folder `tokenizer`."""
+VOCABULARY = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
 
 FIRST_WEIGHT = "model.diffusion_model.input_blocks.0.0.weight"
 SIGNS = {
@@ -247,25 +248,18 @@ def _vocabulary(path: Path, name: str) -> Path:
     beside = path.parent / "tokenizer"
     if _is_vocabulary(beside):
         return beside
-    for source in TOKENIZERS:
-        folder = cached(source, None)
-        for place in () if folder is None else (folder, folder / "tokenizer"):
-            if _is_vocabulary(place):
-                return place
-    reason = "HF_HUB_OFFLINE is set"
-    if not offline():
-        from huggingface_hub import snapshot_download
-
-        try:
-            files = ["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"]
-            return Path(snapshot_download(TOKENIZERS[0], allow_patterns=files, etag_timeout=5))
-        except Exception as error:  # whatever a network may throw, through any HTTP library
-            reason = first_line(error)[:200]
+    place, reason = part_of_any(TOKENIZERS, [*VOCABULARY, *(f"tokenizer/{part}" for part in VOCABULARY)], _words_in)
+    if place is not None:
+        return place
     raise ModelError(
         f"The file {name} holds no tokenizer; CLIP's is neither in a folder `tokenizer` beside it nor in the cache, "
         f"and the Hub cannot be asked ({reason}).",
         "Put the folder `tokenizer` of any Stable Diffusion model beside the file.",
     )
+
+
+def _words_in(folder: Path) -> Path | None:
+    return next((place for place in (folder, folder / "tokenizer") if _is_vocabulary(place)), None)
 
 
 def _is_vocabulary(folder: Path) -> bool:

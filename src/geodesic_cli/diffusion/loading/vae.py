@@ -16,7 +16,7 @@ import torch
 
 from geodesic_cli.diffusion.loading.accounts import ModelRemark, read_whole, require_all, require_finite
 from geodesic_cli.diffusion.loading.aliases import ALIASES, sources
-from geodesic_cli.diffusion.loading.locate import HUB_ID, cached, offline
+from geodesic_cli.diffusion.loading.locate import HUB_ID, part_of_any
 from geodesic_cli.errors import GeodesicError, ModelError, first_line
 
 PREFIXES = ("first_stage_model.", "vae.")
@@ -101,22 +101,17 @@ def _place(source: str) -> Path:
         return Path(source).expanduser()
     if source not in ALIASES and not re.fullmatch(HUB_ID, source):
         raise ModelError(f"There is no autoencoder {source!r}: it is neither a folder nor a file nor a Hub id.", ADVICE)
-    reason = "HF_HUB_OFFLINE is set"
-    for one in sources(source):
-        here = Path(one) if Path(one).is_dir() else cached(one, None)
-        if here is not None and any(_class_of(place) for place in (here, here / "vae")):
-            return here
-        if not offline():
-            from huggingface_hub import snapshot_download
-
-            try:
-                return Path(snapshot_download(one, allow_patterns=[*USED, *(f"vae/{name}" for name in USED)]))
-            except Exception as error:  # whatever a network may throw, through any HTTP library
-                reason = first_line(error)[:200]
+    place, reason = part_of_any(sources(source), [*USED, *(f"vae/{name}" for name in USED)], _root_of)
+    if place is not None:
+        return place
     raise ModelError(
         f"The autoencoder {source} is not on this machine, and the Hub cannot be asked ({reason}).",
         "Pass --vae with its folder or its .safetensors file.",
     )
+
+
+def _root_of(folder: Path) -> Path | None:
+    return folder if any(_class_of(place) for place in (folder, folder / "vae")) else None
 
 
 def _of_file(path: Path, source: str, precision: torch.dtype, shape: Mapping[str, Any] | None) -> Any:

@@ -10,7 +10,9 @@ tangential error that its second derivative has. The strong form is zero exactly
 
 `settle` drives r to zero. The plain fixed point x <- x + r diverges where the density is stiff (a concave log density
 of curvature -k: from alpha L² k = pi² on); the steps are screened, (1 - c B)^-1 r with c = alpha L² k, which is fitted
-to the last two steps, and accelerated by Anderson's method, which learns the rest from the last steps.
+to the last two steps, and accelerated by Anderson's method, which learns the rest from the last steps. On equal steps
+B between the ends has the eigenvectors sin(pi i k h), so that in such waves the screening is a factor for each of them
+and costs nothing, however c changes.
 """
 
 import math
@@ -65,10 +67,8 @@ def settle(force: Force, space: Space, scheme: Scheme, x: Nodes, *, tol: float =
     Returns:
         The points of least residual. Nothing that is not finite is ever returned for a finite guess.
     """
-    eye = torch.eye(x.shape[0] - 2, dtype=x.dtype)
     best, reached, c = Settled(x, math.inf, 0), math.inf, 0.0
-    moves, changes = torch.zeros(2, MEMORY, x.shape[0] - 2, x.shape[1], dtype=x.dtype)
-    kept = newest = waited = 0
+    past, waited = Past(scheme, x.shape[1]), 0
     before: tuple[Tensor, Tensor, Tensor, float] | None = None
     for count in range(1, max_steps + 1):
         r, f, length = mismatch(force, space, scheme, x)
@@ -83,20 +83,55 @@ def settle(force: Force, space: Space, scheme: Scheme, x: Nodes, *, tol: float =
         if size <= tol or waited > HOPELESS:
             break
         if before is not None:
-            newest = (newest + 1) % MEMORY
-            moves[newest], changes[newest] = x[1:-1] - before[0], r - before[1]
-            kept = min(kept + 1, MEMORY)
+            move = x[1:-1] - before[0]
             if size > WORSE * before[3]:
-                moves[0], changes[0] = moves[newest].clone(), changes[newest].clone()
-                kept, newest = 1, 0
-            move = moves[newest]
+                past.forget()
+            past.add(move, r - before[1])
             square = float((move * move).sum())
             secant = float((move * (f - before[2])).sum()) / square if square > 0 else c
             c = max(0.0, secant if count == 2 else (c + secant) / 2)
         before = (x[1:-1], r, f, size)
-        step = _accelerated(torch.linalg.inv(eye - c * scheme.screen), r, moves[:kept], changes[:kept])
-        x = moved(space, x, space.tangent(x[1:-1], step), SETTLING_STEP * length)
+        x = moved(space, x, space.tangent(x[1:-1], past.step(r, c)), SETTLING_STEP * length)
     return best
+
+
+class Past:
+    """The last moves and the changes of r that they made, in waves along the curve; a new one replaces the oldest.
+
+    The products of the changes are kept for each wave, so that a new screening costs one sum over the waves.
+    """
+
+    def __init__(self, scheme: Scheme, d: int) -> None:
+        self.waves, self.decay = scheme.waves, scheme.decay
+        self.moves, self.changes = torch.zeros(2, MEMORY, scheme.n, d, dtype=scheme.waves.dtype)
+        self.products = torch.zeros(scheme.n, MEMORY, MEMORY, dtype=scheme.waves.dtype)
+        self.kept = self.newest = 0
+
+    def add(self, move: Tensor, change: Tensor) -> None:
+        """Note a move (n, d) and the change of r (n, d)."""
+        self.newest = (self.newest + 1) % MEMORY if self.kept else 0
+        self.kept = min(self.kept + 1, MEMORY)
+        at = self.newest
+        self.moves[at], self.changes[at] = self.waves @ move, self.waves @ change
+        products = (self.changes[: self.kept] * self.changes[at]).sum(-1).T
+        self.products[:, at, : self.kept] = self.products[:, : self.kept, at] = products
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.kept = 0
+
+    def step(self, r: Tensor, c: float) -> Tensor:
+        """Anderson's step (n, d) with the screening c: (1 - c B)^-1 r, corrected by what the last moves did."""
+        damp = 1 / (1 - c * self.decay[:, None])
+        ahead, k = self.waves @ r, self.kept
+        if k:
+            changes = self.changes[:k].flatten(1)
+            gram = torch.tensordot(damp[:, 0] ** 2, self.products[:, :k, :k], 1)
+            weights = linalg.least_left_given(gram, changes @ (damp**2 * ahead).flatten(), ridge=1e-13)
+            ahead = damp * (ahead - (weights @ changes).view_as(r)) - (weights @ self.moves[:k].flatten(1)).view_as(r)
+        else:
+            ahead = damp * ahead
+        return self.waves @ ahead
 
 
 def moved(space: Space, x: Nodes, step: Inner, longest: float) -> Nodes:
@@ -122,13 +157,3 @@ def _strong(space: Space, scheme: Scheme, x: Tensor, r: Tensor) -> Tensor:
     if space.tangent(x, r) is r:
         return r
     return space.tangent(x, scheme.green @ space.tangent(x, scheme.second @ r))
-
-
-def _accelerated(damp: Tensor, r: Tensor, moves: Tensor, changes: Tensor) -> Tensor:
-    """Anderson's step (n, d) with the damping (n, n): from r, and the last k moves and changes of r, (k, n, d) each."""
-    step = damp @ r
-    if not len(moves):
-        return step
-    damped = damp @ changes
-    weights = linalg.least_left(step.flatten(), damped.flatten(1), ridge=1e-13)
-    return step - torch.einsum("k,kij->ij", weights, moves + damped)

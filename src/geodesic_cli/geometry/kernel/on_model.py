@@ -27,9 +27,6 @@ from geodesic_cli.geometry.variation import steepest
 SOLVED = 1e-3
 """The largest |r| / length at which the problem on the model counts as solved."""
 
-EXACT = 1e-8
-"""What it is solved to where that can be reached."""
-
 ALPHA_FRACTIONS = (0.125, 0.25, 0.4, 0.6, 0.8)
 """Of alpha, in a continuation, before alpha itself."""
 
@@ -44,13 +41,15 @@ FIRST_SCREEN, LEAST_SCREEN, MOST_SCREEN = 20.0, 3.0, 1e6
 class OnModel:
     """Geodesics of a model of the score. All tensors are float64 on the CPU.
 
-    The score is the model, and the slope its linear trend k, in 1 / unit of x squared.
+    The score is the model, and the slope its linear trend k, in 1 / unit of x squared. The problem on the model is
+    solved to `exact`, the largest |r| / length, where that can be reached.
     """
 
     score: Score
     alpha: float
     space: Space
     slope: float
+    exact: float
 
     def resolved(self, x: Nodes, rough: float) -> tuple[Scheme, Float[Tensor, "finer d"]]:
         """A scheme for the points (n + 2, d), finer where the force is rougher than that, and the path on it."""
@@ -156,8 +155,10 @@ class OnModel:
 
         return force
 
-    def _polish(self, scheme: Scheme, x: Tensor, max_steps: int = 200, tol: float = EXACT) -> tuple[Tensor, float]:
-        settled = settle(self._force(), self.space, scheme, x, tol=tol, max_steps=max_steps)
+    def _polish(
+        self, scheme: Scheme, x: Tensor, max_steps: int = 200, tol: float | None = None
+    ) -> tuple[Tensor, float]:
+        settled = settle(self._force(), self.space, scheme, x, tol=tol or self.exact, max_steps=max_steps)
         return settled.x, settled.residual
 
     @property

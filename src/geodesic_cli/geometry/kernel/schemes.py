@@ -9,7 +9,7 @@ Between the points a curve is the polynomial through six neighbouring ones.
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from jaxtyping import Float
@@ -50,6 +50,17 @@ class Scheme:
     screen: Float[Tensor, "n n"]
     green: Float[Tensor, "n n"]
     second: Float[Tensor, "n n"]
+
+    @cached_property
+    def waves(self) -> Float[Tensor, "n n"]:
+        """sqrt(2 h) sin(pi i k h), orthonormal and symmetric: the eigenvectors of `screen`, longest wave first."""
+        k = torch.arange(1, self.n + 1, dtype=torch.float64)
+        return (math.pi / (self.n + 1) * k[:, None] * k).sin() * math.sqrt(2 / (self.n + 1))
+
+    @cached_property
+    def decay(self) -> Float[Tensor, "n"]:
+        """The eigenvalues of `screen` for the waves."""
+        return (self.waves * (self.screen @ self.waves)).sum(0)
 
     def at(self, u: Float[Tensor, "m"], order: int = 0) -> Float[Tensor, "m points"]:
         """From all points to the curve, or its derivative of order 1 or 2, at positions u (m,): (m, n + 2)."""

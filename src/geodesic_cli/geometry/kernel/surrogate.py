@@ -89,7 +89,7 @@ class Surrogate:
         if not bool(scores.isfinite().all()):
             return Step(0, curve, math.inf, math.nan, len(u), (math.inf,), state, Status.NON_FINITE)
         residual = sample.residual(scores[3:], rms(sample.pull(scores[3:])))
-        basis, _, on_model = fitted(metric, state)
+        basis, _, on_model = fitted(metric, state, self.tuning)
         log_length = on_model.log_length(scheme, x @ basis)
         return Step(0, curve, residual, log_length, len(u), (residual,), state, compared=True)
 
@@ -100,7 +100,7 @@ class Surrogate:
     def step(self, metric: DensityMetric, previous: Step) -> Step:
         """Fit a model to all scores seen, go towards its geodesic, and ask for the truth where the model is unsure."""
         now = previous.state_of(Surveyed)
-        basis, model, on_model = fitted(metric, now)
+        basis, model, on_model = fitted(metric, now, self.tuning)
         scheme, inside = on_model.resolved(now.x @ basis, self.tuning.rough)
         goal, unsolved = on_model.geodesic(scheme, inside)
         move = float(linalg.norm(goal - inside).max()) / polygon_length(inside)
@@ -147,7 +147,7 @@ class Surrogate:
         now = step.state_of(Surveyed)
         if step.index > 0 and (now.taken < 1 or now.unsolved > SOLVED):
             return step
-        basis, _, on_model = fitted(metric, now)
+        basis, _, on_model = fitted(metric, now, self.tuning)
         step = self._confirmed(metric, step, on_model, basis)
         if step.status is not None or step.residual > self.tuning.confirmed * tol:
             return step

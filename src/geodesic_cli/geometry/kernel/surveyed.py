@@ -54,7 +54,7 @@ class Surveyed:
     noisy: bool | None = None
 
 
-def fitted(metric: DensityMetric, now: Surveyed) -> tuple[Tensor, KernelScore, OnModel]:
+def fitted(metric: DensityMetric, now: Surveyed, tuning: Tuning) -> tuple[Tensor, KernelScore, OnModel]:
     """An orthonormal basis of the span (d, k), and in its coordinates the model and its geodesics."""
     seen = now.seen
     parts = torch.cat([seen.x, now.x]), seen.scores
@@ -62,10 +62,10 @@ def fitted(metric: DensityMetric, now: Surveyed) -> tuple[Tensor, KernelScore, O
     basis = orthonormal(torch.cat([part / size for part, size in zip(parts, sizes, strict=True) if size > 0]))
     if basis.shape[1] == basis.shape[0]:
         basis = torch.eye(basis.shape[0], dtype=basis.dtype)
-    bound = Tuning().noisy if now.noisy is False else math.inf
+    bound = tuning.noisy if now.noisy is False else math.inf
     inside = Seen(seen.x @ basis, seen.u, seen.scores @ basis)
     model = fit_scores(inside, varying=now.varying, previous=now.length, most_nugget=bound)
-    return basis, model, OnModel(model, metric.alpha, metric.space, model.slope)
+    return basis, model, OnModel(model, metric.alpha, metric.space, model.slope, tuning.exact)
 
 
 def on_space(space: Space, x: Tensor) -> Tensor:

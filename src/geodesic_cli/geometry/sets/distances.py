@@ -36,6 +36,9 @@ SHORTER_CHAIN = 0.01
 PER_LINK = 8
 """Nodes, at least, that each link of a chain gives to a guess."""
 
+OnLink = Callable[[int, int, Link], None]
+"""Told the two points and their link."""
+
 
 @dataclass(frozen=True, eq=False)
 class DistanceMatrix:
@@ -80,11 +83,11 @@ class DistanceMatrix:
     def path(self, i: int, j: int) -> Curve:
         """The shortest path from point i to point j that was found: a link, or a chain of them."""
         if i > j:
-            return reversed_curve(self.path(j, i))
+            return self.path(j, i).reversed()
         return chained([self._step(*pair) for pair in pairwise(self.chains[i, j])])
 
     def _step(self, i: int, j: int) -> Curve:
-        return self.links[i, j].curve if i < j else reversed_curve(self.links[j, i].curve)
+        return self.links[i, j].curve if i < j else self.links[j, i].curve.reversed()
 
 
 def distance_matrix(
@@ -94,7 +97,8 @@ def distance_matrix(
     search: LinkSearch | None = None,
     survey: Survey | None = None,
     known: Sequence[Link] = (),
-    on_link: Callable[[int, int, Link], None] | None = None,
+    on_link: OnLink | None = None,
+    near: bool = False,
 ) -> DistanceMatrix:
     """The geodesic distances between all pairs of points (n, d), n >= 1, with one common anchor, the first point.
 
@@ -108,26 +112,23 @@ def distance_matrix(
         known: the first links of an earlier call for the same points, in the order in which it found them: they are
             not looked for again, and the rest is the same bit for bit.
         on_link: called with each new link and its pair; it only watches.
+        near: leave out the pairs whose straight line is not worth starting from (`LinkSearch.factor`) beside the chain
+            over others: their distance is that of the chain, an upper bound, and their link is that line, not solved.
 
     Raises:
         GeometryError: points that are not a matrix, are not finite, lie off the space or are antipodal.
     """
     require_points(points)
-    work = _Matrix(survey or Survey(metric, search), points, list(known), on_link)
+    work = _Matrix(survey or Survey(metric, search), points, list(known), on_link, near)
     return work.run()
 
 
 class _Matrix:
     """The work on one matrix; its state is the links found so far, at first the straight lines."""
 
-    def __init__(
-        self,
-        survey: Survey,
-        points: Tensor,
-        known: list[Link],
-        on_link: Callable[[int, int, Link], None] | None,
-    ) -> None:
-        self.survey, self.points, self.known, self.on_link = survey, points, known, on_link
+    def __init__(self, survey: Survey, points: Tensor, known: list[Link], on_link: OnLink | None, near: bool) -> None:
+        self.survey, self.points, self.known, self.on_link, self.near = survey, points, known, on_link, near
+        self.left_out: set[tuple[int, int]] = set()
         self.links: dict[tuple[int, int], Link] = {}
         self.calls = 0
 
@@ -142,11 +143,21 @@ class _Matrix:
             reach = self._reach()
             pair = min(left, key=lambda pair: (float(reach[pair]), pair))
             left.remove(pair)
-            self._find(pair, self._chain(pair))
+            chain = self._chain(pair)
+            if self.near and math.isfinite(chain[1]) and not self._worth(pair, chain[1]):
+                # What its few nodes say of the density at its end would mislead the other links.
+                self.links[pair] = replace(self.links[pair], log_distance=math.nan)
+                self.left_out.add(pair)
+            else:
+                self._find(pair, chain)
         found = self._matrix()
-        for pair in [pair for pair, chain in found.chains.items() if len(chain) > 2]:
+        for pair in [pair for pair, chain in found.chains.items() if len(chain) > 2 and pair not in self.left_out]:
             self._find(pair, self._chain(pair), again=True)
         return self._matrix()
+
+    def _worth(self, pair: tuple[int, int], length: float) -> bool:
+        """Whether the straight line of a pair is worth starting from beside a chain of this logarithm of the length."""
+        return self.links[pair].log_distance <= length + math.log(self.survey.search.factor)
 
     def _reach(self) -> Tensor:
         """The logarithms of the shortest chains between all pairs, relative to the longest link; infinite if none."""
@@ -193,7 +204,7 @@ class _Matrix:
         logs, _, potential, _ = _anchored(alpha, self.points, links)
         logs[pair] = logs[pair[::-1]] = math.nan
         total, chain = _shortest(logs, *pair)
-        pieces = [links[a, b].curve if a < b else reversed_curve(links[b, a].curve) for a, b in pairwise(chain)]
+        pieces = [links[a, b].curve if a < b else links[b, a].curve.reversed() for a, b in pairwise(chain)]
         return chained(pieces), total + alpha * float(potential[pair[0]])
 
     def _matrix(self) -> DistanceMatrix:
@@ -203,7 +214,8 @@ class _Matrix:
         chains = {}
         for i, j in self.links:
             total, chain = _shortest(logs, i, j)
-            chains[i, j] = chain if total < float(logs[i, j]) - SHORTER_CHAIN else (i, j)
+            shorter = (i, j) in self.left_out or total < float(logs[i, j]) - SHORTER_CHAIN
+            chains[i, j] = chain if shorter else (i, j)
             if len(chains[i, j]) > 2:
                 steps = list(pairwise(chain))
                 share = [math.exp(float(logs[step]) - total) * float(spreads[step]) for step in steps]
@@ -237,8 +249,7 @@ def _anchored(alpha: float, points: Tensor, links: dict[tuple[int, int], Link]) 
     forward = change.triu() + change.triu().T
     anchor = (potential[:, None] + potential[None, :] - forward) / 2
     logs = (distance - alpha * anchor).fill_diagonal_(-math.inf)
-    links_asked = max(1, 2 * len(links))
-    mismatch = float(off.square().sum().div(links_asked).sqrt())
+    mismatch = float(off.square().sum().div(max(1, 2 * len(links))).sqrt())
     return logs, torch.hypot(spread, alpha * off.abs() / 2), potential, mismatch
 
 
@@ -283,12 +294,7 @@ def chained(pieces: Sequence[Curve]) -> Curve:
     return Curve(torch.cat([*parts, pieces[-1].x[-1:]]), pieces[0].space)
 
 
-def reversed_curve(curve: Curve) -> Curve:
-    """The same curve from its last node to its first."""
-    return Curve(curve.x.flip(0), curve.space)
-
-
 def require_points(points: Tensor) -> None:
-    """Refuse what is no matrix of at least one point."""
+    """Refuse what is no matrix of points."""
     if points.ndim != 2 or points.shape[0] < 1:
         raise GeometryError(f"Needed at least one point as a tensor of shape (n, d), got {tuple(points.shape)}.")

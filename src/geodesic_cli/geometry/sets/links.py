@@ -25,6 +25,7 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.kernel.surrogate import Surrogate
+from geodesic_cli.geometry.kernel.tuning import Tuning
 from geodesic_cli.geometry.metric import DensityMetric, accumulate
 from geodesic_cli.geometry.perturbation import perturb
 from geodesic_cli.geometry.seen import Remembered, Seen
@@ -40,6 +41,8 @@ MOST_LINK_NODES = 65
 STRAIGHT, BUMP_OF_LINK = 1.001, 0.01
 """A guess that is longer than the straight line by a smaller factor gets a bump, a fraction of its length high: on an
 axis of symmetry all scores lie along it, and nothing would tell that the path is a saddle."""
+EXACT = 1e-5
+"""How exactly a path solves the problem on the model, which is itself only right to `LinkSearch.tol`."""
 LOOKED_AT = 9
 """Nodes at which a straight line is measured, to see whether it is worth starting from."""
 
@@ -152,7 +155,7 @@ class Survey:
         if detour < STRAIGHT:
             guess = perturb(guess, BUMP_OF_LINK, torch.Generator().manual_seed(0))
         many = min(MOST_LINK_NODES, 16 * math.ceil(2 * detour) + 1)
-        solver = Surrogate(first=FIRST_ASKED, nodes=many, seen=self._nearest(guess))
+        solver = Surrogate(first=FIRST_ASKED, nodes=many, seen=self._nearest(guess), tuning=Tuning(exact=EXACT))
         found = solve_bvp(self.metric, guess, solver=solver, tol=self.search.tol, max_steps=self.search.max_steps)
         curve = found.curve.at_constant_speed(min(MOST_LINK_NODES, (self.search.nodes - 1) * math.ceil(detour) + 1))
         scores = self.metric.scores_at(curve.x, curve.u)

@@ -6,7 +6,8 @@ The weighted mean of points a_i (Fréchet, Karcher) is stationary for sum w_i d(
     m <- m + step g,   g = sum w_i log_m(a_i),   residual |g| / sqrt(sum w_i |log_m(a_i)|²).
 
 The search begins at the point whose weighted squared distances to the others are least, because a mean in space need
-not be anywhere near the density: the mean of twelve pictures is none. The geodesics from m are carried along as it
+not be anywhere near the density: the mean of twelve pictures is none. Chains of links between near points tell enough
+of the distances between far ones for that. The geodesics from m are carried along as it
 moves, so that they stay in their valley and cost little more than their confirmation. A residual r leaves no more than
 about r² / 2 of the sum to be gained.
 
@@ -121,7 +122,7 @@ def frechet_mean(
     require_points(points)
     shares, survey = shares_of(points, weights), Survey(metric, search)
     if start is None:
-        matrix = distance_matrix(metric, points, survey=survey)
+        matrix = distance_matrix(metric, points, survey=survey, near=True)
         begin = mean_from_point(survey, matrix, points, shares)
     else:
         if not bool(metric.space.contains(start[None]).all()):

@@ -1,6 +1,6 @@
 """`geodesic mean`: the image in the middle of others, with the geodesics from it to each of them.
 
-    read -> encode -> link all pairs -> the image that is nearest to all -> move it to the mean -> draw
+    read -> encode -> link near pairs -> the image that is nearest to all -> move it to the mean -> draw
 
 Of all points the mean has the least sum of weighted squared geodesic distances (Fréchet). The average of the latents,
 which knows no density, is drawn beside it for comparison.
@@ -128,7 +128,7 @@ def _ready(job: Job[MeanSettings], given: Sequence[str | Path | Tensor]) -> Give
 class _Work(Job[MeanSettings]):
     def run(self, given: GivenImages) -> MeanImage:
         began = time.monotonic()
-        s, found = self.settings, linked(self, given)
+        s, found = self.settings, linked(self, given, near=True)
         weights = parse_weights(s.weights)
         shares = shares_of(found.x, None if weights is None else found.x.new_tensor(weights))
         mean = self._moved(found, shares)
