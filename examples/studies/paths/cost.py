@@ -49,9 +49,8 @@ def main() -> None:
             f"{stage}: mean {statistics.mean(counts):.0f}, median {statistics.median(counts):.0f}, most {max(counts)}"
         )
     low = torch.tensor(near).quantile(0.05)
-    print(
-        f"frames against exact ones: median {statistics.median(near):.0f} dB, least {min(near):.0f} dB, 5% below {low:.0f}"
-    )
+    middle, least = statistics.median(near), min(near)
+    print(f"frames against exact ones: median {middle:.0f} dB, least {least:.0f} dB, 5% below {low:.0f} dB")
 
 
 if __name__ == "__main__":
