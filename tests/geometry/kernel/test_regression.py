@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from geodesic_cli.geometry import Blend, Seen
-from geodesic_cli.geometry.kernel.regression import fit_scores, orthonormal
+from geodesic_cli.geometry.kernel.regression import fit_scores
 from geodesic_cli.geometry.toys import GaussianMixture, Radial
 from helpers import normal, vector
 
@@ -76,15 +76,6 @@ def test_a_fit_stays_near_the_length_of_the_one_before():
     free = fit_scores(data, varying=False).length
     held = fit_scores(data, varying=False, previous=free / 4).length
     assert held <= 2.1 * free / 4
-
-
-def test_an_orthonormal_basis_holds_the_rows_however_different_their_sizes():
-    rows = torch.cat([normal(3, 50), 1e-7 * normal(2, 50, seed=1)])
-    rows = torch.cat([rows, rows[:2] + rows[1:3]])
-    basis = orthonormal(rows)
-    assert basis.shape == (50, 5)
-    torch.testing.assert_close(basis.T @ basis, torch.eye(5, dtype=torch.float64), rtol=0, atol=1e-12)
-    torch.testing.assert_close(rows @ basis @ basis.T, rows, rtol=0, atol=1e-13)
 
 
 def test_the_result_of_a_fit_does_not_depend_on_a_rotation():

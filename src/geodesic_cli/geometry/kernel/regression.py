@@ -24,7 +24,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.seen import Seen
 
 LENGTHS = torch.logspace(math.log10(0.06), math.log10(1.2), 10, dtype=torch.float64).tolist()
@@ -184,12 +183,3 @@ def _matern(apart: Tensor, u: Tensor, w: Tensor, length: float, position_length:
         distance = torch.hypot(distance, (u[:, None] - w[None]).abs() / position_length)
     a = math.sqrt(5) * distance
     return (1 + a + a * a / 3) * torch.exp(-a)
-
-
-def orthonormal(rows: Float[Tensor, "p d"]) -> Float[Tensor, "d k"]:
-    """An orthonormal basis of the span of the rows (p, d), as columns (d, k)."""
-    size = linalg.norm(rows).max()
-    q, r = torch.linalg.qr(rows.T / torch.where(size > 0, size, torch.ones_like(size)))
-    left, values, _ = torch.linalg.svd(r, full_matrices=False)
-    rank = max(1, int((values > 1e-12 * values[0]).sum()))
-    return q @ left[:, :rank]

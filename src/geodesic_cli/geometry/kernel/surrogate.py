@@ -30,7 +30,7 @@ from geodesic_cli.geometry.kernel.on_model import SOLVED, OnModel
 from geodesic_cli.geometry.kernel.path_sample import PathSample, polygon_length, rms, true_scores
 from geodesic_cli.geometry.kernel.regression import KernelScore
 from geodesic_cli.geometry.kernel.schemes import Scheme, gauss_legendre, numerov
-from geodesic_cli.geometry.kernel.surveyed import Surveyed, fitted, nodes_like, on_space
+from geodesic_cli.geometry.kernel.surveyed import Surveyed, nodes_like, on_space, surveyed
 from geodesic_cli.geometry.kernel.tuning import Tuning
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.seen import Seen
@@ -85,12 +85,11 @@ class Surrogate:
         rows = [0, 1, *range(2 if varying else 3, len(u))]
         seen = Seen(points[rows], u[rows], scores[rows])
         known = seen if self.seen is None else self.seen.on_cpu().and_also(seen)
-        state = Surveyed(x, known, varying, x, trust=self.tuning.first_trust / detour)
+        state = surveyed(x, known, varying, self.tuning.first_trust / detour)
         if not bool(scores.isfinite().all()):
             return Step(0, curve, math.inf, math.nan, len(u), (math.inf,), state, Status.NON_FINITE)
         residual = sample.residual(scores[3:], rms(sample.pull(scores[3:])))
-        basis, _, on_model = fitted(metric, state, self.tuning)
-        log_length = on_model.log_length(scheme, x @ basis)
+        log_length = state.model(metric, self.tuning)[1].log_length(scheme, state.inside)
         return Step(0, curve, residual, log_length, len(u), (residual,), state, compared=True)
 
     def cost(self, previous: Step) -> int:
@@ -100,13 +99,13 @@ class Surrogate:
     def step(self, metric: DensityMetric, previous: Step) -> Step:
         """Fit a model to all scores seen, go towards its geodesic, and ask for the truth where the model is unsure."""
         now = previous.state_of(Surveyed)
-        basis, model, on_model = fitted(metric, now, self.tuning)
-        scheme, inside = on_model.resolved(now.x @ basis, self.tuning.rough)
+        model, on_model = now.model(metric, self.tuning)
+        scheme, inside = on_model.resolved(now.inside, self.tuning.rough)
         goal, unsolved = on_model.geodesic(scheme, inside)
         move = float(linalg.norm(goal - inside).max()) / polygon_length(inside)
         taken = min(1.0, now.trust / move) if move > 0 else 1.0
         inside = goal if taken == 1 else metric.space.project(inside + taken * (goal - inside))
-        x = torch.cat([now.x[:1], on_space(metric.space, inside[1:-1] @ basis.T), now.x[-1:]])
+        x = torch.cat([now.x[:1], on_space(metric.space, inside[1:-1] @ now.basis), now.x[-1:]])
 
         sample = PathSample(metric, scheme, x, self._least_certain(metric.space, model, scheme, inside))
         scores = sample.scores(previous.curve)
@@ -117,13 +116,12 @@ class Surrogate:
             return replace(previous, index=index, score_calls=calls, residuals=residuals, status=Status.NON_FINITE)
 
         pull = rms(on_model.pull(scheme, inside)[:, None])
-        missed = rms(sample.pull(scores - model(sample.x @ basis, sample.u) @ basis.T))
+        missed = rms(sample.pull(scores - model(sample.x @ now.basis.T, sample.u) @ now.basis))
         beyond_noise = math.sqrt(max(missed**2 - (metric.alpha * model.noise) ** 2, 0.0))
         resting = taken == 1 and move < self.tuning.quiet and unsolved <= SOLVED
         state = replace(
-            now,
+            now.knowing(Seen(sample.x, sample.u, scores), self.tuning.most_seen),
             x=x,
-            seen=now.seen.and_also(Seen(sample.x, sample.u, scores)).last(self.tuning.most_seen),
             length=model.length,
             trust=self._trust(now.trust, beyond_noise, pull),
             taken=taken,
@@ -147,20 +145,20 @@ class Surrogate:
         now = step.state_of(Surveyed)
         if step.index > 0 and (now.taken < 1 or now.unsolved > SOLVED):
             return step
-        basis, _, on_model = fitted(metric, now, self.tuning)
-        step = self._confirmed(metric, step, on_model, basis)
+        basis, (_, on_model) = now.basis, now.model(metric, self.tuning)  # the batch may add to the basis
+        step = self._confirmed(metric, step, on_model)
         if step.status is not None or step.residual > self.tuning.confirmed * tol:
             return step
         scheme, begun = numerov(now.x.shape[0] - 2), numerov(now.guess.shape[0] - 2)
-        lengths = on_model.log_length(scheme, now.x @ basis), on_model.log_length(begun, now.guess @ basis)
+        lengths = on_model.log_length(scheme, now.x @ basis.T), on_model.log_length(begun, now.guess @ basis.T)
         step = replace(step, log_length=lengths[0], begun=lengths[1])
         return self._lowest(metric, step, on_model, basis) if self.minimum else replace(step, status=Status.CONVERGED)
 
-    def _confirmed(self, metric: DensityMetric, step: Step, on_model: OnModel, basis: Tensor) -> Step:
+    def _confirmed(self, metric: DensityMetric, step: Step, on_model: OnModel) -> Step:
         """The step with the residual over its own batch and a second one, where the path may be wrong unseen."""
         now = step.state_of(Surveyed)
-        inside, scheme = now.x @ basis, numerov(now.x.shape[0] - 2)
-        sample = PathSample(metric, scheme, now.x, self._most_doubtful(on_model, scheme, inside, now.seen.x @ basis))
+        inside, scheme = now.inside, numerov(now.x.shape[0] - 2)
+        sample = PathSample(metric, scheme, now.x, self._most_doubtful(on_model, scheme, inside, now.seen.x))
         scores = sample.scores(step.curve)
         step = replace(step, score_calls=step.score_calls + self.confirm)
         if not bool(scores.isfinite().all()):
@@ -168,14 +166,13 @@ class Surrogate:
         second = sample.residual(scores, rms(on_model.pull(scheme, inside)[:, None]))
         squares = self.batch * step.residual**2 + self.confirm * second**2
         residual = math.sqrt(squares / (self.batch + self.confirm))
-        seen = now.seen.and_also(Seen(sample.x, sample.u, scores)).last(self.tuning.most_seen)
         step = step.remeasured(step.curve, residual, step.log_length, step.score_calls)
-        return replace(step, state=replace(now, seen=seen))
+        return replace(step, state=now.knowing(Seen(sample.x, sample.u, scores), self.tuning.most_seen))
 
     def _lowest(self, metric: DensityMetric, step: Step, on_model: OnModel, basis: Tensor) -> Step:
         """Converged if the path is a minimum; otherwise it is left, so often, along what shortens it."""
         now = step.state_of(Surveyed)
-        inside = now.x @ basis
+        inside = now.x @ basis.T
         lowest, direction = on_model.steepest(inside)
         if lowest >= UNSTABLE:
             return replace(step, status=Status.CONVERGED)
@@ -185,7 +182,7 @@ class Surrogate:
         there = on_model.downhill(numerov(inside.shape[0] - 2), inside, direction, self.tuning.leap * length)
         if float(linalg.norm(there - inside).max()) < self.tuning.fell_back * length:
             return replace(step, status=Status.CONVERGED)
-        x = torch.cat([now.x[:1], on_space(metric.space, there[1:-1] @ basis.T), now.x[-1:]])
+        x = torch.cat([now.x[:1], on_space(metric.space, there[1:-1] @ basis), now.x[-1:]])
         return replace(step, state=replace(now, x=x, trust=1.0, quiet=0, flips=now.flips + 1, since=step.index + 1))
 
     def _trust(self, trust: float, missed: float, pull: float) -> float:

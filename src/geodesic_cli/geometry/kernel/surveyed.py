@@ -1,29 +1,35 @@
 """Where `Surrogate` stands between its steps, and the model of the score that follows from it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import pad
 
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.kernel.on_model import OnModel
-from geodesic_cli.geometry.kernel.regression import KernelScore, fit_scores, orthonormal
+from geodesic_cli.geometry.kernel.regression import KernelScore, fit_scores
 from geodesic_cli.geometry.kernel.schemes import Nodes
 from geodesic_cli.geometry.kernel.tuning import Tuning
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.seen import Seen
 from geodesic_cli.geometry.space import Space
 
+TINY = 1e-12
+"""What a direction has outside a span counts from this share of its length on."""
+
 
 @dataclass(frozen=True, eq=False)
 class Surveyed:
-    """Where `Surrogate` stands. Tensors are float64 on the CPU, in full dimension.
+    """Where `Surrogate` stands. Tensors are float64 on the CPU.
 
     Args:
-        x: the current path at equal steps of u, ends included, (n + 2, d).
-        seen: every score that was asked for.
+        x: the current path at equal steps of u, ends included, (n + 2, d), in full dimension, in the span of the basis.
+        basis: orthonormal rows (k, d) that span all that was seen; it only grows.
+        seen: every score that was asked for, in the coordinates of the basis.
         varying: whether the density varies along the path.
         length: the model's length scale ℓ, once there is one.
         trust: the longest move to make next, as a fraction of the length.
@@ -39,6 +45,7 @@ class Surveyed:
     """
 
     x: Nodes
+    basis: Float[Tensor, "k d"]
     seen: Seen
     varying: bool
     guess: Nodes
@@ -53,19 +60,50 @@ class Surveyed:
     since: int = 0
     noisy: bool | None = None
 
+    def knowing(self, more: Seen, most: int) -> "Surveyed":
+        """The same with further scores, in full dimension; of all scores the newest are kept."""
+        basis = spanned(self.basis, torch.cat([more.x, more.scores]))
+        new = basis.shape[0] - self.basis.shape[0]
+        before = Seen(pad(self.seen.x, (0, new)), self.seen.u, pad(self.seen.scores, (0, new)))
+        seen = before.and_also(Seen(more.x @ basis.T, more.u, more.scores @ basis.T)).last(most)
+        return replace(self, basis=basis, seen=seen)
 
-def fitted(metric: DensityMetric, now: Surveyed, tuning: Tuning) -> tuple[Tensor, KernelScore, OnModel]:
-    """An orthonormal basis of the span (d, k), and in its coordinates the model and its geodesics."""
-    seen = now.seen
-    parts = torch.cat([seen.x, now.x]), seen.scores
-    sizes = [float(linalg.norm(part).max()) for part in parts]
-    basis = orthonormal(torch.cat([part / size for part, size in zip(parts, sizes, strict=True) if size > 0]))
-    if basis.shape[1] == basis.shape[0]:
-        basis = torch.eye(basis.shape[0], dtype=basis.dtype)
-    bound = tuning.noisy if now.noisy is False else math.inf
-    inside = Seen(seen.x @ basis, seen.u, seen.scores @ basis)
-    model = fit_scores(inside, varying=now.varying, previous=now.length, most_nugget=bound)
-    return basis, model, OnModel(model, metric.alpha, metric.space, model.slope, tuning.exact)
+    @property
+    def inside(self) -> Float[Tensor, "nodes k"]:
+        """The path in the coordinates of the basis."""
+        return self.x @ self.basis.T
+
+    def model(self, metric: DensityMetric, tuning: Tuning) -> tuple[KernelScore, OnModel]:
+        """The model of the score in the coordinates of the basis, and its geodesics."""
+        bound = tuning.noisy if self.noisy is False else math.inf
+        model = fit_scores(self.seen, varying=self.varying, previous=self.length, most_nugget=bound)
+        return model, OnModel(model, metric.alpha, metric.space, model.slope, tuning.exact)
+
+
+def surveyed(x: Nodes, seen: Seen, varying: bool, trust: float) -> Surveyed:
+    """Where it begins: with a guess x (n + 2, d) and the scores seen, in full dimension."""
+    d = x.shape[1]
+    basis = spanned(x.new_zeros(0, d), torch.cat([x, seen.x, seen.scores]))
+    basis = torch.eye(d, dtype=x.dtype) if basis.shape[0] == d else basis
+    return Surveyed(x, basis, Seen(seen.x @ basis.T, seen.u, seen.scores @ basis.T), varying, x, trust=trust)
+
+
+def spanned(basis: Float[Tensor, "k d"], rows: Float[Tensor, "p d"]) -> Float[Tensor, "more d"]:
+    """Orthonormal rows that span an orthonormal basis and further rows, too; the basis comes first, bit for bit.
+
+    What a row has outside the basis counts from TINY times its length on.
+    """
+    sizes = linalg.norm(rows)
+    left = rows[sizes[:, 0] > 0] / sizes[sizes[:, 0] > 0]
+    if basis.shape[0] >= basis.shape[1] or not len(left):
+        return basis
+    for _ in range(2):  # after the first time rounding of what was taken away would pass for new directions
+        left = left - (left @ basis.T) @ basis
+    q, r = torch.linalg.qr(left.T)
+    turn, values, _ = torch.linalg.svd(r)
+    new = (q @ turn[:, values > TINY]).T
+    new = torch.linalg.qr((new - (new @ basis.T) @ basis).T).Q.T
+    return torch.cat([basis, new])
 
 
 def on_space(space: Space, x: Tensor) -> Tensor:

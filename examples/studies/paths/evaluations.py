@@ -1,6 +1,6 @@
 """What a local path costs, stage by stage, and how far the frames are from exact ones.
 
-    python examples/studies/paths/cost.py [--pairs 50] [--frames 17] [--bend 4]
+    python examples/studies/paths/evaluations.py [--pairs 50] [--frames 17] [--bend 4]
 
 The pairs are those of `shared.py`, each under its captions. Frames are drawn in as few steps as `steps_down` says, and
 again in 32 steps from the same points of the path; their difference is given in dB.
