@@ -74,7 +74,7 @@ def _closing(result: "Distances", verbose: bool) -> Closing:
     ]
     return Closing(
         made=f"{len(pairs)} distance{'s' if len(pairs) > 1 else ''} between {n} images.",
-        verdict=result.status,
+        verdict=result.status.partition(". ")[2],
         files="distances.png (the matrix), plane.png (the images by their distances), distances.csv (a row for each "
         "pair).",
         fine=bool(result.converged.all()),

@@ -66,7 +66,7 @@ def _closing(result: "MeanImage", verbose: bool) -> Closing:
         f"moves, {metrics['evaluations']} evaluations in {metrics['seconds']:.1f} s",
     ]
     return Closing(
-        made=f"The mean of {len(result.names)} images.",
+        made=f"The image in the middle of {len(result.names)} images.",
         verdict=result.status,
         files="sheet.png (the mean and the geodesics to each image), mean.png, distances.csv (a row for each image).",
         fine=result.converged,

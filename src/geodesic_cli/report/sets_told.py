@@ -36,7 +36,7 @@ def mean_story(run: RunFiles) -> Story:
     reels = [Reel(f"to image {k + 1}", run.pictures(f"frames/{name}/*.png")) for k, name in enumerate(folders)]
     reels = [reel for reel in reels if reel.shots]
     last = max((len(reel.shots) for reel in reels), default=1) - 1
-    captions = ["the mean", *(f"{shown(100 * k / last)} % of the way" for k in range(1, last)), "the images"]
+    captions = ["the mean", *(f"{100 * k / last:.0f}% of the way" for k in range(1, last)), "at each image"]
     film = Film(reels, captions=captions if last else captions[:1], fps=4.0)
     columns = {"distance": "distances", "±": "plus_minus", "in latents": "euclidean", "weight": "weights"}
     found = {head: run.numbers(key) for head, key in columns.items()}
@@ -94,7 +94,7 @@ def _table(run: RunFiles, names: list[str], numbers: list[list[float | None]]) -
         if i == j:
             return ""
         mark = " *" if (min(i, j) + 1, max(i, j) + 1) in missed else ""
-        return shown(numbers[i][j]) + (f" ± {shown(off[i][j])}" if len(off) == n else "") + mark
+        return shown(numbers[i][j]) + (f" ± {off[i][j]:.2g}" if len(off) == n and off[i][j] is not None else "") + mark
 
     lines = [Line(f"{i + 1} {name}", "", "", [cell(i, j) for j in range(n)]) for i, name in enumerate(names)]
     note = "In units of the latents where the density is that of the images on average."
