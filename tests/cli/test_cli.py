@@ -67,7 +67,7 @@ def test_a_first_run_says_what_was_made_and_which_file_to_open(files: tuple[str,
     made, verdict, opened = done.stdout.strip().splitlines()  # numbers are behind --verbose
     assert made.startswith("3 frames from a to b along the local ")
     assert "geodesic" in verdict
-    assert opened.startswith("Open runs/a-to-b/sheet.png")
+    assert opened.startswith("Open runs/a-to-b/report.html")
     again = geodesic("interpolate", *files, *QUICK, "--verbose", cwd=tmp_path)
     assert "nats, high is good" in again.stdout and "network evaluations" in again.stdout
     assert (tmp_path / "runs" / "a-to-b" / "video.mp4").is_file()

@@ -24,7 +24,14 @@ def test_distance_prints_a_table_and_leaves_a_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     text = printed("distance", *files, *QUICK)
-    for words in ("distance", "+-", "in latents", "runs/distances-of-a/distances.png", "nearest 2"):
+    for words in (
+        "distance",
+        "+-",
+        "in latents",
+        "runs/distances-of-a/report.html",
+        "distances.png (the matrix)",
+        "nearest 2",
+    ):
         assert words in text
     written = {path.name for path in (tmp_path / "runs/distances-of-a").iterdir()}
     assert {"distances.csv", "distances.png", "plane.png", "metrics.json", "config.toml"} <= written
@@ -35,7 +42,7 @@ def test_mean_prints_a_table_and_leaves_a_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     text = printed("mean", *files, *QUICK, "--frames", "3", "--moves", "3")
-    for words in ("weight", "+-", "in latents", "runs/mean-of-a/mean.png"):
+    for words in ("weight", "+-", "in latents", "runs/mean-of-a/report.html"):
         assert words in text
     assert {"mean.png", "sheet.png", "distances.csv"} <= {path.name for path in (tmp_path / "runs/mean-of-a").iterdir()}
 

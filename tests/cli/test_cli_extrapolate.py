@@ -43,7 +43,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_first_run_prints_a_table_and_leaves_pictures() -> None:
     done = inside("clip", "--frames", "2")
     assert done.exit_code == 0, done.stderr
-    assert done.stdout.startswith("2 new frames, 7 in all.") and "runs/after-clip/sheet.png" in done.stdout
+    assert done.stdout.startswith("2 new frames, 7 in all.") and "Open runs/after-clip/report.html" in done.stdout
     assert "All 2 frames" in done.stdout + done.stderr and "log p" not in done.stdout
     assert "Following" in done.stderr and "No --prompt" in done.stderr
     again = inside("clip/3.png", "clip/4.png", "--frames", "1", "--json")

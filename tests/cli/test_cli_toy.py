@@ -40,7 +40,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_first_run_says_what_was_made_and_leaves_pictures() -> None:
     done = inside()
     assert done.exit_code == 0, done.stderr
-    assert "times as long as the straight line" in done.stdout and "Open runs/toy-ring/toy.png" in done.stdout
+    assert "times as long as the straight line" in done.stdout and "Open runs/toy-ring/report.html" in done.stdout
     assert "nats" not in done.stdout
     assert "Solving" in done.stderr and "Solving" not in done.stdout
     for name in ("toy.png", "evolution.png", "evolution.gif"):

@@ -44,7 +44,7 @@ def test_a_run_says_the_verdict_first_and_the_numbers_where_they_are_asked_for(c
     lines = done.stdout.splitlines()
     assert len(lines) == 3
     assert lines[0].startswith(("Not a geodesic", "Smooth, and nearer to a geodesic", "Close to a geodesic"))
-    assert "7 frames were compared" in lines[1] and lines[2].startswith(f"Open {tmp_path}/out/sheet.png")
+    assert "7 frames were compared" in lines[1] and lines[2].startswith(f"Open {tmp_path}/out/report.html")
     assert {"analysis.png", "sheet.png", "clip.csv", "metrics.json"} <= {p.name for p in (tmp_path / "out").iterdir()}
     told = CliRunner().invoke(app, ["video-analyze", clip, "--out", str(tmp_path / "b"), "--verbose", *QUICK]).stdout
     for word in ("clip with noise", "clip smoothed", "great circle", "most geodesic at alpha", "7 of 7 frames move"):

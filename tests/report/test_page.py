@@ -16,11 +16,13 @@ from geodesic_cli.report import REPORT, page
 from geodesic_cli.runs.pages import write_page
 from geodesic_cli.settings import (
     DirectionSettings,
+    DistanceSettings,
     ExtrapolateSettings,
     FinetuneSettings,
     InterpolateSettings,
     InvertSettings,
     IsometrySettings,
+    MeanSettings,
     SlerpSettings,
     ToySettings,
     VideoAnalyzeSettings,
@@ -226,6 +228,39 @@ def test_photographs_are_shown_upright_and_those_that_are_too_large_not_at_all(
 
 
 OTHER = {
+    "distance": (
+        DistanceSettings(images=("a.png", "b.png", "c.png")),
+        {
+            "images": ["/elsewhere/a.png", "/elsewhere/b.png", "c.png"],
+            "distances": [[0, 1.5, 4], [1.5, 0, 2.25], [4, 2.25, 0]],
+            "plus_minus": [[0, 0.1, 0.2], [0.1, 0, 0.3], [0.2, 0.3, 0]],
+            "nearest": [[2, 3], [1, 3], [2, 1]],
+            "not_converged": [[1, 3]],
+        },
+        {f"images/{k:05d}.png": picture(16, k) for k in range(3)} | {"distances.png": picture(16, 9)},
+        [
+            "image 1: a.png · nearest: 2, 3",
+            "What is near what",
+            "image 3 at 2.25",
+            "4 ± 0.2 *",
+            "No geodesic to the tolerance",
+            "The distances as colours",
+        ],
+    ),
+    "mean": (
+        MeanSettings(images=("a.png", "b.png")),
+        {
+            "images": ["/elsewhere/a.png", "b.png"],
+            "distances": [1.25, 2.5],
+            "plus_minus": [0.125, 0.25],
+            "euclidean": [3, 4],
+            "weights": [0.5, 0.5],
+            "not_converged": [2],
+        },
+        {f"frames/{k:03d}/{j:05d}.png": picture(16, k + 2 * j) for k in range(2) for j in range(3)}
+        | {"mean.png": picture(16, 0)},
+        ["to image 1", "to image 2", "the mean", "50% of the way", "From the mean to each image", "not converged"],
+    ),
     "extrapolate": (
         ExtrapolateSettings(source=("clip",)),
         {
@@ -276,6 +311,16 @@ def test_other_verbs_show_what_they_have(verb: str, tmp_path: Path) -> None:
     assert f"geodesic {verb}" in found.text
     for word in words:
         assert word in found.text or word in json.dumps(found.data, ensure_ascii=False), word
+
+
+@pytest.mark.parametrize("verb", ["distance", "mean"])
+@pytest.mark.parametrize("odd", [7, "x", [7], [[1, [2]]], [[None]], {"a": 1}, [["x", 9.5], [99]]])
+def test_odd_numbers_of_a_set_are_left_out(verb: str, odd: Any, tmp_path: Path) -> None:
+    settings, metrics, pictures, _ = OTHER[verb]
+    found = made(write_run(tmp_path, settings, metrics, pictures))
+    for key in metrics:
+        (tmp_path / "metrics.json").write_text(json.dumps(metrics | {key: odd}))
+        assert made(tmp_path).all("h1") == found.all("h1")
 
 
 def test_the_clip_that_was_analysed_is_shown_as_long_as_it_is_there(tmp_path: Path) -> None:

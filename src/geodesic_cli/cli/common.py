@@ -26,7 +26,7 @@ class Closing:
     Args:
         made: what was made.
         verdict: whether it is good, and what to do if it is not.
-        files: which file to open for what.
+        files: what lies beside the page of the run: the files, and in brackets what they show.
         fine: whether it is good; if it is not, the verdict goes to standard error as a warning.
         numbers: the lines of a table, and what its columns mean, before all else.
     """
@@ -121,4 +121,4 @@ def show(result: Any, as_json: bool, table: Callable[[Any], str | Closing]) -> N
         sys.stderr.write(f"Warning: {closing.verdict}\n")
         sys.stderr.flush()
     if not (as_json or isinstance(closing, str)):
-        typer.echo(closing.files)
+        typer.echo(f"Open {result.folder}/report.html, one page with all of it. Beside it: {closing.files}")

@@ -36,8 +36,9 @@ def distance(options: dict[str, Any]) -> None:
       geodesic distance photos/*.jpg --model path/to/stable-diffusion --prompt "a photo of a cat" --dry-run
       geodesic distance a.png b.png --bend 8 --json
 
-    Writes distances.png, plane.png, distances.csv (one row a pair), distances.safetensors, metrics.json, config.toml,
-    manifest.json, log.txt. Every option can also be set by a variable such as GEODESIC_DISTANCE_BEND.
+    Writes report.html, distances.png, plane.png, images/, distances.csv (one row a pair), distances.safetensors,
+    metrics.json, config.toml, manifest.json, log.txt. Every option can also be set by a variable such as
+    GEODESIC_DISTANCE_BEND.
     """
     settings = from_command_line(DistanceSettings, options)
     if options["dry"]:
@@ -73,9 +74,9 @@ def _closing(result: "Distances", verbose: bool) -> Closing:
     ]
     return Closing(
         made=f"{len(pairs)} distance{'s' if len(pairs) > 1 else ''} between {n} images.",
-        verdict=result.status,
-        files=f"Open {result.folder}/distances.png for the matrix, plane.png for the images by their distances; "
-        "distances.csv has a row for each pair.",
+        verdict=result.status.partition(". ")[2],
+        files="distances.png (the matrix), plane.png (the images by their distances), distances.csv (a row for each "
+        "pair).",
         fine=bool(result.converged.all()),
         numbers=[
             *names[:MOST_ROWS],

@@ -35,9 +35,9 @@ def extrapolate(options: dict[str, Any]) -> None:
       geodesic extrapolate clip.mp4 --stop 2.5s --prompt "a red rubber sphere" --max-drift 0.25
       geodesic extrapolate a.png b.png --frames 2
 
-    Writes frames/ (the whole sequence), sheet.png (frames of the clip are framed in blue), video.mp4, video.gif,
-    density.png, metrics.json, path.safetensors, config.toml, manifest.json and log.txt. Every option but the prompts
-    can also be set by a variable such as GEODESIC_EXTRAPOLATE_TAU.
+    Writes report.html, frames/ (the whole sequence), sheet.png (frames of the clip are framed in blue), video.mp4,
+    video.gif, density.png, metrics.json, path.safetensors, config.toml, manifest.json and log.txt. Every option but the
+    prompts can also be set by a variable such as GEODESIC_EXTRAPOLATE_TAU.
     """
     settings = from_command_line(ExtrapolateSettings, options)
     result = ran("extrapolate.run", settings, options["as_json"], lambda made: _closing(made, options["verbose"]))
@@ -47,13 +47,13 @@ def extrapolate(options: dict[str, Any]) -> None:
 
 def _closing(result: "Extrapolation", verbose: bool) -> Closing:
     first, end = result.known
-    new, folder = len(result.frames) - (end - first), result.folder
+    new = len(result.frames) - (end - first)
     good = "None has drifted from the clip's colours; whether shapes hold is for your eye." if new else ""
     return Closing(
         made=f"{new} new frames, {len(result.frames)} in all.",
         verdict=" ".join(filter(None, [result.status, result.advice or good])),
-        files=f"Open {folder}/sheet.png for the frames, {folder}/video.mp4 for the film; {folder}/density.png shows "
-        "how plausible the new frames are, and their drift.",
+        files="sheet.png (the frames), video.mp4 (the film), density.png (how plausible the new frames are, and their "
+        "drift).",
         fine=result.complete and not result.drifted,
         numbers=_numbers(result.metrics) if verbose else [],
     )

@@ -69,8 +69,8 @@ def _closing(result: "Finetuned", verbose: bool) -> Closing:
     return Closing(
         made=f"{what} {result.model.name} after {metrics['steps']} steps.",
         verdict=result.status,
-        files=(f"Open {folder}/sheet.png for pictures on the way, " if drawn else "Open ")
-        + f"{folder}/loss.png for the losses. Use it: geodesic interpolate A B {kind} {folder}",
+        files=("sheet.png (pictures on the way), " if drawn else "")
+        + f"loss.png (the losses). Use it: geodesic interpolate A B {kind} {folder}",
         numbers=_numbers(metrics) if verbose else [],
     )
 

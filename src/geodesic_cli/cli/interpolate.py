@@ -58,16 +58,16 @@ def interpolate(options: dict[str, Any]) -> None:
 
 
 def _closing(result: "Interpolation", settings: InterpolateSettings, verbose: bool) -> Closing:
-    metrics, folder = result.metrics, result.folder
+    metrics = result.metrics
     count, keyframes = metrics["frames"], len(metrics["keyframes"])
     first, last = Path(settings.images[0]).stem, Path(settings.images[-1]).stem
     several = f"through {keyframes} images" if len(settings.images) == 1 or keyframes > 2 else f"from {first} to {last}"
-    film = "".join(f", {folder}/{name} for the film" for name in metrics["films"][:1])
+    film = "".join(f" {name} (the film)," for name in metrics["films"][:1])
     numbers = _table(metrics) if verbose or len(metrics["paths"]) > 1 else []
     return Closing(
         made=f"{count} frames {several} along the {metrics['names'][metrics['method']].partition(',')[0]}.",
         verdict=result.status,
-        files=f"Open {folder}/sheet.png for all frames{film}; {folder}/density.png shows how plausible the path is.",
+        files=f"sheet.png (all frames),{film} density.png (how plausible the path is).",
         fine=result.converged,
         numbers=[*numbers, *(_costs(metrics) if verbose else [])],
     )

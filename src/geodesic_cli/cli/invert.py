@@ -33,13 +33,12 @@ def invert(options: dict[str, Any]) -> None:
 
 
 def _closing(result: "Inversion", verbose: bool) -> Closing:
-    metrics, folder = result.metrics, result.folder
+    metrics = result.metrics
     count = len(metrics["images"])
     return Closing(
         made=f"{count} image{'s' if count > 1 else ''} carried to noise level {metrics['tau']:g} and back.",
         verdict=result.status,
-        files=f"Open {folder}/sheet.png for the comparison; {folder}/reconstructions/ has what came back, "
-        f"{folder}/noise.safetensors the noise.",
+        files="sheet.png (the comparison), reconstructions/ (what came back), noise.safetensors (the noise).",
         numbers=_numbers(metrics) if verbose else [],
     )
 

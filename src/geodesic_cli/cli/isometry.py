@@ -36,11 +36,11 @@ def isometry(options: dict[str, Any]) -> None:
 def _closing(result: "Isometry", verbose: bool) -> Closing:
     from geodesic_cli.verbs.isometry.table import notes, rows, values
 
-    (heads, lines), metrics, folder = rows(result.metrics), result.metrics, result.folder
+    (heads, lines), metrics = rows(result.metrics), result.metrics
     some = " and ".join(model["name"] for model in metrics["models"])
     return Closing(
         made=f"Measures of {some} on {metrics['points']} points ({metrics['data']}).",
         verdict=result.status,
-        files=f"Open {folder}/table.md for the table with its legend, {folder}/spectrum.png for the singular values.",
+        files="table.md (the table with its legend), spectrum.png (the singular values).",
         numbers=[*aligned(heads, lines, str.ljust), *(notes(metrics) if verbose else values(metrics))],
     )

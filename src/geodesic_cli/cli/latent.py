@@ -66,12 +66,12 @@ for each in (slerp, direction):
 
 
 def _of_paths(result: "LatentPaths", verbose: bool) -> Closing:
-    metrics, folder = result.metrics, result.folder
+    metrics = result.metrics
     pairs, name = metrics["pairs"], PATH_NAMES[metrics["method"]]
     return Closing(
         made=f"{pairs} path{'s' if pairs > 1 else ''} of {metrics['frames']} frames through noise, along the {name}.",
         verdict=result.status,
-        files=f"Open {folder}/sheet.png for all frames, {folder}/video.gif for the film; {folder}/frames/ has them.",
+        files="sheet.png (all frames), video.gif (the film), frames/.",
         numbers=_path_numbers(metrics) if verbose or len(metrics["paths"]) > 1 else [],
     )
 
@@ -106,12 +106,12 @@ def _with_spread(value: dict[str, float | None]) -> str:
 
 
 def _of_direction(result: "LatentDirection", verbose: bool) -> Closing:
-    metrics, folder = result.metrics, result.folder
+    metrics = result.metrics
     return Closing(
         made=f"A direction in noise from {metrics['source']} to {metrics['target']}, tried on {metrics['held_out']} "
         "other images.",
         verdict=result.status,
-        files=f"Open {folder}/sheet.png for the images; {folder}/direction.safetensors has the direction.",
+        files="sheet.png (the images), direction.safetensors (the direction).",
         numbers=_direction_numbers(metrics) if verbose else [],
     )
 

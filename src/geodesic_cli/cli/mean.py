@@ -34,8 +34,9 @@ def mean(options: dict[str, Any]) -> None:
       geodesic mean a.png b.png --weights 3,1
       geodesic mean photos/*.jpg --model path/to/stable-diffusion --dry-run
 
-    Writes mean.png, sheet.png, distances.csv (one row an image), mean.safetensors, metrics.json, config.toml,
-    manifest.json, log.txt. Every option can also be set by a variable such as GEODESIC_MEAN_WEIGHTS.
+    Writes report.html, mean.png, sheet.png, frames/ (a folder for each geodesic), distances.csv (one row an image),
+    mean.safetensors, metrics.json, config.toml, manifest.json, log.txt. Every option can also be set by a variable
+    such as GEODESIC_MEAN_WEIGHTS.
     """
     settings = from_command_line(MeanSettings, options)
     if options["dry"]:
@@ -65,10 +66,9 @@ def _closing(result: "MeanImage", verbose: bool) -> Closing:
         f"moves, {metrics['evaluations']} evaluations in {metrics['seconds']:.1f} s",
     ]
     return Closing(
-        made=f"The mean of {len(result.names)} images.",
+        made=f"The image in the middle of {len(result.names)} images.",
         verdict=result.status,
-        files=f"Open {result.folder}/mean.png for the mean, sheet.png for the geodesics to each image; distances.csv "
-        "has a row for each image.",
+        files="sheet.png (the mean and the geodesics to each image), mean.png, distances.csv (a row for each image).",
         fine=result.converged,
         numbers=[
             *aligned(("image", "", "weight", "distance", "+-", "in latents", ""), rows, str.rjust),

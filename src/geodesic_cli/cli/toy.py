@@ -26,8 +26,8 @@ def toy(options: dict[str, Any]) -> None:
       geodesic toy ring --a 2,0 --b -2,0 --alpha 1
       geodesic toy --points measured.csv --out runs/mine
 
-    Writes toy.png, evolution.png, evolution.gif, metrics.json, path.safetensors, config.toml, manifest.json and
-    log.txt. Everything can also be set by a variable such as GEODESIC_TOY_BEND.
+    Writes report.html, toy.png, evolution.png, evolution.gif, metrics.json, path.safetensors, config.toml,
+    manifest.json and log.txt. Everything can also be set by a variable such as GEODESIC_TOY_BEND.
     """
     settings = from_command_line(ToySettings, options)
     result = ran("toy.run", settings, options["as_json"], lambda toy: _closing(toy, settings.gif, options["verbose"]))
@@ -36,7 +36,7 @@ def toy(options: dict[str, Any]) -> None:
 
 
 def _closing(result: "Toy", gif: bool, verbose: bool) -> Closing:
-    metrics, folder = result.metrics, result.folder
+    metrics = result.metrics
     ratio = metrics["length_ratio"]
     residual = (
         ""
@@ -47,8 +47,8 @@ def _closing(result: "Toy", gif: bool, verbose: bool) -> Closing:
     return Closing(
         made=f"A path on the density {metrics['density']}, {ratio:.2g} times as long as the straight line.",
         verdict=result.status + residual,
-        files=f"Open {folder}/toy.png for the paths, {folder}/evolution.png for the steps of the solver"
-        + (f", {folder}/evolution.gif for the film of them." if gif else "."),
+        files="toy.png (the paths), evolution.png (the steps of the solver"
+        + (", and as a film evolution.gif)." if gif else ")."),
         fine=result.converged,
         numbers=_numbers(metrics) if verbose else [],
     )

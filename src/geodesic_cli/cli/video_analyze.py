@@ -37,11 +37,9 @@ def video_analyze(options: dict[str, Any]) -> None:
 
 
 def _closing(result: "VideoAnalysis", verbose: bool) -> Closing:
-    report, metrics, folder = result.report, result.metrics, result.folder
+    report, metrics = result.report, result.metrics
     if report is None:
-        return Closing(
-            result.verdict, f"{metrics['frames']} frames were looked at.", f"Open {folder}/sheet.png for them."
-        )
+        return Closing(result.verdict, f"{metrics['frames']} frames were looked at.", "sheet.png (the frames).")
     others = (
         "with the local geodesic between their ends and three other paths."
         if "optimised" in report.means
@@ -53,8 +51,7 @@ def _closing(result: "VideoAnalysis", verbose: bool) -> Closing:
     return Closing(
         made=result.verdict,
         verdict=" ".join([*parts, *filter(None, [report.reference, report.advice])]),
-        files=f"Open {folder}/sheet.png for the frames, {folder}/analysis.png for the curves; clip.csv and "
-        "metrics.json have all numbers.",
+        files="sheet.png (the frames), analysis.png (the curves), clip.csv and metrics.json (all numbers).",
         numbers=_numbers(report, metrics) if verbose else [],
     )
 

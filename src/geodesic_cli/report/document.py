@@ -22,6 +22,7 @@ from geodesic_cli.report.paths import interpolate_story, slerp_story
 from geodesic_cli.report.repeat import command_again, differing, verb_of
 from geodesic_cli.report.run_files import RunFiles
 from geodesic_cli.report.sequences_told import extrapolate_story, thinned, video_analyze_story
+from geodesic_cli.report.sets_told import distance_story, mean_story
 from geodesic_cli.report.story import DOUBTFUL, GIVEN, Film, Story
 
 REPORT = "report.html"
@@ -36,6 +37,8 @@ STORIES = {
     "finetune": finetune_story,
     "latent/direction": direction_story,
     "toy": toy_story,
+    "distance": distance_story,
+    "mean": mean_story,
 }
 """Verbs that have more to show than their pictures, their table and their numbers."""
 FILM_BYTES, PICTURE_BYTES = 11_000_000, 2_500_000
@@ -46,7 +49,8 @@ GIF_BYTES = 1_500_000
 ALTERNATIVES = {"sheet": "The sheet", "convergence": "How the solver came there", "graph": "The search over samples",
                 "analysis": "The analysis", "toy": "The paths in the plane", "spectrum": "The spectrum",
                 "density": "Density, speed and residual", "evolution": "How the path was found",
-                "loss": "The losses"}  # fmt: skip
+                "loss": "The losses", "distances": "The distances as colours", "mean": "The mean",
+                "plane": "The images in the plane, by their distances"}  # fmt: skip
 """What pictures of a run show, by their names."""
 
 

@@ -44,7 +44,7 @@ class LinkedOptions(shared.ClipOptions, shared.ModelOptions, shared.RunOptions):
     )
     tol: float = opt(0.05, "Relative residual to solve to.", SOLVER, above(0, 1, "0.05 is a good start."))
     max_steps: int = opt(
-        25, "Most steps for a path, 4 evaluations each.", SOLVER, AtLeast(1, "25 are enough for most paths.")
+        25, "Most steps for a path, 4 to 8 evaluations each.", SOLVER, AtLeast(1, "25 are enough for most paths.")
     )
     size: str | None = shared.size_opt(
         help="N, WIDTHxHEIGHT, same or native. Default: the images' shape, the model's area."

@@ -11,7 +11,7 @@ from hub import COMMIT, Hub, serving
 from geodesic_cli.diffusion import load
 from geodesic_cli.diffusion.loading import locate as room
 from geodesic_cli.diffusion.loading.aliases import MODELS, Alias
-from geodesic_cli.diffusion.loading.locate import find_model, part_of_any, wanted
+from geodesic_cli.diffusion.loading.locate import find_model, wanted
 from geodesic_cli.errors import ModelError
 
 
@@ -219,33 +219,3 @@ def test_the_sizes_of_the_models_are_those_of_their_published_shapes() -> None:
                     parts.append(kind(CLIPTextConfig(**config)))
         millions = sum(weight.numel() for part in parts for weight in part.parameters()) / 1e6
         assert alias.millions == pytest.approx(millions, abs=0.06), alias.name
-
-
-def tokenizer_of(folder: Path) -> Path | None:
-    return folder / "tokenizer" if (folder / "tokenizer" / "vocab.json").is_file() else None
-
-
-def test_a_part_is_taken_from_the_cache_or_from_the_first_model_on_the_hub_that_holds_it(
-    folder, cache, monkeypatch, tmp_path: Path
-) -> None:
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "model_index.json").write_text("{}")
-    sources, files = ("gone/x", "other/x", "someone/tiny", "never/x"), ("tokenizer/vocab.json", "model_index.json")
-    with serving(other__x=tmp_path / "other", someone__tiny=folder) as hub:
-        at(hub, monkeypatch)
-        place, reason = part_of_any(sources, files, tokenizer_of)
-        assert place is not None and (place / "vocab.json").is_file() and not reason
-        assert hub.fetched == {"tokenizer/vocab.json", "model_index.json"}
-        assert not any("never" in asked for asked in hub.asked)
-        before = len(hub.asked)
-        assert part_of_any(sources, files, tokenizer_of) == (place, "")
-        assert len(hub.asked) == before, "what is in the cache needs no network"
-        nowhere, reason = part_of_any(sources[:2], files, tokenizer_of)
-        assert nowhere is None
-        assert reason == "there is no gone/x, or it is private; other/x does not hold it"
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    nowhere, reason = part_of_any(("a/x", "b/x"), files, tokenizer_of)
-    assert nowhere is None and reason.startswith("a/x cannot be reached") and "b/x" not in reason
-    offline(monkeypatch)
-    assert part_of_any(("a/x",), files, tokenizer_of) == (None, "HF_HUB_OFFLINE is set")
-    assert part_of_any((str(folder),), files, tokenizer_of) == (folder / "tokenizer", "")

@@ -7,17 +7,15 @@ HF_HUB_OFFLINE and HF_TOKEN mean what they mean to every tool of the Hub.
 
 import json
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from geodesic_cli.diffusion.loading.aliases import ALIASES, sources
-from geodesic_cli.errors import ModelError, first_line
+from geodesic_cli.diffusion.loading.hub import HUB_PATIENCE, cached, fetched, hub_cache, offline
+from geodesic_cli.errors import ModelError
 
 HUB_ID = r"[\w-][\w.-]*/[\w.-]+"
-HUB_PATIENCE = 5.0
-"""Seconds after which the Hub counts as out of reach."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "sd": ("vae", "text_encoder", "tokenizer", "unet", "scheduler"),
@@ -28,10 +26,6 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 """Families of models and the folders that each needs."""
 OPTIONAL = ("text_encoder_3", "tokenizer_3")
 """Folders of Stable Diffusion 3 that may be left out."""
-
-
-class _Unreachable(ModelError):
-    """The Hub does not answer, or not in a way that is known."""
 
 
 @dataclass(frozen=True)
@@ -160,54 +154,6 @@ def variant_of(part: Path, variant: str | None) -> str | None:
     raise ModelError(f"its {part.name} has no weights (.safetensors)")
 
 
-def cached(source: str, revision: str | None) -> Path | None:
-    """The folder of a Hub id in the local cache, complete or not; None where there is none."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        # Of all files only one is asked for: copies hold no more than `wanted`, and newer tools mind what is missing.
-        index = ["model_index.json"]
-        return Path(snapshot_download(source, revision=revision, local_files_only=True, allow_patterns=index))
-    except (OSError, ValueError):
-        return None
-
-
-def part_of_any(
-    candidates: Sequence[str], files: Sequence[str], found: Callable[[Path], Path | None]
-) -> tuple[Path | None, str]:
-    """A part that several models hold: of the first that has it here, or else of the first that the Hub gives it from.
-
-    Args:
-        candidates: folders and Hub ids.
-        files: patterns of the files to fetch.
-        found: the folder of the part in that of a model; None where it is not there.
-
-    Returns:
-        The folder of the part. Where there is none, why the Hub could not give it.
-    """
-    for source in candidates:
-        here = Path(source) if Path(source).is_dir() else cached(source, None)
-        place = None if here is None else found(here)
-        if place is not None:
-            return place, ""
-    if offline():
-        return None, "HF_HUB_OFFLINE is set"
-    reasons = []
-    for source in candidates:
-        try:
-            place = found(_fetched(source, None, list(files)))
-        except _Unreachable as reason:  # nor will the next one be
-            reasons.append(reason.message)
-            break
-        except ModelError as reason:
-            reasons.append(reason.message)
-            continue
-        if place is not None:
-            return place, ""
-        reasons.append(f"{source} does not hold it")
-    return None, "; ".join(reasons)
-
-
 def described(source: str) -> Path | None:
     """A folder with the index of a Hub id: its copy in the cache, or the index alone, fetched; None without either."""
     from huggingface_hub import HfApi, hf_hub_download
@@ -221,20 +167,6 @@ def described(source: str) -> Path | None:
         return Path(hf_hub_download(source, index, etag_timeout=HUB_PATIENCE)).parent
     except Exception:  # whatever a network may throw, through any HTTP library; `find_model` will say what
         return None
-
-
-def hub_cache() -> Path:
-    """The cache of the Hub on this machine, which may not exist."""
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE)
-
-
-def offline() -> bool:
-    """Whether the environment forbids to ask the Hub."""
-    from huggingface_hub import constants
-
-    return bool(constants.HF_HUB_OFFLINE)
 
 
 def wanted(names: list[str], variant: str | None) -> list[str]:
@@ -267,7 +199,7 @@ def _downloaded(name: str, candidates: tuple[str, ...], revision: str | None, va
     reasons = []
     for source in candidates:
         try:
-            folder = _fetched(source, revision, None, variant)
+            folder = fetched(source, revision, lambda names: wanted(names, variant))
         except ModelError as reason:
             reasons.append(reason.message)
             continue
@@ -276,25 +208,6 @@ def _downloaded(name: str, candidates: tuple[str, ...], revision: str | None, va
             return Located(folder, source)
         reasons.append(f"{source} is no complete model: {wrong}")
     raise _not_here(name, f"{looked}, and on the Hub: {'; '.join(reasons)}")
-
-
-def _fetched(source: str, revision: str | None, patterns: list[str] | None, variant: str | None = None) -> Path:
-    """The copy of a Hub id with the files that match, or with those that a model needs; a reason as an error."""
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
-
-    try:
-        listed = HfApi().model_info(source, revision=revision, timeout=HUB_PATIENCE)
-        names = patterns or wanted([file.rfilename for file in listed.siblings or []], variant)
-        return Path(snapshot_download(source, revision=revision, allow_patterns=names, etag_timeout=HUB_PATIENCE))
-    except GatedRepoError as reason:
-        raise ModelError(f"{source} wants its licence accepted and HF_TOKEN set") from reason
-    except RepositoryNotFoundError as reason:
-        raise ModelError(f"there is no {source}, or it is private") from reason
-    except RevisionNotFoundError as reason:
-        raise ModelError(f"{source} has no revision {revision}") from reason
-    except Exception as reason:  # whatever a network may throw, through any HTTP library
-        raise _Unreachable(f"{source} cannot be reached ({first_line(reason)[:200]})") from reason
 
 
 def _not_here(name: str, looked: str) -> ModelError:

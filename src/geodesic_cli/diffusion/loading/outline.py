@@ -16,8 +16,9 @@ from typing import Any
 import torch
 
 from geodesic_cli.diffusion.conditioning import Embedding
+from geodesic_cli.diffusion.loading.hub import cached
 from geodesic_cli.diffusion.loading.load import kind_of, wire
-from geodesic_cli.diffusion.loading.locate import cached, family, local, sources
+from geodesic_cli.diffusion.loading.locate import family, local, sources
 from geodesic_cli.diffusion.loading.parts import Parts, quiet
 from geodesic_cli.diffusion.loading.schedules import noise_process
 from geodesic_cli.diffusion.loading.shapes import BETAS, PUBLISHED, Shapes

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from geodesic_cli.diffusion.loading.accounts import counted, read_whole, require_all, require_finite
-from geodesic_cli.diffusion.loading.locate import part_of_any
+from geodesic_cli.diffusion.loading.hub import part_of_any
 from geodesic_cli.diffusion.loading.parts import Parts, quiet
 from geodesic_cli.diffusion.loading.schedules import NoiseProcess
 from geodesic_cli.diffusion.loading.shapes import BETAS, PUBLISHED, Shapes

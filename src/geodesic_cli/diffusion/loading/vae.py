@@ -16,7 +16,8 @@ import torch
 
 from geodesic_cli.diffusion.loading.accounts import ModelRemark, read_whole, require_all, require_finite
 from geodesic_cli.diffusion.loading.aliases import ALIASES, sources
-from geodesic_cli.diffusion.loading.locate import HUB_ID, part_of_any
+from geodesic_cli.diffusion.loading.hub import part_of_any
+from geodesic_cli.diffusion.loading.locate import HUB_ID
 from geodesic_cli.errors import GeodesicError, ModelError, first_line
 
 PREFIXES = ("first_stage_model.", "vae.")

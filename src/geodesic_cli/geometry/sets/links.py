@@ -43,6 +43,9 @@ STRAIGHT, BUMP_OF_LINK = 1.001, 0.01
 axis of symmetry all scores lie along it, and nothing would tell that the path is a saddle."""
 EXACT = 1e-5
 """How exactly a path solves the problem on the model, which is itself only right to `LinkSearch.tol`."""
+BATCH, MOST_WIDE = 4, 2
+"""Scores asked for in each step, times the detour of the guess up to this factor, as is the memory: a long path has
+more places that the model may not know, and each step on the model costs more than the scores that it asks for."""
 LOOKED_AT = 9
 """Nodes at which a straight line is measured, to see whether it is worth starting from."""
 
@@ -53,9 +56,9 @@ class LinkSearch:
 
     Args:
         tol: the relative residual of a geodesic. The length errs by its square.
-        max_steps: for each path, of 4 evaluations.
+        max_steps: for each path, of 4 evaluations, or of 8 where its guess is a long way round.
         nodes: at which a path is measured, odd, at least 9; one that is longer than the straight line gets more.
-        memory: scores that the model of a path knows at most, the nearest ones.
+        memory: scores that the model of a path knows at first, the nearest ones; twice as many for a long way round.
         factor: a guess that is longer than another by more is not started from.
     """
 
@@ -155,7 +158,9 @@ class Survey:
         if detour < STRAIGHT:
             guess = perturb(guess, BUMP_OF_LINK, torch.Generator().manual_seed(0))
         many = min(MOST_LINK_NODES, 16 * math.ceil(2 * detour) + 1)
-        solver = Surrogate(first=FIRST_ASKED, nodes=many, seen=self._nearest(guess), tuning=Tuning(exact=EXACT))
+        wide = min(MOST_WIDE, math.floor(detour))
+        seen = self._nearest(guess, wide * self.search.memory)
+        solver = Surrogate(first=FIRST_ASKED, batch=BATCH * wide, nodes=many, seen=seen, tuning=Tuning(exact=EXACT))
         found = solve_bvp(self.metric, guess, solver=solver, tol=self.search.tol, max_steps=self.search.max_steps)
         curve = found.curve.at_constant_speed(min(MOST_LINK_NODES, (self.search.nodes - 1) * math.ceil(detour) + 1))
         scores = self.metric.scores_at(curve.x, curve.u)
@@ -172,7 +177,7 @@ class Survey:
             self._asked[:2] = [self._asked[0].and_also(self._asked[1])]
         return self._asked[0]
 
-    def _nearest(self, guess: Curve) -> Seen | None:
+    def _nearest(self, guess: Curve, memory: int) -> Seen | None:
         """The scores nearest to a guess and no farther than it is long, in the order in which they were asked for.
 
         Without those at its own ends, which the solver asks for itself.
@@ -183,7 +188,7 @@ class Survey:
         out = (seen.x == nodes[0]).all(1) | (seen.x == nodes[-1]).all(1) | ~seen.scores.isfinite().all(1)
         away = torch.cdist(seen.x, nodes, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1).values
         out |= away > float(guess.length)
-        rows = torch.where(out, math.inf, away).argsort(stable=True)[: self.search.memory].sort().values
+        rows = torch.where(out, math.inf, away).argsort(stable=True)[:memory].sort().values
         rows = rows[~out[rows]]
         return Seen(seen.x[rows], seen.u[rows], seen.scores[rows]) if len(rows) else None
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from geodesic_cli.diffusion.batching import free_memory
-from geodesic_cli.diffusion.loading import locate
+from geodesic_cli.diffusion.loading import hub
 from geodesic_cli.diffusion.loading.devices import DTYPES, pick_device, pick_dtype, why_not_compile
 from geodesic_cli.errors import GeodesicError
 from geodesic_cli.media.films import video_encoder
@@ -60,9 +60,9 @@ def check(device: str = "auto") -> Findings:
         "disk_free": _gigabytes(lambda: shutil.disk_usage(Path.cwd()).free),
         "video_encoder": _tried(video_encoder),
         "compile": _compile(device),
-        "cache": str(locate.hub_cache()),
-        "cache_exists": locate.hub_cache().is_dir(),
-        "offline": locate.offline(),
+        "cache": str(hub.hub_cache()),
+        "cache_exists": hub.hub_cache().is_dir(),
+        "offline": hub.offline(),
         "variables": {name: "set" if name in SECRET else os.environ[name] for name in VARIABLES if name in os.environ},
         "models": {model.name: model.folder for model in listed},
     }

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from geodesic_cli.diffusion.loading import locate
+from geodesic_cli.diffusion.loading import hub, locate
 from geodesic_cli.diffusion.loading.aliases import MODELS, Alias, sources
 
 FILES = {
@@ -111,7 +111,7 @@ def _here(name: str) -> str | None:
     if found is not None:
         return str(found.path)
     for source in sources(name):
-        folder = locate.cached(source, None)
+        folder = hub.cached(source, None)
         if folder is not None and not locate.lacks(folder, "fp16"):
             return str(folder)
     return None

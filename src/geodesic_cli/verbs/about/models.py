@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from geodesic_cli.diffusion.loading import locate
+from geodesic_cli.diffusion.loading import hub, locate
 from geodesic_cli.diffusion.loading.aliases import MODELS, Alias
 
 IN_PACKAGE = "part of this package"
@@ -64,7 +64,7 @@ def _found(alias: Alias) -> tuple[Path | None, str]:
         return Path(alias.sources[0]), ""
     note = ""
     for source in alias.sources:
-        folder = locate.cached(source, None)
+        folder = hub.cached(source, None)
         if folder is None:
             continue
         wrong = locate.lacks(folder, "fp16")
@@ -77,7 +77,7 @@ def _found(alias: Alias) -> tuple[Path | None, str]:
 def _in_cache() -> list[tuple[str, Path]]:
     """Hub ids of whole models in the cache, with their newest folders."""
     found = []
-    for repository in sorted(locate.hub_cache().glob("models--*")):
+    for repository in sorted(hub.hub_cache().glob("models--*")):
         indices = sorted(repository.glob("snapshots/*/model_index.json"), key=lambda path: path.stat().st_mtime)
         if indices:
             found.append((repository.name.removeprefix("models--").replace("--", "/"), indices[-1].parent))

@@ -161,7 +161,10 @@ class _Work(Job[DistanceSettings]):
     ) -> None:
         directory = self.directory
         assert directory is not None
-        self.observer.stage("Writing", 4, "files")
+        self.observer.stage("Writing", 4 + len(result.images), "files")
+        for k, image in enumerate(result.images):
+            directory.write_png(f"images/{k:05d}.png", image)
+            self.observer.advance(1)
         directory.write_text("distances.csv", csv_of_pairs(rows, result.names))
         self.observer.advance(1)
         result.draw(directory.path("distances.png"))

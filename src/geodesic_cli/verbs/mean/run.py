@@ -198,7 +198,11 @@ class _Work(Job[MeanSettings]):
     def _write(self, result: MeanImage, given: GivenImages) -> None:
         directory, s = self.directory, self.settings
         assert directory is not None
-        self.observer.stage("Writing", 4, "files")
+        self.observer.stage("Writing", 4 + len(result.paths), "files")
+        for k, path in enumerate(result.paths):
+            for j, frame in enumerate(path):
+                directory.write_png(f"frames/{k:03d}/{j:05d}.png", frame)
+            self.observer.advance(1)
         directory.write_png("mean.png", result.image)
         self.observer.advance(1)
         directory.write_png("sheet.png", result._page())
