@@ -65,7 +65,7 @@ def draw(model: LatentDiffusion, scenes: Sequence[Any], seed: int, steps: int) -
     shape = model.latent_shape(model.image_size, model.image_size)
     noise = torch.randn(len(scenes), math.prod(shape), generator=generator(seed, APART, "noise"))
     condition = conditions(model, captions(model, scenes), len(scenes))
-    return model.decode(model.drop(noise, shape, condition, 1.0, steps), shape).cpu()
+    return model.decode(model.generate(noise, shape, condition, steps), shape).cpu()
 
 
 def judge(model: LatentDiffusion, options: argparse.Namespace, picture: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import families
 from geodesic_cli.diffusion.batching import Chunks
+from geodesic_cli.diffusion.holding import Hold
 from geodesic_cli.diffusion.latents import LOW_TILE, TILE, LatentCodec, tile_above
 from geodesic_cli.diffusion.loading import lora as adapters
 from geodesic_cli.diffusion.loading.accounts import first_call
@@ -189,12 +190,18 @@ def wire(
             parts.prediction,
             Chunks(LOW_BATCH) if low_memory else Chunks(),
             parts.noise.around(ASK[parts.family]),
-            parts.noise.clip,
+            _hold(parts),
         ),
         image_size=codec.downsampling * _side(parts),
         name=name,
         folder=folder,
     )
+
+
+def _hold(parts: Parts) -> Hold | None:
+    """Diffusers' own pipelines with text turn `clip_sample` off: latents lie in no fixed range."""
+    hold = parts.noise.hold
+    return None if hold is None or hold.quantile is None else hold
 
 
 def _words(parts: Parts, embedding: tuple[str, ...]) -> dict[str, dict[str, Tensor]]:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import families
 from geodesic_cli.diffusion.conditioning import Embedding
+from geodesic_cli.diffusion.holding import Hold
 from geodesic_cli.diffusion.loading import lora
 from geodesic_cli.diffusion.loading.aliases import ALIASES
 from geodesic_cli.diffusion.model import LatentDiffusion
@@ -163,7 +164,7 @@ class Trainee:
             num_train_timesteps=len(betas),
             trained_betas=betas.tolist(),
             prediction_type=self.model.predict.prediction,
-            clip_sample=pixels,  # clean latents lie in no known range
+            **_held(self.model.predict.hold),
             set_alpha_to_one=not self.reads_text,
             steps_offset=int(self.reads_text),
         )
@@ -236,6 +237,14 @@ def prepare(
         unet.enable_gradient_checkpointing()
     weights = {name: weight for name, weight in unet.named_parameters() if weight.requires_grad}
     return Trainee(model, weights, bool(rank), torch.compile(unet) if compile else unet)
+
+
+def _held(hold: Hold | None) -> dict[str, Any]:
+    """Where a sampler holds clean data, in the words of a scheduler of diffusers."""
+    if hold is None or hold.quantile is None:
+        return {"clip_sample": hold is not None, "clip_sample_range": 1.0 if hold is None else hold.bound}
+    told = {"dynamic_thresholding_ratio": hold.quantile, "sample_max_value": hold.most}
+    return {"clip_sample": False, "thresholding": True, **told}
 
 
 def _copy_all_but_network(source: Path, folder: Path, flat: bool) -> None:

@@ -201,7 +201,7 @@ class Look:
             ends = [slerp(a[i].double(), b[i].double(), torch.stack([u[i], u[i] + s.ppl_eps])) for i in rows]
             noise = torch.stack(ends, 1).flatten(0, 1).float()  # all the first ones, then all the second ones
             which = torch.tensor([i % len(points.z) for i in rows] * 2)
-            clean = self.model.drop(noise, self.shape, points.condition[which], 1.0, s.steps)
+            clean = self.model.generate(noise, self.shape, points.condition[which], s.steps)
             one, two = self.model.decode(clean, self.shape).double().chunk(2)
             distances.append(distance(one, two).double().cpu())
             self.observer.advance(len(rows))
