@@ -64,11 +64,11 @@ class FinetuneSettings(ModelOptions, RunOptions):
     )
     iso_lambda: float = opt(
         None,
-        "Weight of the regulariser. Default: 0.1 for the embedded models, else 1e-3.",
+        "Its weight on a noisy timestep. Default: 0.2 for the embedded models, else 1e-3.",
         REGULARISER,
         Between(0, 1e6, "1e-3 is the published weight."),
         flags=("--iso-lambda", "--lambda"),
-        by=_by_model(0.1, 1e-3),
+        by=_by_model(0.2, 1e-3),
     )
     lora_rank: int = opt(
         0,

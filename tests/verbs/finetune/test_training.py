@@ -11,14 +11,23 @@ import torch
 from safetensors.torch import load_file
 from tiny import pixel_model
 
+from geodesic_cli.diffusion.tuning.features import twice_differentiable
 from geodesic_cli.diffusion.tuning.trainee import Trainee, prepare
+from geodesic_cli.distortion.exact import exact_loss
 from geodesic_cli.errors import GeodesicError
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.batch import examples, timesteps
 from geodesic_cli.verbs.finetune.data import Scenes
 from geodesic_cli.verbs.finetune.processes import Processes
 from geodesic_cli.verbs.finetune.run import finetune
-from geodesic_cli.verbs.finetune.training import Training, learning_rate, measure_trainee, probe
+from geodesic_cli.verbs.finetune.training import (
+    Training,
+    encoder,
+    learning_rate,
+    measure_trainee,
+    probe,
+    probe_noise,
+)
 
 DATA = Scenes(8, seed=0)
 
@@ -75,6 +84,38 @@ def test_with_noisy_timesteps_the_regulariser_moves_the_encoder_and_leaves_the_d
         if name.startswith(("up_blocks", "conv_out", "conv_norm_out")):
             assert torch.equal(a, b), name
     assert not torch.equal(plain.trainee.weights["conv_in.weight"].grad, iso.trainee.weights["conv_in.weight"].grad)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9])
+def test_the_regulariser_has_the_weight_of_the_formula(tmp_path: Path, gamma: float, batch: int) -> None:
+    """lambda 1[t > gamma T] L on average over the timesteps, against whole Jacobians: lambda (1 - gamma) in the mean."""
+    strength, steps = 3.0, 6 if batch == 8 else 20
+    run = training(
+        tmp_path, regulariser="iso", iso_lambda=strength, gamma=gamma, train_batch_size=batch, max_grad_norm=1e9
+    )
+    weight = run.trainee.weights["conv_in.weight"]
+    shares = []
+    for step in range(steps):
+        one = examples(run.trainee, DATA, 0, step, batch, range(batch), gamma)
+        shares.append(float(one.noisy.double().mean()))
+        if step > 1:
+            continue
+        with torch.enable_grad():
+            loss = run.trainee.errors(*one.rows).mean()
+            if one.noisy.any():
+                f, rows = encoder(run.trainee, one)
+                with twice_differentiable(run.trainee.model.predict.unet):
+                    noise = probe_noise(0, step, list(rows.places))
+                    regulariser = exact_loss(f, rows.x, noise)
+                loss = loss + strength * shares[-1] * regulariser
+            (expected,) = torch.autograd.grad(loss, weight)
+        run.step()
+        assert weight.grad is not None
+        assert float((weight.grad - expected).norm()) <= 0.03 * float(expected.norm())
+    drawn = torch.cat([timesteps(0, step, batch, 1000) for step in range(4000 // batch)])
+    assert float((drawn > gamma * 1000).double().mean()) == pytest.approx(1 - gamma, abs=0.02)
+    assert sum(shares) / steps == pytest.approx(1 - gamma, abs=0.05 if batch == 8 else 0.25)
 
 
 @pytest.mark.parametrize("regulariser", ["none", "iso", "iso-euclidean", "path-length"])

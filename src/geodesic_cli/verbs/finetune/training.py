@@ -2,8 +2,10 @@
 
     loss = E |answer - target|² + lambda E[1(timestep > gamma T)] L(bottleneck)
 
-The published recipe draws a timestep below gamma T with probability gamma and above it otherwise; together that is a
-uniform timestep, and the regulariser looks at the noisy ones. A step has N = batch x accumulation x processes examples,
+The published recipe draws a timestep below gamma T with probability gamma and above it otherwise, and adds lambda L in
+the second case; together that is a uniform timestep, whose regulariser weighs lambda (1 - gamma) on average. Here a
+step with m noisy examples of N adds lambda (m / N) L: the same average at any gamma and batch size, a single example
+included, and nothing where gamma is 1. A step has N = batch x accumulation x processes examples,
 with timesteps spread evenly over the schedule (one in each N-th part of it), noise and probes drawn by example. All of
 them are functions of the seed, the step and the place in the batch: a training that was stopped goes on with the same
 numbers, and two processes see what one would see with twice the batch.
@@ -214,7 +216,9 @@ class Training:
         loss = part = errors / self.total
         if one is not None and self.settings.iso_lambda > 0:
             f, _ = encoder(self.trainee, batch)
-            loss = part + self.settings.iso_lambda * gradient_scalar(f, one, totals.to(one.totals), visit)
+            # The share of noisy examples: a probe has one row each, so that the rows of all probes count them.
+            weight = self.settings.iso_lambda * float(totals[2]) / self.total
+            loss = part + weight * gradient_scalar(f, one, totals.to(one.totals), visit)
         self.scaler.scale(loss).backward()
         return part.detach().double().cpu()
 
