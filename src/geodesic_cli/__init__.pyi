@@ -240,6 +240,7 @@ def isometry(
     jacobian: Literal["auto", "exact", "projected"] = "auto",
     directions: int = 64,
     probes: int = 8,
+    published: bool = False,
     pairs: int = 16,
     segments: int = 16,
     ppl_pairs: int = 64,

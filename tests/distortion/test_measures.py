@@ -161,3 +161,20 @@ def test_the_relative_length_of_a_straight_line_is_one_and_of_a_half_circle_half
     lengths = distortion.relative_length(torch.stack([line.reshape(-1, 3, 4)]))
     assert lengths.tolist() == pytest.approx([1.0])
     assert float(distortion.relative_length(arc[None])) == pytest.approx(3.1 / (2 * math.sin(1.55)), rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 2), (3, 5, 4)])
+def test_windows_are_averaged_as_torch_averages_them(shape: tuple[int, int, int]) -> None:
+    a = normal(7, math.prod(shape), seed=2)
+
+    def f(y: Tensor) -> Tensor:
+        return torch.tanh(y.flatten(1) @ a / 3).reshape(-1, *shape)
+
+    x = normal(1, 7)
+    whole = torch.autograd.functional.jacobian(lambda y: torch.nn.AvgPool2d(2)(f(y)).flatten(), x)
+    assert torch.allclose(distortion.window_pooled_jacobian(f, x, at_once=4), whole.flatten(1), atol=1e-12)
+
+
+def test_a_window_that_is_larger_than_h_is_refused() -> None:
+    with pytest.raises(GeometryError, match="1 x 1"):
+        distortion.window_pooled_jacobian(lambda y: y[:, :, None, None], normal(1, 7))

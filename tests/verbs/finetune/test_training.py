@@ -89,7 +89,7 @@ def test_with_noisy_timesteps_the_regulariser_moves_the_encoder_and_leaves_the_d
 @pytest.mark.parametrize("batch", [1, 8])
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9])
 def test_the_regulariser_has_the_weight_of_the_formula(tmp_path: Path, gamma: float, batch: int) -> None:
-    """lambda 1[t > gamma T] L on average over the timesteps, against whole Jacobians: lambda (1 - gamma) in the mean."""
+    """lambda 1[t > gamma T] L on average, lambda (1 - gamma) in the mean; its gradient by whole Jacobians."""
     strength, steps = 3.0, 6 if batch == 8 else 20
     run = training(
         tmp_path, regulariser="iso", iso_lambda=strength, gamma=gamma, train_batch_size=batch, max_grad_norm=1e9
