@@ -55,7 +55,7 @@ def finetune(options: dict[str, Any]) -> None:
     result = watched(run, settings, True, launched(), speaks())
     if result.main:
         show(result, options["as_json"], lambda made: _closing(made, options["verbose"]))
-        if settings.ema_decay > 0 and settings.max_train_steps < 10:
+        if settings.ema_decay > 0 and result.metrics["steps"] < 10:
             sys.stderr.write("Warning: so few steps change little; see --max-train-steps.\n")
 
 

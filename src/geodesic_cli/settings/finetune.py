@@ -8,7 +8,10 @@ from geodesic_cli.settings.option import ANY, MODEL, AtLeast, Between, above, ch
 from geodesic_cli.settings.shared import ModelOptions, RunOptions, seed_opt
 
 REGULARISERS = ("none", "iso", "iso-euclidean", "path-length")
-LR_SCHEDULERS = ("constant", "linear", "cosine")
+LR_SCHEDULERS = (
+    *("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"),
+    "piecewise_constant",
+)
 MIXED_PRECISIONS = ("no", "fp16", "bf16")
 SCENES = "scenes"
 EMBEDDED = ("clevr-mini", "scenes-ddpm")
@@ -19,6 +22,13 @@ PREVIEWS = "Checkpoints and previews"
 
 def _by_model(embedded: Any, large: Any) -> Any:
     return lambda given: embedded if kin_of(given.model) in EMBEDDED else large
+
+
+def _steps(given: Any) -> int | None:
+    """None where passes are counted, until it is known how many images there are."""
+    if given.num_train_epochs is not None:
+        return None
+    return 300 if kin_of(given.model) in EMBEDDED else 5000
 
 
 def _learning_rate(given: Any) -> float:
@@ -83,11 +93,17 @@ class FinetuneSettings(ModelOptions, RunOptions):
         by=_by_model(16, 4),
     )
     gradient_accumulation_steps: int = opt(1, "Batches a step.", ADAMW, AtLeast(1, "1 is no accumulation."))
+    num_train_epochs: int | None = opt(
+        None,
+        "Passes through the images of a folder, in the place of steps.",
+        DATA,
+        AtLeast(1, "Passes are counted from 1.", ANY),
+    )
     max_train_steps: int = opt(
         None,
         "Steps. Default: 300 for the embedded models, else 5000.",
         check=AtLeast(1, "300 tune clevr-mini, 5000 a larger model.", ANY),
-        by=_by_model(300, 5000),
+        by=_steps,
     )
     learning_rate: float = opt(
         None,
@@ -96,7 +112,11 @@ class FinetuneSettings(ModelOptions, RunOptions):
         by=_learning_rate,
     )
     lr_scheduler: str = choice_opt("constant", LR_SCHEDULERS, panel=ADAMW)
+    lr_num_cycles: int = opt(1, "Of cosine_with_restarts.", ADAMW, AtLeast(1, "1 is a plain cosine down.", 100_000))
+    lr_power: float = opt(1.0, "Of polynomial.", ADAMW, above(0, 100, "1 is a straight line."))
+    lr_step_rules: str | None = opt(None, "Of piecewise_constant: FACTOR:STEP,...,FACTOR.", ADAMW, metavar="RULES")
     lr_warmup_steps: int = opt(0, "Steps of warm-up.", ADAMW, AtLeast(0, "0 is no warm-up.", ANY))
+    use_8bit_adam: bool = opt(False, "Optimiser of bitsandbytes: less memory.", ADAMW)
     adam_beta1: float = _memory_opt(0.95)
     adam_beta2: float = _memory_opt(0.999)
     adam_weight_decay: float = opt(1e-6, "Of AdamW.", ADAMW, Between(0, 1, "1e-6 is the published value."))
@@ -112,6 +132,10 @@ class FinetuneSettings(ModelOptions, RunOptions):
     ema_power: float = opt(
         0.75, "The average of step k keeps 1 - k^(-power).", ADAMW, above(0, 10, "0.75 is the published power.")
     )
+    snr_gamma: float | None = opt(
+        None, "Min-SNR weights of the denoising loss; 5 is usual.", ADAMW, above(0, 1e6, "5 is usual.")
+    )
+    noise_offset: float = opt(0.0, "Of the noise, by image and channel.", ADAMW, Between(0, 1, "0.1 is usual."))
     mixed_precision: str = choice_opt("no", MIXED_PRECISIONS, "; the regulariser stays in fp32.", MODEL)
     gradient_checkpointing: bool = opt(False, "Less memory, more time.", MODEL)
     checkpointing_steps: int = opt(100, "Steps between checkpoints.", PREVIEWS, AtLeast(1, "100 is a good start.", ANY))
@@ -124,12 +148,13 @@ class FinetuneSettings(ModelOptions, RunOptions):
         "Steps between previews; 0 draws none. Default: a quarter of the training.",
         PREVIEWS,
         AtLeast(0, "0 draws no previews.", ANY),
-        by=lambda given: max(1, given.max_train_steps // 4),
+        by=lambda given: None if given.max_train_steps is None else max(1, given.max_train_steps // 4),
     )
     validation_prompt: tuple[str, ...] = opt((), "What previews show. Default: captions.", PREVIEWS)
     num_validation_images: int = opt(
         8, "Images in a preview.", PREVIEWS, AtLeast(1, "For no previews pass --validation-steps 0.")
     )
+    report_to: tuple[str, ...] = opt((), "A tracker of accelerate: tensorboard, wandb, ...; may be repeated.", PREVIEWS)
     seed: int = seed_opt("Of the data's order, noise and probes.")
     out: str | None = opt(None, "Folder of the tuned model. Default: in runs/.", flags=("--out", "--output-dir"))
 
@@ -141,6 +166,37 @@ class FinetuneSettings(ModelOptions, RunOptions):
         checked(self)
         if self.lora_alpha is not None and not self.lora_rank:
             raise InputError("--lora-alpha scales an adapter; got no --lora-rank.", "Pass --lora-rank 8, or drop it.")
+        if (self.lr_scheduler == "piecewise_constant") != (self.lr_step_rules is not None):
+            raise InputError(
+                "--lr-scheduler piecewise_constant and --lr-step-rules belong together; got one of them.",
+                "Pass both: --lr-scheduler piecewise_constant --lr-step-rules 1:100,0.1.",
+            )
+        _ = self.step_rules
         for name in ("adam_beta1", "adam_beta2", "ema_decay"):
             if getattr(self, name) == 1:
                 raise InputError(f"--{name.replace('_', '-')} is below 1, or nothing is ever learnt; got 1.")
+
+    @property
+    def step_rules(self) -> tuple[tuple[int | None, float], ...]:
+        """The rules of `piecewise_constant`: before which step, with None for ever, and by which factor.
+
+        Raises:
+            InputError: they are no rules.
+        """
+        rules: list[tuple[int | None, float]] = []
+        try:
+            for part in (self.lr_step_rules or "").split(",") if self.lr_step_rules else ():
+                factor, colon, until = part.partition(":")
+                rules.append((int(until) if colon else None, float(factor)))
+        except ValueError:
+            rules = []
+        steps = [until for until, _ in rules]
+        if self.lr_step_rules is not None and (
+            not rules or None in steps[:-1] or steps[-1] is not None or not all(factor >= 0 for _, factor in rules)
+        ):
+            raise InputError(
+                f"--lr-step-rules takes factors with the step at which each ends, and a last one without; got "
+                f"{self.lr_step_rules!r}.",
+                "Pass --lr-step-rules 1:100,0.1:200,0.01 for instance.",
+            )
+        return tuple(rules)

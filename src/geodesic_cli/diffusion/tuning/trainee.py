@@ -94,6 +94,19 @@ class Trainee:
             target = a * noise - sigma * z
         return (answer - target).square().flatten(1).mean(1)
 
+    def snr_weights(self, timestep: Tensor, most: float) -> Tensor:
+        """Weights (n,) of the errors at timesteps (n,): signal-to-noise ratios r count for at most `most` (min-SNR).
+
+        For a predicted noise that is min(r, most) / r, for v min(r, most) / (r + 1), for the clean sample min(r, most)
+        (Hang et al., ICCV 2023).
+        """
+        alpha_bar = self._schedule.alpha_bar.double()[timestep.cpu()]
+        ratio = alpha_bar / (1 - alpha_bar)
+        kind = self.model.predict.prediction
+        if kind == "epsilon":
+            return (most / ratio).clamp(max=1.0)
+        return ratio.clamp(max=most) / (ratio + 1 if kind == "v_prediction" else 1.0)
+
     @property
     def can_be_watched(self) -> bool:
         """Whether the bottleneck can be had from the denoising pass itself; not out of a compiled network."""

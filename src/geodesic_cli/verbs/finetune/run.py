@@ -30,8 +30,11 @@ from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
 from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out, read_folder
+from geodesic_cli.verbs.finetune.optimiser import require_optimiser
 from geodesic_cli.verbs.finetune.processes import Processes, common_folder, start
+from geodesic_cli.verbs.finetune.starting import check_start, counted, going_on
 from geodesic_cli.verbs.finetune.training import Training, measure_trainee
+from geodesic_cli.verbs.finetune.watching import Watch, require_trackers
 from geodesic_cli.verbs.finetune.writing import progress_made, write_curves, write_model, write_preview, write_sheet
 
 MEASURED_EXAMPLES = 64
@@ -89,17 +92,21 @@ def finetune(
     else:
         loaded = replace(given, predict=replace(given.predict, unet=deepcopy(given.predict.unet)))
     source = _data(settings, loaded) if isinstance(data, str) else data
+    settings = counted(settings, source, processes)
     return _Work(settings, observer, processes=processes).run(_prepare(settings, loaded), source)
 
 
 def run(job: Job[FinetuneSettings]) -> Finetuned:
     """Tune and write the run directory. See the module's text and `FinetuneSettings`."""
     settings, observer = job.settings, job.observer
+    require_trackers(settings)
+    require_optimiser(settings)
     processes = start(settings.device)
     model = _open(settings, processes, observer)
     data = _data(settings, model)
+    settings = counted(settings, data, processes)
     trainee = _prepare(settings, model)  # all that may be refused comes before the folder is touched
-    _check_start(settings, trainee)
+    check_start(settings, trainee)
     with ExitStack() as stack:
         folder = common_folder(settings.out, stem(settings), processes, stack)
         settings = replace(settings, out=folder)
@@ -115,32 +122,13 @@ def run(job: Job[FinetuneSettings]) -> Finetuned:
         if stored["resume_from_checkpoint"] == "latest":  # another word for --resume: it changes nothing that is made
             stored["resume_from_checkpoint"] = None
         try:
-            opened = open_folder(folder, stored, observer, job.command or "", resume=_going_on(settings))
+            opened = open_folder(folder, stored, observer, job.command or "", resume=going_on(settings))
         except GeodesicError as error:
             processes.agree(str(error))
             raise
         processes.agree("")
         directory = stack.enter_context(opened)
         return _Work(settings, observer, directory=directory, processes=processes).run(trainee, data)
-
-
-def _going_on(settings: FinetuneSettings) -> bool:
-    return settings.resume or settings.resume_from_checkpoint == "latest"
-
-
-def _check_start(settings: FinetuneSettings, trainee: Trainee) -> None:
-    """Refuse a checkpoint to start from that cannot be one."""
-    place, steps = settings.resume_from_checkpoint, settings.max_train_steps
-    if place in (None, "latest") or (_going_on(settings) and checkpoints.saved(Path(settings.out or ""))):
-        return
-    found = checkpoints.shapes(Path(str(place)))
-    checkpoints.require_shapes(found, trainee.weights)
-    done = found["history"][0]
-    if done >= steps:
-        raise InputError(
-            f"{place} has done {done} steps, and --max-train-steps, which counts them, is {steps}.",
-            f"Pass --max-train-steps {2 * done}, for example.",
-        )
 
 
 def stem(settings: FinetuneSettings) -> str:
@@ -234,15 +222,24 @@ class _Work(Job[FinetuneSettings]):
         begun = training.done
         name = f"Training from step {begun}" if begun else "Training"
         self.observer.stage(name, s.max_train_steps - begun, "steps")  # the rate and the time left are of what is left
-        while training.done < s.max_train_steps:
-            training.step()
-            step = training.done
-            self.observer.advance(1, _note(training.history[-PORTION:]))
-            if step % s.checkpointing_steps == 0 or step == s.max_train_steps:
-                self._checkpoint(training)
-            if s.validation_steps and step % s.validation_steps == 0:
-                with training.average.in_place_of(training.trainee.weights):
-                    self._preview(training.trainee, data, step)
+        watch = Watch(self.directory, s)
+        try:
+            while training.done < s.max_train_steps:
+                training.step()
+                self.observer.advance(1, _note(training.history[-PORTION:]))
+                watch.step(training.history)
+                self._after(training, data)
+        finally:
+            watch.close()
+
+    def _after(self, training: Training, data: Data) -> None:
+        """What is due after a step: a checkpoint, a preview."""
+        s, step = self.settings, training.done
+        if step % s.checkpointing_steps == 0 or step == s.max_train_steps:
+            self._checkpoint(training)
+        if s.validation_steps and step % s.validation_steps == 0:
+            with training.average.in_place_of(training.trainee.weights):
+                self._preview(training.trainee, data, step)
 
     def _measure(self, trainee: Trainee, data: Data) -> dict[str, float]:
         if not self.processes.main:
@@ -265,7 +262,7 @@ class _Work(Job[FinetuneSettings]):
         s = self.settings
         place = None if s.resume_from_checkpoint == "latest" else s.resume_from_checkpoint
         own = False  # whether it is a checkpoint of this very run
-        if _going_on(s):
+        if going_on(s):
             steps = self.processes.agree(" ".join(map(str, checkpoints.saved(Path(s.out or ""))))).split()
             own = bool(steps)
             place = str(Path(s.out or "", f"checkpoint-{steps[-1]}")) if own else place
