@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def finetune(options: dict[str, Any]) -> None:
     """Tune a model; with --iso, to keep lengths and angles.
 
-    Without anything else it tunes clevr-mini on rendered scenes, offline, in some minutes on a CPU. It runs under
-    accelerate launch on several GPUs, and under torchrun on several CPUs.
+    Without anything else it tunes clevr-mini on rendered scenes, offline, in some minutes on a CPU. A command line of
+    the training scripts of diffusers works, too.
 
     \b
     Examples:

@@ -47,6 +47,7 @@ WITH_VALUE = {
 }
 """What has no meaning here -> why."""
 REFUSED = {
+    "--dataset-config-name": "Pass --dataset-name NAME:CONFIG.",
     "--scale-lr": "Multiply --learning-rate by batches, accumulation and processes yourself.",
     "--input-perturbation": "Leave it out, or pass --noise-offset.",
     "--dream-training": "Leave it out.",

@@ -51,16 +51,19 @@ class FinetuneSettings(ModelOptions, RunOptions):
 
     data: str = opt(
         SCENES,
-        f"{SCENES}, or a folder of images, captions in its metadata.jsonl.",
+        f"{SCENES}, or a folder of images or parquet files.",
         flags=("--data", "--train-data-dir"),
     )
-    caption_column: str = opt("text", "Key in metadata.jsonl.", DATA)
+    dataset_name: str | None = opt(None, "A table of datasets: NAME, NAME:CONFIG.", DATA)
+    image_column: str = opt("image", "Of a table.", DATA)
+    caption_column: str = opt("text", "Of captions.", DATA)
+    max_train_samples: int | None = opt(None, "Pictures to draw from all.", DATA, AtLeast(1, "One is the least.", ANY))
     resolution: int | None = opt(
         None, "In pixels. Default: the model's own.", DATA, AtLeast(8, "Leave it out for the model's own size.", 32_768)
     )
     random_flip: bool = opt(False, "Mirror images of a folder at random.", DATA)
     # It keeps the model fit for guidance.
-    proportion_empty_prompts: float = opt(0.1, "Share of captions left out.", DATA, Between(0, 1, "0.1 is usual."))
+    proportion_empty_prompts: float = opt(0.1, "Captions left out.", DATA, Between(0, 1, "0.1 is usual."))
     # `iso` makes the bottleneck a scaled isometry of the sphere of noisy latents, `iso-euclidean` the same without the
     # sphere, `path-length` evens out the lengths of its derivatives, `none` only denoises.
     regulariser: str = choice_opt(
@@ -74,7 +77,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     )
     iso_lambda: float = opt(
         None,
-        "Its weight on a noisy timestep. Default: 0.2 for the embedded models, else 1e-3.",
+        "Default: 0.2 for embedded models, else 1e-3.",
         REGULARISER,
         Between(0, 1e6, "1e-3 is the published weight."),
         flags=("--iso-lambda", "--lambda"),
@@ -95,7 +98,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     gradient_accumulation_steps: int = opt(1, "Batches a step.", ADAMW, AtLeast(1, "1 is no accumulation."))
     num_train_epochs: int | None = opt(
         None,
-        "Passes through the images of a folder, in the place of steps.",
+        "Passes, in place of steps.",
         DATA,
         AtLeast(1, "Passes are counted from 1.", ANY),
     )
@@ -114,7 +117,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     lr_scheduler: str = choice_opt("constant", LR_SCHEDULERS, panel=ADAMW)
     lr_num_cycles: int = opt(1, "Of cosine_with_restarts.", ADAMW, AtLeast(1, "1 is a plain cosine down.", 100_000))
     lr_power: float = opt(1.0, "Of polynomial.", ADAMW, above(0, 100, "1 is a straight line."))
-    lr_step_rules: str | None = opt(None, "Of piecewise_constant: FACTOR:STEP,...,FACTOR.", ADAMW, metavar="RULES")
+    lr_step_rules: str | None = opt(None, "FACTOR:STEP,...,FACTOR.", ADAMW, metavar="RULES")
     lr_warmup_steps: int = opt(0, "Steps of warm-up.", ADAMW, AtLeast(0, "0 is no warm-up.", ANY))
     use_8bit_adam: bool = opt(False, "Optimiser of bitsandbytes: less memory.", ADAMW)
     adam_beta1: float = _memory_opt(0.95)
@@ -124,19 +127,15 @@ class FinetuneSettings(ModelOptions, RunOptions):
     max_grad_norm: float = opt(1.0, "Longest gradient.", ADAMW, above(0, 1e9, "1 is a good start."))
     ema_decay: float = opt(
         0.9999,
-        "Most that averaged weights keep in a step; 0 saves the last ones.",
+        "Most kept in a step; 0: the last.",
         ADAMW,
         Between(0, 1, "0.9 to 0.9999 is usual."),
     )
     # So that it forgets the beginning.
-    ema_power: float = opt(
-        0.75, "The average of step k keeps 1 - k^(-power).", ADAMW, above(0, 10, "0.75 is the published power.")
-    )
-    snr_gamma: float | None = opt(
-        None, "Min-SNR weights of the denoising loss; 5 is usual.", ADAMW, above(0, 1e6, "5 is usual.")
-    )
-    noise_offset: float = opt(0.0, "Of the noise, by image and channel.", ADAMW, Between(0, 1, "0.1 is usual."))
-    mixed_precision: str = choice_opt("no", MIXED_PRECISIONS, "; the regulariser stays in fp32.", MODEL)
+    ema_power: float = opt(0.75, "Step k keeps 1 - k^(-power).", ADAMW, above(0, 10, "0.75 is the published power."))
+    snr_gamma: float | None = opt(None, "Min-SNR weights; 5 is usual.", ADAMW, above(0, 1e6, "5 is usual."))
+    noise_offset: float = opt(0.0, "0.1 is usual.", ADAMW, Between(0, 1, "0.1 is usual."))
+    mixed_precision: str = choice_opt("no", MIXED_PRECISIONS, "; iso is fp32.", MODEL)
     gradient_checkpointing: bool = opt(False, "Less memory, more time.", MODEL)
     checkpointing_steps: int = opt(100, "Steps between checkpoints.", PREVIEWS, AtLeast(1, "100 is a good start.", ANY))
     checkpoints_total_limit: int = opt(
@@ -145,7 +144,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     resume_from_checkpoint: str | None = opt(None, "latest, or a folder to start from.", PREVIEWS)
     validation_steps: int = opt(
         None,
-        "Steps between previews; 0 draws none. Default: a quarter of the training.",
+        "0 draws no previews. Default: a quarter.",
         PREVIEWS,
         AtLeast(0, "0 draws no previews.", ANY),
         by=lambda given: None if given.max_train_steps is None else max(1, given.max_train_steps // 4),
@@ -154,7 +153,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     num_validation_images: int = opt(
         8, "Images in a preview.", PREVIEWS, AtLeast(1, "For no previews pass --validation-steps 0.")
     )
-    report_to: tuple[str, ...] = opt((), "A tracker of accelerate: tensorboard, wandb, ...; may be repeated.", PREVIEWS)
+    report_to: tuple[str, ...] = opt((), "tensorboard, wandb or others.", PREVIEWS)
     seed: int = seed_opt("Of the data's order, noise and probes.")
     out: str | None = opt(None, "Folder of the tuned model. Default: in runs/.", flags=("--out", "--output-dir"))
 

@@ -58,6 +58,19 @@ def test_a_training_killed_at_any_step_and_resumed_gives_the_same_bytes(tiny: st
     }
 
 
+def test_a_run_that_has_ended_goes_on_to_more_steps_as_if_it_had_never_ended(tiny: str, tmp_path: Path) -> None:
+    whole = run(settings(tiny, tmp_path / "whole", max_train_steps=5), Silent(), "")
+    run(settings(tiny, tmp_path / "short", max_train_steps=3), Silent(), "")
+    longer = run(settings(tiny, tmp_path / "short", max_train_steps=5, resume=True), Silent(), "")
+    assert files(tmp_path / "whole") == files(tmp_path / "short")
+    assert longer.history == whole.history
+    assert json.loads((tmp_path / "short" / "manifest.json").read_text("utf-8"))["settings"]["max_train_steps"] == 5
+    with pytest.raises(InputError, match="has done 5 steps"):
+        run(settings(tiny, tmp_path / "short", max_train_steps=4, resume=True), Silent(), "")
+    with pytest.raises(OutputError, match="gamma"):
+        run(settings(tiny, tmp_path / "short", max_train_steps=9, gamma=0.2, resume=True), Silent(), "")
+
+
 def test_latest_is_another_word_for_resume(tiny: str, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(settings(tiny, tmp_path / "cut"), Recorder(after=3), "")

@@ -10,7 +10,7 @@ from geodesic_cli.media import write_png
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.data import Scenes, read_folder
 from geodesic_cli.verbs.finetune.processes import Processes
-from geodesic_cli.verbs.finetune.starting import counted
+from geodesic_cli.verbs.finetune.starting import with_steps
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,13 @@ def test_passes_are_steps_of_whole_batches(
         write_png(torch.rand(3, 8, 8), tmp_path / f"{k}.png")
     settings = FinetuneSettings(num_train_epochs=3, train_batch_size=batch, gradient_accumulation_steps=several)
     assert settings.max_train_steps is None
-    found = counted(settings, read_folder(tmp_path, 8, 0), Processes(0, processes))
+    found = with_steps(settings, read_folder(tmp_path, 8, 0), Processes(0, processes))
     assert found.max_train_steps == steps
     assert found.validation_steps == max(1, steps // 4)
 
 
 def test_scenes_have_no_passes_and_a_number_of_steps_wins() -> None:
     with pytest.raises(InputError, match="counts passes through a folder"):
-        counted(FinetuneSettings(num_train_epochs=3), Scenes(8, 0), Processes())
+        with_steps(FinetuneSettings(num_train_epochs=3), Scenes(8, 0), Processes())
     given = FinetuneSettings(num_train_epochs=3, max_train_steps=7)
-    assert counted(given, Scenes(8, 0), Processes()).max_train_steps == 7
+    assert with_steps(given, Scenes(8, 0), Processes()).max_train_steps == 7

@@ -15,7 +15,7 @@ import math
 
 from geodesic_cli.settings import FinetuneSettings
 
-LEAST = 1e-7
+LAST_RATE = 1e-7
 """The rate at which a polynomial ends."""
 
 
@@ -27,7 +27,7 @@ def learning_rate(settings: FinetuneSettings, step: int) -> float:
     if s.lr_scheduler == "piecewise_constant":
         share = next((factor for until, factor in s.step_rules if until is None or step < until), 1.0)
     elif s.lr_scheduler == "polynomial":
-        least = min(1.0, LEAST / s.learning_rate)
+        least = min(1.0, LAST_RATE / s.learning_rate)
         share = least + (1 - least) * max(0.0, 1 - gone) ** s.lr_power
     elif s.lr_scheduler == "cosine_with_restarts":
         share = 0.0 if gone >= 1 else 0.5 * (1 + math.cos(math.pi * (s.lr_num_cycles * gone % 1.0)))

@@ -32,15 +32,18 @@ from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out, read_folder
 from geodesic_cli.verbs.finetune.optimiser import require_optimiser
 from geodesic_cli.verbs.finetune.processes import Processes, common_folder, start
-from geodesic_cli.verbs.finetune.starting import check_start, counted, going_on
+from geodesic_cli.verbs.finetune.starting import check_start, going_on, with_steps
+from geodesic_cli.verbs.finetune.tables import parquet_files, read_rows, require_library
 from geodesic_cli.verbs.finetune.training import Training, measure_trainee
-from geodesic_cli.verbs.finetune.watching import Watch, require_trackers
+from geodesic_cli.verbs.finetune.watching import TrainingWatch, require_trackers
 from geodesic_cli.verbs.finetune.writing import progress_made, write_curves, write_model, write_preview, write_sheet
 
 MEASURED_EXAMPLES = 64
 """Examples on which the model is measured before and after."""
 TRAINED = 3
 """Memory of a picture in training, in units of what it takes without gradients; more where nothing is checkpointed."""
+FREE_SETTINGS = ("max_train_steps", "num_train_epochs", "validation_steps", "report_to")
+"""What may be another for a run that goes on: it decides how long it is and how it is watched, and no step."""
 PORTION = 50
 """Steps over which the note of the progress is averaged."""
 
@@ -92,7 +95,7 @@ def finetune(
     else:
         loaded = replace(given, predict=replace(given.predict, unet=deepcopy(given.predict.unet)))
     source = _data(settings, loaded) if isinstance(data, str) else data
-    settings = counted(settings, source, processes)
+    settings = with_steps(settings, source, processes)
     return _Work(settings, observer, processes=processes).run(_prepare(settings, loaded), source)
 
 
@@ -101,10 +104,12 @@ def run(job: Job[FinetuneSettings]) -> Finetuned:
     settings, observer = job.settings, job.observer
     require_trackers(settings)
     require_optimiser(settings)
+    if settings.dataset_name or parquet_files(settings.data):
+        require_library()
     processes = start(settings.device)
     model = _open(settings, processes, observer)
     data = _data(settings, model)
-    settings = counted(settings, data, processes)
+    settings = with_steps(settings, data, processes)
     trainee = _prepare(settings, model)  # all that may be refused comes before the folder is touched
     check_start(settings, trainee)
     with ExitStack() as stack:
@@ -114,15 +119,18 @@ def run(job: Job[FinetuneSettings]) -> Finetuned:
             if processes.agree(""):  # process 0 may not use the folder, and has said so
                 raise SystemExit(1)
             return _Work(settings, Silent(), processes=processes).run(trainee, data)
-        if settings.data != SCENES and trainee.reads_text and not any(data.prompts(64)):
-            observer.warn(f"{settings.data} has no captions: every image is trained with the empty prompt.")
-        if isinstance(data, ImageFolder) and (count := left_out(settings.data, data)):
+        if not isinstance(data, Scenes) and trainee.reads_text and not any(data.prompts(64)):
+            source = settings.dataset_name or settings.data
+            observer.warn(f"{source} has no captions: every image is trained with the empty prompt.")
+        whole = settings.max_train_samples is None
+        if whole and isinstance(data, ImageFolder) and (count := left_out(settings.data, data)):
             observer.warn(f"{METADATA} names {len(data.paths)} images of {settings.data}; {count} more are left out.")
         stored = asdict(settings)
         if stored["resume_from_checkpoint"] == "latest":  # another word for --resume: it changes nothing that is made
             stored["resume_from_checkpoint"] = None
         try:
-            opened = open_folder(folder, stored, observer, job.command or "", resume=going_on(settings))
+            free = FREE_SETTINGS if going_on(settings) else ()
+            opened = open_folder(folder, stored, observer, job.command or "", resume=going_on(settings), free=free)
         except GeodesicError as error:
             processes.agree(str(error))
             raise
@@ -169,9 +177,12 @@ def _data(settings: FinetuneSettings, model: LatentDiffusion) -> Data:
         free_memory(model.device),
     )
     empty = s.proportion_empty_prompts
-    if s.data == SCENES:
+    if s.data == SCENES and not s.dataset_name:
         return Scenes(size, s.seed, empty)
-    return read_folder(s.data, size, s.seed, column=s.caption_column, flip=s.random_flip, empty=empty)
+    if s.dataset_name or parquet_files(s.data):
+        return read_rows(s, size)
+    folder = read_folder(s.data, size, s.seed, column=s.caption_column, flip=s.random_flip, empty=empty)
+    return folder if s.max_train_samples is None else folder.only(folder.deck.some(s.max_train_samples))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -222,7 +233,7 @@ class _Work(Job[FinetuneSettings]):
         begun = training.done
         name = f"Training from step {begun}" if begun else "Training"
         self.observer.stage(name, s.max_train_steps - begun, "steps")  # the rate and the time left are of what is left
-        watch = Watch(self.directory, s)
+        watch = TrainingWatch(self.directory, s)
         try:
             while training.done < s.max_train_steps:
                 training.step()

@@ -9,11 +9,12 @@ from geodesic_cli.settings import SCENES, FinetuneSettings
 from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import Data, ImageFolder
 from geodesic_cli.verbs.finetune.processes import Processes
+from geodesic_cli.verbs.finetune.tables import ImageTable
 
 
-def counted(settings: FinetuneSettings, data: Data, processes: Processes) -> FinetuneSettings:
+def with_steps(settings: FinetuneSettings, data: Data, processes: Processes) -> FinetuneSettings:
     """The settings with the steps that so many passes through the data take, where these were asked for."""
-    s, count = settings, len(data.paths) if isinstance(data, ImageFolder) else None
+    s, count = settings, len(data.deck.captions) if isinstance(data, ImageFolder | ImageTable) else None
     if s.num_train_epochs is None or s.max_train_steps is not None:
         return s
     if count is None:
@@ -33,7 +34,13 @@ def going_on(settings: FinetuneSettings) -> bool:
 def check_start(settings: FinetuneSettings, trainee: Trainee) -> None:
     """Refuse a checkpoint to start from that cannot be one."""
     place, steps = settings.resume_from_checkpoint, settings.max_train_steps
-    if place in (None, "latest") or (going_on(settings) and checkpoints.saved(Path(settings.out or ""))):
+    last = checkpoints.saved(Path(settings.out or ""))[-1:] if going_on(settings) else []
+    if last and last[0] > steps:
+        raise InputError(
+            f"{settings.out} has done {last[0]} steps, and --max-train-steps, which counts them, is {steps}.",
+            f"Pass --max-train-steps {last[0]} or more.",
+        )
+    if place in (None, "latest") or last:
         return
     found = checkpoints.shapes(Path(str(place)))
     checkpoints.require_shapes(found, trainee.weights)

@@ -38,6 +38,7 @@ from geodesic_cli.verbs.finetune.data import Data, ImageFolder, Scenes, generato
 from geodesic_cli.verbs.finetune.optimiser import make_optimiser, remembered_of, restored
 from geodesic_cli.verbs.finetune.processes import Processes
 from geodesic_cli.verbs.finetune.rates import learning_rate
+from geodesic_cli.verbs.finetune.tables import ImageTable
 
 HISTORY = ("step", "denoising", "regulariser", "gradient_norm", "learning_rate")
 """Columns of the history. The regulariser is NaN where there was none in the step."""
@@ -125,7 +126,8 @@ class Training:
         optimiser = make_optimiser(weights, s)
         scaler = torch.amp.GradScaler(trainee.model.device.type, enabled=s.mixed_precision == "fp16")
         average = Average.of(weights, s.ema_decay, s.ema_power)
-        known = data.digest if isinstance(data, Scenes | ImageFolder) else ""  # other data leave no checkpoints
+        # Other data leave no checkpoints.
+        known = data.digest if isinstance(data, Scenes | ImageFolder | ImageTable) else ""
         about = {"data": known, "model": trainee.model.fingerprint}
         return cls(trainee, data, s, processes, average, optimiser, scaler, about)
 

@@ -48,7 +48,7 @@ def require_trackers(settings: FinetuneSettings) -> None:
             )
 
 
-class Watch:
+class TrainingWatch:
     """What is told of each step, beside the progress on the screen.
 
     Args:
