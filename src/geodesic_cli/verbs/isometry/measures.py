@@ -177,6 +177,7 @@ class Look:
             **({} if exact else {"ends": _ends(ends)}),
             "pooled": asdict(distortion.singular(torch.stack(pooled))) | {"mixed": mix is not None},
             **(self._published(timestep, points.condition) if s.published else {}),
+            "angle_error": distortion.angle_error(torch.stack(metrics), self._chance(9)),
             "mrtl": float(lengths.mean()),
             "mrtl_std": float(lengths.std()) if len(lengths) > 1 else 0.0,
             "spectrum_error": error,

@@ -149,6 +149,11 @@ def _measures(model: dict[str, Any]) -> list[tuple[str, Any, Any]]:
         ("isometry loss L (low is good)", lambda v: _spread(v["loss"], v["loss_error"]), lambda v: v["loss"]),
         ("directions used, 1/L (high is good)", lambda v: f"{v['participation']:.1f}", lambda v: v["participation"]),
         *told,
+        (
+            "angles are off by (0 is best)",
+            lambda v: f"{v['angle_error']:.1f} degrees",
+            lambda v: v["angle_error"],
+        ),
         ("mRTL (1 is best)", lambda v: _spread(v["mrtl"], v["mrtl_std"]), lambda v: v["mrtl"]),
     ]
 
