@@ -14,7 +14,7 @@ from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.diffusion.loading.unconditional import load_unconditional
 from geodesic_cli.diffusion.transport import ddim
-from geodesic_cli.errors import InputError, OutputError
+from geodesic_cli.errors import InputError, ModelError, OutputError
 from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.journey import Journey, conditions, reconstruct
 from geodesic_cli.runs.names import first_free
@@ -184,7 +184,7 @@ def test_a_model_of_pixels_inverts_as_well(tmp_path: Path, pair: Tensor) -> None
     assert done.metrics["latent_mse"]["mean"] < 1e-6
     signal, sigma, _ = load_unconditional(str(tmp_path), "cpu").predict.schedule.level(1.0)
     assert torch.allclose(done.noise, signal * done.made.z + sigma * 0.3, atol=1e-5)
-    with pytest.raises(InputError, match="Adapters are for models with text"):
+    with pytest.raises(ModelError, match=r"An adapter is a \.safetensors file"):
         invert(pair[0], model=str(tmp_path), device="cpu", lora=("x",))
 
 

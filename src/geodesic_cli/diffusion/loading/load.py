@@ -39,7 +39,6 @@ from geodesic_cli.errors import InputError, ModelError
 LOW_BATCH = 4
 """Latents that go through the network at once, at most, where memory is low."""
 TEXT_ONLY = {
-    "lora": ("Adapters are for models with text; {name} has none.", "Leave --lora out."),
     "vae": ("Another autoencoder is for models with text; {name} has none.", "Leave --vae out."),
     "embedding": ("Embeddings are words of a prompt; {name} takes none.", "Leave --embedding out."),
     "prompt": ("{name} takes no prompt; got {value!r}.", "Leave --prompt out."),
@@ -107,16 +106,20 @@ def load(
 
     Raises:
         ModelError: nothing of that name is here or reachable, a part is missing, or the kind is not supported.
-        InputError: the device or dtype cannot be had, or there are adapters and the model has no text.
+        InputError: the device or dtype cannot be had, or an autoencoder or words are given and the model
+            has no text.
     """
     files = ModelFiles(**chosen)
-    for option, value in (("lora", files.lora), ("vae", files.vae), ("embedding", files.embedding)):
+    for option, value in (("vae", files.vae), ("embedding", files.embedding)):
         if value:
             require_text(name, option, value[0])
-    if not (files.lora or files.vae or files.embedding) and kind_of(name) != "text":
-        return load_unconditional(name, device, dtype)
-    where = pick_device(device)
     changed = [adapters.parse(text) for text in files.lora]
+    if not (files.vae or files.embedding) and kind_of(name) != "text":
+        model = load_unconditional(name, device, dtype)
+        for path, weight in changed:
+            adapters.apply(model.predict.unet, path, weight)
+        return model
+    where = pick_device(device)
     place = find_model(name, files.revision, files.variant, spared=("vae",) if files.vae else ())
     single = place.path.is_file()
     precision = pick_dtype(dtype, where, "" if single else family(place.path))

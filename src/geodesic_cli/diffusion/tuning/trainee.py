@@ -27,7 +27,7 @@ from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.diffusion.schedule import NoiseSchedule
 from geodesic_cli.diffusion.tuning.features import Bottleneck, tapped
 from geodesic_cli.distortion.loss import Visit
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import ModelError
 
 PIPELINES: dict[families.Ask, str] = {
     families.unet: "StableDiffusionPipeline",
@@ -225,7 +225,7 @@ def prepare(
 
     Raises:
         ModelError: the model is of a kind that cannot be trained here.
-        InputError: the network takes no adapter.
+        InputError: the network has no layer that an adapter could change.
     """
     unet = model.predict.unet
     if not isinstance(model.predict.schedule, NoiseSchedule) or getattr(unet, "mid_block", None) is None:
@@ -237,11 +237,6 @@ def prepare(
         raise ModelError(f"Weights are trained in fp32; those of {model.name} are {unet.dtype}.", "Pass --dtype fp32.")
     lora.merge(unet, model.prompts.encoders)
     unet.eval()
-    if rank and not hasattr(unet, "add_adapter"):
-        raise InputError(
-            f"An adapter needs a network that diffusers can adapt; that of {model.name} is a {type(unet).__name__}.",
-            "Leave --lora-rank out to train all of its weights.",
-        )
     if rank:
         lora.attach(unet, rank, alpha)
     else:
