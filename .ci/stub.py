@@ -57,6 +57,10 @@ def text() -> str:
     return HEAD + "\n".join([*lines, "", "__all__ = [", *listed, "]", "", *blocks, ""])
 
 
+WIDTH = 120
+"""Of a line, as in pyproject.toml."""
+
+
 def function(name: str, homes: dict[str, str]) -> str:
     """One function; the modules of the names in it are added to `homes`."""
     signature = inspect.signature(getattr(geodesic_cli, name))
@@ -67,8 +71,17 @@ def function(name: str, homes: dict[str, str]) -> str:
             lines.append("    *,")
         keywords = keywords or each.kind is each.KEYWORD_ONLY
         default = "" if each.default is each.empty else f" = {each.default!r}".replace("'", '"')
-        lines.append(f"    {star}{each.name}: {written(each.annotation, homes)}{default},")
+        lines += folded(f"    {star}{each.name}: {written(each.annotation, homes)}{default},")
     return "\n".join([f"def {name}(", *lines, f") -> {written(signature.return_annotation, homes)}: ..."])
+
+
+def folded(line: str) -> list[str]:
+    """A parameter as the formatter has it: a long list of choices has a line for each."""
+    before, bracket, rest = line.partition("Literal[")
+    if len(line) <= WIDTH or not bracket:
+        return [line]
+    inside, _, after = rest.partition("]")
+    return [before + bracket, *(f"        {choice}," for choice in inside.split(", ")), f"    ]{after}"]
 
 
 def written(annotation: Any, homes: dict[str, str]) -> str:

@@ -48,7 +48,7 @@ FLOORS: dict[str, tuple[str, str]] = {
 }
 LEAVES = "distortion geometry diffusion scenes media plots evaluation settings runs frames search"
 VERB = (f"{LEAVES} {' '.join(f'{room}/{wing}' for room, wings in WINGS.items() for wing in wings)}", "torch")
-MORE = {"bench": "scipy", "finetune": "accelerate", "toy": "numpy"}
+MORE = {"bench": "scipy", "finetune": "accelerate bitsandbytes datasets", "toy": "numpy"}
 VERBS = sorted(path.name for path in (SOURCE / "verbs").iterdir() if (path / "__init__.py").is_file())
 FLOORS |= {f"verbs/{verb}": (VERB[0], f"{VERB[1]} {MORE.get(verb, '')}") for verb in VERBS}
 FLOORS["verbs"] = ("", "")

@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from geodesic_cli.cli.app import app
+from geodesic_cli.cli.pasted import translated
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -53,6 +54,7 @@ def unknown(words: list[str]) -> list[str]:
     if command is COMMAND:
         return words[:1]
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    rest = translated(str(command.name), rest, sorted(known))  # a line of diffusers' scripts, too
     return [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known | {"--help"}]
 
 

@@ -115,7 +115,7 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     model = train(options)
     write_png(sheet(draw(model, 64, options.seed + 1).split(8)), options.work / "samples.png")
-    pipeline = DDPMPipeline(unet=model, scheduler=DDPMScheduler(clip_sample=False))
+    pipeline = DDPMPipeline(unet=model, scheduler=DDPMScheduler())
     pipeline.to(dtype=torch.float16).save_pretrained(options.out, safe_serialization=True)
     print(f"{options.out}: {sum(f.stat().st_size for f in options.out.rglob('*') if f.is_file()) / 1e6:.2f} MB")
 

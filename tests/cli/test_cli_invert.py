@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from geodesic_cli.__main__ import main
 from geodesic_cli.cli.app import app
 from geodesic_cli.cli.common import _go_on
+from geodesic_cli.cli.invert import _numbers
 
 
 def printed(*arguments: str, **environment: str) -> str:
@@ -49,6 +50,24 @@ def test_invert_prints_a_table_and_leaves_a_folder(
     ):
         assert words in text
     assert (tmp_path / "runs/invert-a/sheet.png").is_file()
+
+
+def test_a_model_of_pixels_has_no_rows_of_an_autoencoder_that_it_has_not() -> None:
+    def likeness(mse: float, psnr: float) -> dict[str, dict[str, float]]:
+        return {"mse": {"mean": mse}, "psnr": {"mean": psnr}, "ssim": {"mean": 1.0}, "pyramid": {"mean": 0.0}}
+
+    metrics = {
+        "images": ["a.png"], "tau": 0.5, "steps": 4, "scheme": "adams", "evaluations": 9, "seconds": 1.0,
+        "autoencoder": likeness(5e-18, 173.0), "transport": likeness(1e-3, 30.0),
+        "reconstruction": likeness(1e-3, 30.0),
+        "noise": {name: {"mean": 0.0, "chance": 0} for name in ("norm", "kurtosis", "neighbours")}
+        | {"chance": {"norm": 0.1, "kurtosis": 0.1, "neighbours": 0.1}},
+    }  # fmt: skip
+    lines = _numbers(metrics)
+    assert not any("autoencoder" in line or "173" in line for line in lines)
+    assert any("image - inverted and back" in line and "30.00" in line for line in lines)
+    latent = metrics | {"autoencoder": likeness(1e-3, 30.0), "transport": likeness(1e-14, 140.0)}
+    assert any("the same" in line for line in _numbers(latent))
 
 
 def test_json_is_all_there_is_on_stdout(

@@ -27,7 +27,7 @@ def inside(*arguments: str, **variables: str):
 def test_one_model_gives_a_table_by_noise_level(pixels: str, tmp_path: Path) -> None:
     done = inside("isometry", pixels, *QUICK, "--out", str(tmp_path / "run"))
     assert done.exit_code == 0
-    for word in ("tau 1", "isometry loss L (low is good)", "MCN riemannian", "VoR singular", "mRTL", "spectrum.png"):
+    for word in ("tau 1", "isometry loss L (low is good)", "MCN, whole", "VoR of pooled h", "mRTL", "spectrum.png"):
         assert word in done.stdout
     assert "N = 2 points" not in done.stdout and "N = 2 points" in (tmp_path / "run" / "table.md").read_text("utf-8")
     with pytest.raises(GeodesicError, match="not empty"):

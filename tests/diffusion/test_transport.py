@@ -5,7 +5,8 @@ import itertools
 import torch
 from analytic import GaussianNetwork, schedule
 
-from geodesic_cli.diffusion.transport import to_clean, to_noise
+from geodesic_cli.diffusion.holding import Hold
+from geodesic_cli.diffusion.transport import to_clean, to_held, to_noise
 
 MEAN = 0.4
 
@@ -74,3 +75,18 @@ def test_no_noise_is_no_transport_and_no_argument_is_written_to() -> None:
 def test_a_grid_finer_than_the_schedule_is_no_trouble() -> None:
     x = to_noise(predictor(GaussianNetwork()), latents(), 0.01, schedule(), 200)
     assert bool(x.isfinite().all())
+
+
+def test_drawing_with_clean_data_held_is_the_flow_where_nothing_is_beyond_the_range() -> None:
+    """And of second order: the last step but one ends at 1 / steps of the schedule's first level."""
+    network = GaussianNetwork()
+    start = network.carried(latents(), MEAN, 0.6)
+    fine = to_clean(predictor(network), start, 0.6, schedule(), 4000)
+    errors = [
+        float((to_held(predictor(network), start, 0.6, schedule(), n, Hold(1e6)) - fine).abs().max())
+        for n in (20, 40, 80)
+    ]
+    for coarse, halved in itertools.pairwise(errors):
+        assert 2.5 < coarse / halved < 8, errors
+    near = to_held(predictor(network), start, 0.6, schedule(), 20, Hold(0.1))
+    assert float(near.abs().max()) <= 0.1

@@ -161,3 +161,44 @@ def test_the_relative_length_of_a_straight_line_is_one_and_of_a_half_circle_half
     lengths = distortion.relative_length(torch.stack([line.reshape(-1, 3, 4)]))
     assert lengths.tolist() == pytest.approx([1.0])
     assert float(distortion.relative_length(arc[None])) == pytest.approx(3.1 / (2 * math.sin(1.55)), rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 2), (3, 5, 4)])
+def test_windows_are_averaged_as_torch_averages_them(shape: tuple[int, int, int]) -> None:
+    a = normal(7, math.prod(shape), seed=2)
+
+    def f(y: Tensor) -> Tensor:
+        return torch.tanh(y.flatten(1) @ a / 3).reshape(-1, *shape)
+
+    x = normal(1, 7)
+    whole = torch.autograd.functional.jacobian(lambda y: torch.nn.AvgPool2d(2)(f(y)).flatten(), x)
+    assert torch.allclose(distortion.window_pooled_jacobian(f, x, at_once=4), whole.flatten(1), atol=1e-12)
+
+
+def test_a_window_that_is_larger_than_h_is_refused() -> None:
+    with pytest.raises(GeometryError, match="1 x 1"):
+        distortion.window_pooled_jacobian(lambda y: y[:, :, None, None], normal(1, 7))
+
+
+def test_an_isometry_up_to_scale_keeps_angles_and_another_map_does_not() -> None:
+    def off(*metrics: Tensor) -> float:
+        return distortion.angle_error(torch.stack(metrics), torch.Generator().manual_seed(0))
+
+    turned = 3 * rotation(6)
+    assert off(turned.T @ turned, torch.eye(6, dtype=torch.float64)) == pytest.approx(0, abs=1e-5)
+    stretched = [torch.diag(torch.tensor([scale, 1.0], dtype=torch.float64)) for scale in (1.5, 4.0, 1e4)]
+    errors = [off(metric) for metric in stretched]
+    assert errors == sorted(errors) and errors[0] > 2
+
+    # In the plane, against the angles themselves: the metric of x -> (2 x, y).
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 256, 2, generator=generator, dtype=torch.float64)
+    a = a / a.norm(dim=1, keepdim=True)
+    b = b - (a * b).sum(1, keepdim=True) * a
+    b = b / b.norm(dim=1, keepdim=True)
+    angle = torch.rand(256, generator=generator, dtype=torch.float64) * math.pi
+    c = angle.cos()[:, None] * a + angle.sin()[:, None] * b
+    scale = torch.tensor([2.0, 1.0], dtype=torch.float64)
+    after = torch.acos(torch.nn.functional.cosine_similarity(a * scale, c * scale).clamp(-1, 1))
+    expected = float((after - angle).abs().mean()) * 180 / math.pi
+    assert off(torch.diag(scale**2)) == pytest.approx(expected, rel=1e-6)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.evaluation import normality
+from geodesic_cli.evaluation import normality, why_not_noise
 from helpers import normal
 
 SHAPE = (4, 32, 32)
@@ -37,3 +37,12 @@ def test_smooth_maps_have_correlated_neighbours_and_heavy_tails_have_kurtosis() 
 def test_points_that_are_no_such_maps_are_refused() -> None:
     with pytest.raises(InputError, match="4096"):
         normality(normal(1, 100), SHAPE)
+
+
+def test_what_is_plainly_no_noise_is_said_and_noise_is_left_alone() -> None:
+    assert not any(why_not_noise(found) for found in normality(normal(200, 256), (4, 8, 8)))
+    noise = normal(1, *SHAPE)
+    smooth = (noise + noise.roll(1, -1)) / 2**0.5
+    assert "neighbouring entries correlate by 0.2" in why_not_noise(normality(smooth.flatten(1), SHAPE)[0])
+    assert "kurtosis is" in why_not_noise(normality((noise * (1 + noise**2)).flatten(1), SHAPE)[0])
+    assert why_not_noise(normality(0.8 * noise.flatten(1), SHAPE)[0]).startswith("its norm is 0.8")

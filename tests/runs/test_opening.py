@@ -35,7 +35,7 @@ def test_memory_that_runs_out_is_told_to_the_observer_and_the_result_is_the_same
         ({"prompt": ("a cube",)}, "takes no prompt; got 'a cube'"),
         ({"invert_text": "quick"}, "no text to fit"),
         ({"density": "negative"}, "compares two prompts"),
-        ({"lora": ("a.safetensors",)}, "Adapters are for models with text"),
+        ({"vae": "a.safetensors"}, "Another autoencoder is for models with text"),
     ],
 )
 def test_what_only_means_something_to_a_model_with_text_is_refused_at_once(
@@ -46,10 +46,12 @@ def test_what_only_means_something_to_a_model_with_text_is_refused_at_once(
         open_model(settings)
 
 
-def test_adapters_for_a_model_without_text_are_refused_with_one_sentence_at_both_doors() -> None:
-    with pytest.raises(InputError, match="Adapters are for models with text; scenes-ddpm has none") as by_name:
-        load("scenes-ddpm", device="cpu", lora=("a.safetensors",))
-    settings = ExtrapolateSettings(source=("clip",), model="scenes-ddpm", device="cpu", lora=("a.safetensors",))
+def test_words_for_a_model_without_text_are_refused_with_one_sentence_at_both_doors() -> None:
+    with pytest.raises(InputError, match="Embeddings are words of a prompt; scenes-ddpm takes none") as by_name:
+        load("scenes-ddpm", device="cpu", embedding=("a.safetensors",))
+    settings = ExtrapolateSettings(
+        source=("clip",), model="scenes-ddpm", device="cpu", text_embedding=("a.safetensors",)
+    )
     with pytest.raises(InputError) as by_verb:
         open_model(settings)
     assert str(by_name.value) == str(by_verb.value)

@@ -39,11 +39,14 @@ sys.path.append(str(Path(__file__).parents[1]))  # where shared.py is
 from shared import HELD_OUT, kept
 
 ROWS = ("pretrained", "none", "path-length", "iso-euclidean", "iso")
-COLUMNS = ("denoising", "FD", "PPL", "mRTL", "MCN", "VoR", "MCN s", "VoR s", "LS", "MSE", "PSNR", "SSIM", "L")
+COLUMNS = (
+    *("denoising", "FD", "PPL", "mRTL", "MCN", "VoR", "MCN pooled", "VoR pooled", "MCN published", "VoR published"),
+    *("LS", "MSE", "PSNR", "SSIM", "L"),
+)
 LEGEND = """FD: Fréchet distance of samples from as many held-out scenes, features: {features} (not FID).
 PPL: StyleGAN form, eps {eps:g}, {pairs} pairs, distance: {distance}.
-mRTL, MCN, VoR, L: mean over the noise levels {taus}; MCN and VoR of G = JᵀJ on the tangent space
-({jacobian} Jacobian), MCN s and VoR s as in the authors' code (singular values of pooled h).
+mRTL, MCN, VoR, L: mean over the noise levels {taus}; MCN and VoR of G = JᵀJ on the tangent space: {jacobian};
+pooled: singular values of J of h averaged over its pixels; published: as in the authors' code.
 LS: linear separability of held-out scenes in noise. MSE, PSNR, SSIM: DDIM inversion to tau 1 and back,
 {inverted} scenes. Denoising: loss on held-out scenes."""
 
@@ -65,7 +68,7 @@ def draw(model: LatentDiffusion, scenes: Sequence[Any], seed: int, steps: int) -
     shape = model.latent_shape(model.image_size, model.image_size)
     noise = torch.randn(len(scenes), math.prod(shape), generator=generator(seed, APART, "noise"))
     condition = conditions(model, captions(model, scenes), len(scenes))
-    return model.decode(model.drop(noise, shape, condition, 1.0, steps), shape).cpu()
+    return model.decode(model.generate(noise, shape, condition, steps), shape).cpu()
 
 
 def judge(model: LatentDiffusion, options: argparse.Namespace, picture: Path) -> dict[str, Any]:
@@ -88,10 +91,12 @@ def judge(model: LatentDiffusion, options: argparse.Namespace, picture: Path) ->
         ppl_pairs=options.ppl_pairs,
         ppl_eps=options.ppl_eps,
         labelled=options.labelled,
+        published=True,
         seed=options.judge_seed,
         device=options.device,
     ).metrics["models"][0]
     levels = found["levels"]
+    metric = "riemannian" if "riemannian" in levels[0] else "spread"
 
     def mean(*keys: str) -> float:
         values = []
@@ -106,10 +111,13 @@ def judge(model: LatentDiffusion, options: argparse.Namespace, picture: Path) ->
         "FD": frechet(features(model, images), features(model, drawn)).value,
         "PPL": found["ppl"]["value"],
         "mRTL": mean("mrtl"),
-        "MCN": mean("riemannian", "mcn"),
-        "VoR": mean("riemannian", "vor"),
-        "MCN s": mean("singular", "mcn"),
-        "VoR s": mean("singular", "vor"),
+        "MCN": mean(metric, "mcn"),
+        "VoR": mean(metric, "vor"),
+        **{
+            f"{label} {kind}": mean(kind, name)
+            for kind in ("pooled", "published")
+            for label, name in (("MCN", "mcn"), ("VoR", "vor"))
+        },
         "LS": found["ls"]["value"],
         **{
             key.upper(): sum(values) / len(values)
@@ -162,14 +170,14 @@ def table(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
             spread = f" ± {float(values.std()):.2g}" if len(values) > 1 else ""
             cells.append(f"{float(values.mean()):.4g}{spread}")
         lines.append(f"| {name} | {own[0].get('lambda', 0):g} | " + " | ".join(cells) + " |")
-    first = rows[0]["details"]
+    first, whole = rows[0]["details"], "from whole Jacobians"
     legend = LEGEND.format(
         features="latents of the autoencoder" if "clevr" in options.model else "pixels averaged to 8 x 8",
         distance=first["ppl"]["distance"],
         eps=options.ppl_eps,
         pairs=options.ppl_pairs,
         taus=options.taus,
-        jacobian=first["levels"][0]["jacobian"],
+        jacobian=whole if "riemannian" in first["levels"][0] else f"only the spread in {options.directions} directions",
         inverted=options.inverted,
     )
     about = f"{options.model}: {options.steps} steps of {options.batch}, learning rate {options.rate:g}, "
@@ -187,7 +195,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=5e-5)
-    parser.add_argument("--weights", nargs=3, type=float, default=[0.1, 0.1, 0.1], help=f"of {', '.join(ROWS[2:])}")
+    parser.add_argument("--weights", nargs=3, type=float, default=[0.2, 0.2, 0.2], help=f"of {', '.join(ROWS[2:])}")
     parser.add_argument("--samples", type=int, default=320)
     parser.add_argument("--draw-steps", type=int, default=15)
     parser.add_argument("--invert-steps", type=int, default=30)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
+from geodesic_cli.cli.pasted import translated
 from geodesic_cli.cli.resuming import with_manifest
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import from_mapping
@@ -74,6 +75,8 @@ class GroupedCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The words; `--resume FOLDER` takes settings from a folder."""
         resumes = any(param.name == "resume" for param in self.params)
+        known = [word for param in self.params for word in (*param.opts, *param.secondary_opts)]
+        args = translated(str(ctx.info_name), args, known)
         return super().parse_args(ctx, with_manifest(ctx, args) if resumes else args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def finetune(options: dict[str, Any]) -> None:
     """Tune a model; with --iso, to keep lengths and angles.
 
-    Without anything else it tunes clevr-mini on rendered scenes, offline, in some minutes on a CPU. It runs under
-    accelerate launch on several GPUs, and under torchrun on several CPUs.
+    Without anything else it tunes clevr-mini on rendered scenes, offline, in some minutes on a CPU. A command line of
+    the training scripts of diffusers works, too.
 
     \b
     Examples:
@@ -55,7 +55,7 @@ def finetune(options: dict[str, Any]) -> None:
     result = watched(run, settings, True, launched(), speaks())
     if result.main:
         show(result, options["as_json"], lambda made: _closing(made, options["verbose"]))
-        if settings.ema_decay > 0 and settings.max_train_steps < 10:
+        if settings.ema_decay > 0 and result.metrics["steps"] < 10:
             sys.stderr.write("Warning: so few steps change little; see --max-train-steps.\n")
 
 

@@ -116,6 +116,14 @@ def _of_direction(result: "LatentDirection", verbose: bool) -> Closing:
     )
 
 
+def _cell(row: dict[str, float], key: str, form: str) -> str:
+    """A number, and the interval of a share that holds it with 95%."""
+    shown = format(row[key], form)
+    if f"{key}_low" not in row:
+        return shown
+    return f"{shown} ({100 * row[f'{key}_low']:.0f}-{100 * row[f'{key}_high']:.0f})"
+
+
 def _direction_numbers(metrics: dict[str, Any]) -> list[str]:
     judged = metrics["attribute"] is not None
     columns = {
@@ -128,7 +136,7 @@ def _direction_numbers(metrics: dict[str, Any]) -> list[str]:
     }
     shown = {key: form for key, form in columns.items() if judged or key in ("strength", "distance")}
     rows = [
-        (name, *(format(row[key], form) for key, (form, _, _) in shown.items()))
+        (name, *(_cell(row, key, form) for key, (form, _, _) in shown.items()))
         for name, table in metrics["strengths"].items()
         for row in table
     ]

@@ -6,6 +6,7 @@ images --encode--> z --invert--> x = z_tau, flattened (n, d) --denoise--> z --de
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from geodesic_cli.diffusion.conditioning import Conditioning, Embedding
 from geodesic_cli.diffusion.latents import LatentCodec
 from geodesic_cli.diffusion.prompts import PromptEncoder
 from geodesic_cli.diffusion.score import DiffusionScore, NoisePredictor, guided
-from geodesic_cli.diffusion.transport import to_clean, to_noise
+from geodesic_cli.diffusion.transport import to_clean, to_held, to_noise
 from geodesic_cli.errors import ModelError
 
 
@@ -54,7 +55,7 @@ class LatentDiffusion:
         """
         digest = hashlib.sha256(f"{self.device.type} {self.predict.prediction}".encode())
         digest.update(self.predict.schedule.content)
-        digest.update("".join(map(repr, (*self.codec.statistics, *filter(None, [self.predict.clip])))).encode())
+        digest.update("".join(map(repr, (*self.codec.statistics, *filter(None, [self.predict.hold])))).encode())
         for part in (self.codec.vae, *self.prompts.encoders, self.predict.unet):
             for name, tensor in part.state_dict().items():
                 some = tensor.detach().flatten()[:: max(1, tensor.numel() // 64)].double().cpu()
@@ -114,8 +115,22 @@ class LatentDiffusion:
         steps: int,
         guidance: float = 1.0,
     ) -> Tensor:
-        """Carry points x (n, d) at noise level tau to clean points (n, d); ``steps`` + 1 evaluations."""
+        """Carry points x (n, d) at noise level tau to clean points (n, d); ``steps`` + 1 evaluations.
+
+        This is the flow alone, which `lift` inverts; what is drawn from fresh noise comes by `generate`.
+        """
         return self._transport(to_clean, x, shape, self._guided(condition, guidance), tau, steps)
+
+    def generate(
+        self, noise: Tensor, shape: tuple[int, int, int], condition: Embedding, steps: int, guidance: float = 1.0
+    ) -> Tensor:
+        """Carry fresh noise (n, d), at level 1, to clean points (n, d), held where the model's own sampler holds them.
+
+        ``steps`` + 1 evaluations. Without a rule to hold (`holding`) this is `drop`.
+        """
+        hold = self.predict.hold
+        carry = to_clean if hold is None else partial(to_held, hold=hold)
+        return self._transport(carry, noise, shape, self._guided(condition, guidance), 1.0, steps)
 
     def _guided(self, condition: Embedding, guidance: float) -> Callable[[Tensor, float], Tensor]:
         return guided(self.predict, condition, self._null(guidance), guidance)
@@ -153,4 +168,4 @@ class LatentDiffusion:
         shape = self.latent_shape(self.image_size, self.image_size)
         noise = torch.randn(len(prompts), *shape, generator=generator).flatten(1)
         condition = Embedding.cat([self.prompts.embed(prompt) for prompt in prompts])
-        return self.decode(self.drop(noise, shape, condition, 1.0, steps, guidance), shape)
+        return self.decode(self.generate(noise, shape, condition, steps, guidance), shape)

@@ -48,6 +48,10 @@ class Schedule(Protocol):
         """y / x at p."""
         ...
 
+    def parts(self, p: float) -> tuple[float, float]:
+        """(a, sigma) at p."""
+        ...
+
     def slope(self, p: float, x: Tensor, eps: Tensor) -> Tensor:
         """dy/dp at points x with predicted noise eps."""
         ...
@@ -142,6 +146,10 @@ class NoiseSchedule:
         """1 / sqrt(alpha_bar)."""
         return (1 + p * p) ** 0.5
 
+    def parts(self, p: float) -> tuple[float, float]:
+        """(sqrt(alpha_bar), sigma) at s."""
+        return 1 / self.scale(p), p / self.scale(p)
+
     def slope(self, p: float, x: Tensor, eps: Tensor) -> Tensor:
         """dy/ds = eps."""
         return eps
@@ -199,6 +207,10 @@ class FlowSchedule:
     def scale(self, p: float) -> float:
         """The state is x itself."""
         return 1.0
+
+    def parts(self, p: float) -> tuple[float, float]:
+        """(1 - s, s)."""
+        return 1 - p, p
 
     def slope(self, p: float, x: Tensor, eps: Tensor) -> Tensor:
         """dx/ds = v = (eps - x) / (1 - s)."""

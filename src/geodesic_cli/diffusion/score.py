@@ -17,6 +17,7 @@ from torch import Tensor
 from geodesic_cli.diffusion import families
 from geodesic_cli.diffusion.batching import Chunks, item_cost
 from geodesic_cli.diffusion.conditioning import Conditioning, Embedding
+from geodesic_cli.diffusion.holding import Hold
 from geodesic_cli.diffusion.schedule import Schedule
 from geodesic_cli.errors import ModelError
 
@@ -36,8 +37,7 @@ class NoisePredictor:
         prediction: of `PREDICTIONS`.
         chunks: how many latents go through the network at once.
         ask: how this kind of network is called.
-        clip: the range [-clip, clip] that the clean data lie in, where its sampler holds them there; None is no range.
-            Noise that would leave data outside becomes the noise that leaves the nearest data inside.
+        hold: where its sampler holds clean data; for drawing from fresh noise alone, no score is changed by it.
     """
 
     unet: Any
@@ -45,7 +45,7 @@ class NoisePredictor:
     prediction: str = "epsilon"
     chunks: Chunks = field(default_factory=Chunks)
     ask: families.Ask = families.unet
-    clip: float | None = None
+    hold: Hold | None = None
 
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:
@@ -98,12 +98,7 @@ class NoisePredictor:
         else:
             times = torch.full((len(z),), timestep, device=device)
         output = self.ask(self.unet, z.to(device, dtype), times, condition.to(device, dtype)).to(z.device, z.dtype)
-        eps = self._noise(output, z, timestep)
-        if self.clip is None:
-            return eps
-        signal, sigma = self._level(timestep, z)
-        clean = (z - sigma * eps) / signal
-        return eps + (signal / sigma) * (clean - clean.clamp(-self.clip, self.clip))
+        return self._noise(output, z, timestep)
 
     def _noise(self, output: Tensor, z: Tensor, timestep: float | Tensor) -> Tensor:
         """The network's answer as noise."""

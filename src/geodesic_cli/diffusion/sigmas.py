@@ -71,6 +71,10 @@ class SigmaSchedule:
         """The state is x_e."""
         return (1 + p * p) ** 0.5
 
+    def parts(self, p: float) -> tuple[float, float]:
+        """The signal and the noise at sigma."""
+        return 1 / self.scale(p), p / self.scale(p)
+
     def slope(self, p: float, x: Tensor, eps: Tensor) -> Tensor:
         """dx_e / dsigma = eps."""
         return eps

@@ -17,12 +17,24 @@ noise level i to j takes the predicted noise at i for the noise of both (section
     z = (x_i - sigma_i eps(x_i)) / a_i,        x_j = a_j z + sigma_j eps(x_i)
 
 Upward the same step inverts it, which is exact only as far as eps(x_i) is eps(x_j): the published inversion.
+
+A sampler that holds clean data in a range (`holding.Hold`) moves the point before each step, x = a hold(z) + sigma eps,
+and goes on from there: with uniform steps this is DDIM of diffusers with `clip_sample`. It is for drawing from fresh
+noise only, because it does not lead back. `to_held` does so on the schedule's grid with the two-step rule for clean
+data (Lu et al., DPM-Solver++, 2022, 2M), with l = log(a / sigma):
+
+    x[k+1] = (sigma' / sigma) x[k] + (a' - a sigma' / sigma) hold(z[k] + (l' - l) / (2 (l - l[k-1])) (z[k] - z[k-1])).
+
+It extrapolates what is held, and ends on it. Extrapolating the noise instead leaves twice the grain after 20 steps.
 """
 
+import itertools
+import math
 from collections.abc import Callable
 
 from torch import Tensor
 
+from geodesic_cli.diffusion.holding import Hold
 from geodesic_cli.diffusion.schedule import Schedule
 
 Predict = Callable[[Tensor, float], Tensor]
@@ -39,13 +51,34 @@ def to_clean(predict: Predict, x: Tensor, tau: float, schedule: Schedule, steps:
     return _integrate(predict, x, tau, 0.0, schedule, steps)
 
 
-def ddim(predict: Predict, x: Tensor, start: float, stop: float, schedule: Schedule, steps: int) -> Tensor:
+def to_held(predict: Predict, x: Tensor, tau: float, schedule: Schedule, steps: int, hold: Hold) -> Tensor:
+    """The same with clean data held on the way; as many evaluations."""
+    grid = schedule.grid(tau, 0.0, steps + 1)
+    before, rate = None, 0.0
+    for p, following in itertools.pairwise(grid):
+        (a, sigma), (to_a, to_sigma) = schedule.parts(p), schedule.parts(following)
+        eps = predict(x, schedule.timestep(p))
+        clean = ahead = hold((x - sigma * eps) / a)
+        # The last step ends on clean data, infinitely far in l.
+        stretch = math.log(to_a / to_sigma) - math.log(a / sigma) if to_sigma > 0 else math.inf
+        if before is not None and math.isfinite(stretch):
+            ahead = hold(clean + stretch / (2 * rate) * (clean - before))
+        part = to_sigma / sigma
+        x = part * (a * clean + sigma * eps) + (to_a - a * part) * ahead
+        before, rate = clean, stretch
+    return x
+
+
+def ddim(
+    predict: Predict, x: Tensor, start: float, stop: float, schedule: Schedule, steps: int, hold: Hold | None = None
+) -> Tensor:
     """Carry latents x (n, C, H, W) from noise level ``start`` to ``stop``, either way, in ``steps`` evaluations."""
     for k in range(steps):
         signal, sigma, timestep = schedule.level(start + (stop - start) * k / steps)
         to_signal, to_sigma, _ = schedule.level(stop if k + 1 == steps else start + (stop - start) * (k + 1) / steps)
         eps = predict(x, timestep)
-        x = to_signal * (x - sigma * eps) / signal + to_sigma * eps
+        clean = (x - sigma * eps) / signal
+        x = to_signal * (clean if hold is None else hold(clean)) + to_sigma * eps
     return x
 
 

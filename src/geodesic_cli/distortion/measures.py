@@ -8,9 +8,16 @@ stereographic chart (`stereographic.frame`), and its eigenvalues l, over N point
 MCN is the mean condition number, VoR the variance of the Riemannian metric. The code of the isometry paper (Hahm et
 al., ICML 2024) measures something else, from the singular values s of the Jacobian of h averaged over its pixels:
 
-    singular     MCN = E[s_max / s_min],    VoR = Σ_i Var(log s_i)
+    published    MCN = E[s_max / s_min],    VoR = Σ_i Var(log s_i)  with N - 1
 
-and the two must not be compared. L = E[Tr G²] / E[Tr G]² is the isometry loss, here from the spectrum.
+of all of J, not on the sphere, of h averaged over windows of 2 x 2 pixels, at points of pure noise at every noise
+level, where the network is told the index of the level in the sampler's descending list instead of its time. With h
+averaged over all of its pixels and N in the place of N - 1, at the points and times of the others, that is
+
+    pooled       the same formulas
+
+and none of the three must be compared with another. L = E[Tr G²] / E[Tr G]² is the isometry loss, here from the
+spectrum.
 
 Where n is too large for all of G, a fixed random k-dimensional subspace of the coordinates replaces them. Eigenvalues
 interlace, so that a condition number of the part is a lower bound of the whole one. The top of the spectrum is found by
@@ -103,6 +110,35 @@ def random_basis(k: int, dimension: int, generator: torch.Generator) -> Float[Te
     return torch.linalg.qr(torch.randn(dimension, k, generator=generator, dtype=torch.float64))[0].T
 
 
+def window_pooled_jacobian(
+    f: Encoder, x: OnePoint, window: int = 2, at_once: int = ENCODED_AT_ONCE
+) -> Float[Tensor, "r n"]:
+    """All of J of h averaged over windows of its pixels, at one point x (1, ...): a backward pass for each row.
+
+    What a window does not fill at the right and below is left out, as `torch.nn.AvgPool2d` does.
+
+    Raises:
+        GeometryError: h is smaller than a window.
+    """
+    with torch.no_grad():
+        h = f(x)
+    channels, height, width = h.shape[1:]
+    down, across = height // window, width // window
+    if not down * across:
+        raise GeometryError(
+            f"Averages over {window} x {window} pixels need h of that size; it has {height} x {width}.", ""
+        )
+    rows = []
+    for part in torch.arange(channels * down * across).split(at_once):
+        cotangent = h.new_zeros(len(part), channels, down, across).flatten(1)
+        cotangent[torch.arange(len(part)), part.to(h.device)] = 1.0 / window**2
+        wide = cotangent.reshape(-1, channels, down, across)
+        wide = wide.repeat_interleave(window, 2).repeat_interleave(window, 3)
+        wide = torch.nn.functional.pad(wide, (0, width - across * window, 0, height - down * window))
+        rows.append(pull_back(f, x.repeat(len(part), *(1 for _ in x.shape[1:])), wide).flatten(1))
+    return torch.cat(rows)
+
+
 def pooled(full: Float[Tensor, "h n"], shape: torch.Size) -> Float[Tensor, "c n"]:
     """The Jacobian of h averaged over its pixels: (dim h, n) and h's shape (C', ...) -> (C', n)."""
     return full.reshape(shape[0], -1, full.shape[1]).mean(1)
@@ -178,13 +214,33 @@ def riemannian(metrics: Float[Tensor, "points k k"]) -> Distortion:
     return Distortion(float(conditions.mean()), _std(conditions), float((logs**2).sum(1).mean()), k, points)
 
 
-def singular(values: Float[Tensor, "points k"]) -> Distortion:
-    """Of singular values (N, k), descending, at N points."""
+def singular(values: Float[Tensor, "points k"], unbiased: bool = False) -> Distortion:
+    """Of singular values (N, k), descending, at N points; their variance divided by N, or unbiased by N - 1."""
     if bool((values[:, -1] <= values[:, 0] * torch.finfo(values.dtype).eps * values.shape[1]).any()):
         return Distortion(math.inf, math.nan, math.inf, values.shape[1], len(values))
     conditions = values[:, 0] / values[:, -1]
-    variance = values.log().var(0, unbiased=False).sum()
+    variance = values.log().var(0, unbiased=unbiased).sum()
     return Distortion(float(conditions.mean()), _std(conditions), float(variance), values.shape[1], len(values))
+
+
+def angle_error(metrics: Float[Tensor, "points k k"], generator: torch.Generator, pairs: int = 256) -> float:
+    """By how many degrees angles change on average: the second thing that an isometry, up to scale, keeps.
+
+    Pairs of directions are drawn with angles uniform between 0 and 180 degrees, in planes uniform among all; the same
+    ones for every metric (N, k, k). An isometry has 0; where all angles become right ones it is 45.
+    """
+    k = metrics.shape[1]
+    a, b = torch.randn(2, pairs, k, generator=generator, dtype=torch.float64)
+    a = linalg.unit(a)
+    b = linalg.unit(b - linalg.dot(a, b) * a)
+    angle = torch.rand(pairs, generator=generator, dtype=torch.float64) * math.pi
+    ends = torch.stack([a, angle.cos()[:, None] * a + angle.sin()[:, None] * b]).to(metrics)
+    first, second = torch.einsum("epk,nkl->enpl", ends, metrics)
+    product = (first * ends[1]).sum(-1)
+    lengths = ((first * ends[0]).sum(-1) * (second * ends[1]).sum(-1)).clamp(min=0).sqrt()
+    # By the tangent of half of it, which keeps its digits near 0 and 180 degrees.
+    after = 2 * torch.atan2((lengths - product).clamp(min=0).sqrt(), (lengths + product).clamp(min=0).sqrt())
+    return float((after - angle.to(after)).abs().mean()) * 180 / math.pi
 
 
 def moments(metric: Float[Tensor, "k k"]) -> Float[Tensor, "3"]:

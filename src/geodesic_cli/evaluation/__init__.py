@@ -6,7 +6,7 @@ What needs a network (`lpips`, `inception`, `topiq`) is an extra, and says what 
 """
 
 from geodesic_cli.evaluation.frechet import FeatureMap, Frechet, frechet, statistics
-from geodesic_cli.evaluation.normality import Normality, normality
+from geodesic_cli.evaluation.normality import Normality, normality, why_not_noise
 from geodesic_cli.evaluation.path_length import PathPerception, StyleGANPPL, path_perception, stylegan_ppl
 from geodesic_cli.evaluation.perceptual import Distance, Pyramid
 from geodesic_cli.evaluation.pretrained import inception, lpips, topiq

@@ -35,6 +35,25 @@ class Normality:
     chance: tuple[float, float, float, float]
 
 
+BEYOND_CHANCE = 6.0
+"""Standard deviations of chance beyond which a measure is not chance."""
+PLAIN = {"norm": 0.1, "kurtosis": 0.5, "neighbours": 0.1}
+"""And by so much it is off where that is seen in what the noise is used for; a small map has much chance."""
+
+
+def why_not_noise(found: Normality) -> str:
+    """In what a point is plainly not standard normal noise, in words; empty where it may be."""
+    words = {"norm": "its norm is {:.2f} of that of noise", "kurtosis": "its excess kurtosis is {:.1f}, of noise 0"}
+    words["neighbours"] = "its neighbouring entries correlate by {:.2f}, of noise 0"
+    chance = dict(zip(("norm", "mean", "kurtosis", "neighbours"), found.chance, strict=True))
+    told = []
+    for name, plain in PLAIN.items():
+        off = abs(getattr(found, name) - (name == "norm"))
+        if off > max(plain, BEYOND_CHANCE * chance[name]):
+            told.append(words[name].format(getattr(found, name)))
+    return ", and ".join(told)
+
+
 def normality(x: Tensor, shape: tuple[int, int, int]) -> list[Normality]:
     """Measure points x (n, d), each a map of ``shape`` (C, H, W).
 

@@ -32,6 +32,8 @@ class Journey:
         guidance: classifier-free scale, the same both ways.
         scheme: `adams`, of second order on a grid made for it (`diffusion.transport`); `ddim`, as published; or
             `ridge`, which asks no network: x = a z, where the density at level tau puts z itself (a = sqrt(alpha_bar)).
+        fresh: whether the points are drawn from fresh noise; then clean data are held where the model's own sampler
+            holds them (`diffusion.holding`), and the way down no longer inverts the way up.
     """
 
     model: LatentDiffusion
@@ -40,6 +42,7 @@ class Journey:
     steps: int = 24
     guidance: float = 1.0
     scheme: str = "adams"
+    fresh: bool = False
 
     @cached_property
     def shape(self) -> tuple[int, int, int]:
@@ -75,6 +78,8 @@ class Journey:
         if self.scheme == "ridge":
             return self.model.from_ridge(x, self.tau).float()
         if self.scheme == "adams":
+            if self.fresh and self.tau == 1:
+                return self.model.generate(x, self.shape, condition.expand(len(x)), self.steps, self.guidance)
             return self.model.drop(x, self.shape, condition.expand(len(x)), self.tau, self.steps, self.guidance)
         return self._ddim(x, condition, self.tau, 0.0)
 
@@ -87,7 +92,8 @@ class Journey:
         null = None if self.guidance == 1 else model.prompts.null()
         predict = guided(model.predict, condition.expand(len(points)), null, self.guidance)
         begin = points.to(model.device, torch.float32).reshape(-1, *self.shape)
-        carried = ddim(predict, begin, start, stop, model.predict.schedule, self.steps).flatten(1)
+        hold = model.predict.hold if self.fresh and start > stop else None
+        carried = ddim(predict, begin, start, stop, model.predict.schedule, self.steps, hold).flatten(1)
         if not bool(torch.isfinite(carried).all()):
             raise ModelError(
                 f"The noise predicted by {model.name} is not finite (NaN or infinity).", "Pass --dtype fp32."

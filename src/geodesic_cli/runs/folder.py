@@ -14,7 +14,7 @@ settings that say where and how the files are written, and not what they hold, d
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path, PurePath
@@ -68,6 +68,7 @@ class RunDirectory:
         command: str,
         resume: bool = False,
         overwrite: bool = False,
+        free: Sequence[str] = (),
     ) -> Self:
         """The folder, made if need be, with the manifest and the settings written.
 
@@ -77,6 +78,7 @@ class RunDirectory:
             command: the command line, for the manifest.
             resume: go on with a run of the same settings; starts one where there is none.
             overwrite: replace an earlier run: the files that its manifest lists are deleted, and no others.
+            free: settings that may be others than those that the run was begun with.
         """
         folder = Path(path)
         values = plain(settings)
@@ -86,7 +88,7 @@ class RunDirectory:
         _make(folder)
         lock = Lock.take(folder)
         try:
-            earlier = _prepare(folder, values, resume=resume, overwrite=overwrite)
+            earlier = _prepare(folder, values, resume=resume, overwrite=overwrite, free=free)
         except BaseException:
             lock.release()
             raise
@@ -267,7 +269,9 @@ def _make(folder: Path) -> None:
         raise media.cannot_write(folder, error) from error
 
 
-def _prepare(folder: Path, values: dict[str, Any], *, resume: bool, overwrite: bool) -> dict[str, Any]:
+def _prepare(
+    folder: Path, values: dict[str, Any], *, resume: bool, overwrite: bool, free: Sequence[str] = ()
+) -> dict[str, Any]:
     """Make the folder, which is locked, ready or refuse it. Returns the manifest of the run to go on with, or none."""
     try:
         sweep(folder)
@@ -281,7 +285,8 @@ def _prepare(folder: Path, values: dict[str, Any], *, resume: bool, overwrite: b
             )
         earlier = read_manifest(folder)
         if resume:
-            require_same_settings(folder, earlier, values)
+            begun = earlier["settings"]
+            require_same_settings(folder, earlier, values | {name: begun[name] for name in free if name in begun})
             return earlier
         keep_inputs(folder, earlier["files"], values)
         for name in earlier["files"]:

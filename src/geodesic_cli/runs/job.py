@@ -9,7 +9,7 @@ opens the folder, which is None for a job in memory.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
@@ -116,7 +116,12 @@ class Job(Generic[Chosen]):
 
 
 def open_folder(
-    folder: str, stored: Mapping[str, Any], observer: Observer, command: str, resume: bool | None = None
+    folder: str,
+    stored: Mapping[str, Any],
+    observer: Observer,
+    command: str,
+    resume: bool | None = None,
+    free: Sequence[str] = (),
 ) -> RunDirectory:
     """Open the folder of a run, and warn where a run is to go on that is not there.
 
@@ -126,11 +131,13 @@ def open_folder(
         observer: warned.
         command: the command line, for the manifest.
         resume: whether to go on, where the settings alone do not say it.
+        free: settings that may be others than those that the run was begun with.
     """
     resume = bool(stored.get("resume")) if resume is None else resume
     if resume and not Path(folder, MANIFEST).is_file():
         observer.warn(f"There is no run in {folder} to go on with: starting one.")
-    return RunDirectory.open(folder, stored, command=command, resume=resume, overwrite=stored["overwrite"])
+    overwrite = stored["overwrite"]
+    return RunDirectory.open(folder, stored, command=command, resume=resume, overwrite=overwrite, free=free)
 
 
 def in_memory(

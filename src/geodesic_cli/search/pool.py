@@ -101,7 +101,7 @@ def pool(
         nonlocal spent
         spent += branches * BLOCK * (steps + 1)
         noise = torch.randn(BLOCK, shape[0] * shape[1] * shape[2], generator=_generator(seed, block))
-        return model.drop(noise, shape, condition.expand(BLOCK), 1.0, steps, guidance).float().cpu()
+        return model.generate(noise, shape, condition.expand(BLOCK), steps, guidance).float().cpu()
 
     z = torch.cat([kept(folder, f"{digest}-{block}", partial(drawn, block)) for block in range(blocks)])
     score = model.score(shape, tau, Conditioning(condition, condition), guidance)

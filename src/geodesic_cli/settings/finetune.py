@@ -8,7 +8,10 @@ from geodesic_cli.settings.option import ANY, MODEL, AtLeast, Between, above, ch
 from geodesic_cli.settings.shared import ModelOptions, RunOptions, seed_opt
 
 REGULARISERS = ("none", "iso", "iso-euclidean", "path-length")
-LR_SCHEDULERS = ("constant", "linear", "cosine")
+LR_SCHEDULERS = (
+    *("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"),
+    "piecewise_constant",
+)
 MIXED_PRECISIONS = ("no", "fp16", "bf16")
 SCENES = "scenes"
 EMBEDDED = ("clevr-mini", "scenes-ddpm")
@@ -19,6 +22,13 @@ PREVIEWS = "Checkpoints and previews"
 
 def _by_model(embedded: Any, large: Any) -> Any:
     return lambda given: embedded if kin_of(given.model) in EMBEDDED else large
+
+
+def _steps(given: Any) -> int | None:
+    """None where passes are counted, until it is known how many images there are."""
+    if given.num_train_epochs is not None:
+        return None
+    return 300 if kin_of(given.model) in EMBEDDED else 5000
 
 
 def _learning_rate(given: Any) -> float:
@@ -41,16 +51,19 @@ class FinetuneSettings(ModelOptions, RunOptions):
 
     data: str = opt(
         SCENES,
-        f"{SCENES}, or a folder of images, captions in its metadata.jsonl.",
+        f"{SCENES}, or a folder of images or parquet files.",
         flags=("--data", "--train-data-dir"),
     )
-    caption_column: str = opt("text", "Key in metadata.jsonl.", DATA)
+    dataset_name: str | None = opt(None, "A table of datasets: NAME, NAME:CONFIG.", DATA)
+    image_column: str = opt("image", "Of a table.", DATA)
+    caption_column: str = opt("text", "Of captions.", DATA)
+    max_train_samples: int | None = opt(None, "Pictures to draw from all.", DATA, AtLeast(1, "One is the least.", ANY))
     resolution: int | None = opt(
         None, "In pixels. Default: the model's own.", DATA, AtLeast(8, "Leave it out for the model's own size.", 32_768)
     )
     random_flip: bool = opt(False, "Mirror images of a folder at random.", DATA)
     # It keeps the model fit for guidance.
-    proportion_empty_prompts: float = opt(0.1, "Share of captions left out.", DATA, Between(0, 1, "0.1 is usual."))
+    proportion_empty_prompts: float = opt(0.1, "Captions left out.", DATA, Between(0, 1, "0.1 is usual."))
     # `iso` makes the bottleneck a scaled isometry of the sphere of noisy latents, `iso-euclidean` the same without the
     # sphere, `path-length` evens out the lengths of its derivatives, `none` only denoises.
     regulariser: str = choice_opt(
@@ -64,11 +77,11 @@ class FinetuneSettings(ModelOptions, RunOptions):
     )
     iso_lambda: float = opt(
         None,
-        "Weight of the regulariser. Default: 0.1 for the embedded models, else 1e-3.",
+        "Default: 0.2 for embedded models, else 1e-3.",
         REGULARISER,
         Between(0, 1e6, "1e-3 is the published weight."),
         flags=("--iso-lambda", "--lambda"),
-        by=_by_model(0.1, 1e-3),
+        by=_by_model(0.2, 1e-3),
     )
     lora_rank: int = opt(
         0,
@@ -83,11 +96,17 @@ class FinetuneSettings(ModelOptions, RunOptions):
         by=_by_model(16, 4),
     )
     gradient_accumulation_steps: int = opt(1, "Batches a step.", ADAMW, AtLeast(1, "1 is no accumulation."))
+    num_train_epochs: int | None = opt(
+        None,
+        "Passes, in place of steps.",
+        DATA,
+        AtLeast(1, "Passes are counted from 1.", ANY),
+    )
     max_train_steps: int = opt(
         None,
         "Steps. Default: 300 for the embedded models, else 5000.",
         check=AtLeast(1, "300 tune clevr-mini, 5000 a larger model.", ANY),
-        by=_by_model(300, 5000),
+        by=_steps,
     )
     learning_rate: float = opt(
         None,
@@ -96,7 +115,11 @@ class FinetuneSettings(ModelOptions, RunOptions):
         by=_learning_rate,
     )
     lr_scheduler: str = choice_opt("constant", LR_SCHEDULERS, panel=ADAMW)
+    lr_num_cycles: int = opt(1, "Of cosine_with_restarts.", ADAMW, AtLeast(1, "1 is a plain cosine down.", 100_000))
+    lr_power: float = opt(1.0, "Of polynomial.", ADAMW, above(0, 100, "1 is a straight line."))
+    lr_step_rules: str | None = opt(None, "FACTOR:STEP,...,FACTOR.", ADAMW, metavar="RULES")
     lr_warmup_steps: int = opt(0, "Steps of warm-up.", ADAMW, AtLeast(0, "0 is no warm-up.", ANY))
+    use_8bit_adam: bool = opt(False, "Optimiser of bitsandbytes: less memory.", ADAMW)
     adam_beta1: float = _memory_opt(0.95)
     adam_beta2: float = _memory_opt(0.999)
     adam_weight_decay: float = opt(1e-6, "Of AdamW.", ADAMW, Between(0, 1, "1e-6 is the published value."))
@@ -104,15 +127,15 @@ class FinetuneSettings(ModelOptions, RunOptions):
     max_grad_norm: float = opt(1.0, "Longest gradient.", ADAMW, above(0, 1e9, "1 is a good start."))
     ema_decay: float = opt(
         0.9999,
-        "Most that averaged weights keep in a step; 0 saves the last ones.",
+        "Most kept in a step; 0: the last.",
         ADAMW,
         Between(0, 1, "0.9 to 0.9999 is usual."),
     )
     # So that it forgets the beginning.
-    ema_power: float = opt(
-        0.75, "The average of step k keeps 1 - k^(-power).", ADAMW, above(0, 10, "0.75 is the published power.")
-    )
-    mixed_precision: str = choice_opt("no", MIXED_PRECISIONS, "; the regulariser stays in fp32.", MODEL)
+    ema_power: float = opt(0.75, "Step k keeps 1 - k^(-power).", ADAMW, above(0, 10, "0.75 is the published power."))
+    snr_gamma: float | None = opt(None, "Min-SNR weights; 5 is usual.", ADAMW, above(0, 1e6, "5 is usual."))
+    noise_offset: float = opt(0.0, "0.1 is usual.", ADAMW, Between(0, 1, "0.1 is usual."))
+    mixed_precision: str = choice_opt("no", MIXED_PRECISIONS, "; iso is fp32.", MODEL)
     gradient_checkpointing: bool = opt(False, "Less memory, more time.", MODEL)
     checkpointing_steps: int = opt(100, "Steps between checkpoints.", PREVIEWS, AtLeast(1, "100 is a good start.", ANY))
     checkpoints_total_limit: int = opt(
@@ -121,15 +144,16 @@ class FinetuneSettings(ModelOptions, RunOptions):
     resume_from_checkpoint: str | None = opt(None, "latest, or a folder to start from.", PREVIEWS)
     validation_steps: int = opt(
         None,
-        "Steps between previews; 0 draws none. Default: a quarter of the training.",
+        "0 draws no previews. Default: a quarter.",
         PREVIEWS,
         AtLeast(0, "0 draws no previews.", ANY),
-        by=lambda given: max(1, given.max_train_steps // 4),
+        by=lambda given: None if given.max_train_steps is None else max(1, given.max_train_steps // 4),
     )
     validation_prompt: tuple[str, ...] = opt((), "What previews show. Default: captions.", PREVIEWS)
     num_validation_images: int = opt(
         8, "Images in a preview.", PREVIEWS, AtLeast(1, "For no previews pass --validation-steps 0.")
     )
+    report_to: tuple[str, ...] = opt((), "tensorboard, wandb or others.", PREVIEWS)
     seed: int = seed_opt("Of the data's order, noise and probes.")
     out: str | None = opt(None, "Folder of the tuned model. Default: in runs/.", flags=("--out", "--output-dir"))
 
@@ -141,6 +165,37 @@ class FinetuneSettings(ModelOptions, RunOptions):
         checked(self)
         if self.lora_alpha is not None and not self.lora_rank:
             raise InputError("--lora-alpha scales an adapter; got no --lora-rank.", "Pass --lora-rank 8, or drop it.")
+        if (self.lr_scheduler == "piecewise_constant") != (self.lr_step_rules is not None):
+            raise InputError(
+                "--lr-scheduler piecewise_constant and --lr-step-rules belong together; got one of them.",
+                "Pass both: --lr-scheduler piecewise_constant --lr-step-rules 1:100,0.1.",
+            )
+        _ = self.step_rules
         for name in ("adam_beta1", "adam_beta2", "ema_decay"):
             if getattr(self, name) == 1:
                 raise InputError(f"--{name.replace('_', '-')} is below 1, or nothing is ever learnt; got 1.")
+
+    @property
+    def step_rules(self) -> tuple[tuple[int | None, float], ...]:
+        """The rules of `piecewise_constant`: before which step, with None for ever, and by which factor.
+
+        Raises:
+            InputError: they are no rules.
+        """
+        rules: list[tuple[int | None, float]] = []
+        try:
+            for part in (self.lr_step_rules or "").split(",") if self.lr_step_rules else ():
+                factor, colon, until = part.partition(":")
+                rules.append((int(until) if colon else None, float(factor)))
+        except ValueError:
+            rules = []
+        steps = [until for until, _ in rules]
+        if self.lr_step_rules is not None and (
+            not rules or None in steps[:-1] or steps[-1] is not None or not all(factor >= 0 for _, factor in rules)
+        ):
+            raise InputError(
+                f"--lr-step-rules takes factors with the step at which each ends, and a last one without; got "
+                f"{self.lr_step_rules!r}.",
+                "Pass --lr-step-rules 1:100,0.1:200,0.01 for instance.",
+            )
+        return tuple(rules)

@@ -38,6 +38,9 @@ class IsometrySettings(shared.PlainModelOptions, shared.FolderOptions):
     probes: int = opt(
         8, "Random directions a point for L, where it is projected.", ENCODER, AtLeast(1, "8 are a good start.")
     )
+    published: bool = opt(
+        False, "MCN and VoR as the authors' code has them, too: pooled by 2, at pure noise, minutes more.", ENCODER
+    )
     pairs: int = opt(16, "Trajectories for mRTL at each noise level.", ENCODER, AtLeast(1, "16 are a good start."))
     segments: int = opt(
         16,

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +15,12 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import Conditioning, DiffusionScore, Embedding, FlowSchedule, NoiseSchedule, families, load
 from geodesic_cli.diffusion.autoencoders import LUMA
+from geodesic_cli.diffusion.holding import Hold
 from geodesic_cli.diffusion.loading import schedules as room
+from geodesic_cli.diffusion.loading.aliases import ALIASES
 from geodesic_cli.diffusion.loading.schedules import NoiseProcess, noise_process
 from geodesic_cli.diffusion.score import NoisePredictor
-from geodesic_cli.diffusion.transport import to_clean, to_noise
+from geodesic_cli.diffusion.transport import ddim, to_clean, to_noise
 from geodesic_cli.errors import ModelError
 
 READ = (*room.STEP_SCHEDULERS, *room.FLOW_SCHEDULERS, *room.EDM_SCHEDULERS, *room.EXPLODING_SCHEDULERS)
@@ -129,7 +132,6 @@ def test_the_shift_of_a_flow(numbers: dict[str, Any], shift: float) -> None:
         ({"_class_name": "CMStochasticIterativeScheduler"}, "distilled"),
         ({"_class_name": "KarrasVeScheduler"}, "KarrasVeScheduler is not read"),
         ({"_class_name": "MyScheduler"}, "MyScheduler is not read, because it is not one of"),
-        ({"_class_name": "DDIMScheduler", "thresholding": True}, "thresholding"),
         ({"_class_name": "DDIMScheduler", "prediction_type": "flow_prediction"}, "predicts flow_prediction"),
         ({"_class_name": "DDIMScheduler", "beta_schedule": "mine"}, "betas are 'mine'"),
         ({"_class_name": "DDIMScheduler", "trained_betas": [0.1, -0.2, 0.1]}, "no noise that grows"),
@@ -314,21 +316,65 @@ def test_what_does_not_fit_the_noise_is_refused(tmp_path: Path) -> None:
         load(save(tmp_path / "d", diffusers.DDPMScheduler(variance_type="learned"), out_channels=6), "cpu")
 
 
-def test_clean_data_stay_in_the_range_of_the_scheduler_as_in_diffusers(tmp_path: Path) -> None:
+RULES = {
+    "range": {"clip_sample_range": 0.8},
+    "range as is": {},
+    "quantile": {"thresholding": True, "dynamic_thresholding_ratio": 0.9, "sample_max_value": 3.0},
+    "quantile, nothing above 1": {"thresholding": True},
+    "free": {"clip_sample": False},
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("predicts", ["epsilon", "v_prediction", "sample"])
+def test_samples_are_those_of_ddim_in_diffusers(tmp_path: Path, rule: str, predicts: str) -> None:
+    """On the same noise and steps, held in the range that the scheduler says, or by its quantile."""
+    told = {**RULES[rule], "prediction_type": predicts}
+    model = load(save(tmp_path, diffusers.DDPMScheduler(**told)), "cpu", "fp32")
+    noise = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    theirs = diffusers.DDIMScheduler(**told, set_alpha_to_one=True, timestep_spacing="trailing")
+    theirs.set_timesteps(10)
+    x = noise
+    with torch.no_grad():
+        for time in theirs.timesteps:
+            x = theirs.step(model.predict.unet(x, time).sample, time, x).prev_sample
+    condition = model.prompts.embed("").expand(2)
+    ours = ddim(
+        lambda z, time: model.predict(z, time, condition),
+        *(noise, 1.0, 0.0, model.predict.schedule, 10, model.predict.hold),
+    )
+    assert torch.allclose(ours, x, atol=2e-3 * float(x.abs().max()))
+    assert (float(ours.abs().max()) <= 1.0 + 1e-5) == (rule != "free")
+
+
+def test_only_what_is_drawn_from_fresh_noise_is_held(tmp_path: Path) -> None:
     free = load(save(tmp_path / "a", diffusers.DDPMScheduler(clip_sample=False)), "cpu", "fp32")
     held = load(save(tmp_path / "b", diffusers.DDPMScheduler(clip_sample_range=0.8)), "cpu", "fp32")
-    x, nothing = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)), free.prompts.embed("").expand(2)
-    assert free.predict.clip is None
-    assert held.predict.clip == 0.8
+    assert free.predict.hold is None
+    assert held.predict.hold == Hold(0.8)
     assert free.fingerprint != held.fingerprint
-    theirs = diffusers.DDIMScheduler(clip_sample_range=0.8, set_alpha_to_one=False)
-    theirs.set_timesteps(1000)
-    for time in (100, 600):
-        a, s = free.predict.schedule.at(time)
-        output = free.predict(x, float(time), nothing)
-        clean = (x - s * held.predict(x, float(time), nothing)) / a
-        assert torch.allclose(clean, theirs.step(output, time, x).pred_original_sample, atol=1e-4)
-        assert float(clean.abs().max()) <= 0.8 + 1e-4
+    shape, nothing = (3, 8, 8), free.prompts.embed("").expand(2)
+    noise = torch.randn(2, 192, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(*(one.drop(noise, shape, nothing, 1.0, 4) for one in (free, held)))
+    assert torch.equal(*(one.lift(noise, shape, nothing, 0.6, 4) for one in (free, held)))
+    assert torch.equal(free.generate(noise, shape, nothing, 4), free.drop(noise, shape, nothing, 1.0, 4))
+    assert float(held.generate(noise, shape, nothing, 4).abs().max()) <= 0.8 + 1e-6
+    u = torch.zeros(2)
+    scores = [
+        one.score(shape, 0.5, Conditioning(one.prompts.embed(""), one.prompts.embed("")))(noise, u)
+        for one in (free, held)
+    ]
+    assert torch.equal(*scores)
+
+
+def test_a_range_of_latents_is_left_out_as_the_pipelines_with_text_do(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(ALIASES["clevr-mini"], folder)
+    file = folder / "scheduler" / "scheduler_config.json"
+    told = json.loads(file.read_text("utf-8"))
+    for more, kept in (({"clip_sample": True}, None), ({"thresholding": True}, Hold(quantile=0.995))):
+        file.write_text(json.dumps(told | more), "utf-8")
+        assert load(str(folder), "cpu", "fp32").predict.hold == kept
 
 
 @pytest.mark.parametrize("channels", [1, 4])

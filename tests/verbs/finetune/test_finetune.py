@@ -58,6 +58,19 @@ def test_a_training_killed_at_any_step_and_resumed_gives_the_same_bytes(tiny: st
     }
 
 
+def test_a_run_that_has_ended_goes_on_to_more_steps_as_if_it_had_never_ended(tiny: str, tmp_path: Path) -> None:
+    whole = run(settings(tiny, tmp_path / "whole", max_train_steps=5), Silent(), "")
+    run(settings(tiny, tmp_path / "short", max_train_steps=3), Silent(), "")
+    longer = run(settings(tiny, tmp_path / "short", max_train_steps=5, resume=True), Silent(), "")
+    assert files(tmp_path / "whole") == files(tmp_path / "short")
+    assert longer.history == whole.history
+    assert json.loads((tmp_path / "short" / "manifest.json").read_text("utf-8"))["settings"]["max_train_steps"] == 5
+    with pytest.raises(InputError, match="has done 5 steps"):
+        run(settings(tiny, tmp_path / "short", max_train_steps=4, resume=True), Silent(), "")
+    with pytest.raises(OutputError, match="gamma"):
+        run(settings(tiny, tmp_path / "short", max_train_steps=9, gamma=0.2, resume=True), Silent(), "")
+
+
 def test_latest_is_another_word_for_resume(tiny: str, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(settings(tiny, tmp_path / "cut"), Recorder(after=3), "")
@@ -196,8 +209,6 @@ def test_half_precision_without_cuda_and_a_missing_checkpoint_are_refused(tiny: 
         run(settings(tiny, tmp_path / "a", mixed_precision="fp16"), Silent(), "")
     with pytest.raises(InputError, match="checkpoint"):
         run(settings(tiny, tmp_path / "b", resume_from_checkpoint=str(tmp_path / "none")), Silent(), "")
-    with pytest.raises(InputError, match="adapter"):
-        run(settings(tiny, tmp_path / "c", lora_rank=4), Silent(), "")
 
 
 def test_mixed_precision_and_recomputed_activations_train_too(tmp_path: Path) -> None:
@@ -250,6 +261,25 @@ def test_an_adapter_on_captioned_images_loads_in_the_pipeline_of_diffusers(tmp_p
         plain = pipeline.unet(x, 500, words).sample
     ours = result.model.predict(x, 500.0, Embedding(words))
     assert float((theirs - ours).abs().max()) < 1e-5 < float((plain - ours).abs().max())
+
+
+def test_an_adapter_of_a_model_of_pixels_is_trained_saved_and_loaded(tiny: str, tmp_path: Path) -> None:
+    """By injection: a UNet2DModel has no `add_adapter`. It resumes to the same bytes, too."""
+    tuned = run(settings(tiny, tmp_path / "out", lora_rank=2, learning_rate=1e-2), Silent(), "")
+    assert tuned.metrics["adapter"]
+    assert not (tmp_path / "out" / "unet").exists()
+    keys = load_file(tmp_path / "out" / "pytorch_lora_weights.safetensors")
+    assert any("conv1" in key for key in keys) and any("to_q" in key for key in keys)
+    again, before = load(tiny, "cpu", "fp32", lora=(str(tmp_path / "out"),)), load(tiny, "cpu", "fp32")
+    z, nothing = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)), before.prompts.embed("")
+    one, other, first = (each.predict(z, 500.0, nothing) for each in (again, tuned.model, before))
+    assert float((one - other).abs().max()) < 1e-5 < float((one - first).abs().max())
+    assert again.fingerprint != before.fingerprint
+    with pytest.raises(KeyboardInterrupt):
+        run(settings(tiny, tmp_path / "cut", lora_rank=2, learning_rate=1e-2), Recorder(after=3), "")
+    run(settings(tiny, tmp_path / "cut", lora_rank=2, learning_rate=1e-2, resume=True), Silent(), "")
+    name = "pytorch_lora_weights.safetensors"
+    assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes()
 
 
 def test_an_adapter_of_the_embedded_model_loads_with_lora(tmp_path: Path) -> None:

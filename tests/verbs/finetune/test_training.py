@@ -8,17 +8,27 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import DDPMScheduler
+from diffusers.training_utils import compute_snr
 from safetensors.torch import load_file
 from tiny import pixel_model
 
+from geodesic_cli.diffusion.tuning.features import twice_differentiable
 from geodesic_cli.diffusion.tuning.trainee import Trainee, prepare
+from geodesic_cli.distortion.exact import exact_loss
 from geodesic_cli.errors import GeodesicError
 from geodesic_cli.settings import FinetuneSettings
-from geodesic_cli.verbs.finetune.batch import examples, timesteps
+from geodesic_cli.verbs.finetune.batch import Noising, examples, timesteps
 from geodesic_cli.verbs.finetune.data import Scenes
 from geodesic_cli.verbs.finetune.processes import Processes
 from geodesic_cli.verbs.finetune.run import finetune
-from geodesic_cli.verbs.finetune.training import Training, learning_rate, measure_trainee, probe
+from geodesic_cli.verbs.finetune.training import (
+    Training,
+    encoder,
+    measure_trainee,
+    probe,
+    probe_noise,
+)
 
 DATA = Scenes(8, seed=0)
 
@@ -49,7 +59,7 @@ def test_the_timesteps_are_uniform() -> None:
 @pytest.mark.parametrize("gamma", [0.0, 0.3, 0.5])
 def test_the_regulariser_looks_at_the_timesteps_above_gamma_only(tmp_path: Path, gamma: float) -> None:
     trainee = prepare(pixel_model(tmp_path))
-    batch = examples(trainee, DATA, 0, 0, 8, range(8), gamma)
+    batch = examples(trainee, DATA, 0, 0, 8, range(8), Noising(gamma))
     assert torch.equal(batch.noisy, batch.timestep > gamma * 1000)
     one = probe(trainee, batch, "iso", 0, 0)
     assert one is not None
@@ -75,6 +85,63 @@ def test_with_noisy_timesteps_the_regulariser_moves_the_encoder_and_leaves_the_d
         if name.startswith(("up_blocks", "conv_out", "conv_norm_out")):
             assert torch.equal(a, b), name
     assert not torch.equal(plain.trainee.weights["conv_in.weight"].grad, iso.trainee.weights["conv_in.weight"].grad)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9])
+def test_the_regulariser_has_the_weight_of_the_formula(tmp_path: Path, gamma: float, batch: int) -> None:
+    """lambda 1[t > gamma T] L on average, lambda (1 - gamma) in the mean; its gradient by whole Jacobians."""
+    strength, steps = 3.0, 6 if batch == 8 else 20
+    run = training(
+        tmp_path, regulariser="iso", iso_lambda=strength, gamma=gamma, train_batch_size=batch, max_grad_norm=1e9
+    )
+    weight = run.trainee.weights["conv_in.weight"]
+    shares = []
+    for step in range(steps):
+        one = examples(run.trainee, DATA, 0, step, batch, range(batch), Noising(gamma))
+        shares.append(float(one.noisy.double().mean()))
+        if step > 1:
+            continue
+        with torch.enable_grad():
+            loss = run.trainee.errors(*one.rows).mean()
+            if one.noisy.any():
+                f, rows = encoder(run.trainee, one)
+                with twice_differentiable(run.trainee.model.predict.unet):
+                    noise = probe_noise(0, step, list(rows.places))
+                    regulariser = exact_loss(f, rows.x, noise)
+                loss = loss + strength * shares[-1] * regulariser
+            (expected,) = torch.autograd.grad(loss, weight)
+        run.step()
+        assert weight.grad is not None
+        assert float((weight.grad - expected).norm()) <= 0.03 * float(expected.norm())
+    drawn = torch.cat([timesteps(0, step, batch, 1000) for step in range(4000 // batch)])
+    assert float((drawn > gamma * 1000).double().mean()) == pytest.approx(1 - gamma, abs=0.02)
+    assert sum(shares) / steps == pytest.approx(1 - gamma, abs=0.05 if batch == 8 else 0.25)
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_the_weights_of_min_snr_are_those_of_the_script_of_diffusers(tmp_path: Path, kind: str) -> None:
+    trainee = prepare(pixel_model(tmp_path))
+    trainee = replace(trainee, model=replace(trainee.model, predict=replace(trainee.model.predict, prediction=kind)))
+    steps = torch.tensor([0, 10, 400, 999])
+    ratio = compute_snr(DDPMScheduler(), steps).double()
+    expected = torch.minimum(ratio, torch.tensor(5.0)) / (ratio + (kind == "v_prediction"))
+    assert torch.allclose(trainee.snr_weights(steps, 5.0), expected, rtol=1e-4)
+
+
+def test_min_snr_and_an_offset_of_the_noise_change_the_training_and_nothing_else_does(tmp_path: Path) -> None:
+    plain = training(tmp_path)
+    plain.step()
+    for options in ({"snr_gamma": 5.0}, {"noise_offset": 0.1}):
+        run = training(tmp_path, **options)
+        run.step()
+        assert not torch.equal(weights(run), weights(plain))
+    many = examples(plain.trainee, DATA, 0, 0, 64, range(64), Noising(0.5, 2.0))
+    few = examples(plain.trainee, DATA, 0, 0, 64, range(60, 64), Noising(0.5, 2.0))
+    assert torch.equal(many.noise[60:], few.noise)  # an example has its own offset
+    assert float(many.noise.mean((2, 3)).std()) == pytest.approx(2.0, rel=0.2)
+    without = examples(plain.trainee, DATA, 0, 0, 64, range(64), Noising(0.5))
+    assert (many.noise - without.noise).std((2, 3)).max() < 1e-5
 
 
 @pytest.mark.parametrize("regulariser", ["none", "iso", "iso-euclidean", "path-length"])
@@ -163,21 +230,6 @@ def test_a_checkpoint_of_other_weights_is_refused(tmp_path: Path) -> None:
     tensors["weights.conv_in.weight"] = torch.zeros(1)
     with pytest.raises(GeodesicError, match=r"conv_in\.weight"):
         run.unpack(tensors, about)
-
-
-@pytest.mark.parametrize(
-    ("scheduler", "warm", "step", "share"),
-    [
-        ("constant", 0, 0, 1),
-        ("constant", 4, 0, 0.25),
-        ("constant", 4, 9, 1),
-        ("linear", 0, 5, 0.5),
-        ("cosine", 0, 5, 0.5),
-    ],
-)
-def test_the_learning_rate_follows_its_schedule(scheduler: str, warm: int, step: int, share: float) -> None:
-    settings = FinetuneSettings(lr_scheduler=scheduler, lr_warmup_steps=warm, max_train_steps=10, learning_rate=0.2)
-    assert learning_rate(settings, step) == pytest.approx(0.2 * share)
 
 
 WORKER = """

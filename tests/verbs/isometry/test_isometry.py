@@ -12,6 +12,7 @@ from networks import pixel_network
 import geodesic_cli
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.loading.unconditional import load_unconditional
+from geodesic_cli.diffusion.tuning.features import Bottleneck
 from geodesic_cli.errors import InputError
 from geodesic_cli.media import write_png
 from geodesic_cli.runs.observer import Silent
@@ -48,10 +49,10 @@ def test_every_measure_is_there_and_in_its_range(measured: Isometry) -> None:
     assert level["dimension"] == 256 and level["features"] == 2048 and level["possible"]
     assert 1 / 255 < level["loss"] < 1
     assert level["participation"] == pytest.approx(1 / level["loss"])
-    for kind in ("riemannian", "singular"):
+    for kind in ("riemannian", "pooled"):
         assert 1 < level[kind]["mcn"] < 1e6
         assert level[kind]["vor"] > 0
-    assert (level["riemannian"]["directions"], level["singular"]["directions"]) == (255, 128)
+    assert (level["riemannian"]["directions"], level["pooled"]["directions"]) == (255, 128)
     assert level["mrtl"] >= 1
     assert about["ppl"]["value"] > 0 and about["ppl"]["distance"].startswith("pyramid")
     assert about["ls"]["value"] >= 1 and set(about["ls"]["accuracies"]) == {
@@ -72,11 +73,43 @@ def test_the_exact_loss_is_near_what_probes_estimate(model: LatentDiffusion, mea
     level, exact = chance.metrics["models"][0]["levels"][0], measured.metrics["models"][0]["levels"][0]
     assert level["jacobian"] == "projected"
     assert level["loss"] == pytest.approx(exact["loss"], rel=0.15)
-    assert level["riemannian"]["mcn"] < exact["riemannian"]["mcn"]  # eigenvalues interlace
-    assert level["singular"]["mcn"] == pytest.approx(exact["singular"]["mcn"], rel=1e-6)
+    assert "riemannian" not in level  # what 64 directions show has not the name of the whole
+    # Eigenvalues interlace, and a Krylov space sees more of both ends than as many random directions.
+    assert level["spread"]["mcn"] < level["ends"]["mcn_at_least"] < exact["riemannian"]["mcn"] * (1 + 1e-9)
+    ends, spectrum = level["ends"]["first"], measured.levels[0][0].spectrum[0] ** 2
+    for end in ("top", "bottom"):
+        assert float((spectrum - ends[end]).abs().min()) <= ends[f"{end}_error"] * (1 + 1e-6) + 1e-9 * ends["top"]
+    assert ends["top"] == pytest.approx(float(spectrum[0]), rel=1e-3)
+    assert ends["bottom"] >= float(spectrum[-1]) * (1 - 1e-6)
+    assert level["pooled"]["mcn"] == pytest.approx(exact["pooled"]["mcn"], rel=1e-6)
+    told = markdown(chance.metrics)
+    assert "MCN is at least" in told and "spread in 64 random directions" in told and "--jacobian exact" in told
+    assert "1024 evaluations" in told  # 2 x 256 x 2 points at one level
     assert 0 < level["spectrum_error"] < 0.15
     top = chance.levels[0][0].spectrum[0]
     assert torch.allclose(top[:5], measured.levels[0][0].spectrum[0, :5], rtol=1e-2)
+
+
+def test_the_authors_convention_is_a_column_of_its_own_name(pixels: str) -> None:
+    """Against `torch.autograd` and `AvgPool2d`: all of J of windows of 2 x 2, at pure noise, N - 1, told the index."""
+    quick = QUICK | {"taus": "0.8", "jacobian": "projected", "published": True}
+    found = isometry(pixels, data="scenes", **quick)
+    level = found.metrics["models"][0]["levels"][0]
+    assert level["published"]["index"] == 999 - 799
+    model = load_unconditional(pixels, "cpu", "fp32")
+    unet = model.predict.unet.double()
+    noise = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(8)).double()
+    values = []
+    for x in noise[:, None]:
+        f = Bottleneck(unet, torch.tensor([200.0]))
+        whole = torch.autograd.functional.jacobian(lambda y, f=f: torch.nn.AvgPool2d(2)(f(y)).flatten(), x)
+        values.append(torch.linalg.svdvals(whole.flatten(1)))
+    spectra = torch.stack(values)
+    assert level["published"]["directions"] == spectra.shape[1]
+    assert level["published"]["mcn"] == pytest.approx(float((spectra[:, 0] / spectra[:, -1]).mean()), rel=1e-6)
+    assert level["published"]["vor"] == pytest.approx(float(spectra.log().var(0).sum()), rel=1e-6)
+    assert "MCN as in the authors' code" in markdown(found.metrics)
+    assert "published" not in isometry(pixels, data="scenes", **QUICK).metrics["models"][0]["levels"][0]
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(pixels: str) -> None:
@@ -113,7 +146,7 @@ def test_a_rescaled_encoder_measures_the_same(pixels: str) -> None:
     for a, b in zip(found[0]["levels"], found[1]["levels"], strict=True):
         for name in ("loss", "mrtl"):
             assert b[name] == pytest.approx(a[name], rel=1e-6)
-        for kind in ("riemannian", "singular"):
+        for kind in ("riemannian", "pooled"):
             assert b[kind]["mcn"] == pytest.approx(a[kind]["mcn"], rel=1e-4)
             assert b[kind]["vor"] == pytest.approx(a[kind]["vor"], rel=1e-4)
 

@@ -100,7 +100,10 @@ def test_a_direction_is_found_tried_and_judged(model: LatentDiffusion) -> None:
     assert found.direction.shape == (256,)
     assert found.edited.shape == (1, 2, 3, 64, 64)
     row = found.metrics["strengths"]["direction"][0]
-    assert {"strength", "flipped", "kept", "both", "fit_error", "distance"} == set(row)
+    shares = ("flipped", "kept", "both")
+    intervals = {f"{name}_{end}" for name in shares for end in ("low", "high")}
+    assert {"strength", *shares, *intervals, "fit_error", "distance"} == set(row)
+    assert all(row[f"{name}_low"] <= row[name] <= row[f"{name}_high"] for name in shares)
     assert row["both"] <= min(row["flipped"], row["kept"])
     assert found.metrics["separability"]["guessing"] == pytest.approx(2)
     assert torch.equal(found.direction, latent_direction("red", "blue", model=model, **QUICK).direction)

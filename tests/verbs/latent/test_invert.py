@@ -14,14 +14,14 @@ from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.diffusion.loading.unconditional import load_unconditional
 from geodesic_cli.diffusion.transport import ddim
-from geodesic_cli.errors import InputError, OutputError
+from geodesic_cli.errors import InputError, ModelError, OutputError
 from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.journey import Journey, conditions, reconstruct
 from geodesic_cli.runs.names import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import render, sample
 from geodesic_cli.settings import InvertSettings
-from geodesic_cli.verbs.latent.invert import GROUP, Inversion, invert, noise_pictures, stem
+from geodesic_cli.verbs.latent.invert import GROUP, Inversion, invert, noise_pictures, stem, warn_of_structure
 from geodesic_cli.verbs.latent.invert import run as verb_run
 from helpers import Recorder, into_folder
 
@@ -158,7 +158,7 @@ def test_a_resumed_run_refuses_other_images(files: tuple[str, str], tmp_path: Pa
 def test_images_of_other_shapes_are_cropped_with_a_warning(model: LatentDiffusion, pair: Tensor) -> None:
     watch = Recorder()
     invert(pair[0], torch.rand(3, 40, 90), model=model, steps=2, observer=watch)
-    assert len(watch.warnings) == 1
+    assert sum("cut off" in words for words in watch.warnings) == 1
     assert watch.warnings[0].startswith("image 2 is 90x40; its middle is used at 64x64, and 56% of it is cut off.")
 
 
@@ -184,7 +184,7 @@ def test_a_model_of_pixels_inverts_as_well(tmp_path: Path, pair: Tensor) -> None
     assert done.metrics["latent_mse"]["mean"] < 1e-6
     signal, sigma, _ = load_unconditional(str(tmp_path), "cpu").predict.schedule.level(1.0)
     assert torch.allclose(done.noise, signal * done.made.z + sigma * 0.3, atol=1e-5)
-    with pytest.raises(InputError, match="Adapters are for models with text"):
+    with pytest.raises(ModelError, match=r"An adapter is a \.safetensors file"):
         invert(pair[0], model=str(tmp_path), device="cpu", lora=("x",))
 
 
@@ -220,3 +220,14 @@ def test_folders_are_called_after_the_first_image(tmp_path: Path, monkeypatch: p
     assert first_free("runs/" + stem(InvertSettings(images=("x/cat.png", "dog.png")))) == "runs/invert-cat"
     (tmp_path / "runs" / "invert-cat").mkdir(parents=True)
     assert first_free("runs/" + stem(InvertSettings(images=("x/cat.png",)))) == "runs/invert-cat-2"
+
+
+def test_what_is_no_noise_is_said_once_with_its_number() -> None:
+    shape, told = (4, 16, 16), Recorder()
+    noise = torch.randn(3, 1024, generator=torch.Generator().manual_seed(0))
+    warn_of_structure(noise, shape, ("a.png", "b.png", "c.png"), told)
+    assert told.warnings == []
+    noise[1] = noise[1] ** 3
+    warn_of_structure(noise, shape, ("a.png", "b.png", "c.png"), told)
+    (words,) = told.warnings
+    assert words.startswith("The noise of 1 of 3 images is not like noise (") and "excess kurtosis" in words

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import families
 from geodesic_cli.diffusion.batching import Chunks
+from geodesic_cli.diffusion.holding import Hold
 from geodesic_cli.diffusion.latents import LOW_TILE, TILE, LatentCodec, tile_above
 from geodesic_cli.diffusion.loading import lora as adapters
 from geodesic_cli.diffusion.loading.accounts import first_call
@@ -38,7 +39,6 @@ from geodesic_cli.errors import InputError, ModelError
 LOW_BATCH = 4
 """Latents that go through the network at once, at most, where memory is low."""
 TEXT_ONLY = {
-    "lora": ("Adapters are for models with text; {name} has none.", "Leave --lora out."),
     "vae": ("Another autoencoder is for models with text; {name} has none.", "Leave --vae out."),
     "embedding": ("Embeddings are words of a prompt; {name} takes none.", "Leave --embedding out."),
     "prompt": ("{name} takes no prompt; got {value!r}.", "Leave --prompt out."),
@@ -106,16 +106,20 @@ def load(
 
     Raises:
         ModelError: nothing of that name is here or reachable, a part is missing, or the kind is not supported.
-        InputError: the device or dtype cannot be had, or there are adapters and the model has no text.
+        InputError: the device or dtype cannot be had, or an autoencoder or words are given and the model
+            has no text.
     """
     files = ModelFiles(**chosen)
-    for option, value in (("lora", files.lora), ("vae", files.vae), ("embedding", files.embedding)):
+    for option, value in (("vae", files.vae), ("embedding", files.embedding)):
         if value:
             require_text(name, option, value[0])
-    if not (files.lora or files.vae or files.embedding) and kind_of(name) != "text":
-        return load_unconditional(name, device, dtype)
-    where = pick_device(device)
     changed = [adapters.parse(text) for text in files.lora]
+    if not (files.vae or files.embedding) and kind_of(name) != "text":
+        model = load_unconditional(name, device, dtype)
+        for path, weight in changed:
+            adapters.apply(model.predict.unet, path, weight)
+        return model
+    where = pick_device(device)
     place = find_model(name, files.revision, files.variant, spared=("vae",) if files.vae else ())
     single = place.path.is_file()
     precision = pick_dtype(dtype, where, "" if single else family(place.path))
@@ -189,12 +193,18 @@ def wire(
             parts.prediction,
             Chunks(LOW_BATCH) if low_memory else Chunks(),
             parts.noise.around(ASK[parts.family]),
-            parts.noise.clip,
+            _hold(parts),
         ),
         image_size=codec.downsampling * _side(parts),
         name=name,
         folder=folder,
     )
+
+
+def _hold(parts: Parts) -> Hold | None:
+    """Diffusers' own pipelines with text turn `clip_sample` off: latents lie in no fixed range."""
+    hold = parts.noise.hold
+    return None if hold is None or hold.quantile is None else hold
 
 
 def _words(parts: Parts, embedding: tuple[str, ...]) -> dict[str, dict[str, Tensor]]:

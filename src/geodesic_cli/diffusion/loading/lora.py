@@ -19,10 +19,12 @@ from geodesic_cli.errors import InputError, ModelError, first_line
 FILE = "pytorch_lora_weights.safetensors"
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 """The projections of every attention layer, the usual place of an adapter."""
+CONVOLUTIONS = ("conv1", "conv2")
+"""Those of the residual blocks. A UNet without text has little or no attention, and its adapter is on them, too."""
 
 
 def attach(
-    network: Any, rank: int, alpha: float | None = None, targets: Iterable[str] = ATTENTION
+    network: Any, rank: int, alpha: float | None = None, targets: Iterable[str] | None = None
 ) -> tuple[torch.nn.Parameter, ...]:
     """Put a fresh adapter on a network, in place, and return what is to be trained; the network's answers stay.
 
@@ -30,21 +32,26 @@ def attach(
         network: a UNet or transformer of diffusers.
         rank: r.
         alpha: its scale; None is r.
-        targets: names of the linear layers, or the ends of their names.
+        targets: names of the layers, or the ends of their names; None is the attention, and in a UNet without text
+            the convolutions as well.
 
     Raises:
         InputError: a rank below 1, or no layer of these names.
     """
-    from peft import LoraConfig
+    from peft import LoraConfig, inject_adapter_in_model
 
     if rank < 1:
         raise InputError(f"An adapter needs a rank of at least 1; got {rank}.")
-    names = list(targets)
+    of_diffusers = hasattr(network, "add_adapter")
+    names = list(targets or (ATTENTION if of_diffusers else (*ATTENTION, *CONVOLUTIONS)))
     scale: Any = rank if alpha is None else alpha  # peft says int and takes any number
     config = LoraConfig(r=rank, lora_alpha=scale, target_modules=names)
     network.requires_grad_(False)
     try:
-        network.add_adapter(config)
+        if of_diffusers:
+            network.add_adapter(config)
+        else:
+            inject_adapter_in_model(config, network)
     except ValueError as reason:
         raise InputError(
             f"The network has no layers called {', '.join(names)}.", f"The usual ones are {', '.join(ATTENTION)}."

@@ -9,12 +9,13 @@ import inspect
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from geodesic_cli.diffusion.families import Ask, Preconditioned, ScoreModel
+from geodesic_cli.diffusion.holding import Hold
 from geodesic_cli.diffusion.schedule import FlowSchedule, NoiseSchedule, Schedule
 from geodesic_cli.diffusion.score import PREDICTIONS
 from geodesic_cli.diffusion.sigmas import SigmaSchedule
@@ -58,11 +59,12 @@ def _words(text: str) -> frozenset[str]:
 SCHEDULER_READ = _words("""
     num_train_timesteps beta_start beta_end beta_schedule trained_betas rescale_betas_zero_snr prediction_type
     use_flow_sigmas flow_shift shift use_dynamic_shifting max_shift time_shift_type timestep_type sigma_min
-    sigma_max sigma_data rho clip_sample clip_sample_range thresholding invert_sigmas
+    sigma_max sigma_data rho clip_sample clip_sample_range thresholding dynamic_thresholding_ratio sample_max_value
+    invert_sigmas
 """)
 """Numbers that are read, or refused where they are on."""
 OF_THE_SAMPLER = _words("""
-    set_alpha_to_one steps_offset timestep_spacing dynamic_thresholding_ratio sample_max_value variance_type
+    set_alpha_to_one steps_offset timestep_spacing variance_type
     solver_order solver_type algorithm_type lower_order_final euler_at_final final_sigmas_type
     lambda_min_clipped use_karras_sigmas use_exponential_sigmas use_beta_sigmas use_lu_lambdas
     interpolation_type skip_prk_steps eta predictor_order corrector_order tau_func predict_x0 disable_corrector
@@ -80,7 +82,7 @@ class NoiseProcess:
         schedule: of the noise.
         prediction: what the network predicts, of `score.PREDICTIONS`.
         spread: the standard deviation that the data are said to have.
-        clip: the range [-clip, clip] that the clean data lie in; None is no range.
+        hold: where its sampler holds clean data; None does not.
         sign: of EDM's network; None where the network is called as it is.
         exploding: whether the network reads unscaled data and answers the score, on images from 0 to 1.
     """
@@ -88,7 +90,7 @@ class NoiseProcess:
     schedule: Schedule
     prediction: str
     spread: float = 1.0
-    clip: float | None = None
+    hold: Hold | None = None
     sign: float | None = None
     exploding: bool = False
 
@@ -120,9 +122,12 @@ def noise_process(config: Mapping[str, Any], name: str) -> NoiseProcess:
             else "the file of its scheduler names no class"
         )
         raise _refusal(name, what)
-    known, config = _with_defaults(kind, config, name)
-    if config.get("thresholding"):
-        raise _refusal(name, "its scheduler asks for thresholding, which depends on the whole image")
+    config = _with_defaults(kind, config, name)
+    return replace(_process(kind, config, name), hold=_hold(config))
+
+
+def _process(kind: str, config: Mapping[str, Any], name: str) -> NoiseProcess:
+    """The noise of a known class, from all of its numbers; `hold` is not read yet."""
     if config.get("invert_sigmas"):
         raise _refusal(name, "its scheduler counts noise backwards (invert_sigmas)")
     predicts = str(config.get("prediction_type", "epsilon"))
@@ -137,12 +142,19 @@ def noise_process(config: Mapping[str, Any], name: str) -> NoiseProcess:
         return _continuous(kind, config)
     if predicts not in PREDICTIONS or predicts == "flow_prediction":
         raise _refusal(name, f"its scheduler {kind} has steps of noise, and its network predicts {predicts}")
-    clip = float(config.get("clip_sample_range", 1.0)) if config.get("clip_sample") and "clip_sample" in known else None
-    return NoiseProcess(NoiseSchedule(_alpha_bar(kind, config, name)), predicts, clip=clip)
+    return NoiseProcess(NoiseSchedule(_alpha_bar(kind, config, name)), predicts)
 
 
-def _with_defaults(kind: str, config: Mapping[str, Any], name: str) -> tuple[set[str], dict[str, Any]]:
-    """The numbers that the class knows, and those that it has: what the file says, otherwise its own defaults."""
+def _hold(config: Mapping[str, Any]) -> Hold | None:
+    """Thresholding comes before a fixed range, as in the classes themselves."""
+    if config.get("thresholding"):
+        share, most = config.get("dynamic_thresholding_ratio", 0.995), config.get("sample_max_value", 1.0)
+        return Hold(quantile=float(share), most=float(most))
+    return Hold(float(config.get("clip_sample_range", 1.0))) if config.get("clip_sample") else None
+
+
+def _with_defaults(kind: str, config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The numbers that the class knows: what the file says, otherwise its own defaults."""
     import diffusers
 
     signature = inspect.signature(getattr(diffusers, kind).__init__).parameters
@@ -155,9 +167,9 @@ def _with_defaults(kind: str, config: Mapping[str, Any], name: str) -> tuple[set
     if strange:
         raise _refusal(name, f"its scheduler {kind} sets {', '.join(strange)}, which is not known here")
     if not defaults:  # the class needs a package that is not here; what its file says must be enough
-        return set(SCHEDULER_READ), dict(config)
+        return dict(config)
     told = {key: value for key, value in config.items() if key in defaults}
-    return set(defaults), {**defaults, **told}
+    return {**defaults, **told}
 
 
 def _alpha_bar(kind: str, config: Mapping[str, Any], name: str) -> torch.Tensor:

@@ -98,7 +98,7 @@ def load_unconditional(name: str, device: str = "auto", dtype: str = "auto") -> 
     model = LatentDiffusion(
         codec=codec,
         prompts=PromptEncoder((), no_words),
-        predict=NoisePredictor(unet, noise.schedule, noise.prediction, ask=noise.around(without_text), clip=noise.clip),
+        predict=NoisePredictor(unet, noise.schedule, noise.prediction, ask=noise.around(without_text), hold=noise.hold),
         image_size=codec.downsampling * int(size if isinstance(size, int) else size[0]),
         name=name,
     )

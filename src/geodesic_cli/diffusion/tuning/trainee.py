@@ -20,13 +20,14 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import families
 from geodesic_cli.diffusion.conditioning import Embedding
+from geodesic_cli.diffusion.holding import Hold
 from geodesic_cli.diffusion.loading import lora
 from geodesic_cli.diffusion.loading.aliases import ALIASES
 from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.diffusion.schedule import NoiseSchedule
 from geodesic_cli.diffusion.tuning.features import Bottleneck, tapped
 from geodesic_cli.distortion.loss import Visit
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import ModelError
 
 PIPELINES: dict[families.Ask, str] = {
     families.unet: "StableDiffusionPipeline",
@@ -92,6 +93,19 @@ class Trainee:
             a, sigma = self._levels(timestep, z)
             target = a * noise - sigma * z
         return (answer - target).square().flatten(1).mean(1)
+
+    def snr_weights(self, timestep: Tensor, most: float) -> Tensor:
+        """Weights (n,) of the errors at timesteps (n,): signal-to-noise ratios r count for at most `most` (min-SNR).
+
+        For a predicted noise that is min(r, most) / r, for v min(r, most) / (r + 1), for the clean sample min(r, most)
+        (Hang et al., ICCV 2023).
+        """
+        alpha_bar = self._schedule.alpha_bar.double()[timestep.cpu()]
+        ratio = alpha_bar / (1 - alpha_bar)
+        kind = self.model.predict.prediction
+        if kind == "epsilon":
+            return (most / ratio).clamp(max=1.0)
+        return ratio.clamp(max=most) / (ratio + 1 if kind == "v_prediction" else 1.0)
 
     @property
     def can_be_watched(self) -> bool:
@@ -163,7 +177,7 @@ class Trainee:
             num_train_timesteps=len(betas),
             trained_betas=betas.tolist(),
             prediction_type=self.model.predict.prediction,
-            clip_sample=pixels,  # clean latents lie in no known range
+            **_held(self.model.predict.hold),
             set_alpha_to_one=not self.reads_text,
             steps_offset=int(self.reads_text),
         )
@@ -211,7 +225,7 @@ def prepare(
 
     Raises:
         ModelError: the model is of a kind that cannot be trained here.
-        InputError: the network takes no adapter.
+        InputError: the network has no layer that an adapter could change.
     """
     unet = model.predict.unet
     if not isinstance(model.predict.schedule, NoiseSchedule) or getattr(unet, "mid_block", None) is None:
@@ -223,11 +237,6 @@ def prepare(
         raise ModelError(f"Weights are trained in fp32; those of {model.name} are {unet.dtype}.", "Pass --dtype fp32.")
     lora.merge(unet, model.prompts.encoders)
     unet.eval()
-    if rank and not hasattr(unet, "add_adapter"):
-        raise InputError(
-            f"An adapter needs a network that diffusers can adapt; that of {model.name} is a {type(unet).__name__}.",
-            "Leave --lora-rank out to train all of its weights.",
-        )
     if rank:
         lora.attach(unet, rank, alpha)
     else:
@@ -236,6 +245,14 @@ def prepare(
         unet.enable_gradient_checkpointing()
     weights = {name: weight for name, weight in unet.named_parameters() if weight.requires_grad}
     return Trainee(model, weights, bool(rank), torch.compile(unet) if compile else unet)
+
+
+def _held(hold: Hold | None) -> dict[str, Any]:
+    """Where a sampler holds clean data, in the words of a scheduler of diffusers."""
+    if hold is None or hold.quantile is None:
+        return {"clip_sample": hold is not None, "clip_sample_range": 1.0 if hold is None else hold.bound}
+    told = {"dynamic_thresholding_ratio": hold.quantile, "sample_max_value": hold.most}
+    return {"clip_sample": False, "thresholding": True, **told}
 
 
 def _copy_all_but_network(source: Path, folder: Path, flat: bool) -> None:

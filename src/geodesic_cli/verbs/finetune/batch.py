@@ -45,6 +45,20 @@ class Batch:
         return Batch(x, z, noise, self.timestep[which], self.condition[rows], places, self.noisy[which])
 
 
+@dataclass(frozen=True)
+class Noising:
+    """How examples are noised.
+
+    Args:
+        gamma: the regulariser looks at timesteps above this fraction of all.
+        offset: of the noise: so many times a standard normal number for each image and channel is added to it, which
+            teaches a model to be dark or bright all over (Guttenberg & CrossLabs, 2023).
+    """
+
+    gamma: float
+    offset: float = 0.0
+
+
 def timesteps(seed: int, step: int, count: int, levels: int) -> Tensor:
     """Integer timesteps (count,) in range(levels), one in each count-th part of the range, in random order."""
     source = generator(seed, "timesteps", step)
@@ -52,13 +66,17 @@ def timesteps(seed: int, step: int, count: int, levels: int) -> Tensor:
     return (spread / count * levels).long().clamp(max=levels - 1)
 
 
-def examples(trainee: Trainee, data: Data, seed: int, step: int, total: int, places: range, gamma: float) -> Batch:
+def examples(trainee: Trainee, data: Data, seed: int, step: int, total: int, places: range, how: Noising) -> Batch:
     """The examples at some places among all of a step, noised."""
     images, captions = data.batch(step, total, places)
     z = trainee.latents(images)
     levels = timesteps(seed, step, total, trainee.timesteps)[list(places)]
     draws = [torch.randn(z.shape[1:], generator=generator(seed, "noise", step, k)) for k in places]
+    if how.offset:
+        shape = (z.shape[1], 1, 1)
+        shifts = (torch.randn(shape, generator=generator(seed, "noise offset", step, k)) for k in places)
+        draws = [noise + how.offset * shift for noise, shift in zip(draws, shifts, strict=True)]
     noise = torch.stack(draws).to(z.device)
     condition = trainee.embed(captions)
-    noisy = levels > gamma * trainee.timesteps
+    noisy = levels > how.gamma * trainee.timesteps
     return Batch(trainee.noised(z, noise, levels), z, noise, levels, condition, tuple(places), noisy)

@@ -9,9 +9,9 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -138,28 +138,74 @@ class ImageFolder:
                 found.update(file.read())
         return found.hexdigest()
 
+    @property
+    def deck(self) -> "Deck":
+        """Captions and order."""
+        return Deck(self.captions, self.seed, self.flip, self.empty)
+
     def batch(self, step: int, total: int, places: Sequence[int]) -> tuple[Tensor, list[str]]:
         """See `Data`."""
+        return self.deck.batch(step, total, places, self._read)
+
+    def prompts(self, count: int) -> list[str]:
+        """See `Data`."""
+        return self.deck.prompts(count)
+
+    def only(self, which: Sequence[int]) -> "ImageFolder":
+        """Some of the images, by their numbers."""
+        captions = tuple(self.captions[k] for k in which)
+        return replace(self, paths=tuple(self.paths[k] for k in which), captions=captions)
+
+    def _read(self, index: int) -> Tensor:
+        return media.read_image(self.paths[index], size=(self.size, self.size))
+
+
+@dataclass(frozen=True)
+class Deck:
+    """In which order pictures with captions come, which are mirrored, and which captions are left out.
+
+    Args:
+        captions: one for each picture.
+        seed: of all that.
+        flip: mirror every second picture at random.
+        empty: share of captions that are left out.
+    """
+
+    captions: tuple[str, ...]
+    seed: int
+    flip: bool = False
+    empty: float = 0.1
+
+    def batch(
+        self, step: int, total: int, places: Sequence[int], read: Callable[[int], Tensor]
+    ) -> tuple[Tensor, list[str]]:
+        """Examples of a step, see `Data`; ``read`` gives a picture (3, h, w) by its number, in threads."""
         chance = torch.rand(total, 2, generator=generator(self.seed, "folder", step), dtype=torch.float64).tolist()
         which = [self._index(step * total + k) for k in places]
         with ThreadPoolExecutor(min(8, len(which))) as pool:
-            images = list(pool.map(self._read, which))
+            images = list(pool.map(read, which))
         turned = [self.flip and chance[k][0] < 0.5 for k in places]
         images = [image.flip(-1) if turn else image for image, turn in zip(images, turned, strict=True)]
         captions = [self.captions[i] if chance[k][1] >= self.empty else "" for i, k in zip(which, places, strict=True)]
         return torch.stack(images), captions
 
     def prompts(self, count: int) -> list[str]:
-        """See `Data`."""
-        order = _order(self.seed, 0, len(self.paths))
+        """Captions for previews, see `Data`."""
+        order = _order(self.seed, 0, len(self.captions))
         return [self.captions[order[k % len(order)]] for k in range(count)]
 
-    def _index(self, place: int) -> int:
-        epoch, within = divmod(place, len(self.paths))
-        return _order(self.seed, epoch, len(self.paths))[within]
+    def some(self, count: int) -> list[int]:
+        """The numbers of so many pictures, drawn with the seed, in their order."""
+        drawn = torch.randperm(len(self.captions), generator=generator(self.seed, "some"))[:count]
+        return sorted(drawn.tolist())
 
-    def _read(self, index: int) -> Tensor:
-        return media.read_image(self.paths[index], size=(self.size, self.size))
+    def only(self, which: Sequence[int]) -> "Deck":
+        """Some of the pictures, by their numbers."""
+        return replace(self, captions=tuple(self.captions[k] for k in which))
+
+    def _index(self, place: int) -> int:
+        epoch, within = divmod(place, len(self.captions))
+        return _order(self.seed, epoch, len(self.captions))[within]
 
 
 @lru_cache(maxsize=4)

@@ -30,14 +30,20 @@ from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
 from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out, read_folder
+from geodesic_cli.verbs.finetune.optimiser import require_optimiser
 from geodesic_cli.verbs.finetune.processes import Processes, common_folder, start
+from geodesic_cli.verbs.finetune.starting import check_start, going_on, with_steps
+from geodesic_cli.verbs.finetune.tables import parquet_files, read_rows, require_library
 from geodesic_cli.verbs.finetune.training import Training, measure_trainee
+from geodesic_cli.verbs.finetune.watching import TrainingWatch, require_trackers
 from geodesic_cli.verbs.finetune.writing import progress_made, write_curves, write_model, write_preview, write_sheet
 
 MEASURED_EXAMPLES = 64
 """Examples on which the model is measured before and after."""
 TRAINED = 3
 """Memory of a picture in training, in units of what it takes without gradients; more where nothing is checkpointed."""
+FREE_SETTINGS = ("max_train_steps", "num_train_epochs", "validation_steps", "report_to")
+"""What may be another for a run that goes on: it decides how long it is and how it is watched, and no step."""
 PORTION = 50
 """Steps over which the note of the progress is averaged."""
 
@@ -89,17 +95,23 @@ def finetune(
     else:
         loaded = replace(given, predict=replace(given.predict, unet=deepcopy(given.predict.unet)))
     source = _data(settings, loaded) if isinstance(data, str) else data
+    settings = with_steps(settings, source, processes)
     return _Work(settings, observer, processes=processes).run(_prepare(settings, loaded), source)
 
 
 def run(job: Job[FinetuneSettings]) -> Finetuned:
     """Tune and write the run directory. See the module's text and `FinetuneSettings`."""
     settings, observer = job.settings, job.observer
+    require_trackers(settings)
+    require_optimiser(settings)
+    if settings.dataset_name or parquet_files(settings.data):
+        require_library()
     processes = start(settings.device)
     model = _open(settings, processes, observer)
     data = _data(settings, model)
+    settings = with_steps(settings, data, processes)
     trainee = _prepare(settings, model)  # all that may be refused comes before the folder is touched
-    _check_start(settings, trainee)
+    check_start(settings, trainee)
     with ExitStack() as stack:
         folder = common_folder(settings.out, stem(settings), processes, stack)
         settings = replace(settings, out=folder)
@@ -107,40 +119,24 @@ def run(job: Job[FinetuneSettings]) -> Finetuned:
             if processes.agree(""):  # process 0 may not use the folder, and has said so
                 raise SystemExit(1)
             return _Work(settings, Silent(), processes=processes).run(trainee, data)
-        if settings.data != SCENES and trainee.reads_text and not any(data.prompts(64)):
-            observer.warn(f"{settings.data} has no captions: every image is trained with the empty prompt.")
-        if isinstance(data, ImageFolder) and (count := left_out(settings.data, data)):
+        if not isinstance(data, Scenes) and trainee.reads_text and not any(data.prompts(64)):
+            source = settings.dataset_name or settings.data
+            observer.warn(f"{source} has no captions: every image is trained with the empty prompt.")
+        whole = settings.max_train_samples is None
+        if whole and isinstance(data, ImageFolder) and (count := left_out(settings.data, data)):
             observer.warn(f"{METADATA} names {len(data.paths)} images of {settings.data}; {count} more are left out.")
         stored = asdict(settings)
         if stored["resume_from_checkpoint"] == "latest":  # another word for --resume: it changes nothing that is made
             stored["resume_from_checkpoint"] = None
         try:
-            opened = open_folder(folder, stored, observer, job.command or "", resume=_going_on(settings))
+            free = FREE_SETTINGS if going_on(settings) else ()
+            opened = open_folder(folder, stored, observer, job.command or "", resume=going_on(settings), free=free)
         except GeodesicError as error:
             processes.agree(str(error))
             raise
         processes.agree("")
         directory = stack.enter_context(opened)
         return _Work(settings, observer, directory=directory, processes=processes).run(trainee, data)
-
-
-def _going_on(settings: FinetuneSettings) -> bool:
-    return settings.resume or settings.resume_from_checkpoint == "latest"
-
-
-def _check_start(settings: FinetuneSettings, trainee: Trainee) -> None:
-    """Refuse a checkpoint to start from that cannot be one."""
-    place, steps = settings.resume_from_checkpoint, settings.max_train_steps
-    if place in (None, "latest") or (_going_on(settings) and checkpoints.saved(Path(settings.out or ""))):
-        return
-    found = checkpoints.shapes(Path(str(place)))
-    checkpoints.require_shapes(found, trainee.weights)
-    done = found["history"][0]
-    if done >= steps:
-        raise InputError(
-            f"{place} has done {done} steps, and --max-train-steps, which counts them, is {steps}.",
-            f"Pass --max-train-steps {2 * done}, for example.",
-        )
 
 
 def stem(settings: FinetuneSettings) -> str:
@@ -181,9 +177,12 @@ def _data(settings: FinetuneSettings, model: LatentDiffusion) -> Data:
         free_memory(model.device),
     )
     empty = s.proportion_empty_prompts
-    if s.data == SCENES:
+    if s.data == SCENES and not s.dataset_name:
         return Scenes(size, s.seed, empty)
-    return read_folder(s.data, size, s.seed, column=s.caption_column, flip=s.random_flip, empty=empty)
+    if s.dataset_name or parquet_files(s.data):
+        return read_rows(s, size)
+    folder = read_folder(s.data, size, s.seed, column=s.caption_column, flip=s.random_flip, empty=empty)
+    return folder if s.max_train_samples is None else folder.only(folder.deck.some(s.max_train_samples))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -234,15 +233,24 @@ class _Work(Job[FinetuneSettings]):
         begun = training.done
         name = f"Training from step {begun}" if begun else "Training"
         self.observer.stage(name, s.max_train_steps - begun, "steps")  # the rate and the time left are of what is left
-        while training.done < s.max_train_steps:
-            training.step()
-            step = training.done
-            self.observer.advance(1, _note(training.history[-PORTION:]))
-            if step % s.checkpointing_steps == 0 or step == s.max_train_steps:
-                self._checkpoint(training)
-            if s.validation_steps and step % s.validation_steps == 0:
-                with training.average.in_place_of(training.trainee.weights):
-                    self._preview(training.trainee, data, step)
+        watch = TrainingWatch(self.directory, s)
+        try:
+            while training.done < s.max_train_steps:
+                training.step()
+                self.observer.advance(1, _note(training.history[-PORTION:]))
+                watch.step(training.history)
+                self._after(training, data)
+        finally:
+            watch.close()
+
+    def _after(self, training: Training, data: Data) -> None:
+        """What is due after a step: a checkpoint, a preview."""
+        s, step = self.settings, training.done
+        if step % s.checkpointing_steps == 0 or step == s.max_train_steps:
+            self._checkpoint(training)
+        if s.validation_steps and step % s.validation_steps == 0:
+            with training.average.in_place_of(training.trainee.weights):
+                self._preview(training.trainee, data, step)
 
     def _measure(self, trainee: Trainee, data: Data) -> dict[str, float]:
         if not self.processes.main:
@@ -265,7 +273,7 @@ class _Work(Job[FinetuneSettings]):
         s = self.settings
         place = None if s.resume_from_checkpoint == "latest" else s.resume_from_checkpoint
         own = False  # whether it is a checkpoint of this very run
-        if _going_on(s):
+        if going_on(s):
             steps = self.processes.agree(" ".join(map(str, checkpoints.saved(Path(s.out or ""))))).split()
             own = bool(steps)
             place = str(Path(s.out or "", f"checkpoint-{steps[-1]}")) if own else place

@@ -2,8 +2,10 @@
 
     loss = E |answer - target|² + lambda E[1(timestep > gamma T)] L(bottleneck)
 
-The published recipe draws a timestep below gamma T with probability gamma and above it otherwise; together that is a
-uniform timestep, and the regulariser looks at the noisy ones. A step has N = batch x accumulation x processes examples,
+The published recipe draws a timestep below gamma T with probability gamma and above it otherwise, and adds lambda L in
+the second case; together that is a uniform timestep, whose regulariser weighs lambda (1 - gamma) on average. Here a
+step with m noisy examples of N adds lambda (m / N) L: the same average at any gamma and batch size, a single example
+included, and nothing where gamma is 1. A step has N = batch x accumulation x processes examples,
 with timesteps spread evenly over the schedule (one in each N-th part of it), noise and probes drawn by example. All of
 them are functions of the seed, the step and the place in the batch: a training that was stopped goes on with the same
 numbers, and two processes see what one would see with twice the batch.
@@ -30,13 +32,14 @@ from geodesic_cli.distortion.loss import Noise, Probe, Visit, gradient_scalar, l
 from geodesic_cli.errors import ModelError
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.average import Average
-from geodesic_cli.verbs.finetune.batch import Batch, examples
+from geodesic_cli.verbs.finetune.batch import Batch, Noising, examples
 from geodesic_cli.verbs.finetune.checkpoints import require_shapes
 from geodesic_cli.verbs.finetune.data import Data, ImageFolder, Scenes, generator
+from geodesic_cli.verbs.finetune.optimiser import make_optimiser, remembered_of, restored
 from geodesic_cli.verbs.finetune.processes import Processes
+from geodesic_cli.verbs.finetune.rates import learning_rate
+from geodesic_cli.verbs.finetune.tables import ImageTable
 
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-"""What AdamW remembers of each weight."""
 HISTORY = ("step", "denoising", "regulariser", "gradient_norm", "learning_rate")
 """Columns of the history. The regulariser is NaN where there was none in the step."""
 
@@ -120,16 +123,11 @@ class Training:
         """Before the first step."""
         s = settings
         weights = trainee.weights
-        optimiser = torch.optim.AdamW(
-            list(weights.values()),
-            lr=s.learning_rate,
-            betas=(s.adam_beta1, s.adam_beta2),
-            eps=s.adam_epsilon,
-            weight_decay=s.adam_weight_decay,
-        )
+        optimiser = make_optimiser(weights, s)
         scaler = torch.amp.GradScaler(trainee.model.device.type, enabled=s.mixed_precision == "fp16")
         average = Average.of(weights, s.ema_decay, s.ema_power)
-        known = data.digest if isinstance(data, Scenes | ImageFolder) else ""  # other data leave no checkpoints
+        # Other data leave no checkpoints.
+        known = data.digest if isinstance(data, Scenes | ImageFolder | ImageTable) else ""
         about = {"data": known, "model": trainee.model.fingerprint}
         return cls(trainee, data, s, processes, average, optimiser, scaler, about)
 
@@ -184,7 +182,11 @@ class Training:
         size = self.settings.train_batch_size
         first = (number * self.processes.count + self.processes.rank) * size
         places = range(first, first + size)
-        return examples(self.trainee, self.data, self.settings.seed, step, self.total, places, self.settings.gamma)
+        return examples(self.trainee, self.data, self.settings.seed, step, self.total, places, self._how)
+
+    @property
+    def _how(self) -> Noising:
+        return Noising(self.settings.gamma, self.settings.noise_offset)
 
     def _denoised(self, batch: Batch) -> tuple[Tensor, Visit | None]:
         """The sum of the squared errors, with graph, and the bottleneck at the noisy rows if it came with them."""
@@ -192,9 +194,15 @@ class Training:
         precision = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(s.mixed_precision)
         if s.regulariser == "none" or precision is not None or not trainee.can_be_watched or not batch.noisy.any():
             with torch.autocast(batch.x.device.type, precision, enabled=precision is not None):
-                return trainee.errors(*batch.rows).sum(), None
+                return self._weighed(batch, trainee.errors(*batch.rows)).sum(), None
         errors, visit = trainee.errors_and_visit(*batch.rows, batch.noisy.nonzero().flatten().to(batch.x.device))
-        return errors.sum(), visit
+        return self._weighed(batch, errors).sum(), visit
+
+    def _weighed(self, batch: Batch, errors: Tensor) -> Tensor:
+        """The errors of rows, with the weights of min-SNR where they are asked for."""
+        if self.settings.snr_gamma is None:
+            return errors
+        return errors * self.trainee.snr_weights(batch.timestep, self.settings.snr_gamma).to(errors)
 
     def _probe(self, batch: Batch, step: int, denoised: tuple[Tensor, Visit | None] | None) -> Probe | None:
         s = self.settings
@@ -214,7 +222,9 @@ class Training:
         loss = part = errors / self.total
         if one is not None and self.settings.iso_lambda > 0:
             f, _ = encoder(self.trainee, batch)
-            loss = part + self.settings.iso_lambda * gradient_scalar(f, one, totals.to(one.totals), visit)
+            # The share of noisy examples: a probe has one row each, so that the rows of all probes count them.
+            weight = self.settings.iso_lambda * float(totals[2]) / self.total
+            loss = part + weight * gradient_scalar(f, one, totals.to(one.totals), visit)
         self.scaler.scale(loss).backward()
         return part.detach().double().cpu()
 
@@ -239,7 +249,7 @@ class Training:
         for name, weight in self.trainee.weights.items():
             tensors[f"weights.{name}"] = weight.detach()
             tensors[f"average.{name}"] = self.average.weights[name]
-            for moment, value in self.optimiser.state.get(weight, {}).items():
+            for moment, value in remembered_of(self.optimiser.state.get(weight, {})).items():
                 tensors[f"{moment}.{name}"] = value
         return tensors, {**self.about, "scaler": json.dumps(self.scaler.state_dict())}
 
@@ -254,26 +264,21 @@ class Training:
         for name, weight in self.trainee.weights.items():
             weight.copy_(tensors[f"weights.{name}"])
             self.average.weights[name].copy_(tensors[f"average.{name}"])
-            moments = {moment: tensors.get(f"{moment}.{name}") for moment in MOMENTS}
-            if any(value is not None for value in moments.values()):
-                # AdamW keeps its step counter on the CPU.
-                self.optimiser.state[weight] = {
-                    moment: value.clone() if moment == "step" else value.to(weight.device, copy=True)
-                    for moment, value in moments.items()
-                    if value is not None
-                }
+            moments = {
+                key.removesuffix(f".{name}"): value
+                for key, value in tensors.items()
+                if key.endswith(f".{name}") and key.count(".") == name.count(".") + 1
+            }
+            state = {
+                moment: restored(moment, value, weight, self.settings.use_8bit_adam)
+                for moment, value in moments.items()
+                if moment not in ("weights", "average")
+            }
+            if state:
+                self.optimiser.state[weight] = state
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(json.loads(about["scaler"]))
         self.history[:] = [tuple(row) for row in tensors["history"].tolist()]
-
-
-def learning_rate(settings: FinetuneSettings, step: int) -> float:
-    """The rate of step 0, 1, ...: a warm-up from zero, then constant, or down to zero."""
-    s = settings
-    warm = min(1.0, (step + 1) / s.lr_warmup_steps) if s.lr_warmup_steps else 1.0
-    gone = max(0, step - s.lr_warmup_steps) / max(1, s.max_train_steps - s.lr_warmup_steps)
-    left = {"constant": 1.0, "linear": 1 - gone, "cosine": 0.5 * (1 + math.cos(math.pi * gone))}[s.lr_scheduler]
-    return s.learning_rate * warm * left
 
 
 @torch.no_grad()
@@ -285,7 +290,7 @@ def measure_trainee(trainee: Trainee, data: Data, seed: int, count: int, gamma: 
     error, totals = 0.0, torch.zeros(3, dtype=torch.float64)
     for first in range(0, count, batch):
         places = range(first, min(first + batch, count))
-        one = examples(trainee, data, seed, -1, count, places, gamma)
+        one = examples(trainee, data, seed, -1, count, places, Noising(gamma))
         error += float(trainee.errors(*one.rows).sum())
         probed = probe(trainee, one, "iso", seed, -1)
         totals = totals if probed is None else totals + probed.totals.to(totals)

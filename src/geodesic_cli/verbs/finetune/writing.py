@@ -54,13 +54,15 @@ def write_sheet(directory: RunDirectory, images: int) -> None:
         directory.write_png("sheet.png", media.sheet(rows, labels))
 
 
-def write_curves(directory: RunDirectory, history: Sequence[tuple[float, ...]]) -> None:
-    """The history of the training as a table and as a plot."""
+def write_curves(directory: RunDirectory, history: Sequence[tuple[float, ...]], drawn: bool = True) -> None:
+    """The history of the training as a table and, drawn, as a plot."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HISTORY)
     writer.writerows((int(row[0]), *(repr(value) for value in row[1:])) for row in history)
     directory.write_text("loss.csv", text.getvalue())
+    if not drawn:
+        return
     columns = list(zip(*history, strict=True))
     plots.loss_curves(dict(zip(HISTORY, columns, strict=True)), directory.path("loss.png"))
 

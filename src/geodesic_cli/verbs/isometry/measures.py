@@ -15,11 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.diffusion import Embedding, LatentDiffusion, NoiseSchedule
 from geodesic_cli.diffusion.tuning.features import Bottleneck
 from geodesic_cli.diffusion.tuning.trainee import Trainee
 from geodesic_cli.distortion import loss as isometry
 from geodesic_cli.distortion import measures as distortion
+from geodesic_cli.distortion.extremes import Extremes, extremes
 from geodesic_cli.errors import ModelError
 from geodesic_cli.evaluation import Distance, linear_separability
 from geodesic_cli.evaluation.path_length import stylegan_ppl_of
@@ -79,6 +80,11 @@ class Look:
                 f"A UNet with a mid block is needed, whose output is h; {self.model.name} has none.",
                 "Pass a model of the kind of Stable Diffusion 1, 2 or XL, a pixel DDPM or a latent diffusion model.",
             )
+        if self.settings.published and not isinstance(self.model.predict.schedule, NoiseSchedule):
+            raise ModelError(
+                f"The authors' measures need a model with numbered timesteps; {self.model.name} has none.",
+                "Leave --published out.",
+            )
 
     @cached_property
     def _double(self) -> Trainee:
@@ -135,7 +141,7 @@ class Look:
         if not exact and features[0] > CHANNELS:
             mix = distortion.random_basis(min(s.directions, features[0]), features[0], self._chance(6))
         chance = self._chance(3)
-        metrics, totals, pooled, spectrum = [], [], [], []
+        metrics, totals, pooled, spectrum, ends = [], [], [], [], []
         for k in range(len(x)):
             here, f = x[k : k + 1], self.encoder(timestep, points.condition[k])
             if exact:
@@ -145,6 +151,7 @@ class Look:
                 pooled.append(torch.linalg.svdvals(distortion.pooled(full, features)))
                 spectrum.append(torch.linalg.eigvalsh(metrics[-1]).clamp(min=0).sqrt().flip(0))
             else:
+                ends.append(extremes(f, here, min(s.directions, n - 1), self._chance(7), self.at_once))
                 metrics.append(distortion.projected_metric(f, here, basis, self.at_once))
                 totals.append(isometry.linearise(f, here, isometry.gaussian(chance), probes=s.probes).totals)
                 pooled.append(torch.linalg.svdvals(distortion.pooled_jacobian(f, here, self.at_once, mix)))
@@ -166,14 +173,28 @@ class Look:
             "loss": loss,
             "loss_error": loss_error,
             "participation": 1 / loss,
-            "riemannian": asdict(distortion.riemannian(torch.stack(metrics))),
-            "singular": asdict(distortion.singular(torch.stack(pooled)))
-            | {"pooling": "mean over the pixels of h", "mixed": mix is not None},
+            "riemannian" if exact else "spread": asdict(distortion.riemannian(torch.stack(metrics))),
+            **({} if exact else {"ends": _ends(ends)}),
+            "pooled": asdict(distortion.singular(torch.stack(pooled))) | {"mixed": mix is not None},
+            **(self._published(timestep, points.condition) if s.published else {}),
+            "angle_error": distortion.angle_error(torch.stack(metrics), self._chance(9)),
             "mrtl": float(lengths.mean()),
             "mrtl_std": float(lengths.std()) if len(lengths) > 1 else 0.0,
             "spectrum_error": error,
         }
         return Level(numbers, torch.stack(spectrum).cpu())
+
+    def _published(self, timestep: float, condition: Embedding) -> dict[str, Any]:
+        """Condition numbers as the authors' code computes them, see `distortion.measures`."""
+        index = self._double.timesteps - 1 - round(timestep)
+        dtype = torch.float32 if self.device.type == "mps" else torch.float64
+        noise = torch.randn(len(condition), *self.shape, generator=self._chance(8)).to(self.device, dtype)
+        values = []
+        for k in range(len(condition)):
+            f = self.encoder(float(index), condition[k])
+            values.append(torch.linalg.svdvals(distortion.window_pooled_jacobian(f, noise[k : k + 1], 2, self.at_once)))
+        found = asdict(distortion.singular(torch.stack(values), unbiased=True))
+        return {"published": found | {"index": index, "window": 2}}
 
     @torch.no_grad()
     def relative_lengths(self, x: Tensor, timestep: float, condition: Embedding) -> Tensor:
@@ -201,7 +222,7 @@ class Look:
             ends = [slerp(a[i].double(), b[i].double(), torch.stack([u[i], u[i] + s.ppl_eps])) for i in rows]
             noise = torch.stack(ends, 1).flatten(0, 1).float()  # all the first ones, then all the second ones
             which = torch.tensor([i % len(points.z) for i in rows] * 2)
-            clean = self.model.drop(noise, self.shape, points.condition[which], 1.0, s.steps)
+            clean = self.model.generate(noise, self.shape, points.condition[which], s.steps)
             one, two = self.model.decode(clean, self.shape).double().chunk(2)
             distances.append(distance(one, two).double().cpu())
             self.observer.advance(len(rows))
@@ -223,6 +244,13 @@ class Look:
     def _chance(self, purpose: int) -> torch.Generator:
         """The same numbers for every model and noise level, others for each purpose."""
         return torch.Generator().manual_seed((self.settings.seed * 16 + purpose) % 2**63)
+
+
+def _ends(found: list[Extremes]) -> dict[str, Any]:
+    """Of all points: the mean of the least condition numbers, and the first point's ends with their errors."""
+    conditions = torch.tensor([one.condition for one in found], dtype=torch.float64)
+    spread = float(conditions.std()) if len(found) > 1 and bool(conditions.isfinite().all()) else 0.0
+    return {"mcn_at_least": float(conditions.mean()), "std": spread, "first": asdict(found[0])}
 
 
 def labels(scenes: list[Scene]) -> dict[str, Tensor]:

@@ -35,23 +35,45 @@ def rows(metrics: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]
 def notes(metrics: dict[str, Any]) -> list[str]:
     """What one has to know to read the table."""
     model, level = metrics["models"][0], metrics["models"][0]["levels"][0]
-    pooled = f"{level['singular']['directions']}{' combinations of channels' if level['singular']['mixed'] else ''}"
+    pooled = f"{level['pooled']['directions']}{' combinations of channels' if level['pooled']['mixed'] else ''}"
     lines = [
         f"N = {metrics['points']} points ({metrics['data']}), {level['dimension']} dimensions, h has "
         f"{level['features']}; L +- standard error, MCN and mRTL +- standard deviation.",
-        "riemannian: eigenvalues of JᵀJ on the sphere; singular: singular values of J of h averaged over its pixels "
-        f"({pooled}).",
+        "MCN and VoR: eigenvalues of JᵀJ on the sphere; of pooled h: singular values of J of h averaged over its "
+        f"pixels ({pooled}).",
         f"mRTL: {metrics['pairs']} pairs, K = {metrics['segments']} segments.",
     ]
-    if level["jacobian"] == "exact":
-        lines.append("The Jacobians are whole.")
-    else:
+    if "published" in level:
         lines.append(
-            f"The Jacobians are projected on {level['riemannian']['directions']} fixed random directions: MCN "
-            f"riemannian is a lower bound, and compares only with the same number. Top of the spectrum: error at most "
-            f"{max(v['spectrum_error'] for v in model['levels']):.1%} of a value."
+            f"As in the authors' code: singular values ({level['published']['directions']}) of J of h averaged over "
+            "windows of 2 x 2 pixels, not on the sphere, at pure noise, VoR with N - 1; the network is told "
+            f"{', '.join(str(v['published']['index']) for v in model['levels'])}, the index of the level in a "
+            "descending list, in the place of its time."
         )
-    return lines + values(metrics)
+    return [*lines, *_of_the_spectrum(metrics), *values(metrics)]
+
+
+def _of_the_spectrum(metrics: dict[str, Any]) -> list[str]:
+    """How much of the spectrum is known, and what more would cost."""
+    model, level = metrics["models"][0], metrics["models"][0]["levels"][0]
+    if level["jacobian"] == "exact":
+        return ["The Jacobians are whole, and so are the condition numbers."]
+    evaluations = 2 * level["dimension"] * metrics["points"] * len(model["levels"])
+    k = level["spread"]["directions"]
+    lines = [
+        f"The Jacobians are not whole: that takes {evaluations} evaluations of the encoder (--jacobian exact). The "
+        f"condition number is at least what {level['ends']['first']['directions']} directions of a Krylov space show; "
+        f"the spread in {k} random directions grows with their number, and compares only with the same number."
+    ]
+    for one in model["levels"]:
+        first = one["ends"]["first"]
+        lines.append(
+            f"Ends of the spectrum of JᵀJ at the first point, tau {one['tau']:g}: the largest eigenvalue is at least "
+            f"{_number(first['top'])} (one within {_number(first['top_error'])}), the least at most "
+            f"{_number(first['bottom'])} (one within {_number(first['bottom_error'])})."
+        )
+    worst = max(one["spectrum_error"] for one in model["levels"])
+    return [*lines, f"Top of the plotted spectrum: error at most {worst:.1%} of a value."]
 
 
 def values(metrics: dict[str, Any]) -> list[str]:
@@ -98,18 +120,40 @@ def impossible(name: str, level: dict[str, Any]) -> str:
 
 
 def _measures(model: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    def mcn(kind: str) -> Any:
-        return lambda level: _spread(level[kind]["mcn"], level[kind]["mcn_std"])
+    def mcn(kind: str) -> tuple[Any, Any]:
+        return (lambda v: _spread(v[kind]["mcn"], v[kind]["mcn_std"])), (lambda v: v[kind]["mcn"])
+
+    def vor(kind: str) -> tuple[Any, Any]:
+        return (lambda v: _number(v[kind]["vor"])), (lambda v: v[kind]["vor"])
 
     first = model["levels"][0]
-    of = f"of {first['riemannian']['directions']} directions"
+    if first["jacobian"] == "exact":
+        told = [
+            (f"MCN, whole, {first['riemannian']['directions']} directions (1 is best)", *mcn("riemannian")),
+            ("VoR, whole (0 is best)", *vor("riemannian")),
+        ]
+    else:
+        of = f"spread in {first['spread']['directions']} random directions"
+        told = [
+            ("MCN is at least", lambda v: _number(v["ends"]["mcn_at_least"]), lambda v: v["ends"]["mcn_at_least"]),
+            (f"{of} (1 is best)", *mcn("spread")),
+            ("its variance over points (0 is best)", *vor("spread")),
+        ]
+    told += [("MCN of pooled h (1 is best)", *mcn("pooled")), ("VoR of pooled h (0 is best)", *vor("pooled"))]
+    if "published" in first:
+        told += [
+            ("MCN as in the authors' code (1 is best)", *mcn("published")),
+            ("VoR as in the authors' code (0 is best)", *vor("published")),
+        ]
     return [
         ("isometry loss L (low is good)", lambda v: _spread(v["loss"], v["loss_error"]), lambda v: v["loss"]),
         ("directions used, 1/L (high is good)", lambda v: f"{v['participation']:.1f}", lambda v: v["participation"]),
-        (f"MCN riemannian {of} (1 is best)", mcn("riemannian"), lambda v: v["riemannian"]["mcn"]),
-        ("VoR riemannian (0 is best)", lambda v: _number(v["riemannian"]["vor"]), lambda v: v["riemannian"]["vor"]),
-        ("MCN singular (1 is best)", mcn("singular"), lambda v: v["singular"]["mcn"]),
-        ("VoR singular (0 is best)", lambda v: _number(v["singular"]["vor"]), lambda v: v["singular"]["vor"]),
+        *told,
+        (
+            "angles are off by (0 is best)",
+            lambda v: f"{v['angle_error']:.1f} degrees",
+            lambda v: v["angle_error"],
+        ),
         ("mRTL (1 is best)", lambda v: _spread(v["mrtl"], v["mrtl_std"]), lambda v: v["mrtl"]),
     ]
 

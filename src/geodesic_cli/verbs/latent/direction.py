@@ -26,6 +26,7 @@ from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.evaluation import Pyramid, hyperplane, linear_separability
 from geodesic_cli.evaluation.path_length import pair_distances
+from geodesic_cli.evaluation.shares import share_interval
 from geodesic_cli.frames.canvas import Canvas, fit, read_images
 from geodesic_cli.frames.journey import Journey
 from geodesic_cli.runs.calling import called_from_python
@@ -237,7 +238,10 @@ def _judged(judge: tuple[Attribute, list[Fit]] | None, before: Tensor, images: T
     what, fits = judge
     after = fit_all(images)
     table = shares(what, fits, after)
-    return found | {name: sum(values) / len(values) for name, values in table.items()} | {"fit_error": _median(after)}
+    found |= {name: sum(values) / len(values) for name, values in table.items()} | {"fit_error": _median(after)}
+    for name in ("flipped", "kept", "both"):
+        found[f"{name}_low"], found[f"{name}_high"] = share_interval(round(sum(table[name])), len(table[name]))
+    return found
 
 
 def _median(fits: list[Fit]) -> float:
@@ -260,9 +264,11 @@ def _sentence(tables: dict[str, list[dict[str, float]]], source: str, target: st
     row, chance = rows[best], tables["random"][best]
     told = (
         f"At strength {row['strength']:g}, {row['flipped']:.0%} of {count} other images turned from {source} to "
-        f"{target}, {row['both']:.0%} with all else kept; along random directions {chance['flipped']:.0%} and "
-        f"{chance['both']:.0%}."
+        f"{target}, {row['both']:.0%} ({row['both_low']:.0%} to {row['both_high']:.0%}) with all else kept; along "
+        f"random directions {chance['flipped']:.0%} and {chance['both']:.0%}."
     )
-    if row["both"] > chance["both"]:
-        return told
-    return f"{told} That is no better than chance: pass more --pairs, or larger --strengths."
+    if row["both"] <= chance["both"]:
+        return f"{told} That is no better than chance: pass more --pairs, or larger --strengths."
+    if row["both_low"] <= chance["both_high"]:
+        return f"{told} So few images do not tell that from chance: pass more --held-out."
+    return told

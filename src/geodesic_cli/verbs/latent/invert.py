@@ -18,7 +18,7 @@ from torch.nn.functional import interpolate
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding
-from geodesic_cli.evaluation import Distance, Normality, normality
+from geodesic_cli.evaluation import Distance, Normality, normality, why_not_noise
 from geodesic_cli.evaluation.likeness import likeness, perceptual_distance, summary
 from geodesic_cli.frames.canvas import fit, image_names, read_images
 from geodesic_cli.frames.journey import Journey, Reconstruction, conditions, reconstruct
@@ -124,6 +124,8 @@ class _Work(Job[InvertSettings]):
             "evaluations": evaluations,
             "seconds": round(time.monotonic() - began, 3),
         }
+        if s.tau == 1:
+            warn_of_structure(made.x, shape, s.images, self.observer)
         status = survival(metrics["transport"]["psnr"]["mean"], metrics["autoencoder"]["psnr"]["mean"], s)
         result = Inversion(images, shape, made, metrics=metrics, status=status)
         if self.directory is not None:
@@ -158,6 +160,18 @@ class _Work(Job[InvertSettings]):
         about = {"tau": str(s.tau), "shape": json.dumps(list(result.shape)), "model": s.model}
         directory.write_tensors("noise.safetensors", {"x": result.made.x, "z": result.made.z}, about)
         self.observer.advance(1)
+
+
+def warn_of_structure(x: Tensor, shape: tuple[int, int, int], names: Sequence[str], observer: Observer) -> None:
+    """Warn where points x (n, d) at noise level 1, of these images, are plainly no noise."""
+    why = [why_not_noise(found) for found in normality(x, shape)]
+    bad = [index for index, words in enumerate(why) if words]
+    if bad:
+        count = f"{len(bad)} of {len(why)} images" if len(why) > 1 else names[0] if names else "the image"
+        observer.warn(
+            f"The noise of {count} is not like noise ({why[bad[0]]}): something of the image is left in it. It leads "
+            "back to the image, but a path or a direction through such noise may leave what the model can draw."
+        )
 
 
 def survival(transport: float, autoencoder: float, settings: InvertSettings) -> str:

@@ -132,7 +132,7 @@ def _ready(s: SlerpSettings, model: LatentDiffusion, read: list[Tensor | media.S
     images, canvas = fit(read, s.images, s.size, model, observer) if read else (None, Canvas.of(model, s.size))
     if images is not None and torch.equal(images[0], images[1]):
         raise InputError("The two images are the same; there is no path between them.", "Pass two different images.")
-    journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
+    journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme, fresh=images is None)
     model.latent_shape(*canvas.padded)  # refuses a size that the model cannot take
     frame = frame_bytes(canvas.height, canvas.width) * (len(JOINS) if s.compare else 1)
     require_room({"frames": (s.frames, frame if read else frame * s.pairs)})

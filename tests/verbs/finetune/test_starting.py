@@ -1,0 +1,35 @@
+"""How long a training is: passes counted in steps."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from geodesic_cli.errors import InputError
+from geodesic_cli.media import write_png
+from geodesic_cli.settings import FinetuneSettings
+from geodesic_cli.verbs.finetune.data import Scenes, read_folder
+from geodesic_cli.verbs.finetune.processes import Processes
+from geodesic_cli.verbs.finetune.starting import with_steps
+
+
+@pytest.mark.parametrize(
+    ("batch", "several", "processes", "steps"), [(2, 1, 1, 9), (2, 2, 1, 6), (2, 1, 2, 6), (9, 1, 1, 3)]
+)
+def test_passes_are_steps_of_whole_batches(
+    tmp_path: Path, batch: int, several: int, processes: int, steps: int
+) -> None:
+    for k in range(5):
+        write_png(torch.rand(3, 8, 8), tmp_path / f"{k}.png")
+    settings = FinetuneSettings(num_train_epochs=3, train_batch_size=batch, gradient_accumulation_steps=several)
+    assert settings.max_train_steps is None
+    found = with_steps(settings, read_folder(tmp_path, 8, 0), Processes(0, processes))
+    assert found.max_train_steps == steps
+    assert found.validation_steps == max(1, steps // 4)
+
+
+def test_scenes_have_no_passes_and_a_number_of_steps_wins() -> None:
+    with pytest.raises(InputError, match="counts passes through a folder"):
+        with_steps(FinetuneSettings(num_train_epochs=3), Scenes(8, 0), Processes())
+    given = FinetuneSettings(num_train_epochs=3, max_train_steps=7)
+    assert with_steps(given, Scenes(8, 0), Processes()).max_train_steps == 7
