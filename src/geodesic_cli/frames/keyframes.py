@@ -14,8 +14,8 @@ from geodesic_cli.evaluation import psnr
 from geodesic_cli.geometry import RadialProfile
 from geodesic_cli.settings.shared import prompts_for
 
-HELD = 0.08
-"""Error that drawing may add to a latent, as a share of its size, times the steps on the way up. At 12 steps it is 0.7%,
+LATENT_ERROR = 0.08
+"""What drawing may add to a latent, as a share of its size, times the steps on the way up. At 12 steps it is 0.7%,
 which is 60 to 70 dB in pictures of `clevr-mini`, where the autoencoder itself loses 41."""
 PROBED = 8
 """Images at most that are carried down in few steps, to see how exact these are."""
@@ -148,7 +148,7 @@ def steps_down(model: LatentDiffusion, images: Keyframes, steps: int, guidance: 
     z = images.z[rows.to(images.z.device)].double().cpu()
     back = model.drop(images.x[rows.to(images.x.device)], images.shape, condition, images.tau, few, guidance)
     error = float(((back.double().cpu() - z).norm(dim=1) / z.norm(dim=1).clamp(min=1e-12)).max())
-    wanted = few * error * steps / HELD
+    wanted = few * error * steps / LATENT_ERROR
     return min(steps, max(math.ceil(steps / 3), math.ceil(wanted)))
 
 
