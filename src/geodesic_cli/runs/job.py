@@ -130,7 +130,13 @@ def open_folder(
     resume = bool(stored.get("resume")) if resume is None else resume
     if resume and not Path(folder, MANIFEST).is_file():
         observer.warn(f"There is no run in {folder} to go on with: starting one.")
-    return RunDirectory.open(folder, stored, command=command, resume=resume, overwrite=stored["overwrite"])
+    directory = RunDirectory.open(folder, stored, command=command, resume=resume, overwrite=stored["overwrite"])
+    if directory.changed:
+        observer.warn(
+            f"The run in {folder} was begun otherwise ({directory.changed}): the last digits of what it makes may "
+            "differ from those of a run in one piece."
+        )
+    return directory
 
 
 def in_memory(

@@ -136,7 +136,15 @@ def test_every_network_evaluation_is_counted(model: LatentDiffusion, pair: Tenso
     counted = replace(model, predict=replace(model.predict, unet=Counting()))
     for guidance in (1.0, 2.0):
         Counting.seen = 0
-        more = {**QUICK, "prompt": PROMPTS, "pacing": "even", "compare": True, "guidance": guidance}
+        more = {
+            **QUICK,
+            "frames": 3,
+            "steps": 4,
+            "prompt": PROMPTS,
+            "pacing": "even",
+            "compare": True,
+            "guidance": guidance,
+        }
         made = interpolate(pair[0], pair[1], model=counted, **more)
         assert Counting.seen == sum(made.metrics["evaluations"].values())
     assert made.metrics["score_evaluations"] == made.path.solution.score_calls
