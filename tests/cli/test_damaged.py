@@ -132,7 +132,7 @@ def test_a_damaged_run(finished: Path, tmp_path: Path, name: str, count: int) ->
             changes += [json.dumps(told | {key: value}).encode() for value in (None, 7, [], {}, "\x1b[2J", ["../x"])]
     run = str(tmp_path / "run")
     assert not faults(file, changes, lambda: command("report", run))
-    assert not faults(file, changes[:count], lambda: command("toy", "ring", "--no-gif", "--resume", run))
+    assert not faults(file, changes, lambda: command("interpolate", "--resume", run))
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
 
 
