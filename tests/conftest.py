@@ -1,9 +1,11 @@
 """What many tests need: the embedded model, loaded once, and images that it knows."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 import typechecker  # before anything of the package
@@ -18,6 +20,15 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def every_test_checks_shapes_afresh() -> None:
     typechecker.fresh()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def figures_are_laid_out_in_a_hurry(request: pytest.FixtureRequest) -> Iterator[None]:
+    """To measure all its texts takes half the time of a figure; tests/plots draws figures as they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "plots" not in request.path.parts:
+            patch.setattr(ConstrainedLayoutEngine, "execute", lambda engine, figure: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,27 @@
 """Errors that a user can act on: what was needed, what was found, what to do."""
 
+import unicodedata
+
+TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Marks that turn the direction of writing: with them a name can look like another one."""
+
+
+def escaped(text: str) -> str:
+    r"""A text with names and captions from elsewhere, as a terminal may show it.
+
+    Characters that move the cursor, end the line or turn the direction of writing stand there as escapes such as
+    `\x1b`, and so do bytes of a file name that are no text.
+    """
+    return "".join(_escaped(letter) if letter in TURNING or _is_control(letter) else letter for letter in text)
+
+
+def _is_control(letter: str) -> bool:
+    return not letter.isprintable() and unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape", "surrogatepass").decode("ascii")
+
 
 class GeodesicError(Exception):
     """A failure that the user can mend. The command line turns it into one sentence and exit code 1.
@@ -10,9 +32,8 @@ class GeodesicError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(f"{message} {hint}".strip())
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = escaped(message), escaped(hint)
+        super().__init__(f"{self.message} {self.hint}".strip())
 
 
 def first_line(reason: Exception) -> str:

@@ -41,7 +41,7 @@ def test_mean_prints_a_table_and_leaves_a_folder(
     files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    text = printed("mean", *files, *QUICK, "--frames", "3", "--moves", "3")
+    text = printed("mean", *files, *QUICK, "--frames", "2", "--moves", "1", "--max-steps", "1")
     for words in ("weight", "+-", "in latents", "runs/mean-of-a/report.html"):
         assert words in text
     assert {"mean.png", "sheet.png", "distances.csv"} <= {path.name for path in (tmp_path / "runs/mean-of-a").iterdir()}
@@ -61,6 +61,8 @@ def test_a_dry_run_is_a_table_or_json(
 def test_strict_ends_with_3_where_a_path_did_not_converge(verb: str, files: tuple[str, str], tmp_path: Path) -> None:
     out = str(tmp_path / "run")
     options = ("--max-steps", "1", "--tol", "0.001", "--bend", "8", "--device", "cpu", "--strict", "--out", out)
-    done = CliRunner().invoke(app, [verb, *files, *options, *(("--moves", "1") if verb == "mean" else ())])
+    done = CliRunner().invoke(
+        app, [verb, *files, *options, *(("--moves", "1", "--frames", "2") if verb == "mean" else ())]
+    )
     assert done.exit_code == 3, done.output
     assert "Warning: " in done.stderr

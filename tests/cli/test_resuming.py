@@ -11,19 +11,9 @@ from typer.testing import CliRunner
 
 from geodesic_cli.__main__ import main
 from geodesic_cli.cli.app import app
+from helpers import typed
 
 QUICK = ["--frames", "3", "--steps", "4", "--device", "cpu", "--method", "slerp", "--pacing", "path", "--tau", "0.5"]
-
-
-def geodesic(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "geodesic_cli", *words],
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +25,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("begun")
     for name, colour in (("a", "blue"), ("b", "red")):
         write_png(render([Scene((Solid("cube", colour),))])[0], place / f"{name}.png")
-    done = geodesic("interpolate", "a.png", "b.png", *QUICK, "--out", "o", cwd=place)
+    done = typed("interpolate", "a.png", "b.png", *QUICK, "--out", "o", cwd=place)
     assert done.returncode == 0, done.stderr
     return place / "o"
 
@@ -53,7 +43,7 @@ def test_a_run_goes_on_from_its_folder_alone_from_anywhere(begun: Path, tmp_path
     stopped(begun)
     for words in (["--resume", str(begun)], [f"--resume={begun}"]):
         stopped(begun)
-        done = geodesic("interpolate", *words, "--json", cwd=tmp_path)
+        done = typed("interpolate", *words, "--json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["tau"] == 0.5
         assert (begun / "video.mp4").read_bytes() == film
@@ -63,14 +53,14 @@ def test_a_run_goes_on_from_its_folder_alone_from_anywhere(begun: Path, tmp_path
 @pytest.mark.parametrize("how", ["folder", "words"])
 def test_a_complete_run_says_so_at_once(begun: Path, how: str) -> None:
     if not (begun / "metrics.json").is_file():
-        geodesic("interpolate", "--resume", "o", cwd=begun.parent)
+        typed("interpolate", "--resume", "o", cwd=begun.parent)
     words = ["--resume", "o"] if how == "folder" else ["a.png", "b.png", *QUICK, "--out", "o", "--resume"]
     before = {path: path.stat().st_mtime_ns for path in begun.rglob("*")}
-    done = geodesic("interpolate", *words, cwd=begun.parent)
+    done = typed("interpolate", *words, cwd=begun.parent)
     assert done.returncode == 0 and done.stdout.startswith("o was already complete: "), done.stderr
-    assert json.loads(geodesic("interpolate", *words, "--json", cwd=begun.parent).stdout)["folder"] == "o"
+    assert json.loads(typed("interpolate", *words, "--json", cwd=begun.parent).stdout)["folder"] == "o"
     assert {path: path.stat().st_mtime_ns for path in begun.rglob("*")} == before
-    changed = geodesic("interpolate", *words, "--frames", "5", cwd=begun.parent)
+    changed = typed("interpolate", *words, "--frames", "5", cwd=begun.parent)
     assert changed.returncode == 1 and "frames 3 -> 5" in changed.stderr
 
 
@@ -79,12 +69,12 @@ def test_folders_that_hold_no_such_run_are_refused(begun: Path, tmp_path: Path) 
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "manifest.json").write_text("[" * 100_000)
     for folder in ("nowhere", "empty", "odd"):
-        done = geodesic("interpolate", "--resume", folder, cwd=tmp_path)
+        done = typed("interpolate", "--resume", folder, cwd=tmp_path)
         assert done.returncode == 1 and f"There is no run in {folder}" in done.stderr
-    other = geodesic("invert", "--resume", str(begun), cwd=tmp_path)
+    other = typed("invert", "--resume", str(begun), cwd=tmp_path)
     assert other.returncode == 1
     assert f"geodesic interpolate --resume {begun}" in other.stderr and "Traceback" not in other.stderr
-    bare = geodesic("interpolate", "--resume", cwd=tmp_path)
+    bare = typed("interpolate", "--resume", cwd=tmp_path)
     assert bare.returncode in (1, 2) and "Traceback" not in bare.stderr
 
 

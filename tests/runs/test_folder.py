@@ -316,6 +316,24 @@ def test_a_path_that_is_no_text_does_not_stop_a_run(tmp_path):
     start(tmp_path, {"image": Path("\udcff.png")}, resume=True)
 
 
+def test_a_line_of_the_log_stays_one_and_moves_no_cursor(tmp_path):
+    start(tmp_path).log("evil\x1b[2J\n2026 forged \u202e.png")
+    assert (tmp_path / "log.txt").read_text().splitlines()[-1].endswith(r"  evil\x1b[2J\n2026 forged \u202e.png")
+
+
+def test_what_decides_bits_is_in_the_manifest_and_a_change_of_it_is_told(tmp_path):
+    assert start(tmp_path).changed == ""
+    found = manifest(tmp_path)
+    assert found["versions"]["threads"] == str(torch.get_num_threads()) and found["versions"]["kernels"]
+    assert start(tmp_path, resume=True).changed == ""
+    older = found["versions"] | {"threads": "64", "torch": "2.0"}
+    del older["kernels"]  # an older version did not say
+    (tmp_path / "manifest.json").write_text(json.dumps(found | {"versions": older}))
+    now = found["versions"]
+    changed = start(tmp_path, resume=True).changed
+    assert changed == f"torch 2.0 -> {now['torch']}, threads 64 -> {now['threads']}"
+
+
 # --- the files of the run
 
 

@@ -139,15 +139,14 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.parametrize("left", ["", "{", "stale", "nothing"])
-def test_of_many_processes_that_find_a_lock_that_counts_for_nothing_one_takes_it(tmp_path: Path, left: str) -> None:
+def test_of_many_processes_that_find_a_lock_that_counts_for_nothing_one_takes_it(tmp_path: Path) -> None:
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     stale = json.dumps({"process": int(dead.stdout), "begun": 1.0, "machine": platform.node()})
     line = [sys.executable, "-c", RACE]
     racers = [subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     try:
         assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * 4
-        for number in range(15):
+        for number, left in enumerate(["", "{", "stale", "nothing"] * 15):
             folder = tmp_path / str(number)
             folder.mkdir()
             if left != "nothing":
@@ -203,13 +202,13 @@ with claimed(sys.argv[1]) as folder:
 
 def test_runs_without_a_name_that_start_at_once_take_names_of_their_own(tmp_path: Path) -> None:
     line = [sys.executable, "-c", CLAIM, str(tmp_path / "runs" / "a-to-b")]
-    runs = [subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(5)]
-    assert [run.stdout.readline() for run in runs] == ["ready\n"] * 5
+    runs = [subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [run.stdout.readline() for run in runs] == ["ready\n"] * 3
     for run in runs:
         run.stdin.write("\n")
         run.stdin.flush()
     names = sorted(Path(run.communicate()[0].strip()).name for run in runs)
-    assert names == ["a-to-b", "a-to-b-2", "a-to-b-3", "a-to-b-4", "a-to-b-5"]
+    assert names == ["a-to-b", "a-to-b-2", "a-to-b-3"]
 
 
 def test_a_refused_run_leaves_no_empty_folder(tmp_path: Path) -> None:

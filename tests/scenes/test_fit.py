@@ -1,6 +1,7 @@
 """The scene that best explains an image: exact on renderings, honest on anything else."""
 
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -10,7 +11,12 @@ from geodesic_cli.scenes import Fit, Scene, Solid, fit_all, render, sample
 
 SCENES = sample(24, torch.Generator().manual_seed(11))
 IMAGES = render(SCENES)
-FITS = fit_all(IMAGES)
+
+
+@cache
+def fits() -> list[Fit]:
+    """Of all scenes; every process that collects the tests would make them otherwise."""
+    return fit_all(IMAGES)
 
 
 def fit(image: torch.Tensor, solids: int = 1) -> Fit:
@@ -18,7 +24,7 @@ def fit(image: torch.Tensor, solids: int = 1) -> Fit:
 
 
 def test_renderings_are_explained_by_their_own_labels() -> None:
-    for scene, found in zip(SCENES, FITS, strict=True):
+    for scene, found in zip(SCENES, fits(), strict=True):
         truth, guess = scene.solids[0], found.scene.solids[0]
         assert (guess.shape, guess.colour, guess.material) == (truth.shape, truth.colour, truth.material)
 
@@ -29,7 +35,7 @@ def test_position_and_size_are_found_to_a_fraction_of_a_pixel() -> None:
         off = torch.tensor(
             [
                 abs(getattr(scene.solids[0], name) - getattr(found.scene.solids[0], name))
-                for scene, found in zip(SCENES, FITS, strict=True)
+                for scene, found in zip(SCENES, fits(), strict=True)
             ]
         )
         assert float(off.median()) < median, name
@@ -37,7 +43,7 @@ def test_position_and_size_are_found_to_a_fraction_of_a_pixel() -> None:
 
 
 def test_the_error_of_a_rendering_is_small_and_that_of_an_empty_table_is_one() -> None:
-    errors = torch.tensor([found.error for found in FITS])
+    errors = torch.tensor([found.error for found in fits()])
     assert float(errors.median()) < 0.04
     assert float(errors.max()) < 0.3
     assert fit(render([Scene(())])[0]).error == pytest.approx(1.0, abs=0.05)
@@ -62,8 +68,8 @@ def test_a_little_noise_leaves_the_labels_alone() -> None:
 
 def test_a_fit_does_not_depend_on_the_batch() -> None:
     alone = fit(IMAGES[3])
-    assert alone.error == pytest.approx(FITS[3].error, abs=1e-4)
-    assert alone.scene.solids[0].x == pytest.approx(FITS[3].scene.solids[0].x, abs=1e-4)
+    assert alone.error == pytest.approx(fits()[3].error, abs=1e-4)
+    assert alone.scene.solids[0].x == pytest.approx(fits()[3].scene.solids[0].x, abs=1e-4)
 
 
 def test_larger_images_give_the_same_scene() -> None:

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from geodesic_cli.cli.command import add
+from geodesic_cli.cli.saying import say
 from geodesic_cli.cli.variables import unread
 from geodesic_cli.version import __version__
 
@@ -57,7 +58,7 @@ class VerbsInOrder(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the verb, after a warning of variables that set nothing."""
         for line in unread(self):
-            typer.echo(f"Warning: {line}", err=True)
+            say(f"Warning: {line}", err=True)
         return super().invoke(ctx)
 
     def main(self, args: Any = None, prog_name: Any = None, *rest: Any, **how: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from geodesic_cli.cli.command import AS_JSON, add, options_of
+from geodesic_cli.cli.saying import say
 from geodesic_cli.runs.places import Stored, cache_root, stored_in
 from geodesic_cli.runs.places import clear as removed_from
 from geodesic_cli.runs.plain import aligned
@@ -48,9 +49,7 @@ def where(
         rows = [(one.kind, ABOUT.get(one.kind, ""), str(one.files), _size(one.bytes)) for one in found]
         table = aligned(("kind", "what it is", "files", "size"), rows, str.ljust) if rows else ["It is empty."]
         total = _size(sum(one.bytes for one in found))
-        typer.echo(
-            "\n".join([f"{root}: {total}", *table, MODELS, *(["Empty it: geodesic cache clear"] if rows else [])])
-        )
+        say("\n".join([f"{root}: {total}", *table, MODELS, *(["Empty it: geodesic cache clear"] if rows else [])]))
 
 
 @options_of(None, config=False, as_json=AS_JSON)
@@ -69,9 +68,7 @@ def clear(options: dict[str, Any]) -> None:
         typer.echo(NOWHERE)
     else:
         count, size = sum(one.files for one in gone), sum(one.bytes for one in gone)
-        typer.echo(
-            f"Removed {count} file{'s' * (count != 1)}, {_size(size)}, from {root}." if gone else f"{root} was empty."
-        )
+        say(f"Removed {count} file{'s' * (count != 1)}, {_size(size)}, from {root}." if gone else f"{root} was empty.")
 
 
 add(cache, clear, "GEODESIC_CACHE")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import AS_JSON, options_of
+from geodesic_cli.cli.saying import say
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import from_mapping
 from geodesic_cli.settings.about import CheckSettings
@@ -41,7 +42,7 @@ def check(options: dict[str, Any]) -> None:
     if as_json:
         typer.echo(json.dumps({**report.facts, "advice": list(report.advice)}, indent=2))
         return
-    typer.echo("\n".join(_lines(report)))
+    say("\n".join(_lines(report)))
 
 
 def _tried(settings: CheckSettings, machine: dict[str, Any], as_json: bool) -> int:
@@ -57,7 +58,7 @@ def _tried(settings: CheckSettings, machine: dict[str, Any], as_json: bool) -> i
         found = {"model": report.model, "verdict": report.verdict, "wrong": report.wrong, **report.facts}
         typer.echo(json.dumps(found | {"machine": here}, indent=2))
     else:
-        typer.echo("\n".join([report.verdict, *report.wrong, "", *_model_lines(report, here)]))
+        say("\n".join([report.verdict, *report.wrong, "", *_model_lines(report, here)]))
     return int(bool(report.wrong))
 
 

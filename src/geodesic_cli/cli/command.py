@@ -155,7 +155,7 @@ def _config_of(record: Any) -> Any:
             raise InputError(
                 f"The config file {path} cannot be read ({error.strerror}).", "Pass a config.toml of an earlier run."
             ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # no TOML, no text, a number without an end
             raise InputError(f"The config file {path} is not TOML ({error}).", "Mend it, or drop --config.") from error
         from_mapping(record, needed | values)  # a misspelt key or a bad value is an error of the file
         context.default_map = {**(context.default_map or {}), **values}

@@ -13,6 +13,7 @@ import typer
 
 from geodesic_cli.cli.command import flag
 from geodesic_cli.cli.resuming import FOLDER_WORDS, MANIFEST, stop_if_complete
+from geodesic_cli.cli.saying import say
 from geodesic_cli.cli.signals import exit_code_of
 from geodesic_cli.runs.plain import to_json
 
@@ -66,7 +67,7 @@ def watched(
         if speaks:
             # A run that was stopped in its folder says where that is.
             folder = next(iter(getattr(stop, "__notes__", ())), settings.out if resumes else None)
-            sys.stderr.write(f"Interrupted. {_go_on(folder, processes)}\n" if resumes and folder else "Interrupted.\n")
+            say(f"Interrupted. {_go_on(folder, processes)}" if resumes and folder else "Interrupted.", err=True)
         raise typer.Exit(exit_code_of(stop)) from None
 
 
@@ -104,7 +105,7 @@ def planned(verb: str, settings: Any, as_json: bool) -> None:
     """Print what a run would cost, by the `dry_run` of a file of `verbs`, such as `interpolate.run`."""
     begun()
     plan = watched(import_module(f"geodesic_cli.verbs.{verb}").dry_run, settings)
-    typer.echo(to_json(plan.metrics).rstrip() if as_json else plan.text)
+    say(to_json(plan.metrics).rstrip() if as_json else plan.text)
 
 
 def show(result: Any, as_json: bool, table: Callable[[Any], str | Closing]) -> None:
@@ -113,12 +114,11 @@ def show(result: Any, as_json: bool, table: Callable[[Any], str | Closing]) -> N
     if as_json:
         typer.echo(to_json(result.metrics | {"folder": str(result.folder)}).rstrip())
     elif isinstance(closing, str):
-        typer.echo(closing)
+        say(closing)
     else:
-        typer.echo("\n".join([*closing.numbers, closing.made, *([closing.verdict] if closing.fine else [])]))
+        say("\n".join([*closing.numbers, closing.made, *([closing.verdict] if closing.fine else [])]))
     if not (isinstance(closing, str) or closing.fine):
         sys.stdout.flush()
-        sys.stderr.write(f"Warning: {closing.verdict}\n")
-        sys.stderr.flush()
+        say(f"Warning: {closing.verdict}", err=True)
     if not (as_json or isinstance(closing, str)):
-        typer.echo(f"Open {result.folder}/report.html, one page with all of it. Beside it: {closing.files}")
+        say(f"Open {result.folder}/report.html, one page with all of it. Beside it: {closing.files}")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from geodesic_cli.cli.command import AS_JSON
+from geodesic_cli.cli.saying import say
 from geodesic_cli.errors import GeodesicError
 from geodesic_cli.runs.plain import aligned, plain
 from geodesic_cli.settings import (
@@ -52,7 +53,7 @@ def info(
     from geodesic_cli import media
 
     about = media.read_metadata(image)
-    typer.echo(json.dumps(about, indent=2, sort_keys=True) if as_json else "\n".join(_lines(image, about)))
+    say(json.dumps(about, indent=2, sort_keys=True) if as_json else "\n".join(_lines(image, about)))
 
 
 def _lines(image: Path, about: dict[str, Any]) -> list[str]:

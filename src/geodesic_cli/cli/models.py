@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import AS_JSON, options_of
+from geodesic_cli.cli.saying import say
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings.about import ModelsSettings
 
@@ -37,7 +38,7 @@ def models(options: dict[str, Any]) -> None:
         from geodesic_cli.verbs.about.fetching import one_model
 
         model = one_model(options["name"])
-        typer.echo(json.dumps(asdict(model), indent=2) if options["as_json"] else _told(model))
+        say(json.dumps(asdict(model), indent=2) if options["as_json"] else _told(model))
         return
     from geodesic_cli.verbs.about.models import models as listed
 
@@ -45,7 +46,7 @@ def models(options: dict[str, Any]) -> None:
     if options["as_json"]:
         typer.echo(json.dumps([asdict(model) for model in found], indent=2))
         return
-    typer.echo("\n".join([*aligned(HEADS, [_row(model) for model in found], str.ljust), "", LEGEND]))
+    say("\n".join([*aligned(HEADS, [_row(model) for model in found], str.ljust), "", LEGEND]))
 
 
 def _row(model: "Listed") -> list[str]:

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from geodesic_cli.cli.command import options_of
+from geodesic_cli.cli.saying import say
 from geodesic_cli.settings import ReportSettings, from_command_line
 
 
@@ -26,4 +25,4 @@ def report(options: dict[str, Any]) -> None:
     from geodesic_cli.runs.pages import write_page
 
     written = write_page(Path(settings.run), None if settings.out is None else Path(settings.out))
-    typer.echo(f"{written}: open it in a browser, or send it.")
+    say(f"{written}: open it in a browser, or send it.")

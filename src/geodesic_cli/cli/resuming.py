@@ -10,7 +10,9 @@ from typing import Any
 
 import typer
 
+from geodesic_cli.cli.saying import say
 from geodesic_cli.errors import InputError
+from geodesic_cli.filing import parsed_json
 from geodesic_cli.runs.plain import plain, to_json
 
 MANIFEST, METRICS = "manifest.json", "metrics.json"
@@ -84,15 +86,15 @@ def stop_if_complete(settings: Any, as_json: bool) -> None:
         metrics = json.loads((folder / METRICS).read_text("utf-8"))
         typer.echo(to_json(metrics | {"folder": str(folder)}).rstrip())
     else:
-        typer.echo(f"{folder} was already complete: {manifest['status']}")
+        say(f"{folder} was already complete: {manifest['status']}")
     raise typer.Exit
 
 
 def read(folder: Path) -> dict[str, Any] | None:
     """The manifest of a run; None where there is none that can be read."""
     try:
-        found = json.loads((folder / MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = parsed_json((folder / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError):
         return None
     kinds = {"settings": dict, "command": str}
     good = isinstance(found, dict) and all(isinstance(found.get(key), kind) for key, kind in kinds.items())

@@ -10,7 +10,10 @@ from os import getpid
 from pathlib import Path
 
 from geodesic_cli.errors import OutputError
+from geodesic_cli.filing import fresh, permit
 
+MOST_TEXT = 2**27
+"""Bytes of a text, at most."""
 BETWEEN = (",", ";", "\t")
 """What stands between the columns of a table."""
 MARKS = {
@@ -27,10 +30,13 @@ def read_text(path: Path) -> str:
     r"""A text in UTF-8, or in what its byte order mark says; lines end in \n, whatever they end in there.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or is larger than `MOST_TEXT`.
         UnicodeDecodeError: it is no such text.
     """
-    data = path.read_bytes()
+    with path.open("rb") as file:
+        data = file.read(MOST_TEXT + 1)
+    if len(data) > MOST_TEXT:  # some files, such as /dev/zero, have no end
+        raise OSError(errno.EFBIG, f"it has more than {MOST_TEXT >> 20} MB")
     mark = next((mark for mark in MARKS if data.startswith(mark)), b"")
     if mark:
         text = data[len(mark) :].decode(MARKS[mark])
@@ -69,10 +75,15 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary place beside `path` whose file takes the place of `path` if the block ends well."""
+    """A temporary place beside `path` whose file takes the place of `path` if the block ends well.
+
+    Whichever library writes it, it has the permissions of any file that the user makes.
+    """
     temporary = path.with_name(f".{path.name}.{getpid()}.tmp")
     try:
+        mode = fresh(temporary)
         yield temporary
+        permit(temporary, mode)
         temporary.replace(path)
     except OSError as error:
         raise cannot_write(path, error) from error

@@ -19,6 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from geodesic_cli.errors import InputError, OutputError
+from geodesic_cli.filing import parsed_json
 from geodesic_cli.media.decoding import decode
 from geodesic_cli.media.files import replacing
 from geodesic_cli.media.formats import MOST_BYTES_OF_ONE, open_image, refuse_too_large, too_large
@@ -122,7 +123,7 @@ def read_metadata(path: str | Path) -> dict[str, object]:
     with Image.open(path) as file:
         text = getattr(file, "text", {}).get(KEY, "")
     with suppress(ValueError):
-        found = json.loads(text)
+        found = parsed_json(text)
         if isinstance(found, dict):
             return found
     raise InputError(

@@ -24,10 +24,11 @@ from typing import Any, Self
 from torch import Tensor
 
 from geodesic_cli import media
-from geodesic_cli.errors import InputError, OutputError
+from geodesic_cli.errors import InputError, OutputError, escaped
 from geodesic_cli.runs.lock import LOCK, Lock, sweep
 from geodesic_cli.runs.manifest import (
     MANIFEST,
+    changed_since,
     count_of_files,
     deciding,
     keep_inputs,
@@ -58,6 +59,7 @@ class RunDirectory:
         self._manifest = manifest
         self._files = set(manifest["files"])
         self._start = time.monotonic() - manifest["wall_seconds"]
+        self.changed = ""  # what decides bits, and is not as it was when the run was begun
 
     @classmethod
     def open(
@@ -105,6 +107,7 @@ class RunDirectory:
             "files": earlier.get("files", []),
         }
         run = cls(folder, manifest, lock)
+        run.changed = changed_since(earlier.get("versions") or {}, manifest["versions"])
         try:
             run._update()
             run.write_text(CONFIG, config)
@@ -199,7 +202,7 @@ class RunDirectory:
         path = self.path(LOG)
         try:
             with path.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')}  {line}\n")
+                file.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')}  {escaped(line)}\n")
         except OSError as error:
             raise media.cannot_write(path, error) from error
 

@@ -137,7 +137,13 @@ def open_folder(
     if resume and not Path(folder, MANIFEST).is_file():
         observer.warn(f"There is no run in {folder} to go on with: starting one.")
     overwrite = stored["overwrite"]
-    return RunDirectory.open(folder, stored, command=command, resume=resume, overwrite=overwrite, free=free)
+    directory = RunDirectory.open(folder, stored, command=command, resume=resume, overwrite=overwrite, free=free)
+    if directory.changed:
+        observer.warn(
+            f"The run in {folder} was begun otherwise ({directory.changed}): the last digits of what it makes may "
+            "differ from those of a run in one piece."
+        )
+    return directory
 
 
 def in_memory(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from geodesic_cli.errors import OutputError
+from geodesic_cli.filing import parsed_json
 from geodesic_cli.runs.lock import LOCK
 from geodesic_cli.runs.plain import plain
 from geodesic_cli.version import __version__
@@ -26,7 +27,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         OutputError: there is none that can be read.
     """
     with suppress(FileNotFoundError, ValueError):  # ValueError: not JSON, or not even text
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        manifest = parsed_json((folder / MANIFEST).read_text("utf-8"))
         kinds = {"files": list, "settings": dict, "settings_hash": str, "wall_seconds": int | float}
         if isinstance(manifest, dict) and all(isinstance(manifest.get(key), kind) for key, kind in kinds.items()):
             return {**manifest, "files": [str(name) for name in manifest["files"]]}
@@ -95,9 +96,17 @@ def digest_of(values: Mapping[str, object]) -> str:
 
 
 def versions_here() -> dict[str, str]:
-    """Of this program, of Python and the platform, and of the libraries that decide bits."""
+    """What decides bits beside the settings: this program, Python, the platform, libraries, threads and kernels."""
+    import torch
+
     versions = {"geodesic-cli": __version__, "python": platform.python_version(), "platform": platform.platform()}
     for package in ("torch", "diffusers"):
         with suppress(PackageNotFoundError):
             versions[package] = version(package)
-    return versions
+    return versions | {"threads": str(torch.get_num_threads()), "kernels": torch.backends.cpu.get_cpu_capability()}
+
+
+def changed_since(earlier: Mapping[str, Any], now: Mapping[str, str]) -> str:
+    """What of `versions_here` is not as it was when a run was begun, in words; empty where all is."""
+    names = [name for name in now if earlier.get(name, now[name]) != now[name]]
+    return ", ".join(f"{name} {earlier[name]} -> {now[name]}" for name in names)

@@ -1,12 +1,12 @@
 """The page of an earlier run, made again."""
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from geodesic_cli import media
 from geodesic_cli.errors import InputError, OutputError
+from geodesic_cli.filing import parsed_json
 from geodesic_cli.report import REPORT, page
 from geodesic_cli.runs.folder import METRICS
 from geodesic_cli.runs.lock import Lock
@@ -57,7 +57,7 @@ def write_page(folder: Path, out: Path | None = None) -> Path:
 def _metrics(folder: Path) -> dict[str, Any]:
     """What metrics.json holds; nothing where the run did not come to its end."""
     with suppress(OSError, ValueError):
-        found = json.loads((folder / METRICS).read_text("utf-8"))
+        found = parsed_json((folder / METRICS).read_text("utf-8"))
         if isinstance(found, dict):
             return found
     return {}

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
+from geodesic_cli.errors import escaped
 from geodesic_cli.runs.observer import Observer, Silent
 
 QUIET_SECONDS = 10.0  # a stage that takes longer says how it stands this often where there is no terminal
@@ -73,9 +74,9 @@ class Display:
     def warn(self, message: str) -> None:
         """Show a warning at once."""
         if self._bars is not None:
-            self._bars.console.print(f"Warning: {message}", markup=False, highlight=False)
+            self._bars.console.print(f"Warning: {escaped(message)}", markup=False, highlight=False)
         else:
-            sys.stderr.write(f"Warning: {message}\n")
+            sys.stderr.write(f"Warning: {escaped(message)}\n")
 
     @property
     def _each(self) -> float:
@@ -144,15 +145,15 @@ class NotebookLine(Observer):
 
     def _draw(self, line: str) -> None:
         self._said = time.monotonic()
-        lines = [*(f"Warning: {text}" for text in self._warnings), *([line] if line else [])]
-        shown = {
+        lines = [*(f"Warning: {escaped(text)}" for text in self._warnings), *([line] if line else [])]
+        pictured = {
             "text/plain": "\n".join(lines),
             "text/html": "".join(f"<div><small>{html.escape(text)}</small></div>" for text in lines),
         }
         if self._handle is None:
-            self._handle = self._show(shown, raw=True, display_id=True)
+            self._handle = self._show(pictured, raw=True, display_id=True)
         else:
-            self._handle.update(shown, raw=True)
+            self._handle.update(pictured, raw=True)
 
 
 def rate(done: float, seconds: float, unit: str) -> str:

@@ -3,7 +3,6 @@
 A file appears whole or not at all, and the same tensors and text give the same bytes.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.errors import OutputError
+from geodesic_cli.filing import sort_header
 
 DAMAGED = (OSError, SafetensorError)
 """What reading a file raises that is missing, cut short or of another format."""
@@ -33,18 +33,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str,
         seen.add(place)
     with media.replacing(path) as part, telling(path):
         save_file(own, part, dict(about or {}))
-        _sort_header(part)
-
-
-def _sort_header(path: Path) -> None:
-    """Rewrite the header with sorted names. The library writes its text in random order, which changes the bytes."""
-    with path.open("r+b") as file:
-        room = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(room))
-        text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        if len(text) <= room:  # spaces may follow the header, so the tensors stay where they are
-            file.seek(8)
-            file.write(text.ljust(room))
+        sort_header(part)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

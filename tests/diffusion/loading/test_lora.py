@@ -54,6 +54,15 @@ def test_a_saved_adapter_is_the_standard_file_with_its_settings(trained) -> None
     assert [path.name for path in folder.iterdir()] == ["pytorch_lora_weights.safetensors"]
 
 
+def test_two_saves_of_the_same_weights_are_the_same_bytes_for_everybody_to_read(trained, tmp_path: Path) -> None:
+    network, folder = trained
+    (tmp_path / "plain").write_text("")
+    for k in range(4):  # the library writes the text of the header in random order
+        file = lora.save(network, tmp_path / f"{k}")
+        assert file.read_bytes() == (folder / lora.FILE).read_bytes()
+        assert file.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_diffusers_itself_reads_the_file(trained, model: LatentDiffusion) -> None:
     from diffusers.loaders import StableDiffusionLoraLoaderMixin as Pipeline
 

@@ -138,9 +138,13 @@ def test_going_on_from_an_arrival_gives_the_same_bits():
     assert torch.equal(again.x, found[3].x) and again.log_density == found[3].log_density
 
 
+@pytest.fixture(scope="module")
+def fine():
+    return arrivals(ray(-0.05, 3, steps=256), [0.0, 0.03], [0.5, 0.1])[0]
+
+
 @pytest.mark.parametrize("stepper", [RK4(), AdamsBashforth4(), DormandPrince(1e-6)])
-def test_every_method_chooses_its_own_steps(stepper):
-    fine, _ = arrivals(ray(-0.05, 3, steps=512), [0.0, 0.03], [0.5, 0.1])
+def test_every_method_chooses_its_own_steps(stepper, fine):
     own, status = arrivals(ray(-0.05, 3, stepper=stepper, steps=None, bend=0.1), [0.0, 0.03], [0.5, 0.1])
     assert status is Status.CONVERGED
     assert torch.allclose(own[-1].x, fine[-1].x, atol=2e-3)

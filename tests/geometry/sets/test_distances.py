@@ -75,9 +75,10 @@ def test_a_score_that_belongs_to_no_density_shows_in_the_mismatch_and_stays_symm
 
 
 def test_distances_beyond_all_numbers_have_logarithms():
-    points = torch.stack([vector(0, 0), vector(1, 0), vector(0.5, 0)])
-    matrix = distance_matrix(DensityMetric(Exponential(vector(-2000, 0)), 1.0), points)
-    assert bool(matrix.log_distances[~torch.eye(3, dtype=torch.bool)].isfinite().all())
+    points = torch.stack([vector(0, 0), vector(1, 0)])
+    steep = DensityMetric(Exponential(vector(-2000, 0)), 1.0)
+    matrix = distance_matrix(steep, points, search=LinkSearch(max_steps=8))
+    assert bool(matrix.log_distances[~torch.eye(2, dtype=torch.bool)].isfinite().all())
     assert float(matrix.log_distances[0, 1]) == pytest.approx(2000 - math.log(2000), abs=5)
     assert float(matrix.distances[0, 1]) == math.inf
 

@@ -1,7 +1,6 @@
 """`geodesic distance`: order, what is written, resuming, and what is refused."""
 
 import csv
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,13 +33,12 @@ def line(model: LatentDiffusion) -> Distances:
     return distance(*along_a_line([-0.3, -0.75, 0.15, -0.52]), model=model)
 
 
-@pytest.fixture
-def frames(tmp_path: Path) -> Iterator[str]:
-    folder = tmp_path / "frames"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("frames")
     for k, image in enumerate(along_a_line([-0.3, -0.1, 0.1])):
         media.write_png(image, folder / f"{k}.png")
-    yield str(folder)
+    return str(folder)
 
 
 def test_distances_along_a_line_have_its_order(line: Distances) -> None:
@@ -76,11 +74,11 @@ def test_the_row_that_is_not_converged_is_marked_so(model: LatentDiffusion, tmp_
     assert row["status"] != Status.CONVERGED.value
 
 
-@pytest.mark.parametrize(("stage", "after"), [("Looking", 2), ("Linking", 1), ("Linking", 2), ("Writing", 2)])
-def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(frames: str, tmp_path: Path, stage: str, after: int) -> None:
+def test_a_run_that_was_stopped_again_and_again_goes_on_to_the_same_bytes(frames: str, tmp_path: Path) -> None:
     settings = DistanceSettings(images=(frames,), out=str(tmp_path / "a"), device="cpu", tol=0.3, bend=2)
-    with pytest.raises(KeyboardInterrupt):
-        run_in(settings, Recorder(stop_in=stage, after=after))
+    for k, (stage, after) in enumerate([("Looking", 2), ("Linking", 1), ("Linking", 1), ("Writing", 2)]):
+        with pytest.raises(KeyboardInterrupt):
+            run_in(replace(settings, resume=k > 0), Recorder(stop_in=stage, after=after))
     resumed = run_in(replace(settings, resume=True))
     whole = run_in(replace(settings, out=str(tmp_path / "b")))
     assert torch.equal(resumed.distances, whole.distances)

@@ -1,6 +1,7 @@
 import errno
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.settings.kinship import kin_of
 from geodesic_cli.verbs.finetune.data import Scenes
-from geodesic_cli.verbs.finetune.run import finetune
+from geodesic_cli.verbs.finetune.run import Finetuned, finetune
 from geodesic_cli.verbs.finetune.run import run as verb_run
 from helpers import Recorder, into_folder
 
@@ -28,10 +29,24 @@ run = into_folder(verb_run)
 STEPS = 5
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> str:
+@pytest.fixture(autouse=True, scope="module")
+def measured_on_few() -> Iterator[None]:
+    """The losses before and after take most of the time of so short a training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verb, "MEASURED_EXAMPLES", 4)
+        yield
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The folder of a tiny pixel model."""
-    return str(write_pixel_model(tmp_path / "tiny"))
+    return str(write_pixel_model(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def whole(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Finetuned:
+    """A training that nothing has stopped."""
+    return run(settings(tiny, tmp_path_factory.mktemp("trained") / "whole"), Silent(), "")
 
 
 def settings(model: str, out: Path, **options: object) -> FinetuneSettings:
@@ -44,13 +59,18 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "unet").iterdir()}
 
 
-@pytest.mark.parametrize("after", range(1, STEPS + 1))
-def test_a_training_killed_at_any_step_and_resumed_gives_the_same_bytes(tiny: str, tmp_path: Path, after: int) -> None:
-    whole = run(settings(tiny, tmp_path / "whole"), Silent(), "")
-    with pytest.raises(KeyboardInterrupt):
-        run(settings(tiny, tmp_path / "cut"), Recorder(after=after), "")
-    resumed = run(settings(tiny, tmp_path / "cut", resume=True), Silent(), "")
-    assert files(tmp_path / "whole") == files(tmp_path / "cut")
+@pytest.mark.parametrize("word", ["resume", "latest"])
+def test_a_training_killed_at_every_step_and_resumed_gives_the_same_bytes(
+    tiny: str, whole: Finetuned, tmp_path: Path, word: str
+) -> None:
+    chosen = settings(tiny, tmp_path / "cut")
+    again = replace(chosen, **({"resume": True} if word == "resume" else {"resume_from_checkpoint": "latest"}))
+    # At steps 1 to 5, counted from the last checkpoint: those are written after steps 2 and 4.
+    for kill, after in enumerate([1, 2, 3, 2, 3] if word == "resume" else [3]):
+        with pytest.raises(KeyboardInterrupt):
+            run(again if kill else chosen, Recorder(after=after), "")
+    resumed = run(again, Silent(), "")
+    assert files(whole.folder) == files(tmp_path / "cut")
     assert resumed.history == whole.history
     drop = {"seconds"}
     assert {k: v for k, v in resumed.metrics.items() if k not in drop} == {
@@ -79,33 +99,26 @@ def test_latest_is_another_word_for_resume(tiny: str, tmp_path: Path) -> None:
     assert files(tmp_path / "whole") == files(tmp_path / "cut")
 
 
-def test_a_new_run_may_begin_at_a_checkpoint_of_another(tiny: str, tmp_path: Path) -> None:
+def test_a_new_run_may_begin_at_a_checkpoint_of_another(tiny: str, whole: Finetuned, tmp_path: Path) -> None:
     run(settings(tiny, tmp_path / "short", max_train_steps=2), Silent(), "")
     place = str(tmp_path / "short" / "checkpoint-2")
     longer = run(settings(tiny, tmp_path / "long", resume_from_checkpoint=place), Silent(), "")
-    whole = run(settings(tiny, tmp_path / "whole"), Silent(), "")
     assert longer.history == whole.history
-    assert files(tmp_path / "long") == files(tmp_path / "whole")
+    assert files(tmp_path / "long") == files(whole.folder)
 
 
-@pytest.mark.parametrize(
-    ("place", "change", "word"),
-    [
-        ("short/checkpoint-9", {}, "checkpoint-9 is none"),
-        ("short/checkpoint-2", {"max_train_steps": 2}, "has done 2 steps"),
-        ("short/checkpoint-2", {"model": "scenes-ddpm"}, "of other weights"),
-    ],
-)
 def test_a_checkpoint_that_cannot_be_started_from_is_refused_before_the_folder_is_touched(
-    tiny: str, tmp_path: Path, place: str, change: dict[str, object], word: str
+    tiny: str, whole: Finetuned, tmp_path: Path
 ) -> None:
-    run(settings(tiny, tmp_path / "short", max_train_steps=2), Silent(), "")
-    chosen = settings(
-        **{"model": tiny, "out": tmp_path / "new", "resume_from_checkpoint": str(tmp_path / place), **change}
-    )  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=word):
-        run(chosen, Silent(), "")
-    assert not (tmp_path / "new").exists()
+    for place, change, word in (
+        ("checkpoint-9", {}, "checkpoint-9 is none"),
+        ("checkpoint-4", {"max_train_steps": 4}, "has done 4 steps"),
+        ("checkpoint-4", {"model": "scenes-ddpm"}, "of other weights"),
+    ):
+        begun = {"model": tiny, "out": tmp_path / "new", "resume_from_checkpoint": str(whole.folder / place)}
+        with pytest.raises(InputError, match=word):
+            run(settings(**begun | change), Silent(), "")  # type: ignore[arg-type]
+        assert not (tmp_path / "new").exists()
 
 
 def test_a_training_that_goes_on_tells_the_steps_that_are_left(tiny: str, tmp_path: Path) -> None:
@@ -122,11 +135,11 @@ def test_a_training_that_goes_on_tells_the_steps_that_are_left(tiny: str, tmp_pa
     assert stages.said == ("Training from step 2", STEPS - 2)
 
 
-def test_the_tuned_folder_has_the_layout_of_the_given_one_and_loads(tiny: str, tmp_path: Path) -> None:
-    result = run(settings(tiny, tmp_path / "out"), Silent(), "")
+def test_the_tuned_folder_has_the_layout_of_the_given_one_and_loads(tiny: str, whole: Finetuned) -> None:
+    result, out = whole, whole.folder
     for path in Path(tiny).rglob("*"):
-        assert (tmp_path / "out" / path.relative_to(tiny)).exists(), path
-    again = load_unconditional(str(tmp_path / "out"), "cpu", "fp32")
+        assert (out / path.relative_to(tiny)).exists(), path
+    again = load_unconditional(str(out), "cpu", "fp32")
     for (name, a), (_, b) in zip(
         again.predict.unet.named_parameters(), result.model.predict.unet.named_parameters(), strict=True
     ):
@@ -147,7 +160,7 @@ def test_a_run_leaves_curves_numbers_previews_and_the_checkpoints_it_may_keep(ti
 
 
 def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(
-    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: str, whole: Finetuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from geodesic_cli.runs import tensors as files_of_tensors
 
@@ -167,8 +180,7 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(
     assert [path.name for path in (tmp_path / "out").glob("checkpoint-*/*")] == ["state.safetensors"]
     monkeypatch.undo()
     run(settings(tiny, tmp_path / "out", resume=True), Silent(), "")
-    run(settings(tiny, tmp_path / "whole"), Silent(), "")
-    assert files(tmp_path / "whole") == files(tmp_path / "out")
+    assert files(whole.folder) == files(tmp_path / "out")
 
 
 class Poisoned:
@@ -314,24 +326,27 @@ def test_the_embedded_pixel_model_is_one_of_the_models_of_every_verb() -> None:
     assert model.predict.unet.mid_block is not None
 
 
-@pytest.mark.parametrize("what", ["picture", "caption", "weights"])
-def test_a_training_does_not_go_on_with_other_data_or_weights(tiny: str, tmp_path: Path, what: str) -> None:
+def test_a_training_does_not_go_on_with_other_data_or_weights(tiny: str, tmp_path: Path) -> None:
     photos, model = tmp_path / "photos", tmp_path / "model"
     photos.mkdir()
     shutil.copytree(tiny, model)
     for k in range(3):
         media.write_png(torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(k)), photos / f"{k}.png")
-    named = [json.dumps({"file_name": f"{k}.png", "text": f"picture {k}"}) for k in range(3)]
-    (photos / "metadata.jsonl").write_text("\n".join(named))
+    table = photos / "metadata.jsonl"
+    table.write_text("\n".join(json.dumps({"file_name": f"{k}.png", "text": f"picture {k}"}) for k in range(3)))
     chosen = settings(str(model), tmp_path / "out", data=str(photos))
     with pytest.raises(KeyboardInterrupt):
         run(chosen, Recorder(after=3), "")
-    if what == "picture":
-        media.write_png(torch.zeros(3, 8, 8), photos / "1.png")
-    elif what == "caption":
-        (photos / "metadata.jsonl").write_text("\n".join([*named[:2], named[2].replace("picture", "drawing")]))
-    else:
-        (file,) = (model / "unet").glob("*.safetensors")
-        save_file({name: 2 * tensor for name, tensor in load_file(file).items()}, file)
-    with pytest.raises(InputError, match="not those that this run was begun with"):
-        run(replace(chosen, resume=True), Silent(), "")
+    (weights,) = (model / "unet").glob("*.safetensors")
+    for file in (photos / "1.png", table, weights):
+        before = file.read_bytes()
+        if file == weights:
+            save_file({name: 2 * tensor for name, tensor in load_file(file).items()}, file)
+        elif file == table:
+            file.write_text(file.read_text().replace("picture 2", "drawing 2"))
+        else:
+            media.write_png(torch.zeros(3, 8, 8), file)
+        with pytest.raises(InputError, match="not those that this run was begun with"):
+            run(replace(chosen, resume=True), Silent(), "")
+        file.write_bytes(before)
+    run(replace(chosen, resume=True), Silent(), "")

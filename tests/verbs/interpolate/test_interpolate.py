@@ -50,6 +50,17 @@ def result(model: LatentDiffusion, pair: Tensor) -> Interpolation:
     return interpolate(pair[0], pair[1], model=model, prompt=PROMPTS, **QUICK)
 
 
+@pytest.fixture(scope="module")
+def finished(pair: Tensor, tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[str, str], Path]:
+    """Two files, and the folder of a run that has come to its end."""
+    place = tmp_path_factory.mktemp("finished")
+    for name, image in zip(("a.png", "b.png"), pair, strict=True):
+        media.write_png(image, place / name)
+    files = str(place / "a.png"), str(place / "b.png")
+    run(settings(files, place / "run", pacing="even"), Silent(), "first")
+    return files, place / "run"
+
+
 def test_the_first_and_the_last_frame_are_the_inputs_own_encodings(
     result: Interpolation, model: LatentDiffusion, pair: Tensor
 ) -> None:
@@ -61,7 +72,7 @@ def test_the_first_and_the_last_frame_are_the_inputs_own_encodings(
 
 @pytest.mark.parametrize("frames", [2, 3, 6])
 def test_the_number_of_frames_is_exact(model: LatentDiffusion, pair: Tensor, frames: int) -> None:
-    made = interpolate(pair[0], pair[1], model=model, **{**QUICK, "frames": frames})
+    made = interpolate(pair[0], pair[1], model=model, method="slerp", **{**QUICK, "frames": frames})
     assert made.frames.shape == (frames, 3, 64, 64)
 
 
@@ -125,7 +136,15 @@ def test_every_network_evaluation_is_counted(model: LatentDiffusion, pair: Tenso
     counted = replace(model, predict=replace(model.predict, unet=Counting()))
     for guidance in (1.0, 2.0):
         Counting.seen = 0
-        more = {**QUICK, "prompt": PROMPTS, "pacing": "even", "compare": True, "guidance": guidance}
+        more = {
+            **QUICK,
+            "frames": 3,
+            "steps": 4,
+            "prompt": PROMPTS,
+            "pacing": "even",
+            "compare": True,
+            "guidance": guidance,
+        }
         made = interpolate(pair[0], pair[1], model=counted, **more)
         assert Counting.seen == sum(made.metrics["evaluations"].values())
     assert made.metrics["score_evaluations"] == made.path.solution.score_calls
@@ -166,24 +185,25 @@ def test_a_run_writes_everything_that_a_person_looks_for(files: tuple[str, str],
     assert media.read_metadata(out / "frames" / "00002.png")["settings"]["tau"] == 0.6
 
 
-@pytest.mark.parametrize(
-    ("stage", "after", "solver"),
-    [
-        ("Encoding", 1, "surrogate"),
-        ("Solving", 2, "surrogate"),
-        ("Solving", 3, "relaxation"),
-        ("Drawing", 1, "surrogate"),
-        ("Writing", 2, "surrogate"),
-    ],
-)
-def test_a_run_that_is_stopped_anywhere_resumes_to_the_same_bytes(
-    files: tuple[str, str], tmp_path: Path, stage: str, after: int, solver: str
+def test_a_run_that_is_stopped_again_and_again_resumes_to_the_same_bytes(
+    finished: tuple[tuple[str, str], Path], tmp_path: Path
 ) -> None:
+    files, whole = finished
+    stops = [("Encoding", 1), ("Solving", 2), ("Pacing", 1), ("Drawing", 1), ("Writing", 2)]
+    for number, (stage, after) in enumerate(stops):
+        with pytest.raises(KeyboardInterrupt):
+            resume = number > 0
+            run(settings(files, tmp_path, pacing="even", resume=resume), Recorder(stage, after), "broken")
+    run(settings(files, tmp_path, pacing="even", resume=True), Silent(), "resumed")
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_another_solver_resumes_to_the_same_bytes(files: tuple[str, str], tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    run(settings(files, whole, solver=solver), Silent(), "whole")
+    run(settings(files, whole, solver="relaxation"), Silent(), "whole")
     with pytest.raises(KeyboardInterrupt):
-        run(settings(files, broken, solver=solver), Recorder(stage, after), "broken")
-    run(settings(files, broken, solver=solver, resume=True), Silent(), "resumed")
+        run(settings(files, broken, solver="relaxation"), Recorder("Solving", 3), "broken")
+    run(settings(files, broken, solver="relaxation", resume=True), Silent(), "resumed")
     assert contents(broken) == contents(whole)
 
 
@@ -201,9 +221,8 @@ def test_both_solvers_find_the_same_path_and_the_surrogate_with_fewer_evaluation
     assert ours.solution.score_calls < 0.6 * other.solution.score_calls
 
 
-def test_resuming_does_not_redo_what_is_on_disk(files: tuple[str, str], tmp_path: Path, monkeypatch) -> None:
-    out = tmp_path / "run"
-    run(settings(files, out, pacing="even"), Silent(), "first")
+def test_resuming_does_not_redo_what_is_on_disk(finished: tuple[tuple[str, str], Path], monkeypatch) -> None:
+    files, out = finished
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("this was done already")
@@ -215,19 +234,19 @@ def test_resuming_does_not_redo_what_is_on_disk(files: tuple[str, str], tmp_path
     assert again.converged
 
 
-def test_other_images_are_not_mixed_into_a_run(files: tuple[str, str], tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    run(settings(files, out), Silent(), "first")
+def test_other_images_are_not_mixed_into_a_run(finished: tuple[tuple[str, str], Path]) -> None:
+    files, out = finished
+    before = Path(files[0]).read_bytes()
     media.write_png(torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)), files[0])
     with pytest.raises(InputError, match="not those that this run was begun with"):
-        run(settings(files, out, resume=True), Silent(), "second")
+        run(settings(files, out, pacing="even", resume=True), Silent(), "second")
+    Path(files[0]).write_bytes(before)
 
 
 def test_another_model_is_not_mixed_into_a_run(
-    files: tuple[str, str], tmp_path: Path, model: LatentDiffusion, monkeypatch: pytest.MonkeyPatch
+    finished: tuple[tuple[str, str], Path], model: LatentDiffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "run"
-    run(settings(files, out), Silent(), "first")
+    files, out = finished
     scaled = copy.deepcopy(model.predict.unet)
     for weight in scaled.parameters():
         weight.mul_(1.01)
@@ -235,12 +254,11 @@ def test_another_model_is_not_mixed_into_a_run(
     assert other.fingerprint != model.fingerprint
     monkeypatch.setattr("geodesic_cli.runs.opening.open_model", lambda *arguments: other)
     with pytest.raises(InputError, match="model's weights, dtype or kind of device"):
-        run(settings(files, out, resume=True), Silent(), "second")
+        run(settings(files, out, pacing="even", resume=True), Silent(), "second")
 
 
-def test_an_overwrite_that_will_be_refused_destroys_nothing(files: tuple[str, str], tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    run(settings(files, out), Silent(), "first")
+def test_an_overwrite_that_will_be_refused_destroys_nothing(finished: tuple[tuple[str, str], Path]) -> None:
+    files, out = finished
     before = contents(out)
     for size in ("3", "huge"):
         with pytest.raises(InputError):

@@ -180,8 +180,13 @@ def test_a_run_writes_the_table_the_plot_and_the_numbers(pixels: str, tmp_path: 
 
 
 def test_what_is_measured_is_on_disk_when_the_run_is_stopped(tmp_path: Path) -> None:
+    network = pixel_network().float()
+    network.register_to_config(sample_size=16)  # large enough for a perceptual distance
+    network.save_pretrained(tmp_path / "ddpm" / "unet")
+    DDPMScheduler().save_pretrained(tmp_path / "ddpm" / "scheduler")
+    pixels = str(tmp_path / "ddpm")
     small, out = QUICK | {"ppl_pairs": 4, "jacobian": "projected", "directions": 4}, str(tmp_path / "run")
-    settings = IsometrySettings(model="scenes-ddpm", data="samples", out=out, **small)
+    settings = IsometrySettings(model=pixels, data="samples", out=out, **small)
     with pytest.raises(KeyboardInterrupt):
         run(settings, Recorder("Perceptual", 1))
     stored = json.loads((tmp_path / "run" / "metrics.json").read_text())
@@ -189,7 +194,7 @@ def test_what_is_measured_is_on_disk_when_the_run_is_stopped(tmp_path: Path) -> 
     text = (tmp_path / "run" / "table.md").read_text()
     assert "has not ended" in text and "| mRTL" in text and "PPL" not in text
     with pytest.raises(KeyboardInterrupt):
-        run(replace(settings, against="scenes-ddpm", overwrite=True), Recorder("Looking at the encoder of model 2", 4))
+        run(replace(settings, against=pixels, overwrite=True), Recorder("Looking at the encoder of model 2", 4))
     stored = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert [len(one["levels"]) for one in stored["models"]] == [2, 1]
     assert (tmp_path / "run" / "table.md").read_text().count("| mRTL") == 2

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from geodesic_cli.diffusion.loading.boundary import reading, require_modest, require_plain
 from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.errors import GeodesicError, ModelError, first_line
 
@@ -41,9 +42,12 @@ def read_whole(kind: Any, folder: Path | str, name: str, **options: Any) -> Any:
     """
     text = kind.__module__.startswith("transformers")
     place = "/".join(filter(None, (str(folder), options.get("subfolder"))))
-    config = _config(kind, folder, options.get("subfolder"))
-    _require_kind(kind, config, place, name)
-    part, report = kind.from_pretrained(folder, output_loading_info=True, **options)
+    with reading(f"The model {name!r} could not be read from {place}"):
+        config = _config(kind, folder, options.get("subfolder"))
+        require_plain(config, place, name)
+        require_modest(config, place, name)
+        _require_kind(kind, config, place, name)
+        part, report = kind.from_pretrained(folder, output_loading_info=True, **options)
     require_all(report["missing_keys"], report["unexpected_keys"], place, name, text=text)
     require_finite(part, place, name)
     strange = [] if text else _not_known(kind, config)

@@ -10,7 +10,6 @@ The scale s is alpha / r; alpha is a tensor of the file, or in the header, or in
 and r where nothing says it. DoRA (Liu et al., ICML 2024) sets the norms of the changed rows as well.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from geodesic_cli.diffusion.loading.accounts import counted
 from geodesic_cli.errors import ModelError
+from geodesic_cli.filing import parsed_json, read_object
 
 ROLES = {
     "down": r"(\.lora_A(\.\w+)?|[._]lora[._]down|\.lora_linear_layer\.down)\.weight$",
@@ -245,10 +245,10 @@ def _fits(module: Any, held: Mapping[str, Tensor]) -> bool:
 
 def _about(header: Mapping[str, str], file: Path) -> dict[str, Any]:
     """The adapter's own configuration; names of peft's file have no part before them."""
-    told = json.loads(header.get("lora_adapter_metadata") or "{}")
+    told = parsed_json(header.get("lora_adapter_metadata") or "{}")
     beside = file.parent / "adapter_config.json"
     if not told and beside.is_file():
-        told = json.loads(beside.read_text("utf-8-sig"))
+        told = read_object(beside)
     return dict(told)
 
 

@@ -16,6 +16,7 @@ from geodesic_cli.diffusion.holding import Hold
 from geodesic_cli.diffusion.latents import LOW_TILE, TILE, LatentCodec, tile_above
 from geodesic_cli.diffusion.loading import lora as adapters
 from geodesic_cli.diffusion.loading.accounts import first_call
+from geodesic_cli.diffusion.loading.boundary import reading
 from geodesic_cli.diffusion.loading.devices import compiled, pick_device, pick_dtype
 from geodesic_cli.diffusion.loading.locate import family, find_model
 from geodesic_cli.diffusion.loading.offload import Offloaded, Seat
@@ -109,7 +110,11 @@ def load(
         InputError: the device or dtype cannot be had, or an autoencoder or words are given and the model
             has no text.
     """
-    files = ModelFiles(**chosen)
+    with reading(f"The model {name!r} could not be read"):
+        return _loaded(name, device, dtype, low_memory, compile, ModelFiles(**chosen))
+
+
+def _loaded(name: str, device: str, dtype: str, low_memory: bool, compile: bool, files: ModelFiles) -> LatentDiffusion:
     for option, value in (("vae", files.vae), ("embedding", files.embedding)):
         if value:
             require_text(name, option, value[0])

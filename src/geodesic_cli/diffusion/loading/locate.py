@@ -5,7 +5,6 @@ asked, and only configurations, tokenizers and safetensors weights: nothing that
 HF_HUB_OFFLINE and HF_TOKEN mean what they mean to every tool of the Hub.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,6 +13,7 @@ from pathlib import Path
 from geodesic_cli.diffusion.loading.aliases import ALIASES, sources
 from geodesic_cli.diffusion.loading.hub import HUB_PATIENCE, cached, fetched, hub_cache, offline
 from geodesic_cli.errors import ModelError
+from geodesic_cli.filing import read_object
 
 HUB_ID = r"[\w-][\w.-]*/[\w.-]+"
 
@@ -109,7 +109,7 @@ def _in_hub_cache(source: str) -> bool:
 def family(folder: Path) -> str:
     """The name in `FAMILIES` of the kind of model in a folder."""
     try:
-        described = str(json.loads((folder / "model_index.json").read_text("utf-8-sig")).get("_class_name", ""))
+        described = str(read_object(folder / "model_index.json").get("_class_name", ""))
     except (OSError, ValueError, AttributeError):
         described = ""
     if (folder / "transformer").is_dir() or described.startswith(("StableDiffusion3", "Flux")):

@@ -14,7 +14,9 @@ from typing import Any
 import torch
 
 from geodesic_cli.diffusion.loading.adapters import changes_of
-from geodesic_cli.errors import InputError, ModelError, first_line
+from geodesic_cli.diffusion.loading.boundary import reading
+from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.filing import fresh, permit, sort_header
 
 FILE = "pytorch_lora_weights.safetensors"
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -75,8 +77,12 @@ def save(network: Any, folder: str | Path) -> Path:
     }
     path = Path(folder) / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(about, default=str, sort_keys=True)
     part = path.with_suffix(".part")
-    save_file(weights, part, {"format": "pt", "lora_adapter_metadata": json.dumps(about, default=str, sort_keys=True)})
+    mode = fresh(part)
+    save_file(weights, part, {"format": "pt", "lora_adapter_metadata": text})
+    sort_header(part)
+    permit(part, mode)
     part.replace(path)
     return path
 
@@ -93,19 +99,12 @@ def apply(network: Any, path: str | Path, weight: float = 1.0, encoders: Mapping
     Raises:
         ModelError: there is no such file, it is no adapter, or one of another kind of model.
     """
-    from safetensors import SafetensorError
-
     file = adapter_file(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what these libraries have to say to each other
-            for change in changes_of(file, {"": network, **(encoders or {})}, _converter(network)):
-                change.add(weight)
-    except (ValueError, RuntimeError, KeyError, OSError, SafetensorError) as reason:
-        raise ModelError(
-            f"The adapter {file} does not fit this model ({first_line(reason)}).",
-            "Pass one that was trained on a model of its kind.",
-        ) from reason
+    advice = "Pass one that was trained on a model of its kind."
+    with reading(f"The adapter {file} does not fit this model", advice), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what these libraries have to say to each other
+        for change in changes_of(file, {"": network, **(encoders or {})}, _converter(network)):
+            change.add(weight)
 
 
 def merge(network: Any, encoders: Iterable[Any] = ()) -> None:

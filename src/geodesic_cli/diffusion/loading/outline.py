@@ -5,7 +5,6 @@ Nothing is allocated: the networks stand on PyTorch's device `meta`, where a cal
 nothing.
 """
 
-import json
 import math
 import struct
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 from geodesic_cli.diffusion.conditioning import Embedding
+from geodesic_cli.diffusion.loading.boundary import reading, require_modest
 from geodesic_cli.diffusion.loading.hub import cached
 from geodesic_cli.diffusion.loading.load import kind_of, wire
 from geodesic_cli.diffusion.loading.locate import family, local, sources
@@ -24,6 +24,7 @@ from geodesic_cli.diffusion.loading.schedules import noise_process
 from geodesic_cli.diffusion.loading.shapes import BETAS, PUBLISHED, Shapes
 from geodesic_cli.diffusion.loading.single_file import recognise
 from geodesic_cli.diffusion.model import LatentDiffusion
+from geodesic_cli.filing import parsed_json, read_object
 
 MANY_WEIGHTS = 100_000_000
 """Weights above which a model is outlined; a smaller one is loaded in a second and can be timed."""
@@ -77,6 +78,11 @@ def outline(
     Raises:
         ModelError: the name is that of nothing, or of a folder that is incomplete.
     """
+    with reading(f"The model {name!r} could not be read"):
+        return _outlined(name, precision, revision, variant)
+
+
+def _outlined(name: str, precision: torch.dtype, revision: str | None, variant: str | None) -> Outline | None:
     if kind_of(name) != "text":
         return None
     here = local(name, variant)
@@ -94,8 +100,10 @@ def _of_folder(folder: Path, name: str, precision: torch.dtype) -> Outline | Non
         return None
     kind = family(folder)
     network = "transformer" if kind in ("sd3", "flux") else "unet"
-    configs = [json.loads((folder / part / "config.json").read_text("utf-8")) for part in (network, "vae")]
-    scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text("utf-8-sig"))
+    configs = [read_object(folder / part / "config.json") for part in (network, "vae")]
+    for part, config in zip((network, "vae"), configs, strict=True):
+        require_modest(config, f"{folder / part}", name)
+    scheduler = read_object(folder / "scheduler" / "scheduler_config.json")
     return _wired(kind, configs[0], configs[1], scheduler, sum(_weights(folder, "text_encoder*")), name, precision)
 
 
@@ -130,5 +138,7 @@ def _weights(folder: Path, parts: str = "*") -> Iterator[int]:
         for file in plain or files:
             with file.open("rb") as opened:
                 (length,) = struct.unpack("<Q", opened.read(8))
-                head = json.loads(opened.read(length))
+                if length > file.stat().st_size:
+                    raise ValueError(f"{file} is cut short")
+                head = parsed_json(opened.read(length))
             yield sum(math.prod(one["shape"]) for key, one in head.items() if key != "__metadata__")

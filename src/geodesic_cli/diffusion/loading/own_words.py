@@ -18,7 +18,8 @@ from pathlib import Path
 from torch import Tensor
 
 from geodesic_cli.diffusion.loading.accounts import counted
-from geodesic_cli.errors import ModelError, first_line
+from geodesic_cli.diffusion.loading.boundary import reading
+from geodesic_cli.errors import ModelError
 
 ONE = r"emb_params|string_to_param([./].*)?|\*"
 """Keys of the one tensor, where they say nothing else."""
@@ -69,12 +70,8 @@ def read_word(text: str, widths: Mapping[str, int]) -> OwnWord:
     if not path.is_file() or path.suffix.lower() != ".safetensors":
         what = "is no .safetensors file" if path.exists() else "is not there"
         raise ModelError(f"The embedding {path} {what}.", "Pass --embedding FILE.safetensors or FILE.safetensors:WORD.")
-    try:
+    with reading(f"The embedding {path} could not be read", "Fetch it again."):
         held, header = _held(path)
-    except Exception as reason:  # whatever a damaged file makes the library throw
-        raise ModelError(
-            f"The embedding {path} could not be read ({first_line(reason)}).", "Fetch it again."
-        ) from reason
     vectors, key = _vectors(held, path, widths)
     found = word or key or next((header[name] for name in CALLED if header.get(name, "").strip()), path.stem)
     return OwnWord(found.strip(), vectors)

@@ -3,7 +3,6 @@
 Every part is a class of diffusers or transformers that is named here; no code comes with a model.
 """
 
-import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,12 +13,14 @@ from typing import Any
 import torch
 
 from geodesic_cli.diffusion.loading.accounts import ModelRemark, read_whole
+from geodesic_cli.diffusion.loading.boundary import reading
 from geodesic_cli.diffusion.loading.locate import family, lacks, variant_of
 from geodesic_cli.diffusion.loading.schedules import NoiseProcess, noise_process
 from geodesic_cli.diffusion.loading.shapes import SD15, SDXL
 from geodesic_cli.diffusion.loading.vae import read_autoencoder
 from geodesic_cli.diffusion.schedule import FlowSchedule, Schedule
-from geodesic_cli.errors import ModelError, first_line
+from geodesic_cli.errors import ModelError
+from geodesic_cli.filing import read_object
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,14 +101,9 @@ def read_parts(
     wrong = lacks(folder, variant, ("vae",) if vae else ())
     if wrong:
         raise ModelError(f"{name} is no complete model: {wrong}.")
-    try:
-        with quiet():
-            return _read(folder, name, precision, variant, vae)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as reason:
-        raise ModelError(
-            f"The model {name!r} could not be read from {folder} ({first_line(reason)}).",
-            "Its files may be cut short or of another version: fetch them again. --model clevr-mini works always.",
-        ) from reason
+    advice = "Its files may be cut short or of another version: fetch them again. --model clevr-mini works always."
+    with reading(f"The model {name!r} could not be read from {folder}", advice), quiet():
+        return _read(folder, name, precision, variant, vae)
 
 
 def _read(folder: Path, name: str, precision: torch.dtype, variant: str | None, vae: str | None) -> Parts:
@@ -135,7 +131,9 @@ def _read(folder: Path, name: str, precision: torch.dtype, variant: str | None, 
             dtype=precision,
             variant=variant_of(folder / part, variant),
         )
-        tokenizers.append(reader.from_pretrained(folder / part.replace("text_encoder", "tokenizer")))
+        words = folder / part.replace("text_encoder", "tokenizer")
+        with reading(f"The model {name!r} could not be read: the tokenizer in {words} is damaged"):
+            tokenizers.append(reader.from_pretrained(words))
 
     def read(part: str, model: Any) -> Any:
         return read_whole(
@@ -147,9 +145,9 @@ def _read(folder: Path, name: str, precision: torch.dtype, variant: str | None, 
             variant=variant_of(folder / part, variant),
         )
 
-    scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text("utf-8-sig"))
+    scheduler = read_object(folder / "scheduler" / "scheduler_config.json")
     index = folder / "model_index.json"
-    about = json.loads(index.read_text("utf-8-sig")) if index.is_file() else {}
+    about = read_object(index) if index.is_file() else {}
     asked = read(network, networks.get(kind, diffusers.UNet2DConditionModel))
     if vae is None:
         autoencoder = read("vae", diffusers.AutoencoderKL)
@@ -171,7 +169,7 @@ def _own_shape(folder: Path, kind: str) -> Mapping[str, Any] | None:
     """The configuration of the folder's own autoencoder, or the published one of its kind."""
     own = folder / "vae" / "config.json"
     if own.is_file():
-        return dict(json.loads(own.read_text("utf-8-sig")))
+        return read_object(own)
     return {"sd": SD15.vae, "sdxl": SDXL.vae}.get(kind)
 
 

@@ -21,13 +21,14 @@ from typing import Any
 import torch
 
 from geodesic_cli.diffusion.loading.accounts import counted, read_whole, require_all, require_finite
+from geodesic_cli.diffusion.loading.boundary import reading
 from geodesic_cli.diffusion.loading.hub import part_of_any
 from geodesic_cli.diffusion.loading.parts import Parts, quiet
 from geodesic_cli.diffusion.loading.schedules import NoiseProcess
 from geodesic_cli.diffusion.loading.shapes import BETAS, PUBLISHED, Shapes
 from geodesic_cli.diffusion.loading.vae import read_autoencoder
 from geodesic_cli.diffusion.schedule import NoiseSchedule
-from geodesic_cli.errors import ModelError, first_line
+from geodesic_cli.errors import ModelError
 
 TOKENIZERS = (
     "openai/clip-vit-large-patch14",
@@ -79,26 +80,12 @@ def read_file(
     Raises:
         ModelError: it is no such model, it is damaged, or there is no tokenizer for it.
     """
-    from safetensors import SafetensorError
-
-    try:
+    with reading(f"The file {name} could not be read as a model", "It may be cut short."):
         shapes = recognise(path, name, published or PUBLISHED)
         tokenizers = _tokenizers(path, name, shapes)
         own = None if vae is None else read_autoencoder(vae, int(shapes.unet["in_channels"]), precision, shapes.vae)
         with quiet(), tempfile.TemporaryDirectory() as folder:
             return _convert(path, name, shapes, tokenizers, precision, Path(folder), own)
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        SafetensorError,
-    ) as reason:
-        said = f"The file {name} could not be read as a model ({first_line(reason)})."
-        raise ModelError(said, "It may be cut short.") from reason
 
 
 def recognise(path: Path, name: str, published: dict[str, Shapes]) -> Shapes:

@@ -5,7 +5,6 @@ Pixels are latents of the autoencoder z = 2 image - 1. A vector-quantised autoen
 quantisation and quantises when it decodes. An embedding has n rows and no numbers.
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from geodesic_cli.diffusion.conditioning import Embedding
 from geodesic_cli.diffusion.latents import LatentCodec
 from geodesic_cli.diffusion.loading.accounts import first_call, read_whole
 from geodesic_cli.diffusion.loading.aliases import ALIASES
+from geodesic_cli.diffusion.loading.boundary import reading
 from geodesic_cli.diffusion.loading.devices import pick_device, pick_dtype
 from geodesic_cli.diffusion.loading.locate import HUB_ID, described
 from geodesic_cli.diffusion.loading.parts import quiet
@@ -26,7 +26,8 @@ from geodesic_cli.diffusion.model import LatentDiffusion
 from geodesic_cli.diffusion.prompts import PromptEncoder
 from geodesic_cli.diffusion.score import NoisePredictor
 from geodesic_cli.diffusion.text_reader import TextReader
-from geodesic_cli.errors import InputError, ModelError, first_line
+from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.filing import read_object
 
 ModelKind = Literal["text", "pixels", "latents"]
 """What a model makes images from: a prompt, or nothing, in pixels or in latents."""
@@ -54,8 +55,9 @@ def kind_of(name: str) -> ModelKind:
     Reads `model_index.json` or, in the layout of the earliest DDPM models, the one `config.json`.
     """
     index = _index(ALIASES.get(name, name))
-    unet = index.get("unet") or [None, index.get("_class_name")]
-    if "text_encoder" in index or unet[1] != "UNet2DModel":
+    unet = index.get("unet")
+    network = unet[-1] if isinstance(unet, list) and unet else index.get("_class_name")
+    if "text_encoder" in index or network != "UNet2DModel":
         return "text"
     return "latents" if any(part in index for part in AUTOENCODERS) else "pixels"
 
@@ -80,15 +82,9 @@ def load_unconditional(name: str, device: str = "auto", dtype: str = "auto") -> 
             f"A model without text is needed (a UNet2DModel with a scheduler, maybe an autoencoder); {name} is none.",
             "Pass a folder in the layout of diffusers' DDPMPipeline or LDMPipeline.",
         )
-    try:
-        with quiet():
-            unet, autoencoder, noise = _read(ALIASES.get(name, name), kind, precision)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as reason:
-        raise ModelError(
-            f"The model {name!r} could not be read ({first_line(reason)}).",
-            "Pass a folder in diffusers' layout with safetensors; this command fetches Hub ids only where the Hub is "
-            "reachable.",
-        ) from reason
+    advice = "Pass a folder in diffusers' layout with safetensors; Hub ids are fetched only where the Hub is reachable."
+    with reading(f"The model {name!r} could not be read", advice), quiet():
+        unet, autoencoder, noise = _read(ALIASES.get(name, name), kind, precision)
     for part in (unet, autoencoder):
         part.to(where, precision).eval().requires_grad_(False)
     # Unlike its sibling with text, a UNet2DModel cannot halve an odd side and come back to it.
@@ -115,13 +111,13 @@ def _index(name: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for file in ("model_index.json", "config.json"):
         try:
-            found |= json.loads((folder / file).read_text("utf-8-sig"))
+            found |= read_object(folder / file)
         except (OSError, ValueError):
             continue
         break
     for part in ("unet", *AUTOENCODERS, "text_encoder"):  # a folder need not have an index
         try:
-            config = json.loads((folder / part / "config.json").read_text("utf-8-sig"))
+            config = read_object(folder / part / "config.json")
         except (OSError, ValueError):
             continue
         found[part] = ["diffusers", config.get("_class_name")]
@@ -136,8 +132,8 @@ def _read(name: str, kind: ModelKind, precision: torch.dtype) -> tuple[Any, Any,
     flat = local and not (Path(name) / "unet").is_dir()
     try:
         unet = read_whole(UNet2DModel, name, name, subfolder=None if flat else "unet", **how)
-    except OSError:
-        if local:
+    except ModelError as error:
+        if local or not isinstance(error.__cause__, OSError):
             raise
         flat = True  # the earliest DDPM models on the Hub have all files in one place
         unet = read_whole(UNet2DModel, name, name, **how)

@@ -5,7 +5,6 @@ alone, under the names of diffusers or of the original code; it is read into the
 and into the published shape of the model's kind where the model has none.
 """
 
-import json
 import re
 import warnings
 from collections.abc import Mapping
@@ -16,9 +15,11 @@ import torch
 
 from geodesic_cli.diffusion.loading.accounts import ModelRemark, read_whole, require_all, require_finite
 from geodesic_cli.diffusion.loading.aliases import ALIASES, sources
+from geodesic_cli.diffusion.loading.boundary import reading
 from geodesic_cli.diffusion.loading.hub import part_of_any
 from geodesic_cli.diffusion.loading.locate import HUB_ID
-from geodesic_cli.errors import GeodesicError, ModelError, first_line
+from geodesic_cli.errors import ModelError
+from geodesic_cli.filing import read_object
 
 PREFIXES = ("first_stage_model.", "vae.")
 """What may stand before the names of an autoencoder in a file that holds more."""
@@ -42,14 +43,8 @@ def read_autoencoder(
         ModelError: it is not there, it is no AutoencoderKL, it is not whole, or it makes other latents.
     """
     path = Path(source).expanduser()
-    try:
+    with reading(f"The autoencoder {source} could not be read", ADVICE):
         vae = _of_file(path, source, precision, shape) if path.is_file() else _of_folder(source, precision, variant)
-    except GeodesicError:
-        raise
-    except Exception as reason:  # whatever a file of another kind makes the libraries throw
-        raise ModelError(
-            f"The autoencoder {source} could not be read ({first_line(reason)[:200]}).", ADVICE
-        ) from reason
     made = int(vae.config.latent_channels)
     if made != channels:
         raise ModelError(
@@ -91,7 +86,7 @@ def _of_folder(source: str, precision: torch.dtype, variant: str | None) -> Any:
 def _class_of(folder: Path) -> str:
     """Of the configuration in a folder; empty where there is none."""
     try:
-        return str(json.loads((folder / "config.json").read_text("utf-8-sig")).get("_class_name", ""))
+        return str(read_object(folder / "config.json").get("_class_name", ""))
     except (OSError, ValueError, AttributeError):
         return ""
 

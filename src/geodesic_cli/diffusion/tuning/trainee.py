@@ -28,6 +28,7 @@ from geodesic_cli.diffusion.schedule import NoiseSchedule
 from geodesic_cli.diffusion.tuning.features import Bottleneck, tapped
 from geodesic_cli.distortion.loss import Visit
 from geodesic_cli.errors import ModelError
+from geodesic_cli.filing import fresh, permit
 
 PIPELINES: dict[families.Ask, str] = {
     families.unet: "StableDiffusionPipeline",
@@ -158,6 +159,11 @@ class Trainee:
         else:
             self._save_parts(folder)
         unet.save_pretrained(folder if flat else folder / "unet", safe_serialization=True)
+        probe = folder / ".probe.tmp"
+        mode = fresh(probe)
+        probe.unlink()
+        for file in folder.rglob("*.safetensors"):
+            permit(file, mode)
 
     def _part(self, name: str) -> Any:
         """The autoencoder, or a text encoder by its name in a pipeline."""

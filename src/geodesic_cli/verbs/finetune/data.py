@@ -21,6 +21,7 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.errors import InputError
+from geodesic_cli.filing import parsed_json
 from geodesic_cli.scenes import Scene, render, sample
 
 METADATA = "metadata.jsonl"
@@ -261,7 +262,7 @@ def _from_metadata(root: Path, metadata: Path, column: str) -> list[tuple[Path, 
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
+            entry = parsed_json(line)
             path, text = _named(root, entry["file_name"]), entry[column]
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(

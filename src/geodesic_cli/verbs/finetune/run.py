@@ -195,7 +195,7 @@ class _Work(Job[FinetuneSettings]):
         training = Training.begin(trainee, data, s, self.processes)
         before = self._measure(trainee, data)  # of the model as it came
         self._preview(trainee, data, 0)
-        self._go_on(training)
+        self._go_on(training, data)
         self._steps(training, data)
         with training.average.in_place_of(trainee.weights):
             after = self._measure(trainee, data)
@@ -237,20 +237,14 @@ class _Work(Job[FinetuneSettings]):
         try:
             while training.done < s.max_train_steps:
                 training.step()
+                step = training.done
                 self.observer.advance(1, _note(training.history[-PORTION:]))
                 watch.step(training.history)
-                self._after(training, data)
+                if step % s.checkpointing_steps == 0 or step == s.max_train_steps:
+                    self._checkpoint(training)
+                self._due(training, data)
         finally:
             watch.close()
-
-    def _after(self, training: Training, data: Data) -> None:
-        """What is due after a step: a checkpoint, a preview."""
-        s, step = self.settings, training.done
-        if step % s.checkpointing_steps == 0 or step == s.max_train_steps:
-            self._checkpoint(training)
-        if s.validation_steps and step % s.validation_steps == 0:
-            with training.average.in_place_of(training.trainee.weights):
-                self._preview(training.trainee, data, step)
 
     def _measure(self, trainee: Trainee, data: Data) -> dict[str, float]:
         if not self.processes.main:
@@ -265,11 +259,21 @@ class _Work(Job[FinetuneSettings]):
             return
         self.directory.write_tensors(checkpoints.name(training.done), *training.pack())
         self.directory.log(f"Checkpoint at step {training.done}: {_note(training.history[-PORTION:])}")
-        # Only now that the new one is whole.
-        for step in checkpoints.saved(self.directory.folder)[: -self.settings.checkpoints_total_limit]:
-            checkpoints.remove(self.directory.folder, step)
+        self._keep_few()  # only now that the new one is whole
 
-    def _go_on(self, training: Training) -> None:
+    def _keep_few(self) -> None:
+        if self.directory is not None:
+            for step in checkpoints.saved(self.directory.folder)[: -self.settings.checkpoints_total_limit]:
+                checkpoints.remove(self.directory.folder, step)
+
+    def _due(self, training: Training, data: Data) -> None:
+        """The preview after this step, where there is one."""
+        every = self.settings.validation_steps
+        if every and training.done % every == 0:
+            with training.average.in_place_of(training.trainee.weights):
+                self._preview(training.trainee, data, training.done)
+
+    def _go_on(self, training: Training, data: Data) -> None:
         s = self.settings
         place = None if s.resume_from_checkpoint == "latest" else s.resume_from_checkpoint
         own = False  # whether it is a checkpoint of this very run
@@ -282,6 +286,9 @@ class _Work(Job[FinetuneSettings]):
             if own:
                 require_same(about, training.about)
             training.unpack(tensors, about)
+            if own:  # what a kill may have left undone after this checkpoint was written
+                self._keep_few()
+                self._due(training, data)
 
     def _preview(self, trainee: Trainee, data: Data, step: int) -> None:
         if self.directory is not None:

@@ -94,7 +94,7 @@ def _read_npy(path: Path) -> np.ndarray:
         array = np.load(path, allow_pickle=False)
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
             raise ValueError("it holds no real numbers")
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, SyntaxError, RecursionError, MemoryError, OverflowError, TypeError) as error:
         raise InputError(
             f"An array of numbers is needed, and {path} is none ({error}).", "Write it with numpy.save."
         ) from error
