@@ -38,12 +38,8 @@ def toy(options: dict[str, Any]) -> None:
 def _closing(result: "Toy", gif: bool, verbose: bool) -> Closing:
     metrics = result.metrics
     ratio = metrics["length_ratio"]
-    residual = (
-        ""
-        if result.converged
-        else f" Its residual is {result.solution.residual:.2g}; 0 is a geodesic. See --max-steps, --bend "
-    )
-    "and --nodes."
+    left = f" Its residual is {result.solution.residual:.2g}; 0 is a geodesic. See --max-steps, --bend and --nodes."
+    residual = "" if result.converged else left
     return Closing(
         made=f"A path on the density {metrics['density']}, {ratio:.2g} times as long as the straight line.",
         verdict=result.status + residual,
