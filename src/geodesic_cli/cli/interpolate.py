@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of
+from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of, text_flag
 from geodesic_cli.cli.common import VERBOSE, Closing, planned, ran
+from geodesic_cli.cli.many_pairs import many
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import InterpolateSettings, from_command_line
-from geodesic_cli.settings.option import COMMON
+from geodesic_cli.settings.option import COMMON, RUN
 
 if TYPE_CHECKING:
     from geodesic_cli.verbs.interpolate.run import Interpolation
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 @options_of(
     InterpolateSettings,
     globally=flag("--global", "The same as --method global.", COMMON, False),
+    many_pairs=text_flag("--pairs", "Many pairs: a table a,b,prompt_a,prompt_b, or a folder.", "PLACE"),
+    many_part=text_flag("--part", "With --pairs: the K-th of N parts.", "K/N", RUN),
     dry=flag("--dry-run", "Print what each stage would cost; run nothing.", COMMON),
     strict=STRICT,
     verbose=VERBOSE,
@@ -36,6 +39,7 @@ def interpolate(options: dict[str, Any]) -> None:
       geodesic interpolate a.png b.png --prompt "a red cube" --prompt "a blue sphere" --compare
       geodesic interpolate a.png b.png --method geodesic --bend 2
       geodesic interpolate a.png b.png c.png --between 7 --loop
+      geodesic interpolate --pairs pairs.csv --out runs/all
       geodesic interpolate --config runs/a-to-b/config.toml --frames 33 --out runs/slower
 
     Writes report.html (a page of all of it), frames/ (with --compare the other methods' into compare/), sheet.png,
@@ -44,6 +48,9 @@ def interpolate(options: dict[str, Any]) -> None:
     GEODESIC_INTERPOLATE_TAU.
     """
     method = options["method"]
+    if options["many_pairs"]:
+        many(options)
+        return
     if options["globally"] and method not in (None, "global"):
         raise InputError(f"--global means --method global; got --method {method} too.", "Leave one of them out.")
     settings = from_command_line(InterpolateSettings, options, method="global" if options["globally"] else method)

@@ -10,6 +10,7 @@ from typing import Any
 
 from geodesic_cli.report.album import as_it_is, as_uris
 from geodesic_cli.report.drawn import drawn_plot
+from geodesic_cli.report.evaluated import evaluate_story
 from geodesic_cli.report.others import (
     all_numbers,
     direction_story,
@@ -36,6 +37,7 @@ STORIES = {
     "finetune": finetune_story,
     "latent/direction": direction_story,
     "toy": toy_story,
+    "evaluate": evaluate_story,
 }
 """Verbs that have more to show than their pictures, their table and their numbers."""
 FILM_BYTES, PICTURE_BYTES = 11_000_000, 2_500_000

@@ -71,7 +71,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     """`geodesic interpolate`."""
 
     images: tuple[str, ...] = opt(
-        ..., "Two or more images, or one film, GIF or folder.", argument=True, metavar="A B..."
+        (), "Two or more images, or one film, GIF or folder.", argument=True, metavar="A B..."
     )
     prompt: tuple[str, ...] = shared.prompt_opt()
     invert_text: str = opt(
