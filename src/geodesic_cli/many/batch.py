@@ -115,7 +115,7 @@ def _one(root: Path, row: Row, observer: Observer, command: str, models: dict[st
     if key not in models:
         models.clear()  # one at a time
         models[key] = job.load_model()
-    interpolate_run(replace(job, given=models[key]))
+    interpolate_run(replace(job, given=models[key]), plots=False)
 
 
 MODEL_FIELDS = (

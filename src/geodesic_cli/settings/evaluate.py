@@ -9,8 +9,8 @@ from geodesic_cli.settings.option import ANY, AtLeast, above, checked, choice_op
 
 PROTOCOL_NAMES = ("everything", "offline", "scenes", "diffmorpher", "freemorph", "pdg", "saito", "vbench")
 LAYOUT_NAMES = ("ours", "frames", "methods", "subsets", "names", "films", "strips")
-MADE_BY = "lerp,slerp,geodesic"
-MADE_FRAMES = 9
+MADE_BY = "blend,slerp,geodesic"
+MADE_FRAMES = 7
 MADE = "made"
 """The folder, below that of the run, in which the pairs are drawn."""
 SCENES_PAIRS = re.compile(r"scenes:([1-9][0-9]{0,5})")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation.ruler.protocols import DENSITY_NUMBERS, PIXEL_NUMBERS, TRUTH_NUMBERS, Protocol
 from geodesic_cli.evaluation.ruler.sequence_numbers import distance_numbers, ends_of, input_numbers, pixel_numbers
 from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.scenes import Fit
 from geodesic_cli.verbs.evaluate.density import density_numbers
 from geodesic_cli.verbs.evaluate.networks import Networks
 from geodesic_cli.verbs.evaluate.reading import ToMeasure
@@ -55,12 +56,14 @@ class Measurer:
         networks: that they need.
         model: whose density is asked; None asks none.
         directory: where what is measured is kept; None keeps nothing.
+        fits: of the frames of scenes that were seen, as all methods have the same ends.
     """
 
     protocol: Protocol
     networks: Networks
     model: LatentDiffusion | None
     directory: RunDirectory | None
+    fits: dict[bytes, Fit] = field(default_factory=dict)
 
     def kept(self, number: int, sequence: ToMeasure) -> Sequenced:
         """What an earlier session has measured, or what is measured now and kept.
@@ -97,7 +100,7 @@ class Measurer:
         if asked & set(PIXEL_NUMBERS):
             numbers |= pixel_numbers(frames)
         if asked & set(TRUTH_NUMBERS):
-            numbers |= truth_numbers(frames)
+            numbers |= truth_numbers(frames, self.fits)
         if inputs is not None:
             numbers |= input_numbers(frames, inputs, dict(self.networks.distances))
         if self.networks.quality is not None:

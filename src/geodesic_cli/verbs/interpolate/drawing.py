@@ -15,7 +15,7 @@ from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.keyframes import Ends, Keyframes
 from geodesic_cli.frames.pacing import Pacer, eased, evaluations, spaced
 from geodesic_cli.frames.path_report import PathReport
-from geodesic_cli.frames.paths import ImagePath, clean_latents, positions
+from geodesic_cli.frames.paths import BLEND, ImagePath, clean_latents, positions
 from geodesic_cli.runs.job import Job
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.settings.interpolate import EASE
@@ -61,12 +61,14 @@ class Drawer(Job[InterpolateSettings]):
         canvas: crops what the model draws.
         name: the name of a checkpoint, from the number of a leg and a word.
         pacer: how frames are spaced; None is at equal steps along the path.
+        plots: whether the plots are drawn, which take longer than a short path.
     """
 
     model: LatentDiffusion
     canvas: Canvas
     name: Callable[[int, str], str]
     pacer: Pacer | None
+    plots: bool = True
 
     def draw(self, legs: Sequence[Leg], method: str, numbers: tuple[int, ...]) -> Drawn:
         """The frames of a method, written as they come, and kept if they are there already.
@@ -78,6 +80,7 @@ class Drawer(Job[InterpolateSettings]):
         own = [numbers[k + 1] - numbers[k] + 1 for k in range(count)]
         inner = [self._positions(k, leg, method, own[k]) for k, leg in enumerate(legs)]
         paced = sum(evaluations(self.pacer, frames, s.steps) for frames in own if frames > 2) if self.pacer else 0
+        paced = 0 if method == BLEND else paced
         frames: list[Tensor] = []
         u: list[float] = []
         self.observer.stage(f"Drawing the {path_kind(method)}", total, "frames")
@@ -89,7 +92,7 @@ class Drawer(Job[InterpolateSettings]):
                 number = numbers[k] + first
                 frames += self._part(leg.ends, leg.paths[method], part, number, k / count, count, method)
                 self.observer.advance(len(part))
-        decoded = sum(frames_in_leg - 2 for frames_in_leg in own) * (s.steps + 1)
+        decoded = 0 if method == BLEND else sum(frames_in_leg - 2 for frames_in_leg in own) * (s.steps + 1)
         return Drawn(torch.stack(frames), torch.tensor(u, dtype=torch.float64), numbers, decoded, paced)
 
     def _part(
@@ -156,21 +159,8 @@ class Drawer(Job[InterpolateSettings]):
         for kind in s.kinds:
             media.write_film(main.frames, directory.path(f"video.{kind}"), s.fps, sound)
             self.observer.advance(1)
-        labels = curve_labels(s, metrics["names"], reports)
-        plots.density_and_speed(
-            {labels[name]: asdict(report) for name, report in reports.items()}, directory.path("density.png")
-        )
-        histories = {
-            self._of_solver(k, leg, labels["geodesic"], len(legs)): {
-                "score_calls": [float(calls) for calls, _, _ in leg.history],
-                "residual": [residual for _, residual, _ in leg.history],
-                "length": [math.exp(min(length, 700.0)) for _, _, length in leg.history],
-            }
-            for k, leg in enumerate(legs)
-            if leg.history
-        }
-        if histories and len(histories) <= MOST_HISTORIES:
-            plots.length_history(histories, directory.path("convergence.png"))
+        if self.plots:
+            self._plot(legs, curve_labels(s, metrics["names"], reports), reports)
         self.observer.advance(1)
         nodes = [one.curve.u for one in path]
         directory.write_tensors(
@@ -185,6 +175,25 @@ class Drawer(Job[InterpolateSettings]):
             {"method": s.method, "tau": str(s.tau), "shape": json.dumps(list(keyframes.shape)), "model": s.model},
         )
         self.observer.advance(1)
+
+    def _plot(self, legs: Sequence[Leg], labels: dict[str, str], reports: dict[str, PathReport]) -> None:
+        """The density along every path, and how the solver came to its own."""
+        directory = self.directory
+        assert directory is not None
+        plots.density_and_speed(
+            {labels[name]: asdict(report) for name, report in reports.items()}, directory.path("density.png")
+        )
+        histories = {
+            self._of_solver(k, leg, labels["geodesic"], len(legs)): {
+                "score_calls": [float(calls) for calls, _, _ in leg.history],
+                "residual": [residual for _, residual, _ in leg.history],
+                "length": [math.exp(min(length, 700.0)) for _, _, length in leg.history],
+            }
+            for k, leg in enumerate(legs)
+            if leg.history
+        }
+        if histories and len(histories) <= MOST_HISTORIES:
+            plots.length_history(histories, directory.path("convergence.png"))
 
     def _sheet(self, drawn: dict[str, Drawn], metrics: dict[str, Any]) -> Tensor:
         """The frames of every method, with what they are called; what was given and what is doubtful is marked."""
