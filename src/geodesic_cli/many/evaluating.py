@@ -18,7 +18,7 @@ from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.scenes import Scene, render, sample
 from geodesic_cli.settings import EvaluateSettings
-from geodesic_cli.settings.evaluate import MADE, MADE_FRAMES
+from geodesic_cli.settings.evaluate import MADE, MADE_FRAMES, SCENES_FRAMES
 from geodesic_cli.verbs.evaluate.run import Evaluation
 from geodesic_cli.verbs.evaluate.run import run as evaluate_run
 
@@ -77,7 +77,8 @@ def _rows(settings: EvaluateSettings, root: Path) -> tuple[str, list[Row]]:
     chosen = found.pairs[: s.limit]
     given: dict[str, Any] = {name: getattr(s, name) for name in MODEL_FIELDS}
     given |= {"model": s.model or OWN_MODEL, "formats": "none", "tau": s.tau}
-    given |= {"frames": s.frames or PROTOCOLS[s.protocol].frames or MADE_FRAMES}
+    usual = SCENES_FRAMES if s.scenes is not None else MADE_FRAMES
+    given |= {"frames": s.frames or PROTOCOLS[s.protocol].frames or usual}
     rows = [
         row_of(pair, typed(given | {"method": method}), f"{pair.name}/{method}")
         for pair in chosen

@@ -10,7 +10,7 @@ from geodesic_cli.settings.option import ANY, AtLeast, above, checked, choice_op
 PROTOCOL_NAMES = ("everything", "offline", "scenes", "diffmorpher", "freemorph", "pdg", "saito", "vbench")
 LAYOUT_NAMES = ("ours", "frames", "methods", "subsets", "names", "films", "strips")
 MADE_BY = "blend,slerp,geodesic"
-MADE_FRAMES = 7
+MADE_FRAMES, SCENES_FRAMES = 9, 5
 MADE = "made"
 """The folder, below that of the run, in which the pairs are drawn."""
 SCENES_PAIRS = re.compile(r"scenes:([1-9][0-9]{0,5})")
@@ -69,7 +69,7 @@ class EvaluateSettings(shared.ModelOptions, shared.RunOptions):
     methods: str = opt(MADE_BY, f"Of {', '.join(METHODS)}, with commas between.", MAKE)
     frames: int | None = opt(
         None,
-        f"Frames of each sequence. Default: the protocol's, or {MADE_FRAMES}.",
+        f"Frames of each sequence. Default: the protocol's, or {MADE_FRAMES}; {SCENES_FRAMES} of scenes.",
         MAKE,
         AtLeast(3, f"{MADE_FRAMES} are a good start."),
     )

@@ -53,6 +53,7 @@ SEQUENCE_NUMBERS |= {
     "topiq_min": Measured("TOPIQ of inner frames, least", "0 to about 1", HIGH),
     "density_mean": Measured("mean log p of the frames above the line between the ends", "nats", HIGH),
     "density_min": Measured("least log p of the frames above the line between the ends", "nats", HIGH),
+    "evaluations": Measured("evaluations of the network to draw it", "evaluations"),
     "fit_error": Measured("fit error of the scene that explains an inner frame best", "0 is perfect"),
     "fit_unexplained": Measured("share of inner frames that no scene explains", "share"),
     "fit_jump": Measured("largest step of the fitted solid, over its way", "share"),

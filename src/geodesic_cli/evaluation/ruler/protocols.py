@@ -15,12 +15,13 @@ PYRAMID_NUMBERS = tuple(f"{key}_pyramid" for key in _PATH)
 LPIPS_NUMBERS = ("path_lpips", "ppl_scaled_lpips", *(f"{key}_lpips" for key in _PATH[1:]))
 PIXEL_NUMBERS = ("flicker", "smoothness_neighbours")
 INPUT_NUMBERS = ("re_mse", "re_psnr", "re_ssim", "re_pyramid")
+EVALUATIONS = "evaluations"
 DENSITY_NUMBERS = ("density_mean", "density_min")
 TRUTH_NUMBERS = ("fit_error", "fit_unexplained", "fit_jump", "fit_off")
 INCEPTION_NUMBERS = ("fid_diffmorpher", "fid_pooled", "fid_mid", "fid_clean", "kid")
 LITE_NUMBERS = ("frechet_efficientnet_lite0", "kernel_efficientnet_lite0")
 TOPIQ_NUMBERS = ("topiq_mean", "topiq_min")
-OFFLINE = (*PYRAMID_NUMBERS, *INPUT_NUMBERS, *PIXEL_NUMBERS, *DENSITY_NUMBERS)
+OFFLINE = (*PYRAMID_NUMBERS, *INPUT_NUMBERS, *PIXEL_NUMBERS, *DENSITY_NUMBERS, EVALUATIONS)
 
 
 @dataclass(frozen=True)

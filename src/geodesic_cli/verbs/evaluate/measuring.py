@@ -12,7 +12,7 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
-from geodesic_cli.evaluation.ruler.protocols import DENSITY_NUMBERS, PIXEL_NUMBERS, TRUTH_NUMBERS, Protocol
+from geodesic_cli.evaluation.ruler.protocols import DENSITY_NUMBERS, EVALUATIONS, PIXEL_NUMBERS, TRUTH_NUMBERS, Protocol
 from geodesic_cli.evaluation.ruler.sequence_numbers import distance_numbers, ends_of, input_numbers, pixel_numbers
 from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.scenes import Fit
@@ -108,6 +108,8 @@ class Measurer:
             numbers |= {"topiq_mean": float(quality.mean()), "topiq_min": float(quality.min())}
         if self.model is not None and asked & set(DENSITY_NUMBERS):
             numbers |= density_numbers(self.model, frames)
+        spent = sequence.evaluations()
+        numbers |= {} if spent is None else {EVALUATIONS: float(spent)}
         features = {word: of(frames) for word, of in self.networks.features.items()}
         ends = frames[[0, -1]] if inputs is None else inputs
         features |= {f"{word}, inputs": of(ends) for word, of in self.networks.features.items()}

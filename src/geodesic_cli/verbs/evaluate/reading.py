@@ -1,7 +1,9 @@
 """What is to be measured: sequences on disk or in memory, read one at a time, with the images that they go between."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.errors import InputError
 from geodesic_cli.layouts import FoundSequence, sequences_of
+from geodesic_cli.runs.folder import METRICS
 from geodesic_cli.settings import EvaluateSettings
 
 
@@ -50,6 +53,16 @@ class ToMeasure:
                 "Leave it out, or draw it with more frames.",
             )
         return frames
+
+    def evaluations(self) -> int | None:
+        """Evaluations of the network that our run took to draw it; None where it is not known."""
+        if self.found is None or self.found.run is None:
+            return None
+        with suppress(OSError, ValueError, KeyError, AttributeError, TypeError):
+            metrics = json.loads((self.found.run / METRICS).read_text("utf-8"))
+            if len(metrics["paths"]) == 1:  # a comparison has one count for all
+                return sum(int(count) for count in metrics["evaluations"].values())
+        return None
 
     def inputs(self, height: int, width: int) -> Tensor | None:
         """The two images that it goes between, (2, 3, h, w) at its size; None where they are not known."""
