@@ -153,7 +153,8 @@ def _strips(root: Path, strip: int) -> list[FoundSequence]:
 
 def _films(root: Path, strip: int) -> list[FoundSequence]:
     if root.is_file():
-        return [FoundSequence(root.stem, root.parent.resolve().name, (root,))]
+        film = root.suffix.lower() in FILM_SUFFIXES
+        return [FoundSequence(root.stem, root.parent.resolve().name, (root,))] if film else []
     method = root.resolve().name
     films = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix.lower() in FILM_SUFFIXES)
     return [

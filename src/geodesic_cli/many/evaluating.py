@@ -34,6 +34,8 @@ def run(job: Job[EvaluateSettings]) -> Evaluation:
         GeodesicError: nothing to measure; pairs that other processes have not drawn yet.
     """
     s = job.settings
+    if s.pairs is not None and s.scenes is None:
+        pairs_of(Path(s.pairs), s.captions, s.seed)  # refused before any folder is made
     if s.pairs is None or my_share(s.part)[1] == 1:
         return evaluate_run(job, make)
     if s.out is None:

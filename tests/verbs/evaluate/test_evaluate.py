@@ -15,6 +15,7 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import EvaluateSettings
+from geodesic_cli.verbs.evaluate.networks import LITE, Networks
 from geodesic_cli.verbs.evaluate.run import Evaluation, run
 from helpers import Recorder, into_folder
 
@@ -148,3 +149,36 @@ def test_a_strip_is_cut_into_its_frames(tmp_path: Path) -> None:
     found = run(Job(EvaluateSettings(sources=(str(tmp_path),), strip=4, protocol="vbench"), Silent()))
     assert found.sequences[0].frames == 4
     assert found.scores.means["flicker"][tmp_path.name].mean == pytest.approx(2 / 3, abs=0.01)
+
+
+def test_what_is_refused_leaves_no_folder_behind(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture = results / "inputs" / "pair0_0.png"
+    for given in ({"sources": (str(picture),)}, {"samples": str(results / "inputs"), "real": "none"}):
+        with pytest.raises(InputError):
+            run_in(EvaluateSettings(**given))
+    assert not Path("runs").exists()
+
+
+def test_two_sets_of_images_are_compared_by_what_is_here(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mean_colours(word: str) -> Networks:
+        return Networks(features={word: lambda images: images.mean((2, 3))})
+
+    monkeypatch.setattr("geodesic_cli.verbs.evaluate.run.networks_for", lambda *_: mean_colours(LITE))
+    folder = str(results / "inputs")
+    found = run(Job(EvaluateSettings(samples=folder, real=folder), Silent()))
+    assert found.scores.sets["frechet_efficientnet_lite0"]["inputs"].value == pytest.approx(0, abs=1e-4)
+    assert found.scores.sets["frechet_efficientnet_lite0"]["inputs"].images == 2 * len(NAMES)
+
+
+def test_sets_are_measured_of_inner_frames_against_each_input_once(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks = Networks(features={LITE: lambda images: images.mean((2, 3))})
+    monkeypatch.setattr("geodesic_cli.verbs.evaluate.run.networks_for", lambda *_: networks)
+    found = run(Job(settings_for(results, protocol="everything"), Silent()))
+    number = found.scores.sets["frechet_efficientnet_lite0"]["fade"]
+    assert (number.images, number.inputs) == (3 * len(NAMES), 2 * len(NAMES))
+    assert found.scores.sets["kernel_efficientnet_lite0"]["fade"].spread is not None

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,8 +133,8 @@ def thumbnails(sequence: ToMeasure, most: int, side: int) -> Tensor:
     return torch.stack([media.resize(frames[int(k)], side, side) for k in chosen])
 
 
-def folder_features(folder: Path, networks: Networks) -> dict[str, Tensor]:
-    """The features of all images of a folder, by the word of their network.
+def images_of_set(folder: Path) -> list[Path]:
+    """The images of a folder.
 
     Raises:
         InputError: the folder holds fewer than two images.
@@ -141,6 +142,11 @@ def folder_features(folder: Path, networks: Networks) -> dict[str, Tensor]:
     files = sorted(media.image_files(folder)[0]) if folder.is_dir() else []
     if len(files) < 2:
         raise InputError(f"A set of two images or more is needed, and {folder} holds {len(files)}.", "Check the path.")
+    return files
+
+
+def features_of_set(files: Sequence[Path], networks: Networks) -> dict[str, Tensor]:
+    """The features of images, each at its own size, by the word of their network."""
     parts: dict[str, list[Tensor]] = {word: [] for word in networks.features}
     for path in files:
         image = media.read_image(path)[None]

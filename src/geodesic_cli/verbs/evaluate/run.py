@@ -26,7 +26,7 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.settings import EvaluateSettings
 from geodesic_cli.settings.evaluate import MADE
-from geodesic_cli.verbs.evaluate.measuring import Measurer, Sequenced, folder_features, thumbnails
+from geodesic_cli.verbs.evaluate.measuring import Measurer, Sequenced, features_of_set, images_of_set, thumbnails
 from geodesic_cli.verbs.evaluate.networks import LITE, Networks, networks_for
 from geodesic_cli.verbs.evaluate.reading import ToMeasure, sequences_to_measure
 from geodesic_cli.verbs.evaluate.scoring import CLEAN, Scored, scores_of, set_number
@@ -106,9 +106,10 @@ def run(
         )
     else:
         ready = ("", ())
+    sets = [images_of_set(Path(folder)) for folder in (s.samples, s.real) if folder is not None]
     with job.in_folder(stem(s)) as job:
         if s.samples is not None:
-            return _two_sets(job, networks)
+            return _two_sets(job, networks, sets)
         said = ""
         if s.pairs is not None and make is not None and job.directory is not None:
             folder = job.directory.folder
@@ -203,15 +204,15 @@ def _sheet(sequences: Sequence[ToMeasure], methods: Sequence[str]) -> Tensor:
     return media.sheet(rows, labels)
 
 
-def _two_sets(job: Job[EvaluateSettings], networks: Networks) -> Evaluation:
+def _two_sets(job: Job[EvaluateSettings], networks: Networks, sets_of_files: Sequence[Sequence[Path]]) -> Evaluation:
     """The distances of two folders of images."""
     s, protocol = job.settings, PROTOCOLS[job.settings.protocol]
     assert s.samples is not None and s.real is not None
     keys = [key for key in protocol.numbers if key in SET_NUMBERS and key not in ("fid_diffmorpher", "fid_mid")]
     job.observer.stage("Measuring two sets of images", 2, "folders")
     found = []
-    for folder in (s.samples, s.real):
-        found.append(folder_features(Path(folder), networks))
+    for files in sets_of_files:
+        found.append(features_of_set(files, networks))
         job.observer.advance(1)
     sets: dict[str, dict[str, SetNumber]] = {}
     for key in keys:
@@ -222,7 +223,7 @@ def _two_sets(job: Job[EvaluateSettings], networks: Networks) -> Evaluation:
     lacking = {key: networks.lacking[key] for key in keys if key in networks.lacking}
     scores = Scored((Path(s.samples).name,), {}, sets, {}, {}, lacking)
     status = f"{len(sets)} distances between the images of {s.samples} and {s.real}."
-    metrics: dict[str, Any] = {"status": status, **score_metrics(scores, s.protocol)}
+    metrics: dict[str, Any] = {"status": status, "layout": "two folders of images", **score_metrics(scores, s.protocol)}
     result = Evaluation(scores, (), s.protocol, metrics=metrics, status=status)
     if job.directory is not None:
         job.directory.write_text("table.md", result.to_markdown())
