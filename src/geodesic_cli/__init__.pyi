@@ -85,7 +85,7 @@ def evaluate(
     metric_weights: str | None = None,
     samples: str | None = None,
     real: str | None = None,
-    methods: str = "blend,slerp,geodesic",
+    methods: str = "slerp,geodesic",
     frames: int | None = None,
     tau: float | None = None,
     part: str | None = None,

@@ -9,7 +9,7 @@ from geodesic_cli.settings.option import ANY, AtLeast, above, checked, choice_op
 
 PROTOCOL_NAMES = ("everything", "offline", "scenes", "diffmorpher", "freemorph", "pdg", "saito", "vbench")
 LAYOUT_NAMES = ("ours", "frames", "methods", "subsets", "names", "films", "strips")
-MADE_BY = "blend,slerp,geodesic"
+MADE_BY = "slerp,geodesic"
 MADE_FRAMES, SCENES_FRAMES = 9, 5
 MADE = "made"
 """The folder, below that of the run, in which the pairs are drawn."""

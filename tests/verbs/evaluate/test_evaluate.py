@@ -15,7 +15,9 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import EvaluateSettings
+from geodesic_cli.verbs.evaluate.measuring import thumbnails
 from geodesic_cli.verbs.evaluate.networks import LITE, Networks
+from geodesic_cli.verbs.evaluate.reading import ToMeasure
 from geodesic_cli.verbs.evaluate.run import Evaluation, run
 from helpers import Recorder, into_folder
 
@@ -108,6 +110,12 @@ def test_a_run_that_is_killed_anywhere_ends_in_the_same_bytes(results: Path, tmp
     ended = run_in(replace(parts, resume=True)).folder
     for name in WRITTEN:
         assert (whole / name).read_bytes() == (ended / name).read_bytes(), name
+
+
+def test_the_sheet_has_no_frame_twice(results: Path) -> None:
+    found, long = (thumbnails(ToMeasure("a", "b", memory=torch.rand(count, 3, 16, 16)), 7, 16) for count in (5, 12))
+    assert len(found) == 5 and len(long) == 7
+    assert len({frame.numpy().tobytes() for frame in found}) == 5
 
 
 def test_what_needs_weights_is_named_before_anything_is_read_and_nothing_takes_its_place(

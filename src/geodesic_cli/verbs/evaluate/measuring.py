@@ -127,9 +127,9 @@ class Measurer:
 
 
 def thumbnails(sequence: ToMeasure, most: int, side: int) -> Tensor:
-    """A few frames of a sequence at even distances, square, for a sheet: (most, 3, side, side)."""
+    """Frames of a sequence at even distances, square, for a sheet: (n, 3, side, side), so many at most."""
     frames = sequence.frames()
-    chosen = torch.linspace(0, len(frames) - 1, most).round().long()
+    chosen = torch.linspace(0, len(frames) - 1, min(most, len(frames))).round().long()
     return torch.stack([media.resize(frames[int(k)], side, side) for k in chosen])
 
 
