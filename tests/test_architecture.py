@@ -37,6 +37,7 @@ FLOORS: dict[str, tuple[str, str]] = {
     "scenes": ("", "torch"),
     "media": ("", "torch numpy PIL av pillow_heif"),
     "plots": ("", "numpy matplotlib"),
+    "layouts": ("settings media", ""),
     "evaluation": ("", "torch numpy scipy torchvision lpips pyiqa"),
     "report": ("settings media", "jinja2 PIL"),
     # `steps` keeps a solver's state, so it knows the classes of the two solvers that have one.
@@ -46,9 +47,11 @@ FLOORS: dict[str, tuple[str, str]] = {
     ),
     "frames": ("runs settings diffusion diffusion/tuning geometry media evaluation", "torch scipy"),  # inside functions
     "search": ("frames runs diffusion geometry geometry/graph geometry/solvers", "torch"),
-    "cli": ("verbs runs settings media", "typer rich"),
+    # Many runs of a verb, and what is measured of them: above the verbs, which know nothing of one another.
+    "many": ("verbs/interpolate verbs/evaluate runs settings layouts media scenes evaluation diffusion", "torch"),
+    "cli": ("verbs many runs settings media", "typer rich"),
 }
-LEAVES = "distortion geometry diffusion scenes media plots evaluation settings runs frames search"
+LEAVES = "distortion geometry diffusion scenes media plots layouts evaluation settings runs frames search"
 VERB = (f"{LEAVES} {' '.join(f'{room}/{wing}' for room, wings in WINGS.items() for wing in wings)}", "torch")
 MORE = {"bench": "scipy", "finetune": "accelerate bitsandbytes datasets", "toy": "numpy"}
 VERBS = sorted(path.name for path in (SOURCE / "verbs").iterdir() if (path / "__init__.py").is_file())

@@ -22,6 +22,7 @@ from geodesic_cli.version import __version__
 
 _VERBS = {
     "distance": "distance.run",
+    "evaluate": "evaluate.run",
     "extrapolate": "extrapolate.run",
     "finetune": "finetune.run",
     "interpolate": "interpolate.run",

@@ -9,6 +9,7 @@ from geodesic_cli.frames.clip import ClipSource
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.verbs.distance.run import Distances
+from geodesic_cli.verbs.evaluate.run import Evaluation
 from geodesic_cli.verbs.extrapolate.run import Extrapolation
 from geodesic_cli.verbs.finetune.data import Data
 from geodesic_cli.verbs.finetune.run import Finetuned
@@ -26,6 +27,7 @@ __all__ = [
     "GeodesicError",
     "__version__",
     "distance",
+    "evaluate",
     "extrapolate",
     "finetune",
     "interpolate",
@@ -68,6 +70,36 @@ def distance(
     low_memory: bool = False,
     compile: bool = False,
 ) -> Distances: ...
+def evaluate(
+    *sources: ClipSource,
+    model: AnyModel = "",
+    observer: Observer | None = None,
+    progress: bool | None = None,
+    pairs: str | None = None,
+    protocol: str | None = None,
+    layout: Literal["ours", "frames", "methods", "subsets", "names", "films", "strips"] | None = None,
+    strip: int | None = None,
+    inputs: str | None = None,
+    captions: str | None = None,
+    limit: int | None = None,
+    metric_weights: str | None = None,
+    samples: str | None = None,
+    real: str | None = None,
+    methods: str = "slerp,geodesic",
+    frames: int | None = None,
+    tau: float | None = None,
+    part: str | None = None,
+    revision: str | None = None,
+    variant: str | None = None,
+    lora: str | Sequence[str] = (),
+    vae: str | None = None,
+    text_embedding: str | Sequence[str] = (),
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "auto",
+    low_memory: bool = False,
+    compile: bool = False,
+) -> Evaluation: ...
 def extrapolate(
     source: ClipSource,
     *,
@@ -181,7 +213,7 @@ def interpolate(
     progress: bool | None = None,
     prompt: str | Sequence[str] = (),
     invert_text: Literal["none", "quick", "published"] = "none",
-    method: Literal["geodesic", "slerp", "lerp", "global"] | None = None,
+    method: Literal["geodesic", "slerp", "lerp", "global", "blend", "corrected"] | None = None,
     compare: bool = False,
     frames: int | None = None,
     between: int | None = None,

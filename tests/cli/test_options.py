@@ -14,6 +14,7 @@ from geodesic_cli.settings import (
     BenchSettings,
     DirectionSettings,
     DistanceSettings,
+    EvaluateSettings,
     ExtrapolateSettings,
     FinetuneSettings,
     InterpolateSettings,
@@ -34,6 +35,7 @@ RECORDS: dict[str, Any] = {
     "video-analyze": VideoAnalyzeSettings,
     "distance": DistanceSettings,
     "mean": MeanSettings,
+    "evaluate": EvaluateSettings,
     "invert": InvertSettings,
     "latent slerp": SlerpSettings,
     "latent direction": DirectionSettings,
@@ -43,7 +45,19 @@ RECORDS: dict[str, Any] = {
     "bench solver": BenchSettings,
     "bench model": BenchModelSettings,
 }
-FLAGS = {"config", "as_json", "strict", "dry", "globally", "iso", "verbose"}
+FLAGS = {
+    "config",
+    "as_json",
+    "strict",
+    "dry",
+    "globally",
+    "iso",
+    "verbose",
+    "list_weights",
+    "fetch",
+    "many_pairs",
+    "many_part",
+}
 """Options of the command line that are no settings."""
 NEEDED: dict[str, dict[str, Any]] = {
     "interpolate": {"images": ("a", "b")},
@@ -51,6 +65,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "video-analyze": {"clip": ("a",)},
     "distance": {"images": ("a", "b")},
     "mean": {"images": ("a", "b")},
+    "evaluate": {"sources": ("a",)},
     "invert": {"images": ("a",)},
     "latent slerp": {"images": ("a", "b")},  # without images there is only one noise level
     "latent direction": {"source": "a", "target": "b"},

@@ -26,7 +26,10 @@ PAIR = ("a.png", "b.png")
         ({"seed": 10**20}, "--seed takes numbers from 0"),
         ({"resume": True}, "--resume needs the folder of the run to go on with. Pass --resume FOLDER."),
         ({"guidance": -1.0}, "--guidance takes numbers from 0 to 100"),
-        ({"method": "slep"}, "--method is one of geodesic, slerp, lerp, global; got 'slep'. Did you mean 'slerp'?"),
+        (
+            {"method": "slep"},
+            "--method is one of geodesic, slerp, lerp, global, blend, corrected; got 'slep'. Did you mean 'slerp'?",
+        ),
         ({"pacing": "evn"}, "--pacing is one of path, even, features, lpips, perceptual; got"),
         ({"prompt": ("a", "b", "c")}, "takes one prompt or 2; got 3. Pass --prompt once for all images"),
         ({"images": ()}, "needs two images; got none."),

@@ -17,6 +17,7 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.settings import (
     DirectionSettings,
     DistanceSettings,
+    EvaluateSettings,
     ExtrapolateSettings,
     FinetuneSettings,
     InterpolateSettings,
@@ -33,6 +34,7 @@ from geodesic_cli.settings.option import option_of
 ROOT = Path(__file__).parents[2]
 RECORDS = {
     "distance": DistanceSettings,
+    "evaluate": EvaluateSettings,
     "extrapolate": ExtrapolateSettings,
     "finetune": FinetuneSettings,
     "interpolate": InterpolateSettings,

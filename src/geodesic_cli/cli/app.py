@@ -25,6 +25,7 @@ Examples:
   geodesic video-analyze clip.mp4
   geodesic distance frames/
   geodesic mean a.png b.png c.png
+  geodesic evaluate runs/a-to-b
   geodesic invert a.png
   geodesic latent direction red blue
   geodesic finetune --iso
@@ -43,7 +44,7 @@ Settings come from options, then variables such as GEODESIC_INTERPOLATE_TAU, the
 
 VERBS = (
     "interpolate", "extrapolate", "video_analyze", "distance", "mean", "invert", "latent", "finetune", "isometry",
-    "toy",
+    "evaluate", "toy",
 )  # fmt: skip
 OTHERS = ("models", "check", "info", "cache", "report", "bench")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -28,6 +28,12 @@ def flag(word: str, help: str, panel: str = RUN, variable: bool = True) -> Any:
     ]
 
 
+def text_flag(word: str, help: str, metavar: str, panel: str = COMMON) -> Any:
+    """An option of the command line that is no setting and takes a text; it is None, unless its word is given."""
+    about: dict[str, Any] = {"help": help, "metavar": metavar, "rich_help_panel": panel, "show_envvar": False}
+    return Annotated[str | None, typer.Option(word, **about)]
+
+
 AS_JSON = flag("--json", "Print one JSON object instead of a table.")
 METRICS_AS_JSON = flag("--json", "Print the metrics as JSON instead of a table.")
 STRICT = flag("--strict", "Exit with code 3 if the path did not converge.")
@@ -44,7 +50,7 @@ def options_of(
         flags: its options that are no settings, by name, see `flag`.
     """
     found = [_parameter(field, hint) for field, hint in _with_types(record)]
-    found += [_keyword(name, kind, False) for name, kind in flags.items()]
+    found += [_keyword(name, kind, False if get_args(kind)[0] is bool else None) for name, kind in flags.items()]
     found += [_keyword("config", _config_of(record), None)] if config else []
     found.sort(key=lambda each: ORDER.get(_panel(each.annotation.__metadata__[0]), 1))
 

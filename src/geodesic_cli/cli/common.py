@@ -89,13 +89,13 @@ def ran(verb: str, settings: Any, as_json: bool, table: Callable[[Any], str | Cl
     A run that is complete is not run again: that is said, and the program ends with 0.
 
     Args:
-        verb: its file below `verbs`, such as `latent.invert`.
+        verb: its file below `verbs`, such as `latent.invert`, or one of `many`.
         as_json: print one JSON object instead of the table.
         table: of a result.
     """
     stop_if_complete(settings, as_json)
     begun()
-    module = import_module(f"geodesic_cli.verbs.{verb}")
+    module = import_module(f"geodesic_cli.{verb if verb.startswith('many.') else f'verbs.{verb}'}")
     result = watched(module.run, settings, hasattr(settings, "resume"))
     show(result, as_json, table)
     return result

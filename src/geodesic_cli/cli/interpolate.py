@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of
+from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of, text_flag
 from geodesic_cli.cli.common import VERBOSE, Closing, planned, ran
+from geodesic_cli.cli.many_pairs import many
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import InterpolateSettings, from_command_line
-from geodesic_cli.settings.option import COMMON
+from geodesic_cli.settings.option import COMMON, RUN
+from geodesic_cli.settings.vocabulary import FLAT_METHODS
 
 if TYPE_CHECKING:
     from geodesic_cli.verbs.interpolate.run import Interpolation
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 @options_of(
     InterpolateSettings,
     globally=flag("--global", "The same as --method global.", COMMON, False),
+    many_pairs=text_flag("--pairs", "A table a,b,prompt_a,prompt_b or a folder.", "PLACE"),
+    many_part=text_flag("--part", "With --pairs: the K-th of N parts.", "K/N", RUN),
     dry=flag("--dry-run", "Print what each stage would cost; run nothing.", COMMON),
     strict=STRICT,
     verbose=VERBOSE,
@@ -36,7 +40,7 @@ def interpolate(options: dict[str, Any]) -> None:
       geodesic interpolate a.png b.png --prompt "a red cube" --prompt "a blue sphere" --compare
       geodesic interpolate a.png b.png --method geodesic --bend 2
       geodesic interpolate a.png b.png c.png --between 7 --loop
-      geodesic interpolate --config runs/a-to-b/config.toml --frames 33 --out runs/slower
+      geodesic interpolate --pairs pairs.csv --out runs/all
 
     Writes report.html (a page of all of it), frames/ (with --compare the other methods' into compare/), sheet.png,
     films (--formats), density.png, convergence.png (graph.png for a search), metrics.json, path.safetensors,
@@ -44,6 +48,9 @@ def interpolate(options: dict[str, Any]) -> None:
     GEODESIC_INTERPOLATE_TAU.
     """
     method = options["method"]
+    if options["many_pairs"]:
+        many(options)
+        return
     if options["globally"] and method not in (None, "global"):
         raise InputError(f"--global means --method global; got --method {method} too.", "Leave one of them out.")
     settings = from_command_line(InterpolateSettings, options, method="global" if options["globally"] else method)
@@ -79,10 +86,10 @@ def _table(metrics: dict[str, Any]) -> list[str]:
     rows = [
         (
             metrics["names"][method].partition(",")[0] + (" *" if method == metrics["method"] else ""),
-            f"{path['length']:.3g}" if method != "lerp" else "-",
+            f"{path['length']:.3g}" if method not in FLAT_METHODS else "-",
             f"{path['mean_excess']:+.1f}",
             f"{path['min_excess']:+.1f}",
-            f"{path['relative_residual']:.2g}" if method != "lerp" else "-",
+            f"{path['relative_residual']:.2g}" if method not in FLAT_METHODS else "-",
         )
         for method, path in metrics["paths"].items()
     ]

@@ -42,6 +42,8 @@ from geodesic_cli.geometry.variation import too_long_by
 
 PUBLISHED_SOLVER = "published"
 """The solver of the authors, with all its iterations whatever the steps allowed."""
+BLEND, EXTREME = "blend", 2.0
+"""The method that mixes clean latents; the size, in standard deviations of a point, above which an entry is extreme."""
 BUMP = 1e-3
 """Amplitude of the seeded bump of the first path, as a fraction of its length."""
 MEASURED = 33
@@ -55,7 +57,7 @@ class ImagePath:
     """A path between two ends at noise level tau.
 
     Args:
-        method: geodesic, slerp or lerp.
+        method: of `settings.METHODS`.
         curve: its nodes; directions on a sphere where there is a profile, points of flat space where there is none.
         profile: the norm along the path, or None.
         solution: how the geodesic was found; None for slerp and lerp.
@@ -189,6 +191,32 @@ class Problem:
         curve = Curve.straight(self.ends.x[0], self.ends.x[1], len(self.guess.x), Euclidean())
         return ImagePath("lerp", curve, None, None, self.metric.alpha, self.bend)
 
+    def blend(self, model: LatentDiffusion, steps: int, guidance: float) -> ImagePath:
+        """The straight line between the clean latents, carried to tau at the nodes; drawn without going there.
+
+        It costs ``steps`` evaluations for each inner node.
+        """
+        u = self.guess.u
+        z = torch.lerp(self.ends.z[:1], self.ends.z[1:], u[1:-1, None].to(self.ends.z))
+        x = model.lift(z, self.ends.shape, self.ends.conditioning(u[1:-1]), self.ends.tau, steps, guidance)
+        nodes = torch.cat([self.ends.x[:1], x.to(self.ends.x), self.ends.x[1:]])
+        return ImagePath(BLEND, Curve(nodes, Euclidean()), None, None, self.metric.alpha, self.bend)
+
+    def corrected(self) -> ImagePath:
+        """The great circle with its extreme entries taken back to EXTREME, and its norms restored.
+
+        Inverted images have entries that noise hardly ever has, and sums of them leave the region that the network
+        knows. That is the diagnosis of NoiseDiffusion (Zheng et al., ICLR 2024), whose authors clip such entries, too;
+        they also add noise and the images themselves, which is left out here. The correction grows from nothing at
+        the ends, which stay as they are.
+        """
+        u, x = self.guess.u[:, None], self.slerp().curve.x
+        bound = EXTREME * x.square().mean(1, keepdim=True).sqrt()
+        mixed = torch.lerp(x, x.clamp(-bound, bound), 4 * u * (1 - u))
+        mixed = mixed * x.norm(dim=1, keepdim=True) / mixed.norm(dim=1, keepdim=True)
+        curve = Curve(torch.cat([x[:1], mixed[1:-1], x[-1:]]), self.metric.space)
+        return ImagePath("corrected", curve, self.ends.profile, None, self.metric.alpha, self.bend)
+
     def measure(self, path: ImagePath) -> PathReport:
         """Measure a path at MEASURED points: one batch of scores serves density, length and residual."""
         u = positions(MEASURED).to(self.ends.x.device, self.ends.x.dtype)
@@ -256,8 +284,11 @@ def clean_latents(
 ) -> Tensor:
     """Clean latents (m, d) along a path; ``steps`` + 1 evaluations for each position but u = 0 and u = 1.
 
-    There they are the encodings of the images themselves, which have not been to tau and back.
+    There they are the encodings of the images themselves, which have not been to tau and back. A blend of clean latents
+    is drawn as it is.
     """
+    if path.method == BLEND:
+        return torch.lerp(ends.z[:1], ends.z[1:], u[:, None].to(ends.z))
     z = torch.lerp(ends.z[0], ends.z[1], u.round().to(ends.z.dtype).to(ends.z.device)[:, None])
     inner = ((u > 0) & (u < 1)).nonzero()[:, 0]
     for first in range(0, len(inner), at_once):

@@ -10,6 +10,7 @@ from typing import Any
 
 from geodesic_cli.report.album import as_it_is, as_uris
 from geodesic_cli.report.drawn import drawn_plot
+from geodesic_cli.report.evaluated import evaluate_story
 from geodesic_cli.report.others import (
     all_numbers,
     direction_story,
@@ -39,6 +40,7 @@ STORIES = {
     "toy": toy_story,
     "distance": distance_story,
     "mean": mean_story,
+    "evaluate": evaluate_story,
 }
 """Verbs that have more to show than their pictures, their table and their numbers."""
 FILM_BYTES, PICTURE_BYTES = 11_000_000, 2_500_000

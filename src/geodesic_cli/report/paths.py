@@ -22,7 +22,7 @@ from geodesic_cli.report.story import (
     grid,
     line,
 )
-from geodesic_cli.settings.vocabulary import FAILED, PATH_NAMES, path_name
+from geodesic_cli.settings.vocabulary import FAILED, FLAT_METHODS, PATH_NAMES, path_name
 
 NATS = "nats"
 ALONG = "position along the path, 0 is the first image"
@@ -118,11 +118,11 @@ def _plot_of(
 
 
 def _path_grids(run: RunFiles, kinds: Sequence[str], names: dict[str, str], main: str) -> list[Grid]:
-    def row(name: str, unit: str, good: str, key: str, without: str = "") -> Line | None:
-        return line(name, unit, good, [None if kind == without else run.number("paths", kind, key) for kind in kinds])
+    def row(name: str, unit: str, good: str, key: str, without: Sequence[str] = ()) -> Line | None:
+        return line(name, unit, good, [None if kind in without else run.number("paths", kind, key) for kind in kinds])
 
     heads = [_brief(names[kind]) + (" (written)" if kind == main and len(kinds) > 1 else "") for kind in kinds]
-    alone = "lerp" if len(kinds) > 1 else ""
+    alone = FLAT_METHODS if len(kinds) > 1 else ()
     lines = [
         # The straight line leaves the sphere, and its weights belong to flat space: not to be compared.
         row("weighted length, ln", "", LOWER, "log_length", alone),

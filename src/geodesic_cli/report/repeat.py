@@ -16,6 +16,7 @@ VERBS: dict[str, type] = {
     "video-analyze": settings.VideoAnalyzeSettings,
     "distance": settings.DistanceSettings,
     "mean": settings.MeanSettings,
+    "evaluate": settings.EvaluateSettings,
     "invert": settings.InvertSettings,
     "latent/slerp": settings.SlerpSettings,
     "latent/direction": settings.DirectionSettings,

@@ -39,6 +39,7 @@ from geodesic_cli.runs.manifest import (
 )
 from geodesic_cli.runs.plain import plain, to_json, to_toml
 from geodesic_cli.runs.tensors import DAMAGED, read_tensors, write_tensors
+from geodesic_cli.settings.evaluate import MADE
 from geodesic_cli.version import __version__
 
 CONFIG = "config.toml"
@@ -278,7 +279,7 @@ def _prepare(
     """Make the folder, which is locked, ready or refuse it. Returns the manifest of the run to go on with, or none."""
     try:
         sweep(folder)
-        if all(path.name == LOCK for path in folder.iterdir()):
+        if all(path.name in (LOCK, MADE) for path in folder.iterdir()):  # what was made has runs of its own
             return {}
         if not (resume or overwrite):
             raise OutputError(

@@ -5,6 +5,7 @@ A field is called like the option, like the key in a config file and like the en
 
 from geodesic_cli.settings.bench import PROBLEMS, SOLVERS, BenchModelSettings, BenchSettings
 from geodesic_cli.settings.distance import DistanceSettings, LinkedOptions
+from geodesic_cli.settings.evaluate import EvaluateSettings
 from geodesic_cli.settings.extrapolate import DRIFT, DROP, ExtrapolateSettings
 from geodesic_cli.settings.finetune import SCENES, FinetuneSettings
 from geodesic_cli.settings.interpolate import STEPS, InterpolateSettings, parse_budget, parse_timing

@@ -21,7 +21,7 @@ from geodesic_cli.settings.option import (
     record,
 )
 
-METHODS = ("geodesic", "slerp", "lerp", "global")
+METHODS = ("geodesic", "slerp", "lerp", "global", "blend", "corrected")
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
 LOCAL_TAU, GLOBAL_TAU, BEND = 0.4, 0.1, 4.0
 SEARCHED = ("clevr-mini",)
@@ -71,7 +71,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     """`geodesic interpolate`."""
 
     images: tuple[str, ...] = opt(
-        ..., "Two or more images, or one film, GIF or folder.", argument=True, metavar="A B..."
+        (), "Two or more images, or one film, GIF or folder.", argument=True, metavar="A B..."
     )
     prompt: tuple[str, ...] = shared.prompt_opt()
     invert_text: str = opt(
@@ -84,8 +84,8 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     method: str = choice_opt(
         None,
         METHODS,
-        ": local geodesic, great circle, straight line, global geodesic. Default: geodesic; global for clevr-mini, but "
-        "not in a clip or with an option such as --bend.",
+        "; the last two are baselines. Default: geodesic; global for clevr-mini, but not in a clip or with an option "
+        "such as --bend.",
         by=_method,
     )
     compare: bool = opt(False, "Draw straight line, great circle, local geodesic.")

@@ -11,8 +11,12 @@ PATH_NAMES = {
     "slerp": "great circle",
     "geodesic": "local geodesic",
     "global": "global geodesic",
+    "blend": "blend of latents",
+    "corrected": "corrected great circle",
 }
 """The name of a path, by the method that finds it."""
+FLAT_METHODS = ("lerp", "blend")
+"""Methods whose paths run through flat space: their weighted lengths compare with none on the sphere."""
 _SOLVED = ("geodesic", "global")
 """Methods whose paths are to be geodesics."""
 FAILED = "not converged"

@@ -15,7 +15,7 @@ from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.keyframes import Ends, Keyframes
 from geodesic_cli.frames.pacing import Pacer, eased, evaluations, spaced
 from geodesic_cli.frames.path_report import PathReport
-from geodesic_cli.frames.paths import ImagePath, clean_latents, positions
+from geodesic_cli.frames.paths import BLEND, ImagePath, clean_latents, positions
 from geodesic_cli.runs.job import Job
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.settings.interpolate import EASE
@@ -62,6 +62,7 @@ class Drawer(Job[InterpolateSettings]):
         name: the name of a checkpoint, from the number of a leg and a word.
         pacer: how frames are spaced; None is at equal steps along the path.
         steps: in which a frame is carried down.
+        plots: whether the plots are drawn, which take longer than a short path.
     """
 
     model: LatentDiffusion
@@ -69,6 +70,7 @@ class Drawer(Job[InterpolateSettings]):
     name: Callable[[int, str], str]
     pacer: Pacer | None
     steps: int
+    plots: bool = True
 
     def draw(self, legs: Sequence[Leg], method: str, numbers: tuple[int, ...]) -> Drawn:
         """The frames of a method, written as they come, and kept if they are there already.
@@ -81,6 +83,7 @@ class Drawer(Job[InterpolateSettings]):
         inner = [self._positions(k, leg, method, own[k]) for k, leg in enumerate(legs)]
         paces = [self.pacer.along(leg.reports[method]) for leg in legs] if self.pacer else []
         paced = sum(evaluations(pace, frames, s.steps) for pace, frames in zip(paces, own, strict=False) if frames > 2)
+        paced = 0 if method == BLEND else paced
         frames: list[Tensor] = []
         u: list[float] = []
         self.observer.stage(f"Drawing the {path_kind(method)}", total, "frames")
@@ -92,7 +95,7 @@ class Drawer(Job[InterpolateSettings]):
                 number = numbers[k] + first
                 frames += self._part(leg.ends, leg.paths[method], part, number, k / count, count, method)
                 self.observer.advance(len(part))
-        decoded = sum(frames_in_leg - 2 for frames_in_leg in own) * (self.steps + 1)
+        decoded = 0 if method == BLEND else sum(frames_in_leg - 2 for frames_in_leg in own) * (self.steps + 1)
         return Drawn(torch.stack(frames), torch.tensor(u, dtype=torch.float64), numbers, decoded, paced)
 
     def _part(
@@ -159,21 +162,8 @@ class Drawer(Job[InterpolateSettings]):
         for kind in s.kinds:
             media.write_film(main.frames, directory.path(f"video.{kind}"), s.fps, sound)
             self.observer.advance(1)
-        labels = curve_labels(s, metrics["names"], reports)
-        plots.density_and_speed(
-            {labels[name]: asdict(report) for name, report in reports.items()}, directory.path("density.png")
-        )
-        histories = {
-            self._of_solver(k, leg, labels["geodesic"], len(legs)): {
-                "score_calls": [float(calls) for calls, _, _ in leg.history],
-                "residual": [residual for _, residual, _ in leg.history],
-                "length": [math.exp(min(length, 700.0)) for _, _, length in leg.history],
-            }
-            for k, leg in enumerate(legs)
-            if leg.history
-        }
-        if histories and len(histories) <= MOST_HISTORIES:
-            plots.length_history(histories, directory.path("convergence.png"))
+        if self.plots:
+            self._plot(legs, curve_labels(s, metrics["names"], reports), reports)
         self.observer.advance(1)
         nodes = [one.curve.u for one in path]
         directory.write_tensors(
@@ -188,6 +178,25 @@ class Drawer(Job[InterpolateSettings]):
             {"method": s.method, "tau": str(s.tau), "shape": json.dumps(list(keyframes.shape)), "model": s.model},
         )
         self.observer.advance(1)
+
+    def _plot(self, legs: Sequence[Leg], labels: dict[str, str], reports: dict[str, PathReport]) -> None:
+        """The density along every path, and how the solver came to its own."""
+        directory = self.directory
+        assert directory is not None
+        plots.density_and_speed(
+            {labels[name]: asdict(report) for name, report in reports.items()}, directory.path("density.png")
+        )
+        histories = {
+            self._of_solver(k, leg, labels["geodesic"], len(legs)): {
+                "score_calls": [float(calls) for calls, _, _ in leg.history],
+                "residual": [residual for _, residual, _ in leg.history],
+                "length": [math.exp(min(length, 700.0)) for _, _, length in leg.history],
+            }
+            for k, leg in enumerate(legs)
+            if leg.history
+        }
+        if histories and len(histories) <= MOST_HISTORIES:
+            plots.length_history(histories, directory.path("convergence.png"))
 
     def _sheet(self, drawn: dict[str, Drawn], metrics: dict[str, Any]) -> Tensor:
         """The frames of every method, with what they are called; what was given and what is doubtful is marked."""

@@ -13,9 +13,10 @@ import torch
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion
 from geodesic_cli.diffusion.densities import CombinedScore, alpha_of_paper, density_score
 from geodesic_cli.diffusion.noise_bank import NoiseBank
+from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.frames.keyframes import Ends
 from geodesic_cli.frames.path_report import PathReport
-from geodesic_cli.frames.paths import MEASURED, ImagePath, Problem, rounded
+from geodesic_cli.frames.paths import BLEND, MEASURED, ImagePath, Problem, rounded
 from geodesic_cli.geometry import Step
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.steps import pack, unpack
@@ -120,13 +121,17 @@ class LegSolver(Job[InterpolateSettings]):
             found = search(self, self.model, problem, checkpoint, draws=number == 0)
         if "geodesic" in self.methods:
             made["geodesic"] = self._geodesic(number, problem, history)
-        made |= {name: getattr(problem, name)() for name in self.methods if name in ("lerp", "slerp")}
+        made |= {name: getattr(problem, name)() for name in self.methods if name in ("lerp", "slerp", "corrected")}
+        s, blended = self.settings, 0
+        if BLEND in self.methods:
+            made[BLEND] = problem.blend(self.model, s.steps, s.transport_guidance)
+            blended = s.steps * (s.nodes - 2) * guided_evaluations(s.transport_guidance)
         if found is not None:
             made["global"] = found.path
         points = self.settings.nodes + MEASURED * len(made)
         points += sum(one.solution.score_calls for one in made.values() if one.solution)
         assert isinstance(problem.score, CombinedScore)
-        spent = problem.score.evaluations * points + (found.evaluations if found else 0)
+        spent = problem.score.evaluations * points + (found.evaluations if found else 0) + blended
         reports = {name: problem.measure(made[name]) for name in self.methods}
         return Leg(ends, made, reports, tuple(history), found, spent)
 

@@ -236,8 +236,7 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
         each: seconds for a network evaluation.
     """
     s = settings
-    legs, methods = s.legs(images), s.methods
-    transport = guided_evaluations(s.transport_guidance)
+    legs, methods, transport = s.legs(images), s.methods, guided_evaluations(s.transport_guidance)
     made: list[Stage] = []
 
     def add(name: str, count: int, most: bool = False, weight: float = 1.0) -> None:
@@ -258,13 +257,15 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
             made.append(Stage("Searching", None, legs * (seconds or 0.0), True))
         else:
             add("Searching", legs * allowed, most=True)
+    asked = len(methods) - ("blend" in methods)  # which is drawn without the network
+    add("Carrying the blend", legs * (s.nodes - 2) * s.steps * transport * ("blend" in methods))
     add("Measuring", legs * MEASURED * len(methods) * score)
     steps = frame_steps(s, legs)
     if s.pacing != "path":
         look = Pacer(s.pacing, "", torch.diff, 1 if s.pacing in ("features", "perceptual") else 0, guided=True)
         paced = sum(evaluations(look, one + 1, s.steps) for one in steps if one > 1)
-        add("Pacing", paced * len(methods) * transport)
-    add("Drawing", sum(one - 1 for one in steps) * (s.steps + 1) * len(methods) * transport, most=True)
+        add("Pacing", paced * asked * transport)
+    add("Drawing", sum(one - 1 for one in steps) * (s.steps + 1) * asked * transport, most=True)
     return made
 
 

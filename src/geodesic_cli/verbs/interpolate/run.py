@@ -106,13 +106,19 @@ def interpolate(
     return run(job, given)
 
 
-def run(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor] = ()) -> Interpolation:
-    """Interpolate through the files of the settings, or the images given in their place. See the module's text."""
+def run(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor] = (), plots: bool = True) -> Interpolation:
+    """Interpolate through the files of the settings, or the images given in their place. See the module's text.
+
+    Args:
+        job: what is asked.
+        given: images that take the place of the settings' files.
+        plots: whether density.png and convergence.png are drawn.
+    """
     model, images, canvas, names = ready(job, given)  # all that may be refused comes before the folder is touched
     pacing, shape = job.settings.pacing, model.latent_shape(*canvas.padded)
     pace = None if pacing == "path" else pacer(pacing, model, shape, crop=canvas.crop)  # LPIPS may not be here
     with job.in_folder(stem(job.settings)) as job:
-        return _Work(**vars(job)).run(model, images, canvas, names, pace)
+        return _Work(**vars(job)).run(model, images, canvas, names, pace, plots)
 
 
 def dry_run(job: Job[InterpolateSettings]) -> Plan:
@@ -146,7 +152,13 @@ class _Work(Job[InterpolateSettings]):
         return guided_evaluations(self.settings.transport_guidance)
 
     def run(
-        self, model: LatentDiffusion, images: Tensor, canvas: Canvas, names: tuple[str, ...], pace: Pacer | None
+        self,
+        model: LatentDiffusion,
+        images: Tensor,
+        canvas: Canvas,
+        names: tuple[str, ...],
+        pace: Pacer | None,
+        plots: bool,
     ) -> Interpolation:
         began = time.monotonic()
         s = self.settings
@@ -159,7 +171,7 @@ class _Work(Job[InterpolateSettings]):
         legs = rounded_legs([solver.solve(k, problem) for k, problem in enumerate(problems)], s.loop)
         numbers = keyframe_numbers(s, [leg.reports[s.method].euclidean_length or 1e-9 for leg in legs])
         down = steps_down(model, keyframes, s.steps, s.transport_guidance)
-        drawer = Drawer(**vars(self), model=model, canvas=canvas, name=solver.name, pacer=pace, steps=down)
+        drawer = Drawer(**vars(self), model=model, canvas=canvas, name=solver.name, pacer=pace, steps=down, plots=plots)
         drawn = {name: drawer.draw(legs, name, numbers) for name in (*(w for w in wanted if w != s.method), s.method)}
         reports = {name: joined([leg.reports[name] for leg in legs], legs[0].paths[name].alpha) for name in wanted}
         metrics, status = path_metrics(s, legs, reports, drawn[s.method], keyframes, numbers)

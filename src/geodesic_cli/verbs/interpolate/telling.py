@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from geodesic_cli.frames.path_report import PathReport
 from geodesic_cli.search.candidates import KNOWN
 from geodesic_cli.settings import InterpolateSettings
-from geodesic_cli.settings.vocabulary import fared, is_geodesic, listed, path_name
+from geodesic_cli.settings.vocabulary import FLAT_METHODS, fared, is_geodesic, listed, path_kind, path_name
 from geodesic_cli.verbs.interpolate.legs import Leg
 
 NAMED_ONE_BY_ONE = 12
@@ -34,7 +34,7 @@ def curve_labels(
 
     The length of the straight line belongs to another metric, and is compared with none.
     """
-    lengths = {method: report.log_length for method, report in reports.items() if method != "lerp"}
+    lengths = {method: report.log_length for method, report in reports.items() if method not in FLAT_METHODS}
     least = min((value for value in lengths.values() if not math.isnan(value)), default=math.inf)
     return {
         method: called[method]
@@ -51,6 +51,8 @@ def verdict(settings: InterpolateSettings, leg: Leg) -> str:
         return "The great circle takes no account of what the model finds plausible; --method geodesic does."
     if method == "lerp":
         return "The straight line takes no account of what the model finds plausible; --method geodesic does."
+    if method in ("blend", "corrected"):
+        return f"The {path_kind(method)} is a baseline: no equation is solved for it; --method geodesic solves one."
     told = leg.found.status if leg.found else solution.status.value if solution else ""
     if is_geodesic(residual, settings.tol):
         return told
