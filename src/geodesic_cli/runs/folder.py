@@ -242,28 +242,6 @@ class RunDirectory:
         self._write(MANIFEST, to_json(self._manifest).encode())
 
 
-BEGUN_WITH = {
-    "images": "images are",
-    "digest": "frames are",
-    "data": "training images or their captions are",
-    "model": "model's weights, dtype or kind of device are",
-}
-"""What a checkpoint knows about the run that wrote it, in words."""
-
-
-def require_same(saved: Mapping[str, str], about: Mapping[str, str]) -> None:
-    """Refuse a checkpoint of other images or another model; both are mappings of `BEGUN_WITH` keys to digests.
-
-    Raises:
-        InputError: it is one.
-    """
-    for key, now in about.items():
-        if saved.get(key, now) != now:
-            raise InputError(
-                f"The {BEGUN_WITH[key]} not those that this run was begun with.", "Pass another --out, or --overwrite."
-            )
-
-
 def _make(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"A folder is needed, and {folder} is a file.", "Pass another --out.")

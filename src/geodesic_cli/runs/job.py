@@ -19,7 +19,8 @@ from torch import Tensor
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.report import REPORT, page
-from geodesic_cli.runs.folder import MANIFEST, RunDirectory, require_same
+from geodesic_cli.runs.folder import RunDirectory
+from geodesic_cli.runs.manifest import MANIFEST, require_same
 from geodesic_cli.runs.names import claimed
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.plain import to_json

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from geodesic_cli.errors import OutputError
+from geodesic_cli.errors import InputError, OutputError
 from geodesic_cli.filing import parsed_json
 from geodesic_cli.runs.lock import LOCK
 from geodesic_cli.runs.plain import plain
@@ -110,3 +110,25 @@ def changed_since(earlier: Mapping[str, Any], now: Mapping[str, str]) -> str:
     """What of `versions_here` is not as it was when a run was begun, in words; empty where all is."""
     names = [name for name in now if earlier.get(name, now[name]) != now[name]]
     return ", ".join(f"{name} {earlier[name]} -> {now[name]}" for name in names)
+
+
+BEGUN_WITH = {
+    "images": "images are",
+    "digest": "frames are",
+    "data": "training images or their captions are",
+    "model": "model's weights, dtype or kind of device are",
+}
+"""What a checkpoint knows about the run that wrote it, in words."""
+
+
+def require_same(saved: Mapping[str, str], about: Mapping[str, str]) -> None:
+    """Refuse a checkpoint of other images or another model; both are mappings of `BEGUN_WITH` keys to digests.
+
+    Raises:
+        InputError: it is one.
+    """
+    for key, now in about.items():
+        if saved.get(key, now) != now:
+            raise InputError(
+                f"The {BEGUN_WITH[key]} not those that this run was begun with.", "Pass another --out, or --overwrite."
+            )

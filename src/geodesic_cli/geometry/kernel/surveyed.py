@@ -18,7 +18,7 @@ from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.seen import Seen
 from geodesic_cli.geometry.space import Space
 
-TINY = 1e-12
+OUTSIDE = 1e-12
 """What a direction has outside a span counts from this share of its length on."""
 
 
@@ -91,7 +91,7 @@ def surveyed(x: Nodes, seen: Seen, varying: bool, trust: float) -> Surveyed:
 def spanned(basis: Float[Tensor, "k d"], rows: Float[Tensor, "p d"]) -> Float[Tensor, "more d"]:
     """Orthonormal rows that span an orthonormal basis and further rows, too; the basis comes first, bit for bit.
 
-    What a row has outside the basis counts from TINY times its length on.
+    What a row has outside the basis counts from OUTSIDE times its length on.
     """
     sizes = linalg.norm(rows)
     left = rows[sizes[:, 0] > 0] / sizes[sizes[:, 0] > 0]
@@ -101,7 +101,7 @@ def spanned(basis: Float[Tensor, "k d"], rows: Float[Tensor, "p d"]) -> Float[Te
         left = left - (left @ basis.T) @ basis
     q, r = torch.linalg.qr(left.T)
     turn, values, _ = torch.linalg.svd(r)
-    new = (q @ turn[:, values > TINY]).T
+    new = (q @ turn[:, values > OUTSIDE]).T
     new = torch.linalg.qr((new - (new @ basis.T) @ basis).T).Q.T
     return torch.cat([basis, new])
 

@@ -32,8 +32,8 @@ from geodesic_cli.frames.keyframes import Encoded, widest
 from geodesic_cli.geometry import RK4, AdamsBashforth4, DormandPrince, IsokineticLeapfrog, Status, Stepper
 from geodesic_cli.geometry.clips.departure import Arrival, Departure, Ray, depart
 from geodesic_cli.runs.calling import called_from_python
-from geodesic_cli.runs.folder import require_same
 from geodesic_cli.runs.job import Job, RunResult, in_memory
+from geodesic_cli.runs.manifest import require_same
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.room import frame_bytes, require_room

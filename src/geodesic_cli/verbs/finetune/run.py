@@ -8,7 +8,7 @@ training can be stopped at any moment and goes on from its last checkpoint to th
 
 import math
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,8 +22,9 @@ from geodesic_cli.diffusion.room import require_size
 from geodesic_cli.diffusion.tuning.trainee import Trainee, prepare
 from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.runs.calling import called_from_python
-from geodesic_cli.runs.folder import RunDirectory, require_same
+from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, open_folder, told_model
+from geodesic_cli.runs.manifest import require_same
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import AnyModel, open_model
 from geodesic_cli.runs.room import frame_bytes, require_room
@@ -229,12 +230,10 @@ class _Work(Job[FinetuneSettings]):
         return result
 
     def _steps(self, training: Training, data: Data) -> None:
-        s = self.settings
-        begun = training.done
+        s, begun = self.settings, training.done
         name = f"Training from step {begun}" if begun else "Training"
         self.observer.stage(name, s.max_train_steps - begun, "steps")  # the rate and the time left are of what is left
-        watch = TrainingWatch(self.directory, s)
-        try:
+        with closing(TrainingWatch(self.directory, s)) as watch:
             while training.done < s.max_train_steps:
                 training.step()
                 step = training.done
@@ -243,8 +242,6 @@ class _Work(Job[FinetuneSettings]):
                 if step % s.checkpointing_steps == 0 or step == s.max_train_steps:
                     self._checkpoint(training)
                 self._due(training, data)
-        finally:
-            watch.close()
 
     def _measure(self, trainee: Trainee, data: Data) -> dict[str, float]:
         if not self.processes.main:

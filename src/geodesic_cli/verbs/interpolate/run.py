@@ -30,8 +30,8 @@ from geodesic_cli.frames.paths import ImagePath
 from geodesic_cli.frames.text_inversion import TEXTS, inverted_conditioning
 from geodesic_cli.runs.cache import told_cache
 from geodesic_cli.runs.calling import called_from_python
-from geodesic_cli.runs.folder import require_same
 from geodesic_cli.runs.job import Job, RunResult, in_memory
+from geodesic_cli.runs.manifest import require_same
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.places import cache_folder
