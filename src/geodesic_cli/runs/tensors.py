@@ -37,9 +37,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str,
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the text that `write_tensors` wrote, on the CPU; one of `DAMAGED` where that cannot be had."""
+    """The tensors and the text that `write_tensors` wrote, on the CPU; one of `DAMAGED` where that cannot be had.
+
+    They are copies: a part of a file may begin where no new tensor does in memory, and products of it differ in the
+    last digit then, so that a run that goes on would not make the same bytes.
+    """
     with safe_open(path, framework="pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+        return {key: file.get_tensor(key).clone() for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
