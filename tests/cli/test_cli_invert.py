@@ -46,7 +46,7 @@ def test_invert_prints_a_table_and_leaves_a_folder(
         "dB, high is good",
         "autoencoder - inverted and back",
         "correlation of neighbours",
-        "runs/invert-a/sheet.png",
+        "runs/invert-a/report.html",
     ):
         assert words in text
     assert (tmp_path / "runs/invert-a/sheet.png").is_file()
@@ -91,7 +91,7 @@ def test_slerp_and_direction_print_tables(tmp_path: Path, monkeypatch: pytest.Mo
     text = printed("latent", "direction", "red", "blue", *options, "--verbose")
     assert "turned" in text
     assert "random" in text
-    assert "runs/red-to-blue/sheet.png" in text
+    assert "runs/red-to-blue/report.html" in text
 
 
 def test_a_config_of_a_run_repeats_it(files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,8 +128,10 @@ def test_a_damaged_run(finished: Path, tmp_path: Path, name: str, count: int) ->
     changes = [*cut_and_flipped(data, random.Random(name), count), *other_texts(data)]
     if name == "manifest.json":
         told = json.loads(data)
-        for key in told:
-            changes += [json.dumps(told | {key: value}).encode() for value in (None, 7, [], {}, "\x1b[2J", ["../x"])]
+        values = (None, 7, [], {}, "\x1b[2J", ["../x"])
+        for number, key in enumerate(told):  # the short form tries some values of each key, and each value of some
+            some = [values[(number + k) % len(values)] for k in range(min(count, len(values)))]
+            changes += [json.dumps(told | {key: value}).encode() for value in some]
     run = str(tmp_path / "run")
     assert not faults(file, changes, lambda: command("report", run))
     assert not faults(file, changes, lambda: command("interpolate", "--resume", run))

@@ -122,7 +122,14 @@ def known_points(name: str, d: int, n: int = 5) -> tuple[HalfSpace | SphereChart
 
 @pytest.mark.parametrize(
     ("name", "d"),
-    [("half-space", 32), ("sphere", 32), ("disk", 32), ("half-space", 256), ("sphere", 1024), ("half-space", 4096)],
+    [
+        ("half-space", 32),
+        ("sphere", 32),
+        ("disk", 32),
+        pytest.param("half-space", 256, marks=pytest.mark.slow),
+        pytest.param("sphere", 1024, marks=pytest.mark.slow),
+        pytest.param("half-space", 4096, marks=pytest.mark.slow),
+    ],
 )
 def test_five_points_share_their_scores_and_cost_a_hundredth_of_what_five_paths_did(name, d):
     # 145,000 scores were asked for five points in 32 dimensions when each path was solved by itself.

@@ -66,6 +66,7 @@ def test_every_measure_is_there_and_in_its_range(measured: Isometry) -> None:
     assert measured.levels[0][0].spectrum.shape == (2, 255)
 
 
+@pytest.mark.slow  # half a minute: a thousand Jacobian products of clevr-mini
 def test_the_exact_loss_is_near_what_probes_estimate(model: LatentDiffusion, measured: Isometry) -> None:
     chance = isometry(
         model, taus="1", points=2, pairs=1, segments=2, ppl_pairs=0, labelled=0, jacobian="projected", probes=150
