@@ -28,6 +28,7 @@ def test_a_folder_of_frames_is_measured_and_the_layout_said(frames: Path) -> Non
     found = CliRunner().invoke(app, ["evaluate", "walk", "--protocol", "offline"])
     assert found.exit_code == 0
     assert "Read as: layout frames." in found.output and "path_pyramid" in found.output
+    assert found.output.count("report.html") == 1 and "Beside it: table.md" in found.output
     assert (Path("runs") / "evaluate-walk" / "table.tex").is_file()
 
 

@@ -64,7 +64,7 @@ def _show_weights(options: dict[str, Any]) -> None:
 
 
 def _closing(result: "Evaluation", verbose: bool) -> Closing:
-    metrics, folder = result.metrics, result.folder
+    metrics = result.metrics
     methods = list(result.scores.methods)[:MOST_COLUMNS]
     rows = []
     for key in metrics["protocol"]["numbers"]:
@@ -84,7 +84,6 @@ def _closing(result: "Evaluation", verbose: bool) -> Closing:
     return Closing(
         made=result.status,
         verdict=layout,
-        files=f"Open {folder}/report.html for all of it, table.md and table.tex for the table; sequences.csv has a "
-        "row for each sequence.",
+        files="table.md and table.tex (the table), sequences.csv (a row for each sequence).",
         numbers=numbers,
     )
