@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
+import huggingface_hub.constants as constants
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -97,3 +99,14 @@ def serving(**repositories: Path) -> Iterator[Hub]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def at(hub: Hub, monkeypatch) -> None:
+    """From now on this is the Hub."""
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}")
+
+
+def offline(monkeypatch) -> None:
+    """From now on no Hub may be asked."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
