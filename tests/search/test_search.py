@@ -222,7 +222,7 @@ def test_the_same_picture_in_more_pixels_has_the_same_path(model: LatentDiffusio
     assert spec is not None and spec.loader is not None
     study = module_from_spec(spec)
     spec.loader.exec_module(study)
-    for dimension in (256, 1024):
+    for dimension in (256, 576):
         network, alpha = study.Mixture(dimension, model.predict.schedule), usual_alpha(dimension)
         found, _ = study.searched(model, network, alpha)
         long_way, short_way = study.truth(dimension, network, alpha)

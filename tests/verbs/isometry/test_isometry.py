@@ -186,7 +186,7 @@ def test_what_is_measured_is_on_disk_when_the_run_is_stopped(tmp_path: Path) -> 
     network.save_pretrained(tmp_path / "ddpm" / "unet")
     DDPMScheduler().save_pretrained(tmp_path / "ddpm" / "scheduler")
     pixels = str(tmp_path / "ddpm")
-    small, out = QUICK | {"ppl_pairs": 4, "jacobian": "projected", "directions": 4}, str(tmp_path / "run")
+    small, out = QUICK | {"ppl_pairs": 4, "jacobian": "projected", "directions": 4, "probes": 8}, str(tmp_path / "run")
     settings = IsometrySettings(model=pixels, data="samples", out=out, **small)
     with pytest.raises(KeyboardInterrupt):
         run(settings, Recorder("Perceptual", 1))
@@ -206,7 +206,16 @@ def test_what_is_missing_is_named_at_once_and_leaves_out_its_row_alone(
 ) -> None:
     monkeypatch.setitem(sys.modules, "lpips", None)  # as where the extra is not installed
     watch = Recorder()
-    small = {"taus": "1", "points": 2, "pairs": 2, "segments": 4, "ppl_pairs": 4, "steps": 4, "directions": 4}
+    small = {
+        "taus": "1",
+        "points": 2,
+        "pairs": 2,
+        "segments": 4,
+        "ppl_pairs": 4,
+        "steps": 4,
+        "directions": 4,
+        "probes": 8,
+    }
     found = isometry(model, jacobian="projected", lpips=True, labelled=6, observer=watch, **small)
     about = found.metrics["models"][0]
     assert about["ppl"]["distance"].startswith("pyramid") and about["levels"] and "ls" not in about
