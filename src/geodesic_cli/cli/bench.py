@@ -8,6 +8,7 @@ import typer
 
 from geodesic_cli.cli.command import AS_JSON, add, options_of
 from geodesic_cli.cli.common import begun, watched
+from geodesic_cli.cli.saying import say
 from geodesic_cli.runs.plain import aligned, to_json
 from geodesic_cli.settings import BenchModelSettings, BenchSettings, from_command_line
 
@@ -77,10 +78,14 @@ def _show(result: "Bench", as_json: bool, align: Callable[[str, int], str], rich
     where = (
         [] if result.folder is None else [f"Open {result.folder}/table.md for the table; bench.json has all numbers."]
     )
-    lines = [_rich(table)] if rich and sys.stdout.isatty() else aligned(table.heads, table.lines, align)
-    typer.echo(
-        to_json(result.metrics).rstrip() if as_json else "\n".join([*lines, table.legend, result.status, *where])
-    )
+    if as_json:
+        typer.echo(to_json(result.metrics).rstrip())
+        return
+    coloured = rich and sys.stdout.isatty()
+    if coloured:
+        typer.echo(_rich(table))  # every cell is a name or a number of our own
+    lines = [] if coloured else aligned(table.heads, table.lines, align)
+    say("\n".join([*lines, table.legend, result.status, *where]))
 
 
 def _rich(shown: "BenchTable") -> str:

@@ -44,7 +44,7 @@ def where(
     if as_json:
         typer.echo(_json(root, found))
     elif root is None:
-        typer.echo(NOWHERE)
+        say(NOWHERE)
     else:
         rows = [(one.kind, ABOUT.get(one.kind, ""), str(one.files), _size(one.bytes)) for one in found]
         table = aligned(("kind", "what it is", "files", "size"), rows, str.ljust) if rows else ["It is empty."]
@@ -65,7 +65,7 @@ def clear(options: dict[str, Any]) -> None:
     if options["as_json"]:
         typer.echo(_json(root, gone))
     elif root is None:
-        typer.echo(NOWHERE)
+        say(NOWHERE)
     else:
         count, size = sum(one.files for one in gone), sum(one.bytes for one in gone)
         say(f"Removed {count} file{'s' * (count != 1)}, {_size(size)}, from {root}." if gone else f"{root} was empty.")

@@ -7,6 +7,7 @@ import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, flag, options_of
 from geodesic_cli.cli.common import VERBOSE, Closing, ran
+from geodesic_cli.cli.saying import say
 from geodesic_cli.runs.plain import aligned, to_json
 from geodesic_cli.settings import EvaluateSettings, from_command_line
 
@@ -55,12 +56,12 @@ def _show_weights(options: dict[str, Any]) -> None:
     from geodesic_cli.verbs.evaluate.weights import fetch_weights, weights_rows
 
     if options["fetch"]:
-        typer.echo("\n".join(fetch_weights(options["metric_weights"])), err=True)
+        say("\n".join(fetch_weights(options["metric_weights"])), err=True)
     rows = weights_rows(options["metric_weights"])
     if options["as_json"]:
         typer.echo(to_json({"weights": [asdict(row) for row in rows]}).rstrip())
     else:
-        typer.echo("\n".join(row.text for row in rows))
+        say("\n".join(row.text for row in rows))
 
 
 def _closing(result: "Evaluation", verbose: bool) -> Closing:

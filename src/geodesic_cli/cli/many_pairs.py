@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from geodesic_cli.cli.common import begun, watched
+from geodesic_cli.cli.saying import say
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.plain import to_json
 
@@ -36,7 +37,7 @@ def many(options: dict[str, Any]) -> None:
         told = {"folder": str(made.folder), "pairs": made.count, "missing": made.missing, **asdict(made.ended)}
         typer.echo(to_json(told).rstrip())
     else:
-        typer.echo(f"{made.sentence}\nOpen {made.table} for a row of numbers on each pair; its folder lies beside it.")
+        say(f"{made.sentence}\nOpen {made.table} for a row of numbers on each pair; its folder lies beside it.")
     if made.ended.failed:
         sys.stdout.flush()
         raise typer.Exit(1)
