@@ -62,8 +62,6 @@ from geodesic_cli.search.roadmap import BACK, HALVED, NEIGHBOURS, grown, roadmap
 STRENGTH = 5.12
 """alpha times the number of dimensions d. As log p grows in proportion to d, this alone says how much an improbable
 region costs. At tau 0.1 it is where motion is by far the shortest path of `clevr-mini`."""
-EDGES_KNOWN = 0.02
-"""To this the logarithms of the lengths of a route's edges are known: so many nats as alpha makes this of."""
 GAIN = 0.02
 """Growth that shortens the refined path by less has found nothing."""
 ROUNDS = 2
@@ -244,9 +242,7 @@ def _status(found: Mapping[str, Candidate], best: str, known: float) -> str:
 
 def _routed(account: Account, graph: Graph) -> tuple[Graph, Route]:
     """The shortest path, over edges halved as often as those between samples are."""
-    alpha = account.metric.alpha
-    tol = EDGES_KNOWN / alpha if alpha > 0 else math.inf
-    return shortest_path(graph, account.score, alpha, 0, 1, tol=tol, levels=HALVED)
+    return shortest_path(graph, account.score, account.metric.alpha, 0, 1, levels=HALVED)
 
 
 def _extended(account: Account, graph: Graph, route: Route, generator: torch.Generator) -> Graph:
