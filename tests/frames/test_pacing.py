@@ -201,9 +201,7 @@ def test_what_is_measured_before_says_where_to_look_first(monkeypatch, model, pa
 
     monkeypatch.setattr(LatentDiffusion, "drop", drop)
     path = lambda u: looked.extend(u.tolist()) or u[:, None].expand(-1, ends.x.shape[1])  # noqa: E731
-    spaced(
-        model, ends, path, 17, 4, 1.0, replace(pacer("even", model, SHAPE), guided=True, guide=tuple(steps.tolist()))
-    )
+    spaced(model, ends, path, 17, 4, 1.0, replace(pacer("even", model, SHAPE), guide=tuple(steps.tolist())))
     assert sum(21 / 32 <= u <= 22 / 32 for u in looked[1:8]) == 7
     assert len(problem.measure(problem.slerp()).denoised) == 32
 

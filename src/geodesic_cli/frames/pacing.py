@@ -58,20 +58,19 @@ class Pacer:
         detail: a sentence for the manifest.
         lengths: clean latents (m, d) in their order along the path -> (m - 1,) lengths of the steps, on the CPU.
         evaluations: of the network, for each look.
-        guided: whether something says where to look first, which takes the place of a pass of looks.
-        guide: that is how much the denoised picture changes in each of equal steps of u.
+        guide: how much the denoised picture changes in each of equal steps of u: it says where to look first, and takes
+            the place of a pass of looks.
     """
 
     name: str
     detail: str
     lengths: Callable[[Tensor], Tensor]
     evaluations: int = 0
-    guided: bool = False
     guide: tuple[float, ...] = ()
 
     def along(self, report: PathReport) -> "Pacer":
         """The same for a path of which this was measured."""
-        return replace(self, guided=True, guide=tuple(report.denoised))
+        return replace(self, guide=tuple(report.denoised))
 
 
 def pacer(
@@ -187,7 +186,7 @@ def evaluations(measure: Pacer, frames: int, steps: int) -> int:
 
 def _passes(frames: int, measure: Pacer) -> list[int]:
     """Looks in each pass; the first one's hold both ends."""
-    passes = PASSES + (not measure.guided) + max(0, round(math.log2((frames - 1) / FEW_STEPS)))
+    passes = PASSES + (not measure.guide) + max(0, round(math.log2((frames - 1) / FEW_STEPS)))
     looks = min(passes * LOOKS, DENSE * (frames - 1) + 1)
     return [min(LOOKS, looks - done) for done in range(0, looks, LOOKS)]
 

@@ -119,9 +119,8 @@ def bridges(x: Float[Tensor, "n d"], edges: Int[Tensor, "m 2"]) -> Int[Tensor, "
     between = torch.zeros(count, count, dtype=torch.float64)
     pairs = torch.zeros(count, count, 2, dtype=torch.long)
     for a in range(count):
-        apart = torch.cdist(x[parts[a]], x)
         for b in range(a + 1, count):
-            here = apart[:, parts[b]]
+            here = torch.cdist(x[parts[a]], x[parts[b]])
             row, column = divmod(int(here.argmin()), here.shape[1])
             between[a, b] = 1 + here[row, column]  # 0 would be no edge; the order is what counts
             pairs[a, b] = torch.stack([parts[a][row], parts[b][column]])

@@ -80,9 +80,11 @@ class Drawer(Job[InterpolateSettings]):
         s, count = self.settings, len(legs)
         total = numbers[-1] + (not s.loop)
         own = [numbers[k + 1] - numbers[k] + 1 for k in range(count)]
-        inner = [self._positions(k, leg, method, own[k]) for k, leg in enumerate(legs)]
-        paces = [self.pacer.along(leg.reports[method]) for leg in legs] if self.pacer else []
-        paced = sum(evaluations(pace, frames, s.steps) for pace, frames in zip(paces, own, strict=False) if frames > 2)
+        paces = [self.pacer and self.pacer.along(leg.reports[method]) for leg in legs]
+        inner = [
+            self._positions(k, leg, method, own[k], pace) for k, (leg, pace) in enumerate(zip(legs, paces, strict=True))
+        ]
+        paced = sum(evaluations(pace, n, s.steps) for pace, n in zip(paces, own, strict=True) if pace and n > 2)
         paced = 0 if method == BLEND else paced
         frames: list[Tensor] = []
         u: list[float] = []
@@ -113,13 +115,12 @@ class Drawer(Job[InterpolateSettings]):
                 self.directory.write_png(name, picture, {"u": begins + position / count})
         return list(pictures)
 
-    def _positions(self, k: int, leg: Leg, method: str, frames: int) -> Tensor:
+    def _positions(self, k: int, leg: Leg, method: str, frames: int, pace: Pacer | None) -> Tensor:
         """Positions of the frames of a leg, from the checkpoint where an earlier session has found them."""
         s = self.settings
         at = eased(frames) if s.timing == EASE else positions(frames)
-        if self.pacer is None or frames < 3:
+        if pace is None or frames < 3:
             return at
-        pace = self.pacer.along(leg.reports[method])
 
         def found() -> dict[str, Tensor]:
             cost = evaluations(pace, frames, s.steps)

@@ -262,7 +262,7 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
     add("Measuring", legs * MEASURED * len(methods) * score)
     steps = frame_steps(s, legs)
     if s.pacing != "path":
-        look = Pacer(s.pacing, "", torch.diff, 1 if s.pacing in ("features", "perceptual") else 0, guided=True)
+        look = Pacer(s.pacing, "", torch.diff, 1 if s.pacing in ("features", "perceptual") else 0, guide=(1.0,))
         paced = sum(evaluations(look, one + 1, s.steps) for one in steps if one > 1)
         add("Pacing", paced * asked * transport)
     add("Drawing", sum(one - 1 for one in steps) * (s.steps + 1) * asked * transport, most=True)
