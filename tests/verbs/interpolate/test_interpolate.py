@@ -148,6 +148,11 @@ def test_every_network_evaluation_is_counted(model: LatentDiffusion, pair: Tenso
         made = interpolate(pair[0], pair[1], model=counted, **more)
         assert Counting.seen == sum(made.metrics["evaluations"].values())
     assert made.metrics["score_evaluations"] == made.path.solution.score_calls
+    for method in ("blend", "corrected"):
+        Counting.seen = 0
+        made = interpolate(*pair, model=counted, **QUICK | {"prompt": PROMPTS, "pacing": "even", "method": method})
+        assert Counting.seen == sum(made.metrics["evaluations"].values())
+        assert method != "blend" or made.u.tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1]), "it is even as it is"
 
 
 def test_even_pacing_evens_out_the_visible_steps(model: LatentDiffusion, pair: Tensor) -> None:

@@ -80,12 +80,12 @@ class Drawer(Job[InterpolateSettings]):
         s, count = self.settings, len(legs)
         total = numbers[-1] + (not s.loop)
         own = [numbers[k + 1] - numbers[k] + 1 for k in range(count)]
-        paces = [self.pacer and self.pacer.along(leg.reports[method]) for leg in legs]
+        pacer = None if method == BLEND else self.pacer  # a blend of clean latents has equal steps as it is
+        paces = [pacer and pacer.along(leg.reports[method]) for leg in legs]
         inner = [
             self._positions(k, leg, method, own[k], pace) for k, (leg, pace) in enumerate(zip(legs, paces, strict=True))
         ]
         paced = sum(evaluations(pace, n, s.steps) for pace, n in zip(paces, own, strict=True) if pace and n > 2)
-        paced = 0 if method == BLEND else paced
         frames: list[Tensor] = []
         u: list[float] = []
         self.observer.stage(f"Drawing the {path_kind(method)}", total, "frames")
