@@ -24,7 +24,6 @@ from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 SIDE = 64
 CANVAS = 128  # pictures are kept at twice the side, so that a moved copy is still sharp
 STYLES = ("3d", "noto", "twemoji")
-CATEGORIES = ("Smileys & Emotion", "Animals & Nature", "Food & Drink")
 LEFT_OUT = ("Flags", "Symbols", "Component", "emotion")  # flags, keycaps, signs, skin tones, balloons and the like
 VULGAR = ("shit",)
 
@@ -116,10 +115,10 @@ def load(work: Path) -> tuple[Tensor, list[Picture]]:
     return load_file(work / "data.safetensors")["images"], pictures
 
 
-def chosen(pictures: Sequence[Picture], categories: Sequence[str]) -> list[int]:
-    """Indices of the pictures whose category or subcategory is asked for."""
-    wanted = {*categories}
-    return [k for k, p in enumerate(pictures) if {p.category, p.subcategory} & wanted]
+def chosen(pictures: Sequence[Picture], subjects: Sequence[str]) -> list[int]:
+    """Indices of the pictures whose category, subcategory or first name is asked for."""
+    wanted = {*subjects}
+    return [k for k, p in enumerate(pictures) if {p.category, p.subcategory, p.names[0]} & wanted]
 
 
 def move(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -15,9 +15,10 @@ import emoji_unet
 import emoji_vae
 import torch
 from diffusers import StableDiffusionPipeline
-from emoji_data import CATEGORIES, load, prepare, vocabulary
+from emoji_data import load, prepare, vocabulary
 from emoji_keep import written
 from emoji_models import make_scheduler, make_tokenizer
+from emoji_names import NAMES
 
 
 def data(work: Path, device: torch.device, options: argparse.Namespace) -> None:
@@ -43,7 +44,7 @@ def export(work: Path, device: torch.device, options: argparse.Namespace) -> Non
     steps = written(work / "vae.safetensors"), written(work / "unet.safetensors")
     card = (Path(__file__).parent / "emoji_card.md").read_text()
     card = card.replace("@VAE_STEPS@", f"{steps[0]:,}").replace("@UNET_STEPS@", f"{steps[1]:,}")
-    (options.out / "README.md").write_text(card.replace("@CATEGORIES@", ", ".join(options.categories)))
+    (options.out / "README.md").write_text(card.replace("@SUBJECTS@", ", ".join(options.subjects)))
     size = sum(f.stat().st_size for f in options.out.rglob("*") if f.is_file()) / 1e6
     print(f"{options.out}: {size:.1f} MB after {steps[0]} and {steps[1]} steps")
 
@@ -55,7 +56,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--pictures", type=Path, default=Path("node_modules"), help="where npm put the three packages")
     parser.add_argument("--work", type=Path, default=Path(".work"))
     parser.add_argument("--out", type=Path, default=Path(".work/emoji-mini"))
-    parser.add_argument("--categories", nargs="+", default=CATEGORIES, help="(sub)categories that the UNet draws")
+    parser.add_argument("--subjects", nargs="+", default=NAMES, help="names or (sub)categories that the UNet draws")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vae-steps", type=int, default=3_000)
     parser.add_argument("--vae-batch", type=int, default=16)

@@ -24,7 +24,7 @@ GAMMA = 5.0
 def latents(work: Path, device: torch.device, options: argparse.Namespace) -> tuple[Tensor, list[int]]:
     """Latents of moved copies, pictures x copies x 4 x 16 x 16 in fp16, and which pictures they show; cached."""
     images, pictures = load(work)
-    indices = chosen(pictures, options.categories)
+    indices = chosen(pictures, options.subjects)
     cache = work / "latents.safetensors"
     kept = load_file(cache) if cache.exists() else {}
     wanted = torch.tensor(indices)

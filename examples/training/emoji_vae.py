@@ -20,7 +20,7 @@ def train(work: Path, device: torch.device, options: argparse.Namespace) -> None
     torch.manual_seed(options.seed)
     images, pictures = load(work)
     images = images.to(device)
-    trial = held_out(images, chosen(pictures, options.categories))
+    trial = held_out(images, chosen(pictures, options.subjects))
     model, average = (make_vae().to(device) for _ in range(2))
     average.load_state_dict(model.state_dict())
     optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), weight_decay=1e-4)
