@@ -1,4 +1,4 @@
-"""The names of what `emoji-mini` draws: 154 things, each in three styles, that a stranger can tell apart at 64 pixels."""
+"""What `emoji-mini` draws: 154 things, each in three styles, that a stranger can tell apart at 64 pixels."""
 
 SUBJECTS = {
     "faces": (
