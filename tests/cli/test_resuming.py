@@ -132,7 +132,10 @@ def test_misspelt_variables_are_named_once(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("interpolate --method ", {"geodesic", "slerp", "lerp", "global", "blend", "corrected"}),
+        (
+            "interpolate --method ",
+            {"geodesic", "slerp", "lerp", "global", "blend", "corrected", "published", "attention"},
+        ),
         ("interpolate --method g", {"geodesic", "global"}),
         ("invert a.png --scheme a", {"adams"}),
         ("latent direction red blue --estimate ", {"mean", "svm"}),

@@ -147,8 +147,8 @@ def test_names_that_would_break_out_are_shown_as_they_are(tmp_path: Path) -> Non
 
 def test_what_the_command_says_can_be_typed_again(tmp_path: Path) -> None:
     found = made(interpolation(tmp_path))
-    assert "geodesic interpolate --compare a.png b.png" in found.text
-    assert "--compare on off" in found.text
+    assert "geodesic interpolate --compare lerp,slerp,geodesic a.png b.png" in found.text
+    assert "--compare lerp,slerp,geodesic none" in found.text
     assert str(tmp_path) not in (tmp_path / REPORT).read_text("utf-8")  # no places of this machine
 
 

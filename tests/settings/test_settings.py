@@ -28,7 +28,8 @@ PAIR = ("a.png", "b.png")
         ({"guidance": -1.0}, "--guidance takes numbers from 0 to 100"),
         (
             {"method": "slep"},
-            "--method is one of geodesic, slerp, lerp, global, blend, corrected; got 'slep'. Did you mean 'slerp'?",
+            "--method is one of geodesic, slerp, lerp, global, blend, corrected, published, attention; "
+            "got 'slep'. Did you mean 'slerp'?",
         ),
         ({"pacing": "evn"}, "--pacing is one of path, even, features, lpips, perceptual; got"),
         ({"prompt": ("a", "b", "c")}, "takes one prompt or 2; got 3. Pass --prompt once for all images"),
@@ -82,7 +83,7 @@ def test_a_mapping_gives_the_settings_that_it_names() -> None:
         ("frames", True, "a whole number"),
         ("tau", "low", "a number"),
         ("model", 3, "a text"),
-        ("compare", 1, "true or false"),
+        ("compare", 1, "a text"),
         ("prompt", 3, "a list of texts"),
         ("alpha", "1", "a number"),
     ],

@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from geodesic_cli.settings.interpolate import METHODS
+from geodesic_cli.settings.methods import METHODS, SOURCES
 from geodesic_cli.settings.vocabulary import PATH_NAMES, fared, is_geodesic, listed, path_kind, path_name
 
 
 def test_every_method_has_one_name():
-    assert sorted(PATH_NAMES) == sorted(METHODS)
+    assert sorted(PATH_NAMES) == sorted(METHODS) == sorted(SOURCES)
     assert len(set(PATH_NAMES.values())) == len(PATH_NAMES)
     assert [path_kind(method) for method in ("lerp", "slerp", "geodesic", "global")] == [
         "straight line",
@@ -21,7 +21,7 @@ def test_every_method_has_one_name():
 
 @pytest.mark.parametrize("residual", [0.0301, 0.56, 1.0, math.inf, math.nan])
 def test_what_does_not_solve_the_equation_is_not_called_a_geodesic(residual):
-    for method in ("geodesic", "global"):
+    for method in ("geodesic", "global", "published"):
         name = path_name(method, residual, 0.03)
         assert "geodesic" not in name and "short path" in name and "not converged" in name
         assert not is_geodesic(residual, 0.03)

@@ -2,7 +2,7 @@
 
 import inspect
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, fields
 from functools import wraps
 from pathlib import Path
@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from geodesic_cli.cli.pasted import translated
 from geodesic_cli.cli.resuming import with_manifest
+from geodesic_cli.cli.values import SWEEP, with_values
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import from_mapping
 from geodesic_cli.settings.option import COMMON, MODEL, RUN, OneOf, option_of
@@ -40,23 +41,27 @@ STRICT = flag("--strict", "Exit with code 3 if the path did not converge.")
 
 
 def options_of(
-    record: Any, config: bool = True, **flags: Any
+    record: Any, config: bool = True, sweeps: bool = False, **flags: Any
 ) -> Callable[[Callable[[Any], None]], Callable[..., None]]:
     """Make a function of a mapping a command with an option for each field of a record.
 
     Args:
         record: the class of the settings; None has none.
         config: whether it has --config.
+        sweeps: whether an option of one number takes several with commas between; the command gets them as `sweep`.
         flags: its options that are no settings, by name, see `flag`.
     """
     found = [_parameter(field, hint) for field, hint in _with_types(record)]
     found += [_keyword(name, kind, False if get_args(kind)[0] is bool else None) for name, kind in flags.items()]
     found += [_keyword("config", _config_of(record), None)] if config else []
+    found += [_keyword("sweep", Annotated[list[str] | None, typer.Option(SWEEP, hidden=True)], None)] if sweeps else []
     found.sort(key=lambda each: ORDER.get(_panel(each.annotation.__metadata__[0]), 1))
 
     def of(act: Callable[[Any], None]) -> Any:
         made: Any = wraps(act)(lambda **given: act(given))
         made.__signature__, made.__annotations__ = inspect.Signature(found), {}
+        words = {"alone": _alone(record), "numeric": _numeric(record) if sweeps else ()}
+        made.kind = type(act.__name__, (GroupedCommand,), words)
         return made
 
     return of
@@ -66,11 +71,15 @@ def add(app: typer.Typer, command: Callable[..., None], prefix: str = "GEODESIC"
     """Add a command under the name of its function; its variables are PREFIX_NAME_OPTION."""
     name = command.__name__
     settings = {"auto_envvar_prefix": f"{prefix}_{name.upper()}"}
-    app.command(name.replace("_", "-"), cls=GroupedCommand, context_settings=settings)(command)
+    kind = getattr(command, "kind", GroupedCommand)
+    app.command(name.replace("_", "-"), cls=kind, context_settings=settings)(command)
 
 
 class GroupedCommand(TyperCommand):
     """A command whose `--help` shows options under the headings of their groups."""
+
+    alone: Mapping[str, str] = {}
+    numeric: Collection[str] = ()
 
     def __init__(self, *words: Any, **about: Any) -> None:
         super().__init__(*words, **about)
@@ -83,6 +92,7 @@ class GroupedCommand(TyperCommand):
         resumes = any(param.name == "resume" for param in self.params)
         known = [word for param in self.params for word in (*param.opts, *param.secondary_opts)]
         args = translated(str(ctx.info_name), args, known)
+        args = with_values(args, self.alone, self.numeric)
         return super().parse_args(ctx, with_manifest(ctx, args) if resumes else args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -108,6 +118,18 @@ def _panel(param: Any) -> str:
 def _with_types(record: Any) -> list[tuple[Field[Any], Any]]:
     hints = {} if record is None else get_type_hints(record)
     return [(field, hints[field.name]) for field in (fields(record) if hints else ())]
+
+
+def _alone(record: Any) -> dict[str, str]:
+    """Options that may have no value, and the value that they have then."""
+    found = [(field, option_of(field).alone) for field, _ in _with_types(record)]
+    return {f"--{field.name.replace('_', '-')}": alone for field, alone in found if alone is not None}
+
+
+def _numeric(record: Any) -> frozenset[str]:
+    """Options of one number."""
+    numbers = (int, float, int | None, float | None)
+    return frozenset(f"--{field.name.replace('_', '-')}" for field, hint in _with_types(record) if hint in numbers)
 
 
 def _keyword(name: str, kind: Any, default: Any) -> inspect.Parameter:

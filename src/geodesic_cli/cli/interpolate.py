@@ -37,8 +37,8 @@ def interpolate(options: dict[str, Any]) -> None:
     \b
     Examples:
       geodesic interpolate a.png b.png
-      geodesic interpolate a.png b.png --prompt "a red cube" --prompt "a blue sphere" --compare
-      geodesic interpolate a.png b.png --method geodesic --bend 2
+      geodesic interpolate a.png b.png --prompt "a red cube" --prompt "a blue sphere" --compare blend,slerp
+      geodesic interpolate a.png b.png --tau 0.2,0.4 --bend 2,8 --out runs/sweep
       geodesic interpolate a.png b.png c.png --between 7 --loop
       geodesic interpolate --pairs pairs.csv --out runs/all
 

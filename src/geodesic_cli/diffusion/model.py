@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from geodesic_cli.diffusion.attention import mixing
 from geodesic_cli.diffusion.conditioning import Conditioning, Embedding
 from geodesic_cli.diffusion.latents import LatentCodec
 from geodesic_cli.diffusion.prompts import PromptEncoder
@@ -120,6 +121,36 @@ class LatentDiffusion:
         This is the flow alone, which `lift` inverts; what is drawn from fresh noise comes by `generate`.
         """
         return self._transport(to_clean, x, shape, self._guided(condition, guidance), tau, steps)
+
+    def drop_mixed(
+        self,
+        ends: Tensor,
+        x: Tensor,
+        u: Tensor,
+        shape: tuple[int, int, int],
+        conditioning: Conditioning,
+        tau: float,
+        steps: int,
+        guidance: float = 1.0,
+    ) -> Tensor:
+        """The same of points x (m, d) at shares u (m,) of the way between two ends (2, d), whose attention is mixed in.
+
+        ``steps`` + 1 evaluations for each point and for each end. See `attention`.
+
+        Raises:
+            ModelError: the network has no attention that could be mixed.
+        """
+        condition, null = conditioning(torch.cat([u.new_tensor([0.0, 1.0]), u])), self._null(guidance)
+        with mixing(self.predict, u) as noise:
+
+            def predict(z: Tensor, timestep: float) -> Tensor:
+                with_prompt = noise(z, timestep, condition)
+                if null is None:
+                    return with_prompt
+                without = noise(z, timestep, null.expand(len(z)))
+                return without + guidance * (with_prompt - without)
+
+            return self._transport(to_clean, torch.cat([ends, x.to(ends)]), shape, predict, tau, steps)[2:]
 
     def generate(
         self, noise: Tensor, shape: tuple[int, int, int], condition: Embedding, steps: int, guidance: float = 1.0

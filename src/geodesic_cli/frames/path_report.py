@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -48,6 +48,17 @@ def comparable_to(reports: Sequence[PathReport], alpha: float) -> float:
     """To how much the logarithms of the lengths of paths between the same ends can be compared; see `PathReport`."""
     changes = [one.log_density[-1] for one in reports if math.isfinite(one.log_density[-1])]
     return alpha * (max(changes) - min(changes)) / 2 if changes else 0.0
+
+
+def judged_by(report: PathReport, own: PathReport) -> PathReport:
+    """A report whose residual is that of another one of the same path, in the metric that the path was solved in."""
+    return replace(
+        report,
+        node_u=own.node_u,
+        residual=own.residual,
+        relative_residual=own.relative_residual,
+        too_long=own.too_long,
+    )
 
 
 def joined(reports: Sequence[PathReport], alpha: float) -> PathReport:

@@ -40,10 +40,10 @@ from geodesic_cli.geometry import (
 from geodesic_cli.geometry.solution import COMPARED_AT
 from geodesic_cli.geometry.variation import too_long_by
 
-PUBLISHED_SOLVER = "published"
-"""The solver of the authors, with all its iterations whatever the steps allowed."""
-BLEND, EXTREME = "blend", 2.0
-"""The method that mixes clean latents; the size, in standard deviations of a point, above which an entry is extreme."""
+PUBLISHED = "published"
+"""The solver of the authors, with all its iterations whatever the steps allowed, and the method that uses it."""
+BLEND, ATTENTION = "blend", "attention"
+"""The method that mixes clean latents, and the one that mixes attention: they are not drawn from their points alone."""
 BUMP = 1e-3
 """Amplitude of the seeded bump of the first path, as a fraction of its length."""
 MEASURED = 33
@@ -93,7 +93,7 @@ class ImagePath:
 
 def most_evaluations(solver: str, nodes: int, max_steps: int) -> int:
     """Score evaluations of a solver of `settings.PATH_SOLVERS` on one leg if it takes all its steps."""
-    if solver == PUBLISHED_SOLVER:
+    if solver == PUBLISHED:
         return GradientFlow().most_evaluations + 2 * COMPARED_AT
     if solver == "surrogate":
         return Surrogate().first + 4 + max_steps * Surrogate().batch + 2 * COMPARED_AT
@@ -156,7 +156,7 @@ class Problem:
 
     def solver(self, name: str) -> PathSolver:
         """The path solver of a name in `settings.SOLVERS`; the surrogate knows the scores seen already."""
-        if name == PUBLISHED_SOLVER:
+        if name == PUBLISHED:
             return GradientFlow(lr=self.rate)
         return Surrogate(seen=self.seen) if name == "surrogate" else Relaxation()
 
@@ -190,32 +190,6 @@ class Problem:
         """The straight line in latent space."""
         curve = Curve.straight(self.ends.x[0], self.ends.x[1], len(self.guess.x), Euclidean())
         return ImagePath("lerp", curve, None, None, self.metric.alpha, self.bend)
-
-    def blend(self, model: LatentDiffusion, steps: int, guidance: float) -> ImagePath:
-        """The straight line between the clean latents, carried to tau at the nodes; drawn without going there.
-
-        It costs ``steps`` evaluations for each inner node.
-        """
-        u = self.guess.u
-        z = torch.lerp(self.ends.z[:1], self.ends.z[1:], u[1:-1, None].to(self.ends.z))
-        x = model.lift(z, self.ends.shape, self.ends.conditioning(u[1:-1]), self.ends.tau, steps, guidance)
-        nodes = torch.cat([self.ends.x[:1], x.to(self.ends.x), self.ends.x[1:]])
-        return ImagePath(BLEND, Curve(nodes, Euclidean()), None, None, self.metric.alpha, self.bend)
-
-    def corrected(self) -> ImagePath:
-        """The great circle with its extreme entries taken back to EXTREME, and its norms restored.
-
-        Inverted images have entries that noise hardly ever has, and sums of them leave the region that the network
-        knows. That is the diagnosis of NoiseDiffusion (Zheng et al., ICLR 2024), whose authors clip such entries, too;
-        they also add noise and the images themselves, which is left out here. The correction grows from nothing at
-        the ends, which stay as they are.
-        """
-        u, x = self.guess.u[:, None], self.slerp().curve.x
-        bound = EXTREME * x.square().mean(1, keepdim=True).sqrt()
-        mixed = torch.lerp(x, x.clamp(-bound, bound), 4 * u * (1 - u))
-        mixed = mixed * x.norm(dim=1, keepdim=True) / mixed.norm(dim=1, keepdim=True)
-        curve = Curve(torch.cat([x[:1], mixed[1:-1], x[-1:]]), self.metric.space)
-        return ImagePath("corrected", curve, self.ends.profile, None, self.metric.alpha, self.bend)
 
     def measure(self, path: ImagePath) -> PathReport:
         """Measure a path at MEASURED points: one batch of scores serves density, length and residual."""
@@ -285,7 +259,8 @@ def clean_latents(
     """Clean latents (m, d) along a path; ``steps`` + 1 evaluations for each position but u = 0 and u = 1.
 
     There they are the encodings of the images themselves, which have not been to tau and back. A blend of clean latents
-    is drawn as it is.
+    is drawn as it is. Where attention is mixed, the two ends go along with each part, so that it costs as much for each
+    of them.
     """
     if path.method == BLEND:
         return torch.lerp(ends.z[:1], ends.z[1:], u[:, None].to(ends.z))
@@ -295,6 +270,9 @@ def clean_latents(
         rows = inner[first : first + at_once]
         x = path(u[rows].to(ends.x.dtype).to(ends.x.device))
         condition = ends.conditioning(u[rows])
-        drawn = model.drop(x, ends.shape, condition, ends.tau, steps, guidance)
+        if path.method == ATTENTION:
+            drawn = model.drop_mixed(ends.x, x, u[rows], ends.shape, ends.conditioning, ends.tau, steps, guidance)
+        else:
+            drawn = model.drop(x, ends.shape, condition, ends.tau, steps, guidance)
         z = z.index_put((rows.to(z.device),), drawn.to(z.dtype))
     return z

@@ -4,7 +4,7 @@ import re
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
-from geodesic_cli.settings.interpolate import METHODS
+from geodesic_cli.settings.methods import METHODS, named_methods
 from geodesic_cli.settings.option import ANY, AtLeast, above, checked, choice_opt, did_you_mean, opt, record
 
 PROTOCOL_NAMES = ("everything", "offline", "scenes", "diffmorpher", "freemorph", "pdg", "saito", "vbench")
@@ -97,16 +97,7 @@ class EvaluateSettings(shared.ModelOptions, shared.RunOptions):
     @property
     def chosen(self) -> tuple[str, ...]:
         """The methods that are drawn, each once."""
-        words = tuple(dict.fromkeys(word.strip() for word in self.methods.split(",") if word.strip()))
-        for word in words:
-            if word not in METHODS:
-                raise InputError(
-                    f"--methods takes names of {', '.join(METHODS)} with commas between; got {word!r}.",
-                    did_you_mean(word, METHODS),
-                )
-        if not words:
-            raise InputError("--methods needs one method at least; got none.", f"Pass --methods {MADE_BY}.")
-        return words
+        return named_methods("methods", self.methods)
 
     @property
     def scenes(self) -> int | None:

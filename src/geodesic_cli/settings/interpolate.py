@@ -7,6 +7,7 @@ from typing import Any
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
 from geodesic_cli.settings.kinship import kin_of
+from geodesic_cli.settings.methods import COMPARED, METHODS, NO_METHODS, method_called, methods_called
 from geodesic_cli.settings.option import (
     ANY,
     RUN,
@@ -21,9 +22,10 @@ from geodesic_cli.settings.option import (
     record,
 )
 
-METHODS = ("geodesic", "slerp", "lerp", "global", "blend", "corrected")
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
 LOCAL_TAU, GLOBAL_TAU, BEND = 0.4, 0.1, 4.0
+AUTHORS_TAU = 0.6
+"""The noise level of the authors of density geodesics, for `published`."""
 SEARCHED = ("clevr-mini",)
 """Models on which 50 pairs were compared and the search was the better way; it is for those made from them."""
 LOCAL_ONLY = ("bend", "solver", "nodes", "tol", "max_steps")
@@ -51,7 +53,11 @@ def _method(given: Any) -> str:
 def _density(given: Any) -> str:
     if given.guidance != 1:
         return "guided"
-    return "paper" if given.solver == "published" else "conditional"
+    return "paper" if "published" in (given.solver, given.method) else "conditional"
+
+
+def _tau(given: Any) -> float:
+    return {"global": GLOBAL_TAU, "published": AUTHORS_TAU}.get(given.method, LOCAL_TAU)
 
 
 def _frames(given: Any) -> int | None:
@@ -84,11 +90,18 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     method: str = choice_opt(
         None,
         METHODS,
-        "; the last two are baselines. Default: geodesic; global for clevr-mini, but not in a clip or with an option "
-        "such as --bend.",
+        ". Default: geodesic; for clevr-mini global, but in a clip or with --bend.",
         by=_method,
+        read=method_called,
+        text=lambda value: value == "published",
     )
-    compare: bool = opt(False, "Draw straight line, great circle, local geodesic.")
+    compare: str = opt(
+        NO_METHODS,
+        f"Methods to draw beside it, as a,b; alone {COMPARED}.",
+        alone=COMPARED,
+        read=methods_called,
+        text=lambda value: "published" in value.split(","),
+    )
     frames: int | None = opt(
         None,
         f"Exact number. Default: {STEPS} steps from image to image.",
@@ -119,10 +132,10 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     )
     tau: float = opt(
         None,
-        f"Noise level of the path, 0 (clean) to 1 (noise). Default: {LOCAL_TAU}; {GLOBAL_TAU} for global.",
+        f"Noise level, 0 (clean) to 1 (noise). Default: {LOCAL_TAU}; global {GLOBAL_TAU}, published {AUTHORS_TAU}.",
         PATH,
         above(0, 1, "0.4 is a good start."),
-        by=lambda given: GLOBAL_TAU if given.method == "global" else LOCAL_TAU,
+        by=_tau,
     )
     pool_size: int = opt(96, "Samples of the model to begin with.", SEARCH, AtLeast(3, "96 is a good start."))
     # Growth stops where it runs out. Seconds make the result depend on the machine.
@@ -141,7 +154,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     fit: str = shared.fit_opt()
     background: str = shared.background_opt()
     force: bool = opt(False, "Go on with images that the model cannot draw.", RUN)
-    steps: int = shared.steps_opt(12, "Network evaluations to tau; back as few as keep the images.", PATH)
+    steps: int = shared.steps_opt(12, "Evaluations to tau; back as few as will do.", PATH)
     # See `diffusion.densities`; `paper` is the published direction with its exponent, unless alpha is given.
     density: str = opt(
         None,
@@ -190,8 +203,8 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods to find paths by: those to compare with, and the one that is drawn."""
-        return tuple(dict.fromkeys([*(("lerp", "slerp", "geodesic") if self.compare else ()), self.method]))
+        """The methods to find paths by, each once: those to compare with, and the one that is drawn."""
+        return tuple(dict.fromkeys([*(() if self.compare == NO_METHODS else self.compare.split(",")), self.method]))
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -220,11 +233,11 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
                 f"{self.noise_band:g} leave that.",
                 f"Pass --noise-band below {min(self.tau, 1 - self.tau):g}.",
             )
-        if self.method == "global" and (self.noise_bank > 1 or self.density not in SEARCHABLE):
+        if "global" in self.methods and (self.noise_bank > 1 or self.density not in SEARCHABLE):
             raise InputError(
                 "A global search takes the densities conditional and guided without a noise bank; got "
                 f"--density {self.density} --noise-bank {self.noise_bank}.",
-                "Pass --method geodesic for the others.",
+                "Pass --method geodesic for the others, and leave global out of --compare.",
             )
 
 

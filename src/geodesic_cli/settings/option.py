@@ -40,6 +40,8 @@ class Option:
         commas: several values in one word with commas between them.
         text: whether a value means nothing to a model without text.
         variable: an environment variable sets it, too; what may be given several times has none.
+        alone: the value that its word has where no value follows it; None needs one.
+        read: what may be given in several shapes to the one that is kept; raises an InputError.
     """
 
     help: str
@@ -52,6 +54,8 @@ class Option:
     commas: bool = False
     text: Callable[[Any], bool] | None = None
     variable: bool = True
+    alone: str | None = None
+    read: Callable[[Any], Any] | None = None
 
 
 def opt(default: Any, help: str, panel: str = COMMON, check: Any = None, **more: Any) -> Any:
@@ -106,6 +110,8 @@ def _filled(kind: Any, given: dict[str, Any]) -> dict[str, Any]:
     """What is given, and the defaults that depend on it: what a run used is what its manifest shows."""
     if any(each.default is MISSING and each.name not in given for each in fields(kind)):
         return given  # the record itself says what is missing
+    read = {each.name: option_of(each).read for each in fields(kind)}
+    given = {name: value if (made := read.get(name)) is None else made(value) for name, value in given.items()}
     values = SimpleNamespace(**{each.name: each.default for each in fields(kind)} | given)
     for each in fields(kind):
         by = option_of(each).by

@@ -23,7 +23,7 @@ def from_mapping(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
                 f"There is no setting {key!r}.",
                 did_you_mean(key, types, f"The settings are {', '.join(sorted(types))}."),
             )
-    return kind(**{key: _converted(key, types[key], value) for key, value in values.items()})
+    return kind(**{key: _converted(key, types[key], value) for key, value in _read(kind, values).items()})
 
 
 def from_options(kind: type[Kind], verb: str, options: Mapping[str, Any], fixed: Mapping[str, Any]) -> Kind:
@@ -40,7 +40,7 @@ def from_options(kind: type[Kind], verb: str, options: Mapping[str, Any], fixed:
     if unknown:
         raise InputError(f"{verb}() has no option {unknown[0]!r}.", f"Its options are {', '.join(sorted(free))}.")
     defaults = {each.name: each.default for each in fields(cast(Any, kind))}
-    given = {key: _from_python(key, hints[key], value, defaults[key]) for key, value in options.items()}
+    given = {key: _from_python(key, hints[key], value, defaults[key]) for key, value in _read(kind, options).items()}
     return kind(**given, **fixed)
 
 
@@ -58,6 +58,12 @@ def from_command_line(kind: type[Kind], options: Mapping[str, Any], **instead: A
         if option_of(each).commas:
             given[each.name] = _apart(each.name, hints[each.name], given[each.name])
     return kind(**_with_texts(given, hints), **instead)
+
+
+def _read(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of options that may be given in several shapes in the one that is kept, and all others."""
+    ways = {each.name: option_of(each).read for each in fields(kind)}
+    return {key: value if (read := ways.get(key)) is None else read(value) for key, value in values.items()}
 
 
 def _apart(name: str, kind: Any, text: str) -> tuple[Any, ...]:

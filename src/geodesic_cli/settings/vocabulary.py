@@ -13,11 +13,13 @@ PATH_NAMES = {
     "global": "global geodesic",
     "blend": "blend of latents",
     "corrected": "corrected great circle",
+    "published": "published geodesic",
+    "attention": "mixed attention",
 }
 """The name of a path, by the method that finds it."""
 FLAT_METHODS = ("lerp", "blend")
 """Methods whose paths run through flat space: their weighted lengths compare with none on the sphere."""
-_SOLVED = ("geodesic", "global")
+_SOLVED = ("geodesic", "global", "published")
 """Methods whose paths are to be geodesics."""
 FAILED = "not converged"
 """What is said wherever a path is drawn or named whose solver did not end at a geodesic."""

@@ -148,11 +148,22 @@ def test_every_network_evaluation_is_counted(model: LatentDiffusion, pair: Tenso
         made = interpolate(pair[0], pair[1], model=counted, **more)
         assert Counting.seen == sum(made.metrics["evaluations"].values())
     assert made.metrics["score_evaluations"] == made.path.solution.score_calls
-    for method in ("blend", "corrected"):
+    for method, compare in (("blend", "none"), ("corrected", "none"), ("attention", "none"), ("slerp", "published")):
         Counting.seen = 0
-        made = interpolate(*pair, model=counted, **QUICK | {"prompt": PROMPTS, "pacing": "even", "method": method})
+        more = {"prompt": PROMPTS, "pacing": "even", "method": method, "compare": compare}
+        made = interpolate(*pair, model=counted, **QUICK | more)
         assert Counting.seen == sum(made.metrics["evaluations"].values())
         assert method != "blend" or made.u.tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1]), "it is even as it is"
+
+
+def test_any_methods_are_compared_and_one_path_is_not_solved_twice(model: LatentDiffusion, pair: Tensor) -> None:
+    more = QUICK | {"prompt": PROMPTS, "frames": 3, "method": "geodesic", "solver": "published", "compare": "published"}
+    same = interpolate(*pair, model=model, **more)
+    both = same.metrics["paths"]
+    assert both["published"]["residual"] == both["geodesic"]["residual"]
+    alone = interpolate(*pair, model=model, **more | {"compare": "none"}).metrics["evaluations"]["path"]
+    assert same.metrics["evaluations"]["path"] == alone + 2 * MEASURED
+    assert same.metrics["sources"]["published"].startswith("Yu et al.") and len(same.metrics["sources"]) == 2
 
 
 def test_even_pacing_evens_out_the_visible_steps(model: LatentDiffusion, pair: Tensor) -> None:

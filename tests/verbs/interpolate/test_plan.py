@@ -17,8 +17,9 @@ from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.settings.interpolate import PATH_SOLVERS
 from geodesic_cli.verbs.interpolate.legs import score_of
-from geodesic_cli.verbs.interpolate.plan import Plan, Stage, frame_steps, in_words, plan, score_evaluations, stages
+from geodesic_cli.verbs.interpolate.plan import Plan, in_words, plan
 from geodesic_cli.verbs.interpolate.run import dry_run, interpolate
+from geodesic_cli.verbs.interpolate.stages import Stage, frame_steps, score_evaluations, stages
 
 IMAGES = ("a.png", "b.png")
 

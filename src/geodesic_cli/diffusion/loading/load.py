@@ -44,6 +44,8 @@ TEXT_ONLY = {
     "embedding": ("Embeddings are words of a prompt; {name} takes none.", "Leave --embedding out."),
     "prompt": ("{name} takes no prompt; got {value!r}.", "Leave --prompt out."),
     "invert-text": ("{name} has no text to fit; got --invert-text {value}.", "Leave --invert-text out."),
+    "method": ("The method {value} compares two prompts, and {name} takes none.", "Pass --method geodesic."),
+    "compare": ("The method published compares two prompts, and {name} takes none.", "Leave it out of --compare."),
     "density": ("The density {value} compares two prompts, and {name} takes none.", "Pass --density conditional."),
 }
 """Options that mean nothing to a model without text -> what is said of one that is set, and what to do."""

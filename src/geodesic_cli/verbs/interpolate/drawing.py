@@ -15,7 +15,7 @@ from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.keyframes import Ends, Keyframes
 from geodesic_cli.frames.pacing import Pacer, eased, evaluations, spaced
 from geodesic_cli.frames.path_report import PathReport
-from geodesic_cli.frames.paths import BLEND, ImagePath, clean_latents, positions
+from geodesic_cli.frames.paths import ATTENTION, BLEND, PUBLISHED, ImagePath, clean_latents, positions
 from geodesic_cli.runs.job import Job
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.settings.interpolate import EASE
@@ -80,7 +80,8 @@ class Drawer(Job[InterpolateSettings]):
         s, count = self.settings, len(legs)
         total = numbers[-1] + (not s.loop)
         own = [numbers[k + 1] - numbers[k] + 1 for k in range(count)]
-        pacer = None if method == BLEND else self.pacer  # a blend of clean latents has equal steps as it is
+        # A blend of clean latents has equal steps as it is; with mixed attention a look would cost as much as a frame.
+        pacer = None if method in (BLEND, ATTENTION) else self.pacer
         paces = [pacer and pacer.along(leg.reports[method]) for leg in legs]
         inner = [
             self._positions(k, leg, method, own[k], pace) for k, (leg, pace) in enumerate(zip(legs, paces, strict=True))
@@ -88,6 +89,7 @@ class Drawer(Job[InterpolateSettings]):
         paced = sum(evaluations(pace, n, s.steps) for pace, n in zip(paces, own, strict=True) if pace and n > 2)
         frames: list[Tensor] = []
         u: list[float] = []
+        ends_again = 0
         self.observer.stage(f"Drawing the {path_kind(method)}", total, "frames")
         for k, leg in enumerate(legs):
             here = inner[k] if k == count - 1 and not s.loop else inner[k][:-1]
@@ -97,7 +99,9 @@ class Drawer(Job[InterpolateSettings]):
                 number = numbers[k] + first
                 frames += self._part(leg.ends, leg.paths[method], part, number, k / count, count, method)
                 self.observer.advance(len(part))
-        decoded = 0 if method == BLEND else sum(frames_in_leg - 2 for frames_in_leg in own) * (self.steps + 1)
+                ends_again += 2 * (method == ATTENTION and bool(((part > 0) & (part < 1)).any()))
+        carried = 0 if method == BLEND else sum(frames_in_leg - 2 for frames_in_leg in own) + ends_again
+        decoded = carried * (self.steps + 1)
         return Drawn(torch.stack(frames), torch.tensor(u, dtype=torch.float64), numbers, decoded, paced)
 
     def _part(
@@ -187,8 +191,9 @@ class Drawer(Job[InterpolateSettings]):
         plots.density_and_speed(
             {labels[name]: asdict(report) for name, report in reports.items()}, directory.path("density.png")
         )
+        solved_by = "geodesic" if "geodesic" in labels else PUBLISHED
         histories = {
-            self._of_solver(k, leg, labels["geodesic"], len(legs)): {
+            self._of_solver(k, leg, labels[solved_by], len(legs)): {
                 "score_calls": [float(calls) for calls, _, _ in leg.history],
                 "residual": [residual for _, residual, _ in leg.history],
                 "length": [math.exp(min(length, 700.0)) for _, _, length in leg.history],
@@ -215,6 +220,7 @@ class Drawer(Job[InterpolateSettings]):
         """What the plot of the solver says of one leg: the path's name, or between which images it runs."""
         if count == 1:
             return label
-        failed = "" if solved(leg, "geodesic") else f", {FAILED}"
-        failed += "" if self.settings.method == "geodesic" else fared(chosen=False, longer=False)
+        method = "geodesic" if "geodesic" in leg.paths else PUBLISHED
+        failed = "" if solved(leg, method) else f", {FAILED}"
+        failed += "" if self.settings.method == method else fared(chosen=False, longer=False)
         return f"image {k + 1} to {1 if k + 1 == count and self.settings.loop else k + 2}{failed}"

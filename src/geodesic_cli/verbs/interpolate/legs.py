@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -14,15 +15,27 @@ from geodesic_cli.diffusion import Conditioning, LatentDiffusion
 from geodesic_cli.diffusion.densities import CombinedScore, alpha_of_paper, density_score
 from geodesic_cli.diffusion.noise_bank import NoiseBank
 from geodesic_cli.diffusion.score import guided_evaluations
+from geodesic_cli.frames.baselines import blended, corrected, with_mixed_attention
 from geodesic_cli.frames.keyframes import Ends
-from geodesic_cli.frames.path_report import PathReport
-from geodesic_cli.frames.paths import BLEND, MEASURED, ImagePath, Problem, rounded
+from geodesic_cli.frames.path_report import PathReport, judged_by
+from geodesic_cli.frames.paths import ATTENTION, BLEND, MEASURED, PUBLISHED, ImagePath, Problem, rounded
 from geodesic_cli.geometry import Step
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.steps import pack, unpack
 from geodesic_cli.search.search import usual_alpha
 from geodesic_cli.settings import InterpolateSettings
+from geodesic_cli.settings.methods import NO_METHODS
 from geodesic_cli.verbs.interpolate.searching import Found, search
+
+WITHOUT_A_SOLVER = {
+    "lerp": Problem.lerp,
+    "slerp": Problem.slerp,
+    "corrected": corrected,
+    ATTENTION: with_mixed_attention,
+}
+"""Methods whose paths need nothing but the ends."""
+AUTHORS: dict[str, Any] = {"density": "paper", "guidance": 1.0, "method": PUBLISHED, "compare": NO_METHODS}
+"""Settings of a run whose score is that of the method `published`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,24 +133,43 @@ class LegSolver(Job[InterpolateSettings]):
             checkpoint = self.name(number, "global.safetensors")
             found = search(self, self.model, problem, checkpoint, draws=number == 0)
         if "geodesic" in self.methods:
-            made["geodesic"] = self._geodesic(number, problem, history)
-        made |= {name: getattr(problem, name)() for name in self.methods if name in ("lerp", "slerp", "corrected")}
-        s, blended = self.settings, 0
+            made["geodesic"] = self._geodesic(number, problem, history, self.settings.solver)
+        made |= {name: way(problem) for name, way in WITHOUT_A_SOLVER.items() if name in self.methods}
+        s, carried, solved = self.settings, 0, [path for path in made.values() if path.solution]
+        spent = found.evaluations if found is not None else 0
         if BLEND in self.methods:
-            made[BLEND] = problem.blend(self.model, s.steps, s.transport_guidance)
-            blended = s.steps * (s.nodes - 2) * guided_evaluations(s.transport_guidance)
+            made[BLEND] = blended(problem, self.model, s.steps, s.transport_guidance)
+            carried = s.steps * (s.nodes - 2) * guided_evaluations(s.transport_guidance)
         if found is not None:
             made["global"] = found.path
-        points = self.settings.nodes + MEASURED * len(made)
-        points += sum(one.solution.score_calls for one in made.values() if one.solution)
-        assert isinstance(problem.score, CombinedScore)
-        spent = problem.score.evaluations * points + (found.evaluations if found else 0) + blended
+        own = problem
+        if PUBLISHED in self.methods:
+            own = self._of_the_authors(problem)
+            again = own is problem and s.solver == PUBLISHED and "geodesic" in made  # one path under two names
+            once = made["geodesic"] if again else self._geodesic(number, own, [] if solved else history, PUBLISHED)
+            made[PUBLISHED] = replace(once, method=PUBLISHED)
+            solved = solved if again or own is not problem else [*solved, once]
+            spent += 0 if own is problem else _evaluations(own, s.nodes + MEASURED, [once])
+        spent += _evaluations(problem, s.nodes + MEASURED * len(made), solved) + carried
         reports = {name: problem.measure(made[name]) for name in self.methods}
+        if own is not problem:
+            reports[PUBLISHED] = judged_by(reports[PUBLISHED], own.measure(made[PUBLISHED]))
         return Leg(ends, made, reports, tuple(history), found, spent)
 
-    def _geodesic(self, number: int, problem: Problem, history: list[tuple[int, float, float]]) -> ImagePath:
+    def _of_the_authors(self, problem: Problem) -> Problem:
+        """The problem with the direction and the exponent of the authors: this one, where it has them."""
+        s, ends = self.settings, problem.ends
+        if s.density == "paper":
+            return problem
+        score = score_of(replace(s, **AUTHORS), self.model, ends.shape, ends.conditioning)
+        alpha = alpha_of_paper(s.tau, self.model.predict.schedule)
+        return Problem.between(self.model, ends, bend=0.0, alpha=alpha, nodes=s.nodes, seed=s.seed, score=score)
+
+    def _geodesic(
+        self, number: int, problem: Problem, history: list[tuple[int, float, float]], solver: str
+    ) -> ImagePath:
         s = self.settings
-        name = self.name(number, "step.safetensors")
+        name = self.name(number, "step.safetensors" if solver == s.solver else f"step-{solver}.safetensors")
         start = self._last_step(name, problem, history)
         spent = start.score_calls if start is not None else 0
 
@@ -150,9 +182,9 @@ class LegSolver(Job[InterpolateSettings]):
             self.observer.advance(step.score_calls - spent, f"residual {step.residual:.4f}")
             spent = step.score_calls
 
-        self.observer.stage(self.stage(number, "Solving"), problem.most_evaluations(s.solver, s.max_steps))
+        self.observer.stage(self.stage(number, "Solving"), problem.most_evaluations(solver, s.max_steps))
         self.observer.advance(spent)
-        return problem.geodesic(s.solver, s.tol, s.max_steps, watch, start)
+        return problem.geodesic(solver, s.tol, s.max_steps, watch, start)
 
     def _last_step(self, name: str, problem: Problem, history: list[tuple[int, float, float]]) -> Step | None:
         """The step that an earlier session reached, and into ``history`` what led to it."""
@@ -161,6 +193,12 @@ class LegSolver(Job[InterpolateSettings]):
         tensors, about = self.directory.read_tensors(name)
         history += [(calls, residual, length) for calls, residual, length in json.loads(about["history"])]
         return unpack(tensors, json.loads(about["step"]), problem.guess.x.device, Step)
+
+
+def _evaluations(problem: Problem, points: int, solved: Sequence[ImagePath]) -> int:
+    """Network evaluations of scores at so many points, and of the solvers of these paths."""
+    assert isinstance(problem.score, CombinedScore)
+    return problem.score.evaluations * (points + sum(path.solution.score_calls for path in solved if path.solution))
 
 
 def rounded_legs(legs: Sequence[Leg], loop: bool) -> tuple[Leg, ...]:

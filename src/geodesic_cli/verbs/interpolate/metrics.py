@@ -6,6 +6,7 @@ from typing import Any
 from geodesic_cli.frames.keyframes import Keyframes
 from geodesic_cli.frames.path_report import PathReport, comparable_to
 from geodesic_cli.settings import InterpolateSettings
+from geodesic_cli.settings.methods import SOURCES
 from geodesic_cli.settings.vocabulary import FLAT_METHODS
 from geodesic_cli.verbs.interpolate.drawing import Drawn
 from geodesic_cli.verbs.interpolate.legs import Leg
@@ -47,6 +48,7 @@ def path_metrics(
         "steps": sum(leg["steps"] for leg in each),
         "score_evaluations": sum(leg["score_evaluations"] for leg in each),
         "names": names(s, legs, reports),
+        "sources": {name: SOURCES[name] for name in reports},
         "paths": {name: asdict(report) for name, report in reports.items()},
         "comparable_to": comparable_to(
             [report for name, report in reports.items() if name not in FLAT_METHODS], legs[0].paths[s.method].alpha

@@ -1,11 +1,10 @@
 """What an interpolation will cost, before it is run: network evaluations of each stage, time and memory.
 
-Evaluations are counted from the settings, each stage by the formula of the room that does it; where a solver may stop
-early the count is what it takes at most. The time is that of one timed call of the score at the batch that the solver
-will use, times the evaluations; an evaluation with a gradient counts as three. Of a large model nothing is loaded or
-timed: the operations of an evaluation are counted, and the speed is that of a small product of matrices. Memory is the
-weights and the larger of what the network takes for a chunk and what the autoencoder takes for the pixels that go
-through it at once.
+Evaluations are counted from the settings (`stages`). The time is that of one timed call of the score at the batch that
+the solver will use, times the evaluations; an evaluation with a gradient counts as three. Of a large model nothing
+is loaded or timed: the operations of an evaluation are counted, and the speed is that of a small product of matrices.
+Memory is the weights and the larger of what the network takes for a chunk and what the autoencoder takes for the pixels
+that go through it at once.
 """
 
 import math
@@ -18,44 +17,19 @@ import torch
 
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.batching import fitting, free_memory, item_cost
-from geodesic_cli.diffusion.densities import branches
 from geodesic_cli.diffusion.loading.outline import Outline
-from geodesic_cli.diffusion.noise_bank import NoiseBank
-from geodesic_cli.diffusion.score import guided_evaluations
-from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
-from geodesic_cli.frames.keyframes import to_know_steps_down
-from geodesic_cli.frames.pacing import Pacer, evaluations
-from geodesic_cli.frames.paths import MEASURED, most_evaluations
+from geodesic_cli.frames.paths import MEASURED
 from geodesic_cli.geometry import Surrogate
 from geodesic_cli.runs.plain import aligned
-from geodesic_cli.search.pool import evaluations_to_fill
-from geodesic_cli.settings import STEPS, InterpolateSettings, parse_budget
+from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.legs import score_of
+from geodesic_cli.verbs.interpolate.stages import Stage, score_evaluations, stages
 
-GRADIENT = 3.0
-"""An evaluation with its gradient, in evaluations without."""
 PICTURE_MAPS = 6
 """Bytes of the autoencoder for an image pixel, in units of its widest map at full size."""
 SIDE, EFFICIENCY = 512, 0.7
 """Of the matrices whose product is timed, and the share of that speed that a network reaches."""
 HEADS = ("stage", "evaluations", "about")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of a run.
-
-    Args:
-        name: what the progress display calls it.
-        evaluations: of the network; None where the stage is given in seconds.
-        seconds: about.
-        most: whether this is what it takes at most.
-    """
-
-    name: str
-    evaluations: int | None
-    seconds: float
-    most: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,16 +174,6 @@ def plan_without_weights(
     )
 
 
-def score_evaluations(settings: InterpolateSettings) -> int:
-    """Network evaluations for one of the score."""
-    s = settings
-    asked = branches(s.density, s.guidance, s.negative_prompt)
-    count = sum(prompt is not None or weight != 0 for prompt, weight in asked.items())
-    if s.noise_bank == 1:
-        return count
-    return count * NoiseBank.draw(s.tau, s.noise_band, s.noise_bank, 1, torch.Generator()).evaluations(s.tau)
-
-
 def speed_of(device: torch.device, dtype: torch.dtype) -> float:
     """Floating-point operations a second in products of small matrices: the fastest of some hundredths of a second."""
     square = torch.ones(SIDE, SIDE, device=device, dtype=dtype)
@@ -225,57 +189,6 @@ def bytes_of_pictures(model: LatentDiffusion, height: int, width: int) -> int:
     """What the autoencoder takes for the pixels that go through it at once."""
     pixels, vae = min(model.codec.pixels, 64 * height * width), model.codec.vae
     return max(pixels, height * width) * int(vae.config.block_out_channels[0]) * PICTURE_MAPS * vae.dtype.itemsize
-
-
-def stages(settings: InterpolateSettings, images: int, score: int, each: float) -> list[Stage]:
-    """The stages of an interpolation of so many images.
-
-    Args:
-        images: keyframes.
-        score: network evaluations for one of the score.
-        each: seconds for a network evaluation.
-    """
-    s = settings
-    legs, methods, transport = s.legs(images), s.methods, guided_evaluations(s.transport_guidance)
-    made: list[Stage] = []
-
-    def add(name: str, count: int, most: bool = False, weight: float = 1.0) -> None:
-        if count:
-            made.append(Stage(name, count, count * each * weight, most))
-
-    if s.invert_text != "none":
-        descent = DESCENTS[s.invert_text]
-        add("Inverting text", images * descent.evaluations, most=True, weight=GRADIENT)  # less where it is kept
-    add("Encoding", (images * s.steps + to_know_steps_down(s.steps, images)) * transport)
-    add("Looking at the first path", legs * s.nodes * score)
-    if "geodesic" in methods:
-        add("Solving", legs * most_evaluations(s.solver, s.nodes, s.max_steps) * score, most=True)
-    if "global" in methods:
-        allowed, seconds = parse_budget(s.budget)
-        add("Drawing samples of the model", evaluations_to_fill(s.pool_size, s.guidance) * min(legs, images), most=True)
-        if allowed is None:
-            made.append(Stage("Searching", None, legs * (seconds or 0.0), True))
-        else:
-            add("Searching", legs * allowed, most=True)
-    asked = len(methods) - ("blend" in methods)  # which is drawn without the network
-    add("Carrying the blend", legs * (s.nodes - 2) * s.steps * transport * ("blend" in methods))
-    add("Measuring", legs * MEASURED * len(methods) * score)
-    steps = frame_steps(s, legs)
-    if s.pacing != "path":
-        look = Pacer(s.pacing, "", torch.diff, 1 if s.pacing in ("features", "perceptual") else 0, guide=(1.0,))
-        paced = sum(evaluations(look, one + 1, s.steps) for one in steps if one > 1)
-        add("Pacing", paced * asked * transport)
-    add("Drawing", sum(one - 1 for one in steps) * (s.steps + 1) * asked * transport, most=True)
-    return made
-
-
-def frame_steps(settings: InterpolateSettings, legs: int) -> Sequence[int]:
-    """Steps from frame to frame on each leg, shared evenly; with another timing their sum is the same."""
-    s = settings
-    if s.frames is None:
-        return [STEPS if s.between is None else s.between + 1] * legs
-    total = max(legs, s.frames - (not s.loop))
-    return [total * (k + 1) // legs - total * k // legs for k in range(legs)]
 
 
 def _weights(parts: Sequence[Any]) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.diffusion.attention import require_attention
 from geodesic_cli.diffusion.loading.devices import pick_device, pick_dtype
 from geodesic_cli.diffusion.loading.load import require_text
 from geodesic_cli.diffusion.loading.outline import outline
@@ -26,7 +27,7 @@ from geodesic_cli.frames.canvas import Canvas, image_names
 from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all, steps_down, to_know_steps_down
 from geodesic_cli.frames.pacing import Pacer, pacer
 from geodesic_cli.frames.path_report import PathReport, joined
-from geodesic_cli.frames.paths import ImagePath
+from geodesic_cli.frames.paths import ATTENTION, ImagePath
 from geodesic_cli.frames.text_inversion import TEXTS, inverted_conditioning
 from geodesic_cli.runs.cache import told_cache
 from geodesic_cli.runs.calling import called_from_python
@@ -87,7 +88,7 @@ class Interpolation(RunResult):
         return all(path.solution is None or path.solution.converged for path in self.legs)
 
 
-@called_from_python(InterpolateSettings)
+@called_from_python(InterpolateSettings, compare=bool | str | Sequence[str])
 def interpolate(
     *images: media.Picture | Sequence[media.Picture],
     model: AnyModel = "clevr-mini",
@@ -115,6 +116,8 @@ def run(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor] = ()
         plots: whether density.png and convergence.png are drawn.
     """
     model, images, canvas, names = ready(job, given)  # all that may be refused comes before the folder is touched
+    if ATTENTION in job.settings.methods:
+        require_attention(model.predict.unet, model.name)
     pacing, shape = job.settings.pacing, model.latent_shape(*canvas.padded)
     pace = None if pacing == "path" else pacer(pacing, model, shape, crop=canvas.crop)  # LPIPS may not be here
     with job.in_folder(stem(job.settings)) as job:

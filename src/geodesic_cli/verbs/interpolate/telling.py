@@ -51,7 +51,7 @@ def verdict(settings: InterpolateSettings, leg: Leg) -> str:
         return "The great circle takes no account of what the model finds plausible; --method geodesic does."
     if method == "lerp":
         return "The straight line takes no account of what the model finds plausible; --method geodesic does."
-    if method in ("blend", "corrected"):
+    if method in ("blend", "corrected", "attention"):
         return f"The {path_kind(method)} is a baseline: no equation is solved for it; --method geodesic solves one."
     told = leg.found.status if leg.found else solution.status.value if solution else ""
     if is_geodesic(residual, settings.tol):
