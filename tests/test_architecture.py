@@ -48,7 +48,7 @@ FLOORS: dict[str, tuple[str, str]] = {
     "frames": ("runs settings diffusion diffusion/tuning geometry media evaluation", "torch scipy"),  # inside functions
     "search": ("frames runs diffusion geometry geometry/graph geometry/solvers", "torch"),
     # Many runs of a verb, and what is measured of them: above the verbs, which know nothing of one another.
-    "many": ("verbs/interpolate verbs/evaluate runs settings layouts media scenes evaluation diffusion", "torch"),
+    "many": ("verbs/interpolate verbs/evaluate runs settings layouts media plots scenes evaluation diffusion", "torch"),
     "cli": ("verbs many runs settings media", "typer rich"),
 }
 LEAVES = "distortion geometry diffusion scenes media plots layouts evaluation settings runs frames search"

@@ -57,6 +57,7 @@ FLAGS = {
     "fetch",
     "many_pairs",
     "many_part",
+    "sweep",
 }
 """Options of the command line that are no settings."""
 NEEDED: dict[str, dict[str, Any]] = {

@@ -35,7 +35,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def draw(
     table: Path, out: Path, part: str | None = None, resume: bool = False, watch: Recorder | None = None
 ) -> ManyRuns:
-    return draw_many(ManyOptions(str(table), str(out), resume, part, QUICK), watch or Silent(), "geodesic interpolate")
+    options = ManyOptions(str(table), (), (), str(out), resume, part, QUICK)
+    return draw_many(options, watch or Silent(), "geodesic interpolate")
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 @options_of(
     InterpolateSettings,
+    sweeps=True,
     globally=flag("--global", "The same as --method global.", COMMON, False),
     many_pairs=text_flag("--pairs", "A table a,b,prompt_a,prompt_b or a folder.", "PLACE"),
     many_part=text_flag("--part", "With --pairs: the K-th of N parts.", "K/N", RUN),
@@ -48,7 +49,7 @@ def interpolate(options: dict[str, Any]) -> None:
     GEODESIC_INTERPOLATE_TAU.
     """
     method = options["method"]
-    if options["many_pairs"]:
+    if options["many_pairs"] or options["sweep"]:
         many(options)
         return
     if options["globally"] and method not in (None, "global"):

@@ -1,15 +1,18 @@
-"""`geodesic interpolate --pairs`: options for all pairs, the runs, and what came of them to the screen."""
+"""`geodesic interpolate` with --pairs or lists of numbers: options for all, the runs, and what came of them."""
 
 import sys
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from geodesic_cli.cli.common import begun, watched
 from geodesic_cli.cli.saying import say
 from geodesic_cli.errors import InputError
-from geodesic_cli.runs.plain import to_json
+from geodesic_cli.runs.plain import aligned, to_json
+
+if TYPE_CHECKING:
+    from geodesic_cli.many.interpolating import ManyRuns
 
 
 @dataclass(frozen=True)
@@ -20,24 +23,44 @@ class _Folder:
 
 
 def many(options: dict[str, Any]) -> None:
-    """Draw many pairs. The program ends with 1 where one of them could not be drawn."""
-    if options["images"]:
+    """Draw many runs. The program ends with 1 where one of them could not be drawn."""
+    if options["images"] and options["many_pairs"]:
         raise InputError(
             f"Either images or --pairs are needed; got {len(options['images'])} images, too.", "Leave one of them out."
         )
     if options["resume"] and options["out"] is None:
-        raise InputError("--resume needs the folder of the pairs to go on with.", "Pass --out FOLDER --resume.")
-    begun()
-    from geodesic_cli.many.interpolating import ManyOptions, draw_many
+        raise InputError("--resume needs the folder of the runs to go on with.", "Pass --out FOLDER --resume.")
+    from geodesic_cli.many.interpolating import ManyOptions, draw_many, rows_of
 
     given = options | {"method": "global" if options["globally"] else options["method"], "prompt": options["prompt"]}
-    asked = ManyOptions(options["many_pairs"], options["out"], bool(options["resume"]), options["many_part"], given)
+    images, sweep = tuple(options["images"] or ()), tuple(options["sweep"] or ())
+    asked = ManyOptions(
+        options["many_pairs"], images, sweep, options["out"], bool(options["resume"]), options["many_part"], given
+    )
+    rows_of(asked)  # what is refused is refused at once
+    begun()
     made = watched(lambda job: draw_many(asked, job.observer, job.command), _Folder(options["out"]), True)
     if options["as_json"]:
-        told = {"folder": str(made.folder), "pairs": made.count, "missing": made.missing, **asdict(made.ended)}
+        told = {"folder": str(made.folder), made.unit: made.count, "missing": made.missing, **asdict(made.ended)}
+        told |= {"sweep": [asdict(point) for point in made.points]} if made.swept else {}
         typer.echo(to_json(told).rstrip())
     else:
-        say(f"{made.sentence}\nOpen {made.table} for a row of numbers on each pair; its folder lies beside it.")
+        beside = " heatmap.png and sweep.csv have the means over pairs." if made.swept else ""
+        say("\n".join([*_sweep_table(made), made.sentence]))
+        say(f"Open {made.table} for a row of numbers on each run; its folder lies beside it.{beside}")
     if made.ended.failed:
         sys.stdout.flush()
         raise typer.Exit(1)
+
+
+def _sweep_table(made: "ManyRuns") -> list[str]:
+    """A line for each combination."""
+    if not made.swept:
+        return []
+    heads = [*(name.replace("_", "-") for name in made.swept), "runs"]
+    heads += [name.replace("_", " ") for name in made.points[0].means]
+    rows = [
+        (*point.values, str(point.n), *(f"{value:.4g}" if point.n else "-" for value in point.means.values()))
+        for point in made.points
+    ]
+    return list(aligned(heads, rows, str.rjust))

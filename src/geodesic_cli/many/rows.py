@@ -44,13 +44,26 @@ def row_of(pair: ImagePair, given: Mapping[str, Any], folder: str) -> Row:
         given: options for all pairs, as values of the settings.
         folder: of the run.
     """
-    options = {name: value for name, value in given.items() if name not in FOLDERS}
-    options |= {"images": (str(pair.a), str(pair.b))} | ({"prompt": pair.prompts} if pair.prompts else {})
+    own = {"prompt": pair.prompts} if pair.prompts else {}
+    return row_of_images((str(pair.a), str(pair.b)), {**given, **own}, folder, pair)
+
+
+def row_of_images(images: tuple[str, ...], given: Mapping[str, Any], folder: str, pair: ImagePair | None = None) -> Row:
+    """The run of any images.
+
+    Args:
+        images: two or more, or a clip.
+        given: options, as values of the settings.
+        folder: of the run.
+        pair: what the images are, with options as a table has them; without it the run is called like its folder.
+    """
+    options = {name: value for name, value in given.items() if name not in FOLDERS} | {"images": images}
+    name, texts = (folder, {}) if pair is None else (pair.name, pair.options)
     try:
-        row = Row(pair.name, folder, options | {name: _read(name, text) for name, text in pair.options.items()})
+        row = Row(name, folder, options | {key: _read(key, text) for key, text in texts.items()})
         row.settings(Path(), False)
     except GeodesicError as error:
-        return Row(pair.name, folder, options, str(error))
+        return Row(name, folder, options, str(error))
     return row
 
 

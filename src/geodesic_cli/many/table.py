@@ -17,11 +17,11 @@ PAIR_COLUMNS = (
 PAIRS_TABLE = "table.csv"
 
 
-def write_table(root: Path, rows: Sequence[Row]) -> int:
-    """Write table.csv of all runs that are complete; returns how many are missing."""
+def write_table(root: Path, rows: Sequence[Row], swept: Sequence[str] = ()) -> int:
+    """Write table.csv of all runs that are complete, with a column for each swept option; how many are missing."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(PAIR_COLUMNS)
+    writer.writerow((*PAIR_COLUMNS[:2], *swept, *PAIR_COLUMNS[2:]))
     missing = 0
     for row in rows:
         metrics = metrics_of(root, row)
@@ -35,6 +35,7 @@ def write_table(root: Path, rows: Sequence[Row]) -> int:
             [
                 row.name,
                 row.folder,
+                *(f"{row.options[name]:.12g}" for name in swept),
                 method,
                 metrics["names"].get(method, PATH_NAMES.get(method, method)),
                 {True: "yes", False: "no"}[metrics["status"] in ("CONVERGED", "NOT_NEEDED", "SEARCHED")],
