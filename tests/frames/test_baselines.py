@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.frames.baselines import EXTREME, blended, corrected, with_mixed_attention
 from geodesic_cli.frames.keyframes import Ends, embed
-from geodesic_cli.frames.paths import EXTREME, Problem, clean_latents
+from geodesic_cli.frames.paths import Problem, clean_latents
 from geodesic_cli.scenes import render, sample
 
 STEPS = 2
@@ -24,7 +25,7 @@ def problem(model: LatentDiffusion, ends: Ends) -> Problem:
 def test_a_blend_is_drawn_as_the_line_between_clean_latents_and_measured_at_tau(
     model: LatentDiffusion, ends: Ends, problem: Problem
 ) -> None:
-    path = problem.blend(model, STEPS, 1.0)
+    path = blended(problem, model, STEPS, 1.0)
     u = torch.tensor([0.0, 0.25, 1.0], dtype=torch.float64)
     z = clean_latents(model, ends, path, u, STEPS, 1.0)
     assert torch.allclose(z[1], 0.75 * ends.z[0] + 0.25 * ends.z[1], atol=1e-6)
@@ -36,7 +37,7 @@ def test_a_blend_is_drawn_as_the_line_between_clean_latents_and_measured_at_tau(
 def test_the_corrected_great_circle_has_fewer_extreme_entries_the_same_norms_and_the_same_ends(
     problem: Problem,
 ) -> None:
-    path, circle = problem.corrected(), problem.slerp()
+    path, circle = corrected(problem), problem.slerp()
     u = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
     ours, theirs = path(u), circle(u)
     assert torch.allclose(ours[[0, 2]], theirs[[0, 2]], rtol=0, atol=1e-9)
@@ -44,3 +45,15 @@ def test_the_corrected_great_circle_has_fewer_extreme_entries_the_same_norms_and
     size = theirs[1].square().mean().sqrt()
     assert float(theirs[1].abs().max()) > EXTREME * float(size)
     assert float(ours[1].abs().max()) < float(theirs[1].abs().max())
+
+
+def test_mixed_attention_goes_along_the_great_circle_and_is_drawn_otherwise(
+    model: LatentDiffusion, ends: Ends, problem: Problem
+) -> None:
+    path, circle = with_mixed_attention(problem), problem.slerp()
+    u = torch.tensor([0.0, 0.3, 0.6, 1.0], dtype=torch.float64)
+    assert torch.equal(path(u), circle(u))
+    ours, theirs = (clean_latents(model, ends, each, u, STEPS, 1.0) for each in (path, circle))
+    assert torch.equal(ours[[0, 3]], theirs[[0, 3]]) and not torch.allclose(ours[1:3], theirs[1:3], atol=1e-2)
+    single = torch.cat([clean_latents(model, ends, path, u[k : k + 1], STEPS, 1.0) for k in range(4)])
+    assert torch.allclose(ours, single, atol=1e-4)

@@ -4,7 +4,7 @@ import pytest
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import InterpolateSettings, from_mapping, from_options
-from geodesic_cli.settings.methods import COMPARED, SOURCES
+from geodesic_cli.settings.methods import COMPARED_WITH, SOURCES
 
 PAIR = ("a.png", "b.png")
 
@@ -12,8 +12,8 @@ PAIR = ("a.png", "b.png")
 @pytest.mark.parametrize(
     ("given", "compare", "methods"),
     [
-        (True, COMPARED, ("lerp", "slerp", "geodesic", "global")),
-        ("Yes", COMPARED, ("lerp", "slerp", "geodesic", "global")),
+        (True, COMPARED_WITH, ("lerp", "slerp", "geodesic", "global")),
+        ("Yes", COMPARED_WITH, ("lerp", "slerp", "geodesic", "global")),
         (False, "none", ("global",)),
         ("none", "none", ("global",)),
         ("local,geodesic, slerp", "geodesic,slerp", ("geodesic", "slerp", "global")),

@@ -30,14 +30,14 @@ def many(options: dict[str, Any]) -> None:
         )
     if options["resume"] and options["out"] is None:
         raise InputError("--resume needs the folder of the runs to go on with.", "Pass --out FOLDER --resume.")
-    from geodesic_cli.many.interpolating import ManyOptions, draw_many, rows_of
+    from geodesic_cli.many.interpolating import ManyOptions, draw_many, runs_of
 
     given = options | {"method": "global" if options["globally"] else options["method"], "prompt": options["prompt"]}
     images, sweep = tuple(options["images"] or ()), tuple(options["sweep"] or ())
     asked = ManyOptions(
         options["many_pairs"], images, sweep, options["out"], bool(options["resume"]), options["many_part"], given
     )
-    rows_of(asked)  # what is refused is refused at once
+    runs_of(asked)  # what is refused is refused at once
     begun()
     made = watched(lambda job: draw_many(asked, job.observer, job.command), _Folder(options["out"]), True)
     if options["as_json"]:

@@ -40,7 +40,7 @@ from geodesic_cli.geometry import (
 from geodesic_cli.geometry.solution import COMPARED_AT
 from geodesic_cli.geometry.variation import too_long_by
 
-PUBLISHED = "published"
+BY_AUTHORS = "published"
 """The solver of the authors, with all its iterations whatever the steps allowed, and the method that uses it."""
 BLEND, ATTENTION = "blend", "attention"
 """The method that mixes clean latents, and the one that mixes attention: they are not drawn from their points alone."""
@@ -93,7 +93,7 @@ class ImagePath:
 
 def most_evaluations(solver: str, nodes: int, max_steps: int) -> int:
     """Score evaluations of a solver of `settings.PATH_SOLVERS` on one leg if it takes all its steps."""
-    if solver == PUBLISHED:
+    if solver == BY_AUTHORS:
         return GradientFlow().most_evaluations + 2 * COMPARED_AT
     if solver == "surrogate":
         return Surrogate().first + 4 + max_steps * Surrogate().batch + 2 * COMPARED_AT
@@ -156,7 +156,7 @@ class Problem:
 
     def solver(self, name: str) -> PathSolver:
         """The path solver of a name in `settings.SOLVERS`; the surrogate knows the scores seen already."""
-        if name == PUBLISHED:
+        if name == BY_AUTHORS:
             return GradientFlow(lr=self.rate)
         return Surrogate(seen=self.seen) if name == "surrogate" else Relaxation()
 

@@ -87,7 +87,7 @@ def draw_many(options: ManyOptions, observer: Observer, command: str) -> ManyRun
     number, count = my_share(options.part)
     if count > 1 and options.out is None:
         raise InputError("Several processes need one folder for all pairs.", "Pass --out.")
-    layout, rows, swept = rows_of(options)
+    layout, rows, swept = runs_of(options)
     root = Path(options.out or first_free(f"runs/{_stem(options)}"))
     begin(root, rows, options.resume or count > 1)
     ended = run_rows(root, rows[number::count], observer, command)
@@ -97,7 +97,7 @@ def draw_many(options: ManyOptions, observer: Observer, command: str) -> ManyRun
     return ManyRuns(root, layout, unit, len(rows), missing, ended, tuple(swept), points)
 
 
-def rows_of(options: ManyOptions) -> tuple[str, list[Row], Values]:
+def runs_of(options: ManyOptions) -> tuple[str, list[Row], Values]:
     """How the pairs were found, the runs of each, and what is swept.
 
     Raises:

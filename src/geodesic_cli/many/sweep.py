@@ -17,7 +17,7 @@ from geodesic_cli.plots import HeatAxes
 from geodesic_cli.settings import InterpolateSettings
 
 SWEEP_TABLE, HEAT_MAP = "sweep.csv", "heatmap.png"
-NUMBERS = {
+SWEEP_NUMBERS = {
     "mean_log_p": "mean log p, nats (high is good)",
     "least_log_p": "least log p, nats (high is good)",
     "residual": "residual (0 is a geodesic)",
@@ -84,11 +84,11 @@ def write_sweep(root: Path, rows: Sequence[Row], swept: Values) -> list[SweepPoi
     for values in product(*swept.values()):
         own = [row for row in rows if tuple(row.options[name] for name in swept) == values]
         told = [numbers for row in own if (numbers := _numbers(metrics_of(root, row))) is not None]
-        means = {key: math.fsum(each[key] for each in told) / len(told) if told else math.nan for key in NUMBERS}
+        means = {key: math.fsum(each[key] for each in told) / len(told) if told else math.nan for key in SWEEP_NUMBERS}
         points.append(SweepPoint(tuple(map(written, values)), len(told), means))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow((*swept, "runs", *NUMBERS))
+    writer.writerow((*swept, "runs", *SWEEP_NUMBERS))
     for point in points:
         cells = ("" if math.isnan(value) else f"{value:.6g}" for value in point.means.values())
         writer.writerow((*point.values, point.n, *cells))
@@ -103,7 +103,7 @@ def _numbers(metrics: dict[str, Any] | None) -> dict[str, float] | None:
         return None
     path = metrics["paths"][metrics["method"]]
     numbers = (path["mean_excess"], path["min_excess"], path["relative_residual"], sum(metrics["evaluations"].values()))
-    return {key: math.nan if value is None else float(value) for key, value in zip(NUMBERS, numbers, strict=True)}
+    return {key: math.nan if value is None else float(value) for key, value in zip(SWEEP_NUMBERS, numbers, strict=True)}
 
 
 def _draw(path: Path, points: Sequence[SweepPoint], swept: Values) -> None:
@@ -114,7 +114,7 @@ def _draw(path: Path, points: Sequence[SweepPoint], swept: Values) -> None:
     found = {point.values: point.means for point in points}
     maps = {
         title: [[found[*above, column][key] for column in columns] for above in combinations]
-        for key, title in NUMBERS.items()
+        for key, title in SWEEP_NUMBERS.items()
     }
     axes = HeatAxes(
         right.replace("_", "-"),

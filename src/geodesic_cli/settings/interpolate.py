@@ -7,7 +7,7 @@ from typing import Any
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
 from geodesic_cli.settings.kinship import kin_of
-from geodesic_cli.settings.methods import COMPARED, METHODS, NO_METHODS, method_called, methods_called
+from geodesic_cli.settings.methods import COMPARED_WITH, METHODS, NO_METHODS, method_called, methods_called
 from geodesic_cli.settings.option import (
     ANY,
     RUN,
@@ -97,8 +97,8 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     )
     compare: str = opt(
         NO_METHODS,
-        f"Methods to draw beside it, as a,b; alone {COMPARED}.",
-        alone=COMPARED,
+        f"Methods to draw beside it, as a,b; alone {COMPARED_WITH}.",
+        alone=COMPARED_WITH,
         read=methods_called,
         text=lambda value: "published" in value.split(","),
     )

@@ -9,7 +9,7 @@ METHODS = ("geodesic", "slerp", "lerp", "global", "blend", "corrected", "publish
 OTHER_NAMES = {"local": "geodesic"}
 """What a method may be called, too."""
 NO_METHODS = "none"
-COMPARED = "lerp,slerp,geodesic"
+COMPARED_WITH = "lerp,slerp,geodesic"
 """What is drawn beside the result where no methods are named."""
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0", NO_METHODS, "")
 SOURCES = {
@@ -18,7 +18,7 @@ SOURCES = {
     "slerp": "Great circle between the noisy latents, the usual baseline since Song et al., DDIM, ICLR 2021; norms go "
     "geometrically from one end's to the other's.",
     "lerp": "Straight line between the noisy latents.",
-    "global": "Shortest path over samples of the model, shortened to a geodesic; of this package.",
+    "global": "Shortest path found among samples of the model, shortened to a geodesic; of this package.",
     "blend": "Straight line between the clean latents, decoded; no network in between.",
     "corrected": "Great circle with entries of more than two standard deviations clipped: a part of the idea of Zheng "
     "et al., NoiseDiffusion, ICLR 2024, without its added noise and images.",
@@ -37,7 +37,7 @@ def method_called(name: object) -> object:
 
 
 def methods_called(given: object) -> object:
-    """The methods of a list such as `blend,local` as one text, each once; of yes `COMPARED`, of no `NO_METHODS`.
+    """The methods of a list such as `blend,local` as one text, each once; of yes `COMPARED_WITH`, of no `NO_METHODS`.
 
     A list of texts is read as well. What is neither stays as it is.
 
@@ -51,7 +51,7 @@ def methods_called(given: object) -> object:
     if not isinstance(given, str):
         return given
     if given.strip().lower() in YES:
-        return COMPARED
+        return COMPARED_WITH
     return NO_METHODS if given.strip().lower() in NO else ",".join(named_methods("compare", given))
 
 
@@ -73,7 +73,7 @@ def named_methods(option: str, text: str) -> tuple[str, ...]:
                 did_you_mean(word, (*METHODS, *OTHER_NAMES)),
             )
     if not words:
-        raise InputError(f"--{option} needs one method at least; got none.", f"Pass --{option} {COMPARED}.")
+        raise InputError(f"--{option} needs one method at least; got none.", f"Pass --{option} {COMPARED_WITH}.")
     return words
 
 

@@ -15,7 +15,7 @@ from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.keyframes import Ends, Keyframes
 from geodesic_cli.frames.pacing import Pacer, eased, evaluations, spaced
 from geodesic_cli.frames.path_report import PathReport
-from geodesic_cli.frames.paths import ATTENTION, BLEND, PUBLISHED, ImagePath, clean_latents, positions
+from geodesic_cli.frames.paths import ATTENTION, BLEND, BY_AUTHORS, ImagePath, clean_latents, positions
 from geodesic_cli.runs.job import Job
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.settings.interpolate import EASE
@@ -191,7 +191,7 @@ class Drawer(Job[InterpolateSettings]):
         plots.density_and_speed(
             {labels[name]: asdict(report) for name, report in reports.items()}, directory.path("density.png")
         )
-        solved_by = "geodesic" if "geodesic" in labels else PUBLISHED
+        solved_by = "geodesic" if "geodesic" in labels else BY_AUTHORS
         histories = {
             self._of_solver(k, leg, labels[solved_by], len(legs)): {
                 "score_calls": [float(calls) for calls, _, _ in leg.history],
@@ -220,7 +220,7 @@ class Drawer(Job[InterpolateSettings]):
         """What the plot of the solver says of one leg: the path's name, or between which images it runs."""
         if count == 1:
             return label
-        method = "geodesic" if "geodesic" in leg.paths else PUBLISHED
+        method = "geodesic" if "geodesic" in leg.paths else BY_AUTHORS
         failed = "" if solved(leg, method) else f", {FAILED}"
         failed += "" if self.settings.method == method else fared(chosen=False, longer=False)
         return f"image {k + 1} to {1 if k + 1 == count and self.settings.loop else k + 2}{failed}"

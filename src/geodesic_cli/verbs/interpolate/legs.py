@@ -18,7 +18,7 @@ from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.frames.baselines import blended, corrected, with_mixed_attention
 from geodesic_cli.frames.keyframes import Ends
 from geodesic_cli.frames.path_report import PathReport, judged_by
-from geodesic_cli.frames.paths import ATTENTION, BLEND, MEASURED, PUBLISHED, ImagePath, Problem, rounded
+from geodesic_cli.frames.paths import ATTENTION, BLEND, BY_AUTHORS, MEASURED, ImagePath, Problem, rounded
 from geodesic_cli.geometry import Step
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.steps import pack, unpack
@@ -34,7 +34,7 @@ WITHOUT_A_SOLVER = {
     ATTENTION: with_mixed_attention,
 }
 """Methods whose paths need nothing but the ends."""
-AUTHORS: dict[str, Any] = {"density": "paper", "guidance": 1.0, "method": PUBLISHED, "compare": NO_METHODS}
+AUTHORS: dict[str, Any] = {"density": "paper", "guidance": 1.0, "method": BY_AUTHORS, "compare": NO_METHODS}
 """Settings of a run whose score is that of the method `published`."""
 
 
@@ -143,17 +143,17 @@ class LegSolver(Job[InterpolateSettings]):
         if found is not None:
             made["global"] = found.path
         own = problem
-        if PUBLISHED in self.methods:
+        if BY_AUTHORS in self.methods:
             own = self._of_the_authors(problem)
-            again = own is problem and s.solver == PUBLISHED and "geodesic" in made  # one path under two names
-            once = made["geodesic"] if again else self._geodesic(number, own, [] if solved else history, PUBLISHED)
-            made[PUBLISHED] = replace(once, method=PUBLISHED)
+            again = own is problem and s.solver == BY_AUTHORS and "geodesic" in made  # one path under two names
+            once = made["geodesic"] if again else self._geodesic(number, own, [] if solved else history, BY_AUTHORS)
+            made[BY_AUTHORS] = replace(once, method=BY_AUTHORS)
             solved = solved if again or own is not problem else [*solved, once]
             spent += 0 if own is problem else _evaluations(own, s.nodes + MEASURED, [once])
         spent += _evaluations(problem, s.nodes + MEASURED * len(made), solved) + carried
         reports = {name: problem.measure(made[name]) for name in self.methods}
         if own is not problem:
-            reports[PUBLISHED] = judged_by(reports[PUBLISHED], own.measure(made[PUBLISHED]))
+            reports[BY_AUTHORS] = judged_by(reports[BY_AUTHORS], own.measure(made[BY_AUTHORS]))
         return Leg(ends, made, reports, tuple(history), found, spent)
 
     def _of_the_authors(self, problem: Problem) -> Problem:

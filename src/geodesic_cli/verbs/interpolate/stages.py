@@ -16,7 +16,7 @@ from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.frames.keyframes import to_know_steps_down
 from geodesic_cli.frames.pacing import Pacer, evaluations
-from geodesic_cli.frames.paths import ATTENTION, MEASURED, PUBLISHED, most_evaluations
+from geodesic_cli.frames.paths import ATTENTION, BY_AUTHORS, MEASURED, most_evaluations
 from geodesic_cli.search.pool import evaluations_to_fill
 from geodesic_cli.settings import STEPS, InterpolateSettings, parse_budget
 from geodesic_cli.verbs.interpolate.drawing import DECODED_AT_ONCE
@@ -76,9 +76,9 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
     add("Looking at the first path", legs * s.nodes * score)
     if "geodesic" in methods:
         add("Solving", legs * most_evaluations(s.solver, s.nodes, s.max_steps) * score, most=True)
-    if PUBLISHED in methods and not (s.solver == PUBLISHED and s.density == "paper" and "geodesic" in methods):
+    if BY_AUTHORS in methods and not (s.solver == BY_AUTHORS and s.density == "paper" and "geodesic" in methods):
         own, looks = score_evaluations(replace(s, **AUTHORS)), s.nodes + MEASURED if s.density != "paper" else 0
-        most_of_all = most_evaluations(PUBLISHED, s.nodes, s.max_steps)
+        most_of_all = most_evaluations(BY_AUTHORS, s.nodes, s.max_steps)
         add("Solving as published", legs * (most_of_all + looks) * own, most=True)
     if "global" in methods:
         allowed, seconds = parse_budget(s.budget)
