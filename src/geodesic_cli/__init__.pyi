@@ -81,6 +81,7 @@ def evaluate(
     strip: int | None = None,
     inputs: str | None = None,
     captions: str | None = None,
+    lpips_below: float | None = None,
     limit: int | None = None,
     metric_weights: str | None = None,
     samples: str | None = None,

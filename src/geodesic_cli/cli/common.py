@@ -95,17 +95,24 @@ def ran(verb: str, settings: Any, as_json: bool, table: Callable[[Any], str | Cl
     """
     stop_if_complete(settings, as_json)
     begun()
-    module = import_module(f"geodesic_cli.{verb if verb.startswith('many.') else f'verbs.{verb}'}")
-    result = watched(module.run, settings, hasattr(settings, "resume"))
+    result = watched(_module(verb).run, settings, hasattr(settings, "resume"))
     show(result, as_json, table)
     return result
 
 
 def planned(verb: str, settings: Any, as_json: bool) -> None:
-    """Print what a run would cost, by the `dry_run` of a file of `verbs`, such as `interpolate.run`."""
+    """Print what a run would cost, by the `dry_run` of a file of `verbs`, such as `interpolate.run`, or of `many`."""
     begun()
-    plan = watched(import_module(f"geodesic_cli.verbs.{verb}").dry_run, settings)
+    show_plan(watched(_module(verb).dry_run, settings), as_json)
+
+
+def show_plan(plan: Any, as_json: bool) -> None:
+    """Print what a run would cost."""
     say(to_json(plan.metrics).rstrip() if as_json else plan.text)
+
+
+def _module(verb: str) -> Any:
+    return import_module(f"geodesic_cli.{verb if verb.startswith('many.') else f'verbs.{verb}'}")
 
 
 def show(result: Any, as_json: bool, table: Callable[[Any], str | Closing]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import METRICS_AS_JSON, flag, options_of
-from geodesic_cli.cli.common import VERBOSE, Closing, ran
+from geodesic_cli.cli.common import VERBOSE, Closing, planned, ran
 from geodesic_cli.cli.saying import say
 from geodesic_cli.runs.plain import aligned, to_json
 from geodesic_cli.settings import EvaluateSettings, from_command_line
@@ -21,6 +21,7 @@ MOST_COLUMNS = 6
     EvaluateSettings,
     list_weights=flag("--weights", "List the trained weights: what is here, what is missing."),
     fetch=flag("--fetch", "With --weights: fetch what is missing."),
+    dry=flag("--dry-run", "Print pairs, methods, costs and weights; run nothing."),
     strict=flag("--strict", "Exit with code 3 if a number could not be measured."),
     verbose=VERBOSE,
     as_json=METRICS_AS_JSON,
@@ -47,6 +48,9 @@ def evaluate(options: dict[str, Any]) -> None:
         _show_weights(options)
         return
     settings = from_command_line(EvaluateSettings, options)
+    if options["dry"]:
+        planned("many.planning", settings, options["as_json"])
+        return
     result = ran("many.evaluating", settings, options["as_json"], lambda made: _closing(made, options["verbose"]))
     if options["strict"] and not result.complete:
         raise typer.Exit(3)
@@ -76,6 +80,10 @@ def _closing(result: "Evaluation", verbose: bool) -> Closing:
         ]
         best = result.scores.best(key)
         cells = [f"{cell} *" if name == best else cell for name, cell in zip(methods, cells, strict=True)]
+        rows += [(key, *cells)] if any(cell != "-" for cell in cells) else []
+    costs = metrics.get("costs", {})
+    for key in ("seconds", "peak_gb"):
+        cells = [f"{costs[name][key]:.4g}" if key in costs.get(name, {}) else "-" for name in methods]
         rows += [(key, *cells)] if any(cell != "-" for cell in cells) else []
     table = aligned(("number", *methods), rows, str.rjust) if rows else []
     numbers = [*table, "* is better than every other method by more than chance."] if len(methods) > 1 else table

@@ -2,11 +2,12 @@
 
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from geodesic_cli.cli.common import begun, watched
+from geodesic_cli.cli.common import begun, show_plan, watched
 from geodesic_cli.cli.saying import say
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.plain import aligned, to_json
@@ -37,8 +38,15 @@ def many(options: dict[str, Any]) -> None:
     asked = ManyOptions(
         options["many_pairs"], images, sweep, options["out"], bool(options["resume"]), options["many_part"], given
     )
-    runs_of(asked)  # what is refused is refused at once
+    layout, rows, _ = runs_of(asked)  # what is refused is refused at once
     begun()
+    if options["dry"]:
+        from geodesic_cli.many.planning import planned_runs
+
+        words, folder = f"{len(rows)} runs ({layout}).", Path(options["out"] or "runs")
+        plan = watched(lambda job: planned_runs(rows, folder, job.observer, words), _Folder(None))
+        show_plan(plan, options["as_json"])
+        return
     made = watched(lambda job: draw_many(asked, job.observer, job.command), _Folder(options["out"]), True)
     if options["as_json"]:
         told = {"folder": str(made.folder), made.unit: made.count, "missing": made.missing, **asdict(made.ended)}

@@ -7,8 +7,8 @@ Both say which layout they found. What fits none is refused with a list of what 
 """
 
 from geodesic_cli.layouts.captions import Captions, captions_beside
-from geodesic_cli.layouts.pairs import ImagePair, PairsFound, pairs_of
+from geodesic_cli.layouts.pairs import ImagePair, Near, PairsFound, pairs_of
 from geodesic_cli.layouts.sequences import LAYOUTS, FoundSequence, sequences_of
 
-__all__ = ["LAYOUTS", "Captions", "FoundSequence", "ImagePair", "PairsFound", "captions_beside"]
+__all__ = ["LAYOUTS", "Captions", "FoundSequence", "ImagePair", "Near", "PairsFound", "captions_beside"]
 __all__ += ["pairs_of", "sequences_of"]

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,10 @@ from geodesic_cli.layouts.captions import captions_beside
 
 _ENDS = re.compile(r"(.*[^_-])([_-]?)([0-9]+)", re.DOTALL)
 _PROMPTS = ("prompt_a", "prompt_b")
+
+
+Near = Callable[[Path, Path], bool]
+"""Whether two images may be a pair."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +52,20 @@ class PairsFound:
     captions: str = ""
 
 
-def pairs_of(source: Path, captions: str | None = None, seed: int = 0) -> PairsFound:
+def pairs_of(source: Path, captions: str | None = None, seed: int = 0, near: Near | None = None) -> PairsFound:
     """The pairs in a table or a folder.
 
     Args:
         source: a table with the columns a and b, or a folder.
         captions: a file of captions; without it one that lies in the folder is taken.
         seed: of the pairs that are drawn from a class of images.
+        near: whether two images of a class may be a pair; None takes all.
 
     Raises:
-        InputError: there is nothing, or it is no such table.
+        InputError: there is nothing, or it is no such table, or it is no class where `near` is given.
     """
     if source.is_file():
+        _refuse_near(near, source)
         return _of_table(source)
     if not source.is_dir():
         raise InputError(
@@ -74,7 +80,14 @@ def pairs_of(source: Path, captions: str | None = None, seed: int = 0) -> PairsF
         found += [(name if subset == "." else f"{subset}/{name}", *pair) for name, pair in _ends(images[folder])]
     layout = "pairs X_0, X_1"
     if not found and images[source]:
-        layout, found = f"images of a class, paired by the seed {seed}", _drawn(images[source], seed)
+        found = _drawn(images[source], seed, near)
+        layout = f"images of a class, paired by the seed {seed}"
+        if near is not None:
+            layout += f", {2 * len(found)} of {len(images[source])} near enough to another"
+            if not found:
+                raise InputError(f"No two images of {source} are so near each other.", "Pass a larger bound.")
+    elif found:
+        _refuse_near(near, source)
     if not found:
         raise InputError(
             f"Pairs of images are needed, and {source} holds none; there are {_seen(source)}.",
@@ -99,11 +112,25 @@ def _ends(images: list[Path]) -> list[tuple[str, tuple[Path, Path]]]:
     return [(name, (half["0"], half["1"])) for name, half in halves.items() if set(half) == {"0", "1"}]
 
 
-def _drawn(images: list[Path], seed: int) -> list[tuple[str, Path, Path]]:
-    """Each image once, two by two, in an order that the seed decides."""
-    order = list(images)
+def _drawn(images: list[Path], seed: int, near: Near | None) -> list[tuple[str, Path, Path]]:
+    """Each image once, two by two, in an order that the seed decides: each with the next that is near enough."""
+    order, found = list(images), list[tuple[str, Path, Path]]()
     random.Random(seed).shuffle(order)
-    return [(f"{a.stem}-to-{b.stem}", a, b) for a, b in zip(order[::2], order[1::2], strict=False)]
+    while len(order) > 1:
+        a = order.pop(0)
+        b = next((other for other in order if near is None or near(a, other)), None)
+        if b is not None:
+            order.remove(b)
+            found.append((f"{a.stem}-to-{b.stem}", a, b))
+    return found
+
+
+def _refuse_near(near: Near | None, source: Path) -> None:
+    if near is not None:
+        raise InputError(
+            f"A bound of distances is for a folder of images of one class, and the pairs of {source} are given.",
+            "Leave out --lpips-below.",
+        )
 
 
 def _of_table(path: Path) -> PairsFound:

@@ -11,7 +11,8 @@ from geodesic_cli import media
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation.ruler.protocols import PROTOCOLS
 from geodesic_cli.layouts import ImagePair, PairsFound, pairs_of
-from geodesic_cli.many.batch import INPUTS, MODEL_FIELDS, begin, metrics_of, run_rows, typed
+from geodesic_cli.many.batch import INPUTS, MODEL_FIELDS, begin, metrics_of, typed
+from geodesic_cli.many.nearness import near_for
 from geodesic_cli.many.rows import Row, row_of
 from geodesic_cli.many.share import my_share
 from geodesic_cli.runs.job import Job
@@ -35,7 +36,7 @@ def run(job: Job[EvaluateSettings]) -> Evaluation:
     """
     s = job.settings
     if s.pairs is not None and s.scenes is None:
-        pairs_of(Path(s.pairs), s.captions, s.seed)  # refused before any folder is made
+        pairs_of(Path(s.pairs), s.captions, s.seed, near_for(s))  # refused before any folder is made
     if s.pairs is None or my_share(s.part)[1] == 1:
         return evaluate_run(job, make)
     if s.out is None:
@@ -55,7 +56,7 @@ def make(settings: EvaluateSettings, root: Path, observer: Observer) -> str:
     Raises:
         GeodesicError: none of them could be drawn.
     """
-    words, rows = _rows(settings, root)
+    words, rows = runs_to_measure(settings, root)
     begin(root, rows, True)
     ended = run_rows(root, rows, observer, "geodesic evaluate")
     if len(ended.failed) == len(rows):
@@ -66,16 +67,16 @@ def make(settings: EvaluateSettings, root: Path, observer: Observer) -> str:
 def _missing(settings: EvaluateSettings, root: Path, observer: Observer) -> int:
     """Draw the part of this process; how many of the others' are not there yet."""
     number, count = my_share(settings.part)
-    _, rows = _rows(settings, root)
+    _, rows = runs_to_measure(settings, root)
     begin(root, rows, True)
     run_rows(root, rows[number::count], observer, "geodesic evaluate")
     return sum(metrics_of(root, row) is None for row in rows if not row.wrong)
 
 
-def _rows(settings: EvaluateSettings, root: Path) -> tuple[str, list[Row]]:
+def runs_to_measure(settings: EvaluateSettings, root: Path) -> tuple[str, list[Row]]:
     """What the pairs are, in words, and a row for each pair and method; the list is on disk."""
     s = settings
-    found = _scenes(s, root) if s.scenes is not None else pairs_of(Path(str(s.pairs)), s.captions, s.seed)
+    found = _scenes(s, root) if s.scenes is not None else pairs_of(Path(str(s.pairs)), s.captions, s.seed, near_for(s))
     chosen = found.pairs[: s.limit]
     given: dict[str, Any] = {name: getattr(s, name) for name in MODEL_FIELDS}
     given |= {"model": s.model or OWN_MODEL, "formats": "none", "tau": s.tau}

@@ -5,15 +5,30 @@ from typing import Any
 
 from geodesic_cli.report.others import other_story
 from geodesic_cli.report.run_files import RunFiles, as_number
-from geodesic_cli.report.story import Grid, Line, Story, shown
+from geodesic_cli.report.story import Film, Grid, Line, Reel, Story, grid, line, shown
 
 MOST_PAIRS = 6
 """Pairs of methods that have columns of their own."""
 
 
 def evaluate_story(run: RunFiles) -> Story:
-    """The table of the run; the paired differences; the worst sequences of each number; published numbers."""
-    return Story(grids=[*other_story(run).grids, *_paired(run), *_worst(run), *_published(run)])
+    """The strips of each pair, the table, what it took, the paired differences, the worst, published numbers."""
+    strips, names = run.pictures("strips/*.png"), [str(name) for name in run.metrics.get("strips") or []]
+    film = Film([Reel("every method", strips)] if strips else [], captions=names, fps=1.0, unit="pair")
+    grids = [*other_story(run).grids, *_costs(run), *_paired(run), *_worst(run), *_published(run)]
+    return Story(film, grids=grids)
+
+
+def _costs(run: RunFiles) -> list[Grid]:
+    """What each method took to draw a sequence, where runs of ours say it."""
+    methods = list(run.table("costs"))
+    words = {"n": ("sequences", ""), "evaluations": ("network evaluations", "mean of a sequence")}
+    words |= {"seconds": ("seconds", "mean of a sequence"), "peak_gb": ("memory", "10^9 bytes, the most")}
+    lines = [
+        line(name, unit, "", [run.number("costs", method, key) for method in methods])
+        for key, (name, unit) in words.items()
+    ]
+    return grid("What drawing took", methods, lines, "It depends on the machine and on what else it did.")
 
 
 def _rows(value: Any) -> list[Mapping[str, Any]]:

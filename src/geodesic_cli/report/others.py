@@ -9,7 +9,7 @@ from geodesic_cli.report.story import HIGHER, LOWER, Film, Grid, Line, Plot, Ree
 
 MOST_NUMBERS = 200
 """Lines of the table of all numbers."""
-TIMES = {"seconds", "wall_seconds", "model_folder", "evaluations", "score_evaluations"}
+TIMES = {"seconds", "peak_gb", "wall_seconds", "model_folder", "evaluations", "score_evaluations"}
 """What differs from machine to machine, or from one session of a run to another."""
 LIKENESS = {
     "mse": ("mean squared error", "of values in 0 to 1", LOWER),

@@ -60,6 +60,9 @@ class EvaluateSettings(shared.ModelOptions, shared.RunOptions):
     )
     inputs: str | None = opt(None, "Folder of X_0, X_1: what the sequence X goes between.", MEASURE, metavar="FOLDER")
     captions: str | None = opt(None, "JSON or table of captions. Default: one beside the pairs.", MAKE, metavar="FILE")
+    lpips_below: float | None = opt(
+        None, "Pairs of a class: only images whose LPIPS is below it.", MAKE, above(0, 10, "0.5 is a good start.")
+    )
     limit: int | None = opt(None, "Most sequences of a method.", check=AtLeast(1, "Leave it out to take all.", ANY))
     metric_weights: str | None = opt(
         None, "Folder with trained weights, sought there first.", MEASURE, metavar="FOLDER"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Sequenced:
         numbers: by the keys of the catalogue.
         features: (frames, d) by the word of their network; those of the inputs under the word with `, inputs`.
         inputs: digests of the two images that it goes between; images that several sequences share count once.
+        costs: what our run took to draw it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Sequenced:
     numbers: dict[str, float]
     features: dict[str, Tensor]
     inputs: tuple[str, ...] = ()
+    costs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +111,8 @@ class Measurer:
             numbers |= {"topiq_mean": float(quality.mean()), "topiq_min": float(quality.min())}
         if self.model is not None and asked & set(DENSITY_NUMBERS):
             numbers |= density_numbers(self.model, frames)
-        spent = sequence.evaluations()
-        numbers |= {} if spent is None else {EVALUATIONS: float(spent)}
+        costs = sequence.costs()
+        numbers |= {EVALUATIONS: costs["evaluations"]} if costs else {}
         features = {word: of(frames) for word, of in self.networks.features.items()}
         ends = frames[[0, -1]] if inputs is None else inputs
         features |= {f"{word}, inputs": of(ends) for word, of in self.networks.features.items()}
@@ -123,6 +125,7 @@ class Measurer:
             {key: value for key, value in numbers.items() if key in asked and value == value},
             features,
             tuple(hashlib.sha256(end.contiguous().numpy().tobytes()).hexdigest()[:16] for end in ends),
+            costs,
         )
 
 

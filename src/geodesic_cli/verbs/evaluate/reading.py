@@ -54,15 +54,16 @@ class ToMeasure:
             )
         return frames
 
-    def evaluations(self) -> int | None:
-        """Evaluations of the network that our run took to draw it; None where it is not known."""
+    def costs(self) -> dict[str, float]:
+        """What our run took to draw it: evaluations, seconds, peak_gb; nothing of what is not known."""
         if self.found is None or self.found.run is None:
-            return None
+            return {}
         with suppress(OSError, ValueError, KeyError, AttributeError, TypeError):
             metrics = json.loads((self.found.run / METRICS).read_text("utf-8"))
             if len(metrics["paths"]) == 1:  # a comparison has one count for all
-                return sum(int(count) for count in metrics["evaluations"].values())
-        return None
+                spent = {"evaluations": float(sum(int(count) for count in metrics["evaluations"].values()))}
+                return spent | {key: float(metrics[key]) for key in ("seconds", "peak_gb") if key in metrics}
+        return {}
 
     def inputs(self, height: int, width: int) -> Tensor | None:
         """The two images that it goes between, (2, 3, h, w) at its size; None where they are not known."""

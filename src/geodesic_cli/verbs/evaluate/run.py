@@ -21,11 +21,13 @@ from geodesic_cli.evaluation.ruler.catalogue import SET_NUMBERS
 from geodesic_cli.evaluation.ruler.protocols import DENSITY_NUMBERS, INPUT_NUMBERS, PROTOCOLS, Protocol
 from geodesic_cli.evaluation.ruler.set_numbers import SetNumber
 from geodesic_cli.runs.calling import called_from_python
+from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.settings import EvaluateSettings
 from geodesic_cli.settings.evaluate import MADE
+from geodesic_cli.verbs.evaluate.costs import costs_metrics, costs_of, costs_table
 from geodesic_cli.verbs.evaluate.measuring import Measurer, Sequenced, features_of_set, images_of_set, thumbnails
 from geodesic_cli.verbs.evaluate.networks import LITE, Networks, networks_for
 from geodesic_cli.verbs.evaluate.reading import ToMeasure, sequences_to_measure
@@ -36,6 +38,8 @@ Maker = Callable[[EvaluateSettings, Path, Observer], str]
 """Draws the pairs of the settings into a folder of runs, and says in words what they are."""
 SHOWN, COLUMNS, SIDE = 4, 7, 96
 """Sequences of each method on the sheet, frames of each, and their side in pixels."""
+STRIPS = 500
+"""Pairs of which the page has a strip."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -147,7 +151,7 @@ class _Work(Job[EvaluateSettings]):
                 [key for key in (*INPUT_NUMBERS, "re_lpips") if key in protocol.numbers and key not in lacking],
                 "needs --inputs, a folder of the images that the sequences go between",
             )
-        scores = scores_of(measured, protocol, lacking, s.seed)
+        scores, costs = scores_of(measured, protocol, lacking, s.seed), costs_of(measured)
         self._warn_of_frames(measured, protocol)
         status = sentence(scores, measured, s.protocol)
         metrics: dict[str, Any] = {
@@ -157,6 +161,7 @@ class _Work(Job[EvaluateSettings]):
             "frames": sorted({each.frames for each in measured}),
             "ends": {word: sum(each.ends == word for each in measured) for word in ("given", "drawn", "not known")},
             "weights": dict(networks.digests),
+            "costs": costs_metrics(costs),
             **score_metrics(scores, s.protocol),
         }
         result = Evaluation(scores, tuple(measured), s.protocol, metrics=metrics, status=status)
@@ -164,8 +169,22 @@ class _Work(Job[EvaluateSettings]):
             self.directory.write_text("table.md", result.to_markdown())
             self.directory.write_text("table.tex", result.to_latex())
             self.directory.write_text("sequences.csv", csv_of_sequences(measured, protocol))
-            self.directory.write_png("sheet.png", _sheet(sequences, scores.methods))
+            if costs:
+                self.directory.write_text("costs.md", costs_table(costs))
+            self.directory.write_png("sheet.png", _sheet(sequences))
+            metrics["strips"] = self._strips(self.directory, sequences)
         return self.done(result)
+
+    def _strips(self, directory: RunDirectory, sequences: Sequence[ToMeasure]) -> list[str]:
+        """A picture for each pair with the frames of every method, as strips/; the names of the pairs."""
+        names = list(dict.fromkeys(each.name for each in sequences))[:STRIPS]
+        self.observer.stage("Writing strips", len(names), "pairs")
+        for number, name in enumerate(names):
+            file = f"strips/{number:05d}.png"
+            if not directory.has(file):
+                directory.write_png(file, _rows_of([each for each in sequences if each.name == name]))
+            self.observer.advance(1, name)
+        return names
 
     def _model(self) -> LatentDiffusion | None:
         return self.load_model() if self.settings.model else None
@@ -195,10 +214,14 @@ def sentence(scores: Scored, measured: Sequence[Sequenced], protocol: str) -> st
     return made if not scores.lacking else f"{made} Not measured: {len(scores.lacking)}; table.md says what they need."
 
 
-def _sheet(sequences: Sequence[ToMeasure], methods: Sequence[str]) -> Tensor:
+def _sheet(sequences: Sequence[ToMeasure]) -> Tensor:
     """A few sequences of every method, those of one name one above the other."""
     names = list(dict.fromkeys(each.name for each in sequences))[:SHOWN]
-    shown = [each for name in names for each in sequences if each.name == name]
+    return _rows_of([each for name in names for each in sequences if each.name == name])
+
+
+def _rows_of(shown: Sequence[ToMeasure]) -> Tensor:
+    """Sequences one above the other, each with its names."""
     rows = [thumbnails(each, COLUMNS, SIDE) for each in shown]
     labels = [f"{each.name.rpartition('/')[2][:24]}\n{each.method[:24]}" for each in shown]
     return media.sheet(rows, labels)

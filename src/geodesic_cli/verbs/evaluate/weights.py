@@ -5,6 +5,7 @@ from pathlib import Path
 
 from geodesic_cli.evaluation.extras import weights_of
 from geodesic_cli.evaluation.ruler.needs import NEEDS, digest_of_file, here, lacking, places
+from geodesic_cli.evaluation.ruler.protocols import Protocol
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,12 @@ def weights_rows(folder: str | None) -> list[WeightsRow]:
             )
         )
     return rows
+
+
+def needed_rows(protocol: Protocol, folder: str | None) -> list[WeightsRow]:
+    """The rows of the files that the numbers of a protocol need."""
+    files = {need.file for need in NEEDS.values() if set(need.numbers) & set(protocol.numbers)}
+    return [row for row in weights_rows(folder) if row.file in files]
 
 
 def fetch_weights(folder: str | None) -> list[str]:

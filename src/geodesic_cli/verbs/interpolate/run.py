@@ -7,7 +7,6 @@ disk as soon as they exist, and the resumed run gives the same bytes.
 """
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from geodesic_cli.runs.cache import told_cache
 from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.manifest import require_same
+from geodesic_cli.runs.meter import Meter
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.places import cache_folder
@@ -163,7 +163,7 @@ class _Work(Job[InterpolateSettings]):
         pace: Pacer | None,
         plots: bool,
     ) -> Interpolation:
-        began = time.monotonic()
+        meter = Meter(model.device)
         s = self.settings
         wanted = s.methods
         keyframes = self._keyframes(model, images)
@@ -189,7 +189,8 @@ class _Work(Job[InterpolateSettings]):
             "pacing": "Frames at equal steps along the path." if pace is None else pace.detail,
             "evaluations": {"path": spent, "pacing": paced, "frames": decoded} | ({"text": text} if text else {}),
             "steps_down": down,
-            "seconds": round(time.monotonic() - began, 3),
+            "seconds": meter.seconds,
+            "peak_gb": meter.peak_gb,
         }
         path = tuple(leg.paths[s.method] for leg in legs)
         found = tuple(leg.found for leg in legs if leg.found is not None)
