@@ -11,7 +11,7 @@ from geodesic_cli import media
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation.ruler.protocols import PROTOCOLS
 from geodesic_cli.layouts import ImagePair, PairsFound, pairs_of
-from geodesic_cli.many.batch import INPUTS, MODEL_FIELDS, begin, metrics_of, typed
+from geodesic_cli.many.batch import INPUTS, MODEL_FIELDS, begin, metrics_of, run_rows, typed
 from geodesic_cli.many.nearness import near_for
 from geodesic_cli.many.rows import Row, row_of
 from geodesic_cli.many.share import my_share
