@@ -128,3 +128,23 @@ def test_a_table_has_prompts_and_options_and_a_class_is_paired_by_its_seed(tmp_p
     with pytest.raises(InputError, match="columns a and b"):
         (tmp_path / "bad.csv").write_text("x,y\n1,2\n")
         pairs_of(tmp_path / "bad.csv")
+
+
+def test_images_of_a_class_are_paired_below_a_bound_and_given_pairs_are_not(tmp_path: Path) -> None:
+    for k in range(6):
+        media.write_png(PICTURE, tmp_path / f"cat-{k}.png")
+
+    def near(a: Path, b: Path) -> bool:
+        return abs(int(a.stem[-1]) - int(b.stem[-1])) == 1
+
+    found = pairs_of(tmp_path, seed=3, near=near)
+    assert found.pairs and all(near(pair.a, pair.b) for pair in found.pairs)
+    assert f"{2 * len(found.pairs)} of 6 near enough to another" in found.layout
+    assert len({path for pair in found.pairs for path in (pair.a, pair.b)}) == 2 * len(found.pairs)
+    with pytest.raises(InputError, match="No two images"):
+        pairs_of(tmp_path, near=lambda a, b: False)
+    (tmp_path / "given").mkdir()
+    for name in ("x_0.png", "x_1.png"):
+        media.write_png(PICTURE, tmp_path / "given" / name)
+    with pytest.raises(InputError, match="folder of images of one class"):
+        pairs_of(tmp_path / "given", near=near)
