@@ -64,5 +64,6 @@ def test_each_method_says_what_it_took_and_each_pair_has_a_strip(made: Evaluatio
     assert sorted(path.name for path in (made.folder / "strips").iterdir()) == ["00000.png", "00001.png"]
     page = (made.folder / "report.html").read_text()
     assert "What drawing took" in page and "scene-0001" in page and "every method" in page
+    assert set(made.metrics["sources"]) == {"slerp", "attention"} and "He et al., AID, NeurIPS 2024" in page
     rows = list(csv.DictReader((made.folder / "sequences.csv").read_text().splitlines()))
     assert "seconds" not in rows[0]

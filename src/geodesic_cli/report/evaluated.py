@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from geodesic_cli.report.others import other_story
+from geodesic_cli.report.paths import sources_grid
 from geodesic_cli.report.run_files import RunFiles, as_number
 from geodesic_cli.report.story import Film, Grid, Line, Reel, Story, grid, line, shown
 
@@ -15,8 +16,8 @@ def evaluate_story(run: RunFiles) -> Story:
     """The strips of each pair, the table, what it took, the paired differences, the worst, published numbers."""
     strips, names = run.pictures("strips/*.png"), [str(name) for name in run.metrics.get("strips") or []]
     film = Film([Reel("every method", strips)] if strips else [], captions=names, fps=1.0, unit="pair")
-    grids = [*other_story(run).grids, *_costs(run), *_paired(run), *_worst(run), *_published(run)]
-    return Story(film, grids=grids)
+    told = [*_costs(run), *_paired(run), *_worst(run), *_published(run), *sources_grid(run)]
+    return Story(film, grids=[*other_story(run).grids, *told])
 
 
 def _costs(run: RunFiles) -> list[Grid]:

@@ -11,6 +11,8 @@ MOST_NUMBERS = 200
 """Lines of the table of all numbers."""
 TIMES = {"seconds", "peak_gb", "wall_seconds", "model_folder", "evaluations", "score_evaluations"}
 """What differs from machine to machine, or from one session of a run to another."""
+ELSEWHERE = {"sources", "strips", "costs"}
+"""What the page shows in another place."""
 LIKENESS = {
     "mse": ("mean squared error", "of values in 0 to 1", LOWER),
     "psnr": ("likeness", "dB", HIGHER),
@@ -140,7 +142,7 @@ def all_numbers(run: RunFiles) -> list[tuple[str, str]]:
     def walk(value: Any, keys: tuple[str, ...]) -> None:
         if isinstance(value, Mapping):
             for key in sorted(value, key=str):
-                if key not in TIMES:
+                if key not in TIMES | ELSEWHERE:
                     walk(value[key], (*keys, str(key).replace("_", " ")))
         elif isinstance(value, list):
             if len(value) <= 4:

@@ -47,7 +47,15 @@ def interpolate_story(run: RunFiles) -> Story:
     )
     number = {kind: k for k, kind in enumerate(drawn)}
     plots = [_plot_of(run, kinds, names, number, curve) for curve in CURVES]
-    return Story(film, [plot for plot in plots if plot.traces], _path_grids(run, kinds, names, main), ["density.png"])
+    grids = [*_path_grids(run, kinds, names, main), *sources_grid(run)]
+    return Story(film, [plot for plot in plots if plot.traces], grids, ["density.png"])
+
+
+def sources_grid(run: RunFiles) -> list[Grid]:
+    """Where each method is from, in words; nothing where the run does not say it."""
+    told = sorted(run.table("sources").items(), key=lambda each: _order(each[0]))
+    lines = [Line(f"{PATH_NAMES.get(method, method)} ({method})", "", "", [str(text)]) for method, text in told]
+    return [Grid("Where each method is from", ["source"], lines)] if lines else []
 
 
 CURVES = (

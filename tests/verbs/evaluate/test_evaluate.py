@@ -96,6 +96,7 @@ def test_the_folder_has_tables_a_page_and_a_row_for_each_sequence(results: Path,
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["protocol"]["digest"] in (folder / "table.md").read_text()
     assert metrics["means"]["flicker"]["fade"]["n"] == len(NAMES)
+    assert metrics["sources"] == metrics["costs"] == {}, "what others drew is not ours"
     page = (folder / "report.html").read_text()
     for words in ("Methods compared sequence by sequence", "The sequences that fare worst", "Wilcoxon"):
         assert words in page

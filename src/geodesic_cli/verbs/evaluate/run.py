@@ -27,6 +27,7 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.settings import EvaluateSettings
 from geodesic_cli.settings.evaluate import MADE
+from geodesic_cli.settings.methods import SOURCES
 from geodesic_cli.verbs.evaluate.costs import costs_metrics, costs_of, costs_table
 from geodesic_cli.verbs.evaluate.measuring import Measurer, Sequenced, features_of_set, images_of_set, thumbnails
 from geodesic_cli.verbs.evaluate.networks import LITE, Networks, networks_for
@@ -162,6 +163,7 @@ class _Work(Job[EvaluateSettings]):
             "ends": {word: sum(each.ends == word for each in measured) for word in ("given", "drawn", "not known")},
             "weights": dict(networks.digests),
             "costs": costs_metrics(costs),
+            "sources": _sources(sequences, scores.methods),
             **score_metrics(scores, s.protocol),
         }
         result = Evaluation(scores, tuple(measured), s.protocol, metrics=metrics, status=status)
@@ -212,6 +214,12 @@ def sentence(scores: Scored, measured: Sequence[Sequenced], protocol: str) -> st
         f"{methods} method{'' if methods == 1 else 's'}. {protocol_line(protocol)}"
     )
     return made if not scores.lacking else f"{made} Not measured: {len(scores.lacking)}; table.md says what they need."
+
+
+def _sources(sequences: Sequence[ToMeasure], methods: Sequence[str]) -> dict[str, str]:
+    """Where the methods are from whose sequences all are of our runs: another tool may mean something else by a name."""
+    others = {each.method for each in sequences if each.found is None or each.found.run is None}
+    return {method: SOURCES[method] for method in methods if method in SOURCES and method not in others}
 
 
 def _sheet(sequences: Sequence[ToMeasure]) -> Tensor:
