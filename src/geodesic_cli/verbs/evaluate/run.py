@@ -217,7 +217,7 @@ def sentence(scores: Scored, measured: Sequence[Sequenced], protocol: str) -> st
 
 
 def _sources(sequences: Sequence[ToMeasure], methods: Sequence[str]) -> dict[str, str]:
-    """Where the methods are from whose sequences all are of our runs: another tool may mean something else by a name."""
+    """Where the methods are from whose sequences all are of our runs: others may mean another thing by a name."""
     others = {each.method for each in sequences if each.found is None or each.found.run is None}
     return {method: SOURCES[method] for method in methods if method in SOURCES and method not in others}
 
