@@ -136,8 +136,8 @@ def run(job: Job[FinetuneSettings]) -> Finetuned:
             processes.agree(str(error))
             raise
         processes.agree("")
-        directory = stack.enter_context(opened)
-        return _Work(settings, observer, directory=directory, processes=processes).run(trainee, data)
+        stack.enter_context(opened).follow(model.predict.chunks)
+        return _Work(settings, observer, directory=opened, processes=processes).run(trainee, data)
 
 
 def stem(settings: FinetuneSettings) -> str:
