@@ -3,8 +3,9 @@
 import io
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,12 @@ def chart_metric(z: Tensor, radius: float) -> Tensor:
 def clairaut(density: Radial, x: Tensor, v: Tensor, alpha: float) -> Tensor:
     """p^(-alpha) |x| sin(angle(x, v)), conserved along a geodesic of a radial density, (n, d) -> (n,)."""
     return (-alpha * density.log_prob(x)).exp() * linalg.norm(linalg.reject(x, along=v)).squeeze(-1)
+
+
+def importable_torchvision() -> None:
+    """Say what two operators of torchvision are, which a build for another torch lacks: else it cannot be imported."""
+    boxes = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+    for name in ("nms", "qnms"):
+        if find_spec("torchvision") is not None and "torchvision" not in sys.modules:
+            with suppress(RuntimeError):  # it is there
+                torch.library.define(f"torchvision::{name}", boxes)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from geodesic_cli.cli.values import with_values
+from geodesic_cli.errors import InputError
 
 ALONE, NUMERIC = {"--compare": "lerp,slerp"}, {"--tau", "--bend"}
 
@@ -33,3 +34,8 @@ def test_the_words_are_those_that_are_read(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()
     assert with_values(words.split(), ALONE, NUMERIC) == made.split()
+
+
+def test_a_list_beside_a_single_value_is_refused() -> None:
+    with pytest.raises(InputError, match="--tau is given twice, once with a list of values"):
+        with_values(["a", "b", "--tau", "0.2,0.4", "--tau", "0.3"], ALONE, NUMERIC)

@@ -21,8 +21,10 @@ from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import EvaluateSettings
 from geodesic_cli.verbs.evaluate.run import run
+from helpers import importable_torchvision
 
 COUNT, WIDTH = 60, 24
+importable_torchvision()
 
 
 class Backbone(nn.Module):

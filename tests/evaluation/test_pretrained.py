@@ -12,6 +12,9 @@ import torch
 from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.evaluation import inception, lpips, topiq
 from geodesic_cli.evaluation.extras import needed, weights_of
+from geodesic_cli.evaluation.lpips_network import LpipsNetwork, lpips_network
+from geodesic_cli.evaluation.pretrained import BACKBONES
+from helpers import importable_torchvision
 
 URL = "nowhere:/weights/some-net-0123.pth"
 
@@ -75,6 +78,7 @@ def saved(network: torch.nn.Module, url: str, folder: Path) -> str:
 
 @pytest.mark.parametrize("net", ["alex", "vgg"])
 def test_lpips_is_the_package_s_own_number_for_the_same_weights(net: str, tmp_path: Path) -> None:
+    importable_torchvision()
     package, models = pytest.importorskip("lpips"), pytest.importorskip("torchvision.models")
     torch.manual_seed(0)
     backbone, kind = {
@@ -89,7 +93,7 @@ def test_lpips_is_the_package_s_own_number_for_the_same_weights(net: str, tmp_pa
     for key, value in theirs.net.named_parameters():
         value.data.copy_(network.state_dict()[f"features.{key.partition('.')[2]}"])
     a, b = torch.rand(2, 2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    assert torch.allclose(ours(a, b), theirs(2 * a - 1, 2 * b - 1).flatten())
+    assert torch.allclose(ours(a, b), theirs(2 * a - 1, 2 * b - 1).flatten(), rtol=1e-5)
     assert ours(a, a).tolist() == [0, 0]
     a.requires_grad_()
     ours(a, b).sum().backward()
@@ -98,6 +102,7 @@ def test_lpips_is_the_package_s_own_number_for_the_same_weights(net: str, tmp_pa
 
 
 def test_inception_gives_2048_features_an_image_whatever_its_size(tmp_path: Path) -> None:
+    importable_torchvision()
     models = pytest.importorskip("torchvision.models")
     torch.manual_seed(0)
     network = models.inception_v3(weights=None, init_weights=False)
@@ -106,3 +111,28 @@ def test_inception_gives_2048_features_an_image_whatever_its_size(tmp_path: Path
     found = features(images)
     assert found.shape == (2, 2048)
     assert torch.allclose(found[:1], features(images[:1]), atol=1e-5)
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg"])
+def test_lpips_needs_no_torchvision_and_refuses_another_backbone(
+    net: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the files as their packages have them, and nothing of the packages imported."""
+    for name in ("torchvision", "lpips.lpips"):
+        monkeypatch.setitem(sys.modules, name, None)
+    place, weights = tmp_path / "lpips", tmp_path / "lpips" / "weights" / "v0.1"
+    weights.mkdir(parents=True)
+    (place / "__init__.py").write_text("raise ImportError('not to be imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "lpips", raising=False)
+    network = LpipsNetwork(net)
+    channels = {f"lin{k}.model.1.weight": torch.rand(1, len(each), 1, 1) for k, each in enumerate(network.weights)}
+    torch.save(channels, weights / f"{net}.pth")  # noqa: TID251  the format of these packages
+    url = BACKBONES[net]
+    state = {key: value for key, value in network.state_dict().items() if key.startswith("features.")}
+    torch.save(state, tmp_path / url.rpartition("/")[2])  # noqa: TID251
+    distance = lpips(net, str(tmp_path))
+    a, b = torch.rand(2, 2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    assert distance(a, a).tolist() == [0, 0] and bool((distance(a, b) > 0).all())
+    with pytest.raises(ModelError, match="are none of"):
+        lpips_network("vgg" if net == "alex" else "alex", state, {})

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from geodesic_cli.errors import InputError
+
 SWEEP = "--sweep"
 """The option, not shown, that gets the lists: `--sweep tau=0.2,0.4`."""
 
@@ -15,8 +17,12 @@ def with_values(words: Sequence[str], alone: Mapping[str, str], numeric: Collect
         alone: options that may have no value, and the value that they have then. A word that follows is their value
             unless it is an option, or looks like a file: what is there, or has a dot or a stroke in it.
         numeric: options of one number; where several are given with commas between, that is a sweep.
+
+    Raises:
+        InputError: an option has a list and is given again.
     """
     made: list[str] = []
+    listed, single = set[str](), set[str]()
     place = 0
     while place < len(words):
         word = words[place]
@@ -29,9 +35,13 @@ def with_values(words: Sequence[str], alone: Mapping[str, str], numeric: Collect
             made.append(f"{name}={alone[name]}")
         elif name in numeric and "," in (value if equals else following):
             place += not equals
+            listed.add(name)
             made += [SWEEP, f"{name.removeprefix('--')}={value if equals else following}"]
         else:
+            single |= {name} & set(numeric)
             made.append(word)
+    for name in listed & single:
+        raise InputError(f"{name} is given twice, once with a list of values.", "Leave one of them out.")
     return made
 
 

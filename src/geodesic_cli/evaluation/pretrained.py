@@ -23,8 +23,13 @@ from torch.nn.functional import interpolate
 
 from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.evaluation.extras import needed, weights_of
+from geodesic_cli.evaluation.lpips_network import channel_weights, lpips_network
 
-BACKBONES = ("alex", "vgg")
+BACKBONES = {
+    "alex": "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    "vgg": "https://download.pytorch.org/models/vgg16-397923af.pth",
+}
+"""Of LPIPS, and where the file of each is from."""
 TOPIQ_FILE = "cfanet_nr_koniq_res50-9a73138b.pth"
 
 
@@ -59,19 +64,9 @@ def lpips(net: str = "alex", weights: str | None = None, device: str = "cpu") ->
     """
     if net not in BACKBONES:
         raise InputError(f"The backbones of LPIPS are {', '.join(BACKBONES)}; got {net!r}.")
-    with needed("lpips", "metrics"), warnings.catch_warnings(action="ignore"):
-        from lpips import LPIPS
-        from torchvision.models import AlexNet_Weights, VGG16_Weights
-    url, maker = {
-        "alex": (AlexNet_Weights.IMAGENET1K_V1.url, "alexnet"),
-        "vgg": (VGG16_Weights.IMAGENET1K_V1.url, "vgg16"),
-    }[net]
-    state = weights_of("LPIPS", url, weights, f"import torchvision; torchvision.models.{maker}(weights='DEFAULT')")
-    with warnings.catch_warnings(action="ignore"):  # the package calls torchvision by names of an older one
-        network = LPIPS(net=net, pnet_rand=True, verbose=False)
-    # Its backbone keeps torchvision's layers, cut into slices: slice3.7.weight was features.7.weight.
-    own = {key: state[f"features.{key.partition('.')[2]}"] for key in network.net.state_dict()}
-    network.net.load_state_dict(own)
+    channels, url = channel_weights(net), BACKBONES[net]
+    state = weights_of("LPIPS", url, weights, f"import torch; torch.hub.load_state_dict_from_url('{url}')")
+    network = lpips_network(net, state, channels)
     network.to(device).eval().requires_grad_(False)
 
     def distance(a: Tensor, b: Tensor) -> Tensor:
@@ -79,7 +74,7 @@ def lpips(net: str = "alex", weights: str | None = None, device: str = "cpu") ->
             raise InputError(f"Two batches of images of one shape are needed; got {tuple(a.shape)}, {tuple(b.shape)}.")
         first, second = (2 * images.to(device, torch.float32) - 1 for images in (a, b))
         value: Tensor = network(first, second)
-        return value.flatten()
+        return value
 
     return Measure(f"LPIPS ({net}, v0.1)", distance)
 

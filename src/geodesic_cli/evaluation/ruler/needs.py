@@ -48,7 +48,7 @@ class Need:
 NEEDS: dict[str, Need] = {
     "lpips": Need(
         "LPIPS (AlexNet, v0.1)", (*LPIPS_NUMBERS, "re_lpips"), "alexnet-owt-7be5be79.pth", 244408911, "BSD-3-Clause",
-        "7be5be79", ("lpips", "torchvision"), "pip install 'geodesic-cli[metrics]'",
+        "7be5be79", ("lpips",), "pip install 'geodesic-cli[metrics]'",
         "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
     ),
     "inception": Need(
