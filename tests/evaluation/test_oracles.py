@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from geodesic_cli import media
-from geodesic_cli.evaluation import frechet, kernel_distance, stylegan_ppl
+from geodesic_cli.evaluation import frechet, stylegan_ppl
 from geodesic_cli.evaluation.fid_inception import FidInception, fid_features
+from geodesic_cli.evaluation.kernel_distance import kernel_distance
 from geodesic_cli.evaluation.resizing import resized_plain
 from geodesic_cli.evaluation.ruler.needs import INCEPTION_FILE
 from geodesic_cli.runs.job import Job
@@ -24,6 +25,7 @@ from geodesic_cli.verbs.evaluate.run import run
 from helpers import importable_torchvision
 
 COUNT, WIDTH = 60, 24
+pytestmark = pytest.mark.filterwarnings("ignore")  # theirs
 importable_torchvision()
 
 
