@@ -38,7 +38,7 @@ FLOORS: dict[str, tuple[str, str]] = {
     "media": ("", "torch numpy PIL av pillow_heif"),
     "plots": ("", "numpy matplotlib"),
     "layouts": ("settings media", ""),
-    "evaluation": ("", "torch numpy scipy torchvision lpips pyiqa"),
+    "evaluation": ("", "torch numpy scipy torchvision pyiqa"),
     "report": ("settings media", "jinja2 PIL"),
     # `steps` keeps a solver's state, so it knows the classes of the two solvers that have one.
     "runs": (
