@@ -63,10 +63,3 @@ def test_compare_alone_and_with_a_list(place: Path) -> None:
     assert "mixed attention" in ended.stdout and "NoiseDiffusion" not in ended.stdout
     page = (place / "two" / "report.html").read_text()
     assert "Where each method is from" in page and "He et al., AID, NeurIPS 2024" in page
-
-
-def test_a_model_without_attention_is_one_sentence(place: Path) -> None:
-    words = ("interpolate", "a.png", "b.png", "--model", "scenes-ddpm", "--method", "slerp", "--compare", "attention")
-    ended = typed(*words, "--out", "no", cwd=place)
-    print(ended.stderr)
-    assert ended.returncode in (0, 1)

@@ -3,7 +3,7 @@
 import pytest
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings import InterpolateSettings, from_mapping, from_options
+from geodesic_cli.settings import EvaluateSettings, InterpolateSettings, from_mapping, from_options
 from geodesic_cli.settings.methods import COMPARED_WITH, SOURCES
 
 PAIR = ("a.png", "b.png")
@@ -40,6 +40,7 @@ def test_what_is_no_method_is_one_sentence(given: str, told: str) -> None:
 
 def test_local_is_another_name_and_published_has_the_settings_of_its_authors() -> None:
     assert InterpolateSettings(images=PAIR, method="local").method == "geodesic"
+    assert EvaluateSettings(pairs="x", methods="local,published, geodesic").chosen == ("geodesic", "published")
     made = InterpolateSettings(images=PAIR, method="published")
     assert (made.density, made.tau) == ("paper", 0.6)
     assert made.text_option == ("method", "published")

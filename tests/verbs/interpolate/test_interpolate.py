@@ -166,6 +166,21 @@ def test_any_methods_are_compared_and_one_path_is_not_solved_twice(model: Latent
     assert same.metrics["sources"]["published"].startswith("Yu et al.") and len(same.metrics["sources"]) == 2
 
 
+def test_a_model_without_attention_is_one_sentence(model: LatentDiffusion, pair: Tensor) -> None:
+    class Transformer:
+        """Like the network, but without a middle block: no UNet."""
+
+        mid_block = None
+
+        def __getattr__(self, name: str):
+            return getattr(model.predict.unet, name)
+
+    other = replace(model, predict=replace(model.predict, unet=Transformer()))
+    for more in ({"method": "attention"}, {"method": "slerp", "compare": "attention"}):
+        with pytest.raises(ModelError, match="Mixed attention needs a UNet with attention layers"):
+            interpolate(*pair, model=other, **QUICK | more)
+
+
 def test_even_pacing_evens_out_the_visible_steps(model: LatentDiffusion, pair: Tensor) -> None:
     ends = embed(model, pair, PROMPTS, 0.6, 6)
     path = Problem.between(model, ends, bend=1.0, alpha=None, nodes=9, guidance=1.0, seed=0).slerp()
