@@ -63,6 +63,7 @@ def test_each_method_says_what_it_took_and_each_pair_has_a_strip(made: Evaluatio
     assert not {"seconds", "peak_gb"} & set((made.folder / "table.md").read_text().split("`"))
     assert sorted(path.name for path in (made.folder / "strips").iterdir()) == ["00000.png", "00001.png"]
     page = (made.folder / "report.html").read_text()
+    assert 'class="film strips"' in page and 'max="1"' in page, "a slider over the two pairs"
     assert "What drawing took" in page and "scene-0001" in page and "every method" in page
     assert set(made.metrics["sources"]) == {"slerp", "attention"} and "He et al., AID, NeurIPS 2024" in page
     rows = list(csv.DictReader((made.folder / "sequences.csv").read_text().splitlines()))

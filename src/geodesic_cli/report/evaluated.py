@@ -15,7 +15,7 @@ MOST_PAIRS = 6
 def evaluate_story(run: RunFiles) -> Story:
     """The strips of each pair, the table, what it took, the paired differences, the worst, published numbers."""
     strips, names = run.pictures("strips/*.png"), [str(name) for name in run.metrics.get("strips") or []]
-    film = Film([Reel("every method", strips)] if strips else [], captions=names, fps=1.0, unit="pair")
+    film = Film([Reel("every method", strips)] if strips else [], captions=names, fps=1.0, unit="pair", wide=True)
     told = [*_costs(run), *_paired(run), *_worst(run), *_published(run), *sources_grid(run)]
     return Story(film, grids=[*other_story(run).grids, *told])
 

@@ -48,6 +48,7 @@ class Film:
         captions: of the frames; what they are beyond their number.
         fps: frames a second.
         unit: what the slider counts.
+        wide: whether a picture takes the whole width of the page, as one of several strips does.
     """
 
     reels: Sequence[Reel] = ()
@@ -55,6 +56,7 @@ class Film:
     captions: Sequence[str] = ()
     fps: float = 8.0
     unit: str = "frame"
+    wide: bool = False
 
     @property
     def length(self) -> int:
