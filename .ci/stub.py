@@ -81,7 +81,8 @@ def folded(line: str) -> list[str]:
     if len(line) <= WIDTH or not bracket:
         return [line]
     inside, _, after = rest.partition("]")
-    return [before + bracket, *(f"        {choice}," for choice in inside.split(", ")), f"    ]{after}"]
+    end = ["    ]", f"    {after.strip()}"] if after.startswith(" |") else [f"    ]{after}"]
+    return [before + bracket, *(f"        {choice}," for choice in inside.split(", ")), *end]
 
 
 def written(annotation: Any, homes: dict[str, str]) -> str:

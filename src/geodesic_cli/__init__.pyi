@@ -223,7 +223,8 @@ def interpolate(
         "corrected",
         "published",
         "attention",
-    ] | None = None,
+    ]
+    | None = None,
     compare: bool | str | Sequence[str] = "none",
     frames: int | None = None,
     between: int | None = None,

@@ -11,7 +11,7 @@ OWN = Path("/proc/self")
 """Where Linux tells a process of itself."""
 
 
-class Meter:
+class RunMeter:
     """Counts from when it is made. On CUDA the memory is that of tensors there; elsewhere that of the whole process.
 
     Args:

@@ -32,7 +32,7 @@ from geodesic_cli.runs.cache import told_cache
 from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.manifest import require_same
-from geodesic_cli.runs.meter import Meter
+from geodesic_cli.runs.meter import RunMeter
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.places import cache_folder
@@ -163,7 +163,7 @@ class _Work(Job[InterpolateSettings]):
         pace: Pacer | None,
         plots: bool,
     ) -> Interpolation:
-        meter = Meter(model.device)
+        meter = RunMeter(model.device)
         s = self.settings
         wanted = s.methods
         keyframes = self._keyframes(model, images)
