@@ -74,6 +74,15 @@ def test_the_top_of_a_known_spectrum_is_found_within_the_stated_error() -> None:
     assert values.tolist() == pytest.approx(wanted[:6], rel=1e-4)
 
 
+def test_the_directions_of_the_top_are_the_right_singular_vectors_with_a_fixed_sign() -> None:
+    matrix, x = known([5.0, 3.0, 2.0, 1.0], 12)
+    values, rows, _ = distortion.top_directions(lambda y: y @ matrix.T, x, 2, torch.Generator().manual_seed(0))
+    assert torch.allclose((rows @ matrix.T).norm(dim=1), values, atol=1e-8)
+    assert torch.allclose(rows @ rows.T, torch.eye(2, dtype=rows.dtype), atol=1e-8)
+    assert float((rows @ x.flatten()).abs().max()) < 1e-8
+    assert bool((rows.gather(1, rows.abs().argmax(1, keepdim=True)) > 0).all())
+
+
 def test_the_error_of_a_single_round_is_stated_too() -> None:
     wanted = [float(1 - k / 100) for k in range(60)]  # a flat spectrum: the hard case
     matrix, x = known(wanted, 80)

@@ -15,6 +15,7 @@ import pytest
 import geodesic_cli
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import (
+    CombineSettings,
     DirectionSettings,
     DistanceSettings,
     EvaluateSettings,
@@ -23,6 +24,7 @@ from geodesic_cli.settings import (
     InterpolateSettings,
     InvertSettings,
     IsometrySettings,
+    LineSettings,
     MeanSettings,
     SlerpSettings,
     ToySettings,
@@ -40,7 +42,9 @@ RECORDS = {
     "interpolate": InterpolateSettings,
     "invert": InvertSettings,
     "isometry": IsometrySettings,
+    "latent_combine": CombineSettings,
     "latent_direction": DirectionSettings,
+    "latent_line": LineSettings,
     "latent_slerp": SlerpSettings,
     "mean": MeanSettings,
     "toy": ToySettings,

@@ -165,9 +165,18 @@ def pooled_jacobian(
 def top_singular_values(
     f: Encoder, x: OnePoint, k: int, generator: torch.Generator, *, rounds: int = 6, at_once: int = ENCODED_AT_ONCE
 ) -> tuple[Float[Tensor, "k"], Float[Tensor, "k"]]:
-    """The k < n largest singular values of J P at x, descending, and the error bound of each.
+    """The k < n largest singular values of J P at x, descending, and the error bound of each; see `top_directions`."""
+    values, _, error = top_directions(f, x, k, generator, rounds=rounds, at_once=at_once)
+    return values, error
 
-    The generator draws the first subspace. A round of the subspace iteration costs 3 (k + 16) evaluations and k + 16
+
+def top_directions(
+    f: Encoder, x: OnePoint, k: int, generator: torch.Generator, *, rounds: int = 6, at_once: int = ENCODED_AT_ONCE
+) -> tuple[Float[Tensor, "k"], Float[Tensor, "k n"], Float[Tensor, "k"]]:
+    """The k < n largest singular values of J P at x, descending, their right singular vectors, and each one's error.
+
+    The vectors are unit tangent directions at x in which f changes most; the sign of each is such that its largest
+    entry is positive. The generator draws the first subspace. A round costs 3 (k + 16) evaluations and k + 16
     backward passes.
     """
     n = x[0].numel()
@@ -196,7 +205,9 @@ def top_singular_values(
     found = through(vectors[:k])  # rows J v
     left = turn.T[:k] @ left
     error = linalg.norm(found - values[:k, None] * left).squeeze(1) / math.sqrt(2)
-    return values[:k], error
+    found = vectors[:k]
+    signs = found.gather(1, found.abs().argmax(1, keepdim=True)).sign()
+    return values[:k], found * signs, error
 
 
 def riemannian(metrics: Float[Tensor, "points k k"]) -> Distortion:

@@ -14,6 +14,7 @@ LR_SCHEDULERS = (
 )
 MIXED_PRECISIONS = ("no", "fp16", "bf16")
 SCENES = "scenes"
+LATENTS_KEPT = MEMORY, DISK, _ = ("memory", "disk", "no")
 EMBEDDED = ("clevr-mini", "scenes-ddpm")
 """Models that are part of the package: they are small, and learn at a rate that would break a large one."""
 REGULARISER, DATA, ADAMW = "Regulariser", "Data", "Optimiser"
@@ -29,6 +30,13 @@ def _steps(given: Any) -> int | None:
     if given.num_train_epochs is not None:
         return None
     return 300 if kin_of(given.model) in EMBEDDED else 5000
+
+
+def _between_previews(given: Any) -> int | None:
+    """None where previews are counted in passes, or the steps are not known yet."""
+    if given.validation_epochs is not None or given.max_train_steps is None:
+        return None
+    return max(1, given.max_train_steps // 4)
 
 
 def _learning_rate(given: Any) -> float:
@@ -61,6 +69,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     resolution: int | None = opt(
         None, "In pixels. Default: the model's own.", DATA, AtLeast(8, "Leave it out for the model's own size.", 32_768)
     )
+    latents_cache: str = choice_opt(MEMORY, LATENTS_KEPT, "; of pictures that were encoded.", DATA)
     random_flip: bool = opt(False, "Mirror images of a folder at random.", DATA)
     # It keeps the model fit for guidance.
     proportion_empty_prompts: float = opt(0.1, "Captions left out.", DATA, Between(0, 1, "0.1 is usual."))
@@ -142,12 +151,15 @@ class FinetuneSettings(ModelOptions, RunOptions):
         2, "Checkpoints kept.", PREVIEWS, AtLeast(1, "The last one is always needed.", ANY)
     )
     resume_from_checkpoint: str | None = opt(None, "latest, or a folder to start from.", PREVIEWS)
+    validation_epochs: int | None = opt(
+        None, "Passes between previews, in place of steps.", PREVIEWS, AtLeast(1, "Passes are counted from 1.", ANY)
+    )
     validation_steps: int = opt(
         None,
         "0 draws no previews. Default: a quarter.",
         PREVIEWS,
         AtLeast(0, "0 draws no previews.", ANY),
-        by=lambda given: None if given.max_train_steps is None else max(1, given.max_train_steps // 4),
+        by=_between_previews,
     )
     validation_prompt: tuple[str, ...] = opt((), "What previews show. Default: captions.", PREVIEWS)
     num_validation_images: int = opt(

@@ -31,11 +31,12 @@ from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
 from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out, read_folder
+from geodesic_cli.verbs.finetune.measuring import measure_trainee
 from geodesic_cli.verbs.finetune.optimiser import require_optimiser
 from geodesic_cli.verbs.finetune.processes import Processes, common_folder, start
-from geodesic_cli.verbs.finetune.starting import check_start, going_on, with_steps
+from geodesic_cli.verbs.finetune.starting import FREE_SETTINGS, check_start, going_on, with_steps
 from geodesic_cli.verbs.finetune.tables import parquet_files, read_rows, require_library
-from geodesic_cli.verbs.finetune.training import Training, measure_trainee
+from geodesic_cli.verbs.finetune.training import Training
 from geodesic_cli.verbs.finetune.watching import TrainingWatch, require_trackers
 from geodesic_cli.verbs.finetune.writing import progress_made, write_curves, write_model, write_preview, write_sheet
 
@@ -43,8 +44,6 @@ MEASURED_EXAMPLES = 64
 """Examples on which the model is measured before and after."""
 TRAINED = 3
 """Memory of a picture in training, in units of what it takes without gradients; more where nothing is checkpointed."""
-FREE_SETTINGS = ("max_train_steps", "num_train_epochs", "validation_steps", "report_to")
-"""What may be another for a run that goes on: it decides how long it is and how it is watched, and no step."""
 PORTION = 50
 """Steps over which the note of the progress is averaged."""
 
@@ -233,7 +232,7 @@ class _Work(Job[FinetuneSettings]):
         s, begun = self.settings, training.done
         name = f"Training from step {begun}" if begun else "Training"
         self.observer.stage(name, s.max_train_steps - begun, "steps")  # the rate and the time left are of what is left
-        with closing(TrainingWatch(self.directory, s)) as watch:
+        with closing(training.reader), closing(TrainingWatch(self.directory, s)) as watch:
             while training.done < s.max_train_steps:
                 training.step()
                 step = training.done

@@ -18,7 +18,8 @@ from geodesic_cli.runs.tensors import telling
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.settings.finetune import EMBEDDED
 from geodesic_cli.settings.kinship import KINSHIP, kin_of
-from geodesic_cli.verbs.finetune.data import Data, generator
+from geodesic_cli.verbs.finetune.data import Data
+from geodesic_cli.verbs.finetune.deck import generator
 from geodesic_cli.verbs.finetune.training import HISTORY
 
 NOTICED = 0.02

@@ -9,7 +9,7 @@ own autoencoder's, so that two models with one autoencoder, as before and after 
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import METRICS, RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory, told_model
 from geodesic_cli.runs.observer import Observer
-from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.opening import AnyModel, told_apart
 from geodesic_cli.runs.room import frame_bytes, node_bytes, require_room
 from geodesic_cli.scenes import Scene, render, sample
 from geodesic_cli.settings import IsometrySettings
@@ -102,9 +102,9 @@ def run(job: Job[IsometrySettings], against: LatentDiffusion | None = None) -> I
 
     What is measured is in table.md and metrics.json as soon as it is there.
     """
-    second, models = _second(job.settings), [job.load_model()]
-    if second is not None:
-        models.append(replace(job, settings=second, given=against).load_model())
+    models = [job.load_model()]
+    second = job.load_second(against)
+    models += [] if second is None else [second]
     _require_room(job.settings, models[0])
     distance = _distance(job, models)  # what may be missing is asked for before the work
     with job.in_folder(stem(job.settings)) as job:
@@ -148,7 +148,7 @@ class _Work(Job[IsometrySettings]):
             first = levels[-1][0].numbers
             if not first["possible"]:
                 self.observer.warn(impossible(model.name, first))
-        for about, name in zip(told, _names([str(about["name"]) for about in told]), strict=True):
+        for about, name in zip(told, told_apart(models), strict=True):
             about["name"] = name
         return Isometry(tuple(levels), metrics=metrics, status=nearness(told))
 
@@ -206,14 +206,6 @@ def nearness(models: Sequence[dict[str, Any]]) -> str:
     return f"{told}, and {models[1]['name']} {other['participation']:.0f}: it is {compared} to an isometry there."
 
 
-def _second(settings: IsometrySettings) -> IsometrySettings | None:
-    """The settings that open the second model, a plain one: revision and variant belong to the first."""
-    if settings.against is None:
-        return None
-    model, lora = settings.against, settings.against_lora
-    return replace(settings, model=model, lora=lora, against=None, against_lora=(), revision=None, variant=None)
-
-
 def _images(model: LatentDiffusion, settings: IsometrySettings, observer: Observer) -> tuple[Tensor, list[Scene], str]:
     """Images (N, 3, h, w), the scenes that they show if any, and in words where they are from."""
     embedded = any(kin_of(name) in EMBEDDED for name in (model.name, settings.against) if name)
@@ -261,9 +253,3 @@ def _embed(model: LatentDiffusion, scenes: list[Scene]) -> Embedding:
 
 def _band(values: Tensor) -> tuple[list[float], list[float], list[float]]:
     return values.mean(0).tolist(), values.min(0).values.tolist(), values.max(0).values.tolist()
-
-
-def _names(names: list[str]) -> list[str]:
-    """Names for the columns: the last part of a folder, and told apart where they are the same."""
-    short = [Path(name).name or name for name in names]
-    return short if len(set(short)) == len(short) else [f"{name} ({k})" for k, name in enumerate(short, 1)]

@@ -15,7 +15,10 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.errors import InputError
-from geodesic_cli.scenes import COLOURS, MATERIALS, MIDDLE, SHAPES, Fit, Scene, Solid, render, sample
+from geodesic_cli.evaluation import Pyramid
+from geodesic_cli.evaluation.path_length import pair_distances
+from geodesic_cli.evaluation.shares import share_interval
+from geodesic_cli.scenes import COLOURS, MATERIALS, MIDDLE, SHAPES, Fit, Scene, Solid, fit_all, render, sample
 from geodesic_cli.settings.option import did_you_mean
 
 SIDES = {"left": -1, "right": 1, "near": -1, "far": 1, "small": -1, "large": 1}
@@ -156,6 +159,44 @@ def shares(what: Attribute, before: list[Fit], after: list[Fit]) -> dict[str, li
     flipped = [what.has_target(b) for _, b in solids]
     kept = [what.kept(a, b) for a, b in solids]
     return {"flipped": flipped, "kept": kept, "both": [f and k for f, k in zip(flipped, kept, strict=True)]}
+
+
+def judged(judge: tuple[Attribute, list[Fit]] | None, before: Tensor, images: Tensor) -> dict[str, float]:
+    """What became of the held-out images: shares of flipped and kept ones, validity, and how far they look."""
+    found = {"distance": float(pair_distances(before, images, Pyramid()).mean())}
+    if judge is None:
+        return found
+    what, fits = judge
+    after = fit_all(images)
+    table = shares(what, fits, after)
+    found |= {name: sum(values) / len(values) for name, values in table.items()} | {"fit_error": median_error(after)}
+    for name in ("flipped", "kept", "both"):
+        found[f"{name}_low"], found[f"{name}_high"] = share_interval(round(sum(table[name])), len(table[name]))
+    return found
+
+
+def median_error(fits: list[Fit]) -> float:
+    """The median of the errors of fits."""
+    return float(torch.tensor([one.error for one in fits]).median())
+
+
+def turned(tables: dict[str, list[dict[str, float]]], source: str, target: str, count: int) -> str:
+    """How many images turned from the one label into the other, beside what chance makes of them."""
+    rows = tables["direction"]
+    if "both" not in rows[0]:
+        return f"The direction from {source} to {target} was applied to {count} images."
+    best = max(range(len(rows)), key=lambda k: rows[k]["both"])
+    row, chance = rows[best], tables["random"][best]
+    told = (
+        f"At strength {row['strength']:g}, {row['flipped']:.0%} of {count} other images turned from {source} to "
+        f"{target}, {row['both']:.0%} ({row['both_low']:.0%} to {row['both_high']:.0%}) with all else kept; along "
+        f"random directions {chance['flipped']:.0%} and {chance['both']:.0%}."
+    )
+    if row["both"] <= chance["both"]:
+        return f"{told} That is no better than chance: pass more --pairs, or larger --strengths."
+    if row["both_low"] <= chance["both_high"]:
+        return f"{told} So few images do not tell that from chance: pass more --held-out."
+    return told
 
 
 def _vocabulary() -> dict[str, tuple[str, ...]]:
