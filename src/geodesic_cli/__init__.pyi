@@ -211,6 +211,9 @@ def finetune(
     compile: bool = False,
     seed: int = 0,
     report_to: str | Sequence[str] = (),
+    push_to_hub: bool = False,
+    hub_model_id: str | None = None,
+    hub_private_repo: bool = False,
 ) -> Finetuned: ...
 def interpolate(
     *images: ClipSource,
@@ -304,6 +307,7 @@ def isometry(
     segments: int = 16,
     ppl_pairs: int = 64,
     ppl_eps: float = 0.001,
+    labels: str | None = None,
     labelled: int = 300,
     steps: int = 12,
     lpips: bool = False,

@@ -234,26 +234,6 @@ def singular(values: Float[Tensor, "points k"], unbiased: bool = False) -> Disto
     return Distortion(float(conditions.mean()), _std(conditions), float(variance), values.shape[1], len(values))
 
 
-def angle_error(metrics: Float[Tensor, "points k k"], generator: torch.Generator, pairs: int = 256) -> float:
-    """By how many degrees angles change on average: the second thing that an isometry, up to scale, keeps.
-
-    Pairs of directions are drawn with angles uniform between 0 and 180 degrees, in planes uniform among all; the same
-    ones for every metric (N, k, k). An isometry has 0; where all angles become right ones it is 45.
-    """
-    k = metrics.shape[1]
-    a, b = torch.randn(2, pairs, k, generator=generator, dtype=torch.float64)
-    a = linalg.unit(a)
-    b = linalg.unit(b - linalg.dot(a, b) * a)
-    angle = torch.rand(pairs, generator=generator, dtype=torch.float64) * math.pi
-    ends = torch.stack([a, angle.cos()[:, None] * a + angle.sin()[:, None] * b]).to(metrics)
-    first, second = torch.einsum("epk,nkl->enpl", ends, metrics)
-    product = (first * ends[1]).sum(-1)
-    lengths = ((first * ends[0]).sum(-1) * (second * ends[1]).sum(-1)).clamp(min=0).sqrt()
-    # By the tangent of half of it, which keeps its digits near 0 and 180 degrees.
-    after = 2 * torch.atan2((lengths - product).clamp(min=0).sqrt(), (lengths + product).clamp(min=0).sqrt())
-    return float((after - angle.to(after)).abs().mean()) * 180 / math.pi
-
-
 def moments(metric: Float[Tensor, "k k"]) -> Float[Tensor, "3"]:
     """(Tr G, Tr G², 1): what `loss.linearise` estimates by chance, from all of a metric (k, k)."""
     return torch.stack([metric.diagonal().sum(), (metric**2).sum(), metric.new_ones(())]).double().cpu()

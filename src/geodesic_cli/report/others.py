@@ -1,6 +1,7 @@
 """How the page of a run is told that draws no path: invert and finetune; and any other run, by its numbers alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,21 @@ def direction_story(run: RunFiles) -> Story:
         found = dig(run.metrics, "strengths", table)
         rows = [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
         heads = [f"strength {shown(as_number(row.get('strength')))}" for row in rows]
-        lines = [
-            line(name, unit, good, [as_number(row.get(key)) for row in rows])
-            for key, (name, unit, good) in words.items()
-        ]
+        lines = [_with_intervals(rows, key, *told) for key, told in words.items()]
         grids += grid(title, heads, lines)
     return Story(grids=grids)
+
+
+def _with_intervals(rows: Sequence[Mapping[str, Any]], key: str, name: str, unit: str, good: str) -> Line | None:
+    """A line of a table, with the interval of 95% behind each share that has one."""
+    found = line(name, unit, good, [as_number(row.get(key)) for row in rows])
+    if found is None:
+        return None
+    cells = []
+    for row, cell in zip(rows, found.cells, strict=True):
+        ends = [as_number(row.get(f"{key}_{end}")) for end in ("low", "high")]
+        cells.append(cell if None in ends else f"{cell} ({shown(ends[0])} to {shown(ends[1])})")
+    return replace(found, cells=cells)
 
 
 def other_story(run: RunFiles) -> Story:

@@ -18,7 +18,7 @@ LATENTS_KEPT = MEMORY, DISK, _ = ("memory", "disk", "no")
 EMBEDDED = ("clevr-mini", "scenes-ddpm")
 """Models that are part of the package: they are small, and learn at a rate that would break a large one."""
 REGULARISER, DATA, ADAMW = "Regulariser", "Data", "Optimiser"
-PREVIEWS = "Checkpoints and previews"
+PREVIEWS, HUB = "Checkpoints and previews", "Hub"
 
 
 def _by_model(embedded: Any, large: Any) -> Any:
@@ -166,6 +166,9 @@ class FinetuneSettings(ModelOptions, RunOptions):
         8, "Images in a preview.", PREVIEWS, AtLeast(1, "For no previews pass --validation-steps 0.")
     )
     report_to: tuple[str, ...] = opt((), "tensorboard, wandb or others.", PREVIEWS)
+    push_to_hub: bool = opt(False, "Upload the tuned model to the Hub.", HUB)
+    hub_model_id: str | None = opt(None, "OWNER/NAME there. Default: the folder's name.", HUB)
+    hub_private_repo: bool = opt(False, "A new repository there is private.", HUB)
     seed: int = seed_opt("Of the data's order, noise and probes.")
     out: str | None = opt(None, "Folder of the tuned model. Default: in runs/.", flags=("--out", "--output-dir"))
 
@@ -183,6 +186,9 @@ class FinetuneSettings(ModelOptions, RunOptions):
                 "Pass both: --lr-scheduler piecewise_constant --lr-step-rules 1:100,0.1.",
             )
         _ = self.step_rules
+        if not self.push_to_hub and (self.hub_model_id is not None or self.hub_private_repo):
+            word = "--hub-private-repo" if self.hub_model_id is None else "--hub-model-id"
+            raise InputError(f"{word} says where a model is uploaded; got no --push-to-hub.", "Pass that, too.")
         for name in ("adam_beta1", "adam_beta2", "ema_decay"):
             if getattr(self, name) == 1:
                 raise InputError(f"--{name.replace('_', '-')} is below 1, or nothing is ever learnt; got 1.")

@@ -52,7 +52,15 @@ class IsometrySettings(shared.PlainModelOptions, shared.FolderOptions):
         64, "Pairs of images for PPL; 0 leaves it out.", IMAGES, AtLeast(0, "0 leaves the perceptual path length out.")
     )
     ppl_eps: float = opt(1e-3, "Step of PPL along the great circle.", IMAGES, above(0, 0.5, "1e-3 is a good start."))
-    labelled: int = opt(300, "Scenes for LS; 0 leaves it out.", IMAGES, AtLeast(0, "0 leaves linear separability out."))
+    labels: str | None = opt(
+        None,
+        "Other images for LS: a CSV with the columns image and label, or a folder with a folder a label.",
+        IMAGES,
+        metavar="FILE|FOLDER",
+    )
+    labelled: int = opt(
+        300, "Images for LS at most; 0 leaves it out.", IMAGES, AtLeast(0, "0 leaves linear separability out.")
+    )
     steps: int = opt(
         12, "Network evaluations between clean data and noise.", IMAGES, AtLeast(1, "12 are a good start.")
     )

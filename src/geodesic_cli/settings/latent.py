@@ -81,7 +81,11 @@ class DirectionSettings(shared.ModelOptions, shared.RunOptions):
 
     source: str = opt(..., "The label to start from: red, cube, left, ...", argument=True, metavar="SOURCE")
     target: str = opt(..., "The label to go to: blue, sphere, right, ...", argument=True, metavar="TARGET")
-    labels: str | None = opt(None, "A CSV with the columns image and label. Default: rendered scenes.", metavar="FILE")
+    labels: str | None = opt(
+        None,
+        "A CSV with the columns image and label, or a folder with a folder a label. Default: rendered scenes.",
+        metavar="FILE|FOLDER",
+    )
     against: str | None = shared.against_opt(help=AGAINST)
     # None as a rule, because the prompt would hold on to what is to change.
     prompt: str = opt("", "What all images show; none lets the noise decide.", text=bool)

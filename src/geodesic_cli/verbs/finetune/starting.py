@@ -8,13 +8,30 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.settings import SCENES, FinetuneSettings
 from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import Data, ImageFolder
+from geodesic_cli.verbs.finetune.optimiser import require_optimiser
 from geodesic_cli.verbs.finetune.processes import Processes
-from geodesic_cli.verbs.finetune.tables import ImageTable
+from geodesic_cli.verbs.finetune.publishing import repository_of
+from geodesic_cli.verbs.finetune.tables import ImageTable, parquet_files, require_library
+from geodesic_cli.verbs.finetune.watching import require_trackers
 
 FREE_SETTINGS = (
     *("max_train_steps", "num_train_epochs", "validation_steps", "validation_epochs", "report_to", "latents_cache"),
+    *("push_to_hub", "hub_model_id", "hub_private_repo"),
 )
 """What may be another for a run that goes on: it decides how long it is and how it is watched, and no step."""
+
+
+def asked_for_early(settings: FinetuneSettings) -> str | None:
+    """Ask for all packages and accounts before any work; returns the repository that the model is to go to, if any.
+
+    Raises:
+        InputError: what is missing, and what to do.
+    """
+    require_trackers(settings)
+    require_optimiser(settings)
+    if settings.dataset_name or parquet_files(settings.data):
+        require_library()
+    return repository_of(settings)
 
 
 def with_steps(settings: FinetuneSettings, data: Data, processes: Processes) -> FinetuneSettings:

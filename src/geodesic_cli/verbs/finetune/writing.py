@@ -88,6 +88,14 @@ def progress_made(before: Mapping[str, float], after: Mapping[str, float]) -> st
     return f"The model is no nearer to an isometry, and {denoises}. Raise --max-train-steps or --iso-lambda."
 
 
+def progress_note(rows: Sequence[tuple[float, ...]]) -> str:
+    """How the last steps went."""
+    denoising = sum(row[1] for row in rows) / len(rows)
+    looked_at = [row[2] for row in rows if math.isfinite(row[2])]
+    note = f"loss {denoising:.4f}"
+    return f"{note}, regulariser {sum(looked_at) / len(looked_at):.4f}" if looked_at else note
+
+
 def write_model(directory: RunDirectory, trainee: Trainee) -> None:
     """The model, made beside the run's files and then moved to them one by one, its index last."""
     aside = directory.folder / ".model.tmp"

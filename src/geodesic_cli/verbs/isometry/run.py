@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Distance
 from geodesic_cli.evaluation.likeness import perceptual_distance
 from geodesic_cli.evaluation.separability import require_examples
+from geodesic_cli.layouts import labelled_images
 from geodesic_cli.plots.spectrum import Spectra, spectra
 from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import METRICS, RunDirectory
@@ -35,7 +35,8 @@ from geodesic_cli.settings import IsometrySettings
 from geodesic_cli.settings.finetune import EMBEDDED
 from geodesic_cli.settings.isometry import OWN_SAMPLES, SCENES_DATA
 from geodesic_cli.settings.kinship import kin_of
-from geodesic_cli.verbs.isometry.measures import Level, Look, Points, labels
+from geodesic_cli.verbs.isometry.known import KnownImages, embedded_scenes, known_files, known_scenes, prompts_of
+from geodesic_cli.verbs.isometry.measures import Level, Look, Points
 from geodesic_cli.verbs.isometry.table import impossible, markdown, markdown_so_far
 
 
@@ -105,6 +106,8 @@ def run(job: Job[IsometrySettings], against: LatentDiffusion | None = None) -> I
     models = [job.load_model()]
     second = job.load_second(against)
     models += [] if second is None else [second]
+    if job.settings.labels is not None:
+        labelled_images(job.settings.labels)  # what cannot be read is told before the work
     _require_room(job.settings, models[0])
     distance = _distance(job, models)  # what may be missing is asked for before the work
     with job.in_folder(stem(job.settings)) as job:
@@ -152,19 +155,21 @@ class _Work(Job[IsometrySettings]):
             about["name"] = name
         return Isometry(tuple(levels), metrics=metrics, status=nearness(told))
 
-    def _labelled(self, scenes: list[Scene]) -> list[Scene]:
-        """The scenes for linear separability; none where it is not asked for, or they are too few."""
-        some = scenes[self.settings.points :]
-        if some:
-            try:
-                require_examples(labels(some), len(some))
-            except InputError as error:
-                self.observer.warn(f"Linear separability is left out. {error}")
-                return []
-        return some
+    def _labelled(self, scenes: list[Scene]) -> KnownImages | None:
+        """The images for linear separability; None where it is not asked for, or they are too few."""
+        s, some = self.settings, scenes[self.settings.points :]
+        if not s.labelled or (s.labels is None and not some):
+            return None
+        try:
+            known = known_scenes(some) if s.labels is None else known_files(s)
+            require_examples(known.labels, known.count)
+        except InputError as error:
+            self.observer.warn(f"Linear separability is left out. {error}")
+            return None
+        return known
 
     def _measured(
-        self, look: Look, points: Points, labelled: list[Scene], which: str, metrics: dict[str, Any]
+        self, look: Look, points: Points, labelled: KnownImages | None, which: str, metrics: dict[str, Any]
     ) -> tuple[Level, ...]:
         """The noise levels of one model; it becomes the last of `metrics["models"]`, measure by measure."""
         s, began = self.settings, time.monotonic()
@@ -186,9 +191,9 @@ class _Work(Job[IsometrySettings]):
         if self.distance is not None:
             self.observer.stage(f"Perceptual path length{which}", s.ppl_pairs, "pairs")
             found(ppl=look.path_length(points, self.distance))
-        if labelled:
-            self.observer.stage(f"Linear separability{which}", len(labelled), "scenes")
-            found(ls=look.separability(labelled, lambda some: _embed(look.model, some)))
+        if labelled is not None:
+            self.observer.stage(f"Linear separability{which}", labelled.count, labelled.what)
+            found(ls=look.separability(labelled))
         return tuple(levels)
 
 
@@ -216,7 +221,9 @@ def _images(model: LatentDiffusion, settings: IsometrySettings, observer: Observ
         return render(scenes[:n], model.image_size), scenes, "rendered scenes"
     if data == OWN_SAMPLES:
         observer.stage("Drawing points", n, "samples")
-        images = model.sample(_prompts(settings), chance, steps=max(30, settings.steps), guidance=1.0).cpu()
+        images = model.sample(
+            prompts_of(settings, settings.points), chance, steps=max(30, settings.steps), guidance=1.0
+        ).cpu()
         observer.advance(n)
         return images, [], f"samples of {model.name}"
     files = sorted(path for path in Path(data).glob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
@@ -234,21 +241,10 @@ def _points(model: LatentDiffusion, images: Tensor, scenes: list[Scene], setting
     side = model.image_size
     fitted = torch.stack([media.resize(image, side, side) for image in images])
     if scenes:
-        condition = _embed(model, scenes[: settings.points])
+        condition = embedded_scenes(model, scenes[: settings.points])
     else:
-        condition = Embedding.cat([model.prompts.embed(prompt) for prompt in _prompts(settings)])
+        condition = Embedding.cat([model.prompts.embed(prompt) for prompt in prompts_of(settings, settings.points)])
     return Points(model.encode(fitted).float().cpu(), condition)
-
-
-def _prompts(settings: IsometrySettings) -> list[str]:
-    """One for each point, in turns."""
-    return list(islice(cycle(settings.prompt or ("",)), settings.points))
-
-
-def _embed(model: LatentDiffusion, scenes: list[Scene]) -> Embedding:
-    """Captions; a model without text is told nothing."""
-    speaks = bool(model.prompts.encoders)
-    return Embedding.cat([model.prompts.embed(scene.caption if speaks else "") for scene in scenes])
 
 
 def _band(values: Tensor) -> tuple[list[float], list[float], list[float]]:

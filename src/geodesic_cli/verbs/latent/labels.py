@@ -7,17 +7,16 @@ between them owes nothing to chance in the rest. Files have no partners.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from geodesic_cli import media
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Pyramid
 from geodesic_cli.evaluation.path_length import pair_distances
 from geodesic_cli.evaluation.shares import share_interval
+from geodesic_cli.layouts import labelled_images
 from geodesic_cli.scenes import COLOURS, MATERIALS, MIDDLE, SHAPES, Fit, Scene, Solid, fit_all, render, sample
 from geodesic_cli.settings.option import did_you_mean
 
@@ -117,10 +116,10 @@ def of_scenes(what: Attribute, pairs: int, held_out: int, size: int, seed: int) 
 def of_files(
     table: str, source: str, target: str, held_out: int, seed: int, fit_in: Callable[[list[str]], Tensor]
 ) -> Labelled:
-    """The files of a CSV with the columns image and label; paths are relative to the CSV.
+    """The files of a table or a folder with labels, see `layouts.labelled_images`.
 
     Args:
-        table: the CSV.
+        table: the table or the folder.
         source: the first label.
         target: the second label; rows with other labels are left out.
         held_out: images with the first label to put aside, drawn by the seed.
@@ -130,7 +129,13 @@ def of_files(
     Raises:
         InputError: the table or an image cannot be read, or a label has too few images.
     """
-    found = _read_table(table)
+    read_in = labelled_images(table)
+    if "label" not in read_in.labels:
+        raise InputError(
+            f"{table} needs the columns image and label; it has {', '.join(read_in.labels)} in the place of label.",
+            "Its first line names the columns: image,label",
+        )
+    found = list(zip(read_in.files, read_in.labels["label"], strict=True))
     kinds = {label for _, label in found}
     for label in (source, target):
         if label not in kinds:
@@ -202,20 +207,3 @@ def turned(tables: dict[str, list[dict[str, float]]], source: str, target: str, 
 def _vocabulary() -> dict[str, tuple[str, ...]]:
     plain: dict[str, tuple[str, ...]] = {"colour": tuple(COLOURS), "shape": SHAPES, "material": MATERIALS}
     return plain | {name: tuple(w for w in NUMBERS if NUMBERS[w] == name) for name in MIDDLE}
-
-
-def _read_table(table: str) -> list[tuple[str, str]]:
-    path = Path(table)
-    try:
-        columns, rows = media.read_table(path)
-    except OSError as error:
-        raise InputError(f"The table {table} cannot be read ({error.strerror}).", "Pass --labels FILE.csv.") from error
-    except ValueError as error:
-        raise InputError(f"{table} is not a CSV file ({error}).", "Save it as CSV in UTF-8.") from error
-    missing = [name for name in ("image", "label") if name not in columns]
-    if missing:
-        raise InputError(
-            f"{table} needs the columns image and label; it lacks {' and '.join(missing)}.",
-            "Its first line names the columns: image,label",
-        )
-    return [(str(path.parent / row["image"]), row["label"]) for row in rows if row["image"] and row["label"]]
