@@ -210,6 +210,9 @@ def main() -> None:
         options.pairs, options.lambdas, options.seeds, options.steps, options.batch = 1, [0.2], [0], 2, 2
         options.frames, options.round_trip = 3, 4
     options.out.mkdir(parents=True, exist_ok=True)
+    asked = {key: str(value) for key, value in vars(options).items() if key not in ("out", "device")}
+    if kept(options.out / "settings.json", lambda: asked) != asked:
+        raise SystemExit(f"{options.out} holds a study with other settings. Pass another --out, or the same settings.")
     results: dict[str, list[dict[str, float]]] = {}
     for name, more in models(options).items():
         model = model_of(name, more, options)

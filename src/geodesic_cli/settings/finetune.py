@@ -4,7 +4,7 @@ from typing import Any
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.kinship import kin_of
-from geodesic_cli.settings.option import ANY, MODEL, AtLeast, Between, above, checked, choice_opt, opt, record
+from geodesic_cli.settings.option import ANY, MODEL, AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
 from geodesic_cli.settings.shared import ModelOptions, RunOptions, seed_opt
 
 REGULARISERS = ("none", "iso", "iso-euclidean", "path-length")
@@ -18,7 +18,7 @@ LATENTS_KEPT = MEMORY, DISK, _ = ("memory", "disk", "no")
 EMBEDDED = ("clevr-mini", "scenes-ddpm")
 """Models that are part of the package: they are small, and learn at a rate that would break a large one."""
 REGULARISER, DATA, ADAMW = "Regulariser", "Data", "Optimiser"
-PREVIEWS, HUB = "Checkpoints and previews", "Hub"
+PREVIEWS = "Checkpoints, previews, Hub"
 
 
 def _by_model(embedded: Any, large: Any) -> Any:
@@ -59,7 +59,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
 
     data: str = opt(
         SCENES,
-        f"{SCENES}, or a folder of images or parquet files.",
+        f"{SCENES}, or a folder.",
         flags=("--data", "--train-data-dir"),
     )
     dataset_name: str | None = opt(None, "A table of datasets: NAME, NAME:CONFIG.", DATA)
@@ -69,7 +69,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     resolution: int | None = opt(
         None, "In pixels. Default: the model's own.", DATA, AtLeast(8, "Leave it out for the model's own size.", 32_768)
     )
-    latents_cache: str = choice_opt(MEMORY, LATENTS_KEPT, "; of pictures that were encoded.", DATA)
+    latents_cache: str = opt(MEMORY, "memory, disk or no.", DATA, OneOf(LATENTS_KEPT))
     random_flip: bool = opt(False, "Mirror images of a folder at random.", DATA)
     # It keeps the model fit for guidance.
     proportion_empty_prompts: float = opt(0.1, "Captions left out.", DATA, Between(0, 1, "0.1 is usual."))
@@ -94,7 +94,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     )
     lora_rank: int = opt(
         0,
-        "Train an adapter of this rank; 0 trains the whole network.",
+        "Of an adapter; 0 trains all.",
         check=AtLeast(0, "4 to 64 is usual, 0 trains the whole network."),
     )
     lora_alpha: float | None = opt(None, "Scale over the rank. Default: the rank.", ADAMW)
@@ -136,12 +136,12 @@ class FinetuneSettings(ModelOptions, RunOptions):
     max_grad_norm: float = opt(1.0, "Longest gradient.", ADAMW, above(0, 1e9, "1 is a good start."))
     ema_decay: float = opt(
         0.9999,
-        "Most kept in a step; 0: the last.",
+        "Most kept; 0: last.",
         ADAMW,
         Between(0, 1, "0.9 to 0.9999 is usual."),
     )
     # So that it forgets the beginning.
-    ema_power: float = opt(0.75, "Step k keeps 1 - k^(-power).", ADAMW, above(0, 10, "0.75 is the published power."))
+    ema_power: float = opt(0.75, "Keeps 1 - k^-power.", ADAMW, above(0, 10, "0.75 is the published power."))
     snr_gamma: float | None = opt(None, "Min-SNR weights; 5 is usual.", ADAMW, above(0, 1e6, "5 is usual."))
     noise_offset: float = opt(0.0, "0.1 is usual.", ADAMW, Between(0, 1, "0.1 is usual."))
     mixed_precision: str = choice_opt("no", MIXED_PRECISIONS, "; iso is fp32.", MODEL)
@@ -166,11 +166,11 @@ class FinetuneSettings(ModelOptions, RunOptions):
         8, "Images in a preview.", PREVIEWS, AtLeast(1, "For no previews pass --validation-steps 0.")
     )
     report_to: tuple[str, ...] = opt((), "tensorboard, wandb or others.", PREVIEWS)
-    push_to_hub: bool = opt(False, "Upload the tuned model to the Hub.", HUB)
-    hub_model_id: str | None = opt(None, "OWNER/NAME there. Default: the folder's name.", HUB)
-    hub_private_repo: bool = opt(False, "A new repository there is private.", HUB)
+    push_to_hub: bool = opt(False, "Upload the tuned model to the Hub.", PREVIEWS)
+    hub_model_id: str | None = opt(None, "OWNER/NAME there. Default: the folder's name.", PREVIEWS)
+    hub_private_repo: bool = opt(False, "A new repository there is private.", PREVIEWS)
     seed: int = seed_opt("Of the data's order, noise and probes.")
-    out: str | None = opt(None, "Folder of the tuned model. Default: in runs/.", flags=("--out", "--output-dir"))
+    out: str | None = opt(None, "Of the tuned model. Default: in runs/.", flags=("--out", "--output-dir"))
 
     def __post_init__(self) -> None:
         if self.dtype not in ("auto", "fp32"):
