@@ -50,6 +50,21 @@ def test_a_run_goes_on_from_its_folder_alone_from_anywhere(begun: Path, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_manifest_tells_how_many_latents_went_at_once_and_a_run_that_goes_on_takes_as_many(begun: Path) -> None:
+    manifest = json.loads((begun / "manifest.json").read_text())
+    (key, size), *more = manifest["latents_at_once"].items()
+    assert key.startswith("cpu, ") and size in (2**k for k in range(7)) and not more
+    frame = begun / "frames" / "00001.png"
+    before = frame.read_bytes()
+    for each in (*begun.glob("checkpoint/*"), frame):
+        each.unlink()
+    (begun / "manifest.json").write_text(json.dumps(manifest | {"latents_at_once": {key: 2}}))
+    stopped(begun)
+    done = typed("interpolate", "--resume", "o", cwd=begun.parent)
+    assert done.returncode == 0 and frame.read_bytes() == before, done.stderr
+    assert json.loads((begun / "manifest.json").read_text())["latents_at_once"] == {key: 2}
+
+
 @pytest.mark.parametrize("how", ["folder", "words"])
 def test_a_complete_run_says_so_at_once(begun: Path, how: str) -> None:
     if not (begun / "metrics.json").is_file():

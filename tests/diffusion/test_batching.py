@@ -99,6 +99,30 @@ def test_the_chunk_is_looked_up_once_so_that_a_run_repeats_itself() -> None:
     assert chunks.size(2, CPU) == 1, "another cost is another question"
 
 
+def test_a_run_that_goes_on_takes_the_chunks_that_it_was_begun_with() -> None:
+    written: dict[str, int] = {}
+    first = Chunks(free=lambda device: 64)
+    first.follow(None, written.update)
+    assert first.size(1, CPU) == 32 and list(written.values()) == [32]
+    told: list[str] = []
+    more = Chunks(free=lambda device: 2**20, notify=told.append)
+    assert more.size(1, CPU) == 64, "asked before the run's folder was open"
+    more.follow(written, written.update)
+    less = Chunks(free=lambda device: 40, notify=told.append)
+    less.follow(written, written.update)
+    assert more.size(1, CPU) == less.size(1, CPU) == 32, "half of the memory is left free by choice, not by need"
+    assert not told and list(written.values()) == [32]
+
+
+def test_where_less_memory_is_free_the_other_chunk_is_told_and_kept() -> None:
+    written, told = {"cpu, 1 bytes each": 32, "cpu, 2 bytes each": 10**9, "cpu, 4 bytes each": -1}, list[str]()
+    chunks = Chunks(free=lambda device: 16, notify=told.append)
+    chunks.follow(written, written.update)
+    assert [chunks.size(cost, CPU) for cost in (1, 2, 4)] == [8, 4, 2], "absurd sizes count for nothing"
+    assert len(told) == 1 and "8 latents" in told[0] and "32 when this run was begun" in told[0]
+    assert written == {"cpu, 1 bytes each": 8, "cpu, 2 bytes each": 4, "cpu, 4 bytes each": 2}
+
+
 def test_no_items_are_one_empty_call() -> None:
     network = Narrow(4)
     assert ample().map(network, *columns(0), cost=1, device=CPU).shape == (0, 3)

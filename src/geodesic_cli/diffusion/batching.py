@@ -7,11 +7,12 @@ Beside the weights, which are there already, a call takes about `cost` bytes for
 A power of two, so that the few megabytes by which free memory differs from one run to the next rarely change it. It is
 looked up once for each cost and then kept: within a process the same input goes through in the same chunks and gives
 the same bits. Should memory run out all the same, the chunk is halved until it fits, and stays so. Rows of a batch do
-not interact, so that the chunk never changes a result beyond rounding.
+not interact, so that the chunk never changes a result beyond rounding. A run that goes on takes the chunks that it was
+begun with (`Chunks.follow`), so that the last digits stay too.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psutil
@@ -69,8 +70,8 @@ def fitting(cost: int, free: int, most: int = MOST_LATENTS, share: float = SHARE
 class Chunks:
     """The chunk size of one network, and what was learnt of it.
 
-    The one piece of state is how many items are known to fit. It changes how fast a result comes, never the result
-    beyond rounding.
+    The one piece of state is how many items are known to fit, or did when the run was begun. It changes how fast a
+    result comes, never the result beyond rounding.
 
     Args:
         most: items at once at most.
@@ -89,14 +90,39 @@ class Chunks:
         self.most = most
         self._free = free
         self._notify = notify
-        self._sizes: dict[tuple[int, str], int] = {}
+        self._sizes: dict[str, int] = {}
         self._told = False
+        self.follow()
+
+    def follow(
+        self, begun: Mapping[str, int] | None = None, write: Callable[[Mapping[str, int]], None] = lambda sizes: None
+    ) -> None:
+        """Take the sizes that a run was begun with, where free memory holds them.
+
+        Args:
+            begun: what `write` was told when the run was begun; None for a new run.
+            write: is told all sizes each time one is decided.
+        """
+        self._begun = {key: size for key, size in (begun or {}).items() if size in range(1, self.most + 1)}
+        self._sizes = {key: size for key, size in self._sizes.items() if key not in self._begun}
+        self._write = write
+        if self._sizes:
+            write(self._sizes)
 
     def size(self, cost: int, device: torch.device) -> int:
         """How many items of `cost` bytes go at once on the device."""
-        key = cost, str(device)
+        key = _key(cost, device)
         if key not in self._sizes:
-            self._sizes[key] = fitting(cost, self._free(device), self.most)
+            free = self._free(device)
+            size, begun = fitting(cost, free, self.most), self._begun.get(key)
+            if begun is not None and begun <= fitting(cost, free, self.most, share=1.0):
+                size = begun
+            elif begun is not None:
+                self._say(
+                    f"{size} latents go through the network at once, and {begun} when this run was begun: "
+                    "less memory is free, and last digits may differ."
+                )
+            self._decide(key, size)
         return self._sizes[key]
 
     def map(self, call: Callable[..., Tensor], *columns: Any, cost: int, device: torch.device) -> Tensor:
@@ -121,7 +147,7 @@ class Chunks:
                         f"Memory ran out on {device} with a single latent.",
                         "Pass a smaller --size, --dtype bf16, --low-memory, or --device cpu.",
                     )
-                self._sizes[cost, str(device)] = at_once // 2
+                self._decide(_key(cost, device), at_once // 2)
                 continue
             done.append(made)
             first += at_once
@@ -133,11 +159,21 @@ class Chunks:
         if self._told:
             return
         self._told = True
-        message = f"Memory ran out on {device} with {planned} latents at once: going on with {fits}."
+        self._say(f"Memory ran out on {device} with {planned} latents at once: going on with {fits}.")
+
+    def _say(self, message: str) -> None:
         if self._notify is not None:
             self._notify(message)
         else:
-            warnings.warn(message, SmallerBatch, stacklevel=3)
+            warnings.warn(message, SmallerBatch, stacklevel=4)
+
+    def _decide(self, key: str, size: int) -> None:
+        self._sizes[key] = size
+        self._write(self._sizes)
+
+
+def _key(cost: int, device: torch.device) -> str:
+    return f"{device}, {cost} bytes each"
 
 
 def _attempt(call: Callable[..., Tensor], parts: list[Any]) -> Tensor | None:

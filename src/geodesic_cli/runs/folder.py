@@ -19,7 +19,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path, PurePath
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from torch import Tensor
 
@@ -41,6 +41,9 @@ from geodesic_cli.runs.plain import plain, to_json, to_toml
 from geodesic_cli.runs.tensors import DAMAGED, read_tensors, write_tensors
 from geodesic_cli.settings.evaluate import MADE
 from geodesic_cli.version import __version__
+
+if TYPE_CHECKING:
+    from geodesic_cli.diffusion.batching import Chunks
 
 CONFIG = "config.toml"
 LOG = "log.txt"
@@ -102,6 +105,7 @@ class RunDirectory:
             "seed": values.get("seed"),
             "begun_in": earlier.get("begun_in", str(Path.cwd())),
             "versions": versions_here(),
+            "latents_at_once": begun if isinstance(begun := earlier.get("latents_at_once"), dict) else {},
             "status": RUNNING,
             "evaluations": None,
             "wall_seconds": earlier.get("wall_seconds", 0.0),
@@ -217,6 +221,10 @@ class RunDirectory:
 
     # --- the manifest
 
+    def follow(self, chunks: "Chunks") -> None:
+        """Let a network's batches be of the size that the manifest tells, and keep their sizes there."""
+        chunks.follow(self._manifest["latents_at_once"], self._keep_sizes)
+
     @property
     def manifest(self) -> dict[str, Any]:
         """What it says."""
@@ -227,6 +235,11 @@ class RunDirectory:
         if place.is_absolute() or ".." in place.parts or not place.parts or place.as_posix() != name:
             raise ValueError(f"a file of a run is named by a path below its folder, not {name!r}")
         return self.folder / place
+
+    def _keep_sizes(self, sizes: Mapping[str, int]) -> None:
+        both = {**self._manifest["latents_at_once"], **sizes}
+        if both != self._manifest["latents_at_once"]:
+            self._update(latents_at_once=both)
 
     def _write(self, name: str, data: bytes) -> None:
         with media.replacing(self.path(name)) as temporary:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -46,6 +46,7 @@ class Job(Generic[Chosen]):
         given: a model that is loaded already; without one the settings say which to load.
         command: the command line, for the manifest; None where nothing is to be written.
         directory: where it is written, once that is open.
+        opened: the models that it loaded while the folder was not open yet.
     """
 
     settings: Chosen
@@ -53,6 +54,7 @@ class Job(Generic[Chosen]):
     given: "LatentDiffusion | None" = None
     command: str | None = None
     directory: RunDirectory | None = None
+    opened: "list[LatentDiffusion]" = field(default_factory=list)
 
     def load_model(self: "Job[PlainModelOptions]") -> "LatentDiffusion":
         """The model. A notice that memory ran out and the batch was halved goes to the observer.
@@ -62,7 +64,13 @@ class Job(Generic[Chosen]):
         """
         from geodesic_cli.runs.opening import open_model  # its libraries are loaded by verbs that have a model
 
-        return self.given or open_model(self.settings, self.observer)
+        model = self.given or open_model(self.settings, self.observer)
+        if self.directory is not None:
+            self.directory.follow(model.predict.chunks)
+        else:
+            model.predict.chunks.follow()  # no longer the run before, where one model serves many
+            self.opened[:] = [model, *(other for other in self.opened if other is not model)]
+        return model
 
     def load_second(self: "Job[Any]", given: "LatentDiffusion | None" = None) -> "LatentDiffusion | None":
         """The model of --against, a plain one: revision and variant belong to the first. None where none is asked for.
@@ -93,6 +101,8 @@ class Job(Generic[Chosen]):
         with nullcontext(settings.out) if settings.out else claimed(f"runs/{stem}") as folder:
             stored = asdict(settings) | {"out": folder}
             with open_folder(folder, stored, self.observer, self.command) as directory:
+                for model in self.opened:
+                    directory.follow(model.predict.chunks)
                 yield replace(self, directory=directory)
 
     def begun_with(self, images: Tensor, model: "LatentDiffusion") -> dict[str, str]:

@@ -139,10 +139,10 @@ def run(job: Job[FinetuneSettings]) -> Finetuned:
             processes.agree(str(error))
             raise
         processes.agree("")
-        directory = stack.enter_context(opened)
-        result = _Work(settings, observer, directory=directory, processes=processes).run(trainee, data)
+        stack.enter_context(opened).follow(model.predict.chunks)
+        result = _Work(settings, observer, directory=opened, processes=processes).run(trainee, data)
         if repository is not None:
-            push_model(directory, repository, observer)
+            push_model(opened, repository, observer)
         return result
 
 
