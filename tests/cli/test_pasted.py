@@ -90,6 +90,7 @@ def test_a_pasted_line_of_the_text_to_image_script_runs_and_leaves_a_model_of_di
     from diffusers import UNet2DConditionModel
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("geodesic_cli.verbs.finetune.run.MEASURED_EXAMPLES", 2)
     build(SD1, tmp_path / "my-sd")
     (tmp_path / "photos").mkdir()
     for number in range(2):

@@ -15,8 +15,10 @@ from geodesic_cli.diffusion.tuning.trainee import Trainee, prepare
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.data import Scenes, read_folder
+from geodesic_cli.verbs.finetune.deck import Deck
 from geodesic_cli.verbs.finetune.processes import Processes
 from geodesic_cli.verbs.finetune.reading import KIND, Reader
+from geodesic_cli.verbs.finetune.tables import ImageTable
 from geodesic_cli.verbs.finetune.training import Training
 
 PLACES = (0, 1, 2)
@@ -149,3 +151,17 @@ def test_what_cannot_be_read_is_told_at_its_own_step(tmp_path: Path) -> None:
     reader.batch(0, 3, PLACES, (1, 3, PLACES))
     with pytest.raises(InputError, match="The picture is gone"):
         reader.batch(1, 3, PLACES, (2, 3, PLACES))
+
+
+def test_rows_of_a_table_are_read_and_kept_like_files(latent: str, folder: Path) -> None:
+    """A table is whatever gives a row by its number: the library that reads parquet is not needed here."""
+    from PIL import Image
+
+    rows = [{"image": Image.open(folder / f"{k}.png")} for k in range(5)]
+    table = ImageTable(rows, "image", Deck(("",) * 5, seed=0, flip=True), 16)
+    trainee = trainee_of(latent)
+    ours, theirs = Reader(trainee, table, "memory"), Reader(trainee, read_folder(folder, 16, 0, flip=True), "no")
+    for step in range(4):
+        z, _ = ours.batch(step, 3, PLACES, None)
+        assert torch.equal(z, theirs.batch(step, 3, PLACES, None)[0])
+    assert ours.encoded <= 10 < theirs.encoded == 12

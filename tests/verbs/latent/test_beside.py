@@ -11,7 +11,7 @@ from torch import Tensor
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.loading.unconditional import load_unconditional
 from geodesic_cli.errors import InputError
-from geodesic_cli.media import read_image
+from geodesic_cli.media import read_image, write_png
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import CombineSettings, DirectionSettings, InvertSettings, LineSettings, SlerpSettings
 from geodesic_cli.verbs.latent.beside import owned, sized_as
@@ -65,9 +65,7 @@ def test_a_second_model_of_another_size_sees_the_images_at_its_own(
 
 
 def test_a_run_with_a_second_model_writes_what_is_of_each_and_goes_on(tiny: str, pair: Tensor, tmp_path: Path) -> None:
-    from geodesic_cli import media
-
-    media.write_png(pair[0], tmp_path / "a.png")
+    write_png(pair[0], tmp_path / "a.png")
     chosen = InvertSettings(
         images=(str(tmp_path / "a.png"),), model=tiny, against=tiny, steps=2, device="cpu", out=str(tmp_path / "o")
     )
@@ -90,13 +88,18 @@ def test_two_models_of_one_shape_join_the_same_noises(model: LatentDiffusion) ->
     assert found.metrics["against"]["paths"]["slerp"]["path_ppl"] == found.metrics["paths"]["slerp"]["path_ppl"]
 
 
-def test_a_direction_is_found_in_each_model_by_itself(model: LatentDiffusion) -> None:
-    quick = {"pairs": 3, "held_out": 1, "steps": 2, "strengths": "1"}
-    found = latent_direction("red", "blue", model=model, against=model, **quick)
+def test_a_direction_is_found_in_each_model_by_itself(tiny: str, tmp_path: Path) -> None:
+    for label, level in (("dark", 0.2), ("bright", 0.8)):
+        (tmp_path / label).mkdir()
+        for k in range(5):
+            write_png(level + 0.1 * torch.rand(3, 16, 16), tmp_path / label / f"{k}.png")
+    quick = {"labels": str(tmp_path), "held_out": 1, "steps": 2, "strengths": "1"}
+    model = load_unconditional(tiny, "cpu")
+    found = latent_direction("dark", "bright", model=model, against=model, observer=Recorder(), **quick)
     assert found.against is not None
     assert torch.equal(found.direction, found.against.direction)
     assert found._page().shape[1] > 1.3 * replace(found, against=None)._page().shape[1]
-    assert found.metrics["against"]["name"] == "clevr-mini (2)"
+    assert found.metrics["against"]["name"] == "tiny (2)"
 
 
 @pytest.mark.parametrize(
