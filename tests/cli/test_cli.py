@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,27 +130,6 @@ def test_json_is_all_there_is_on_stdout(
     assert json.loads(done.stdout)["folder"] == "o"
 
 
-def test_a_killed_run_goes_on_with_resume(first: Seen, images: tuple[str, str], tmp_path: Path) -> None:
-    """Killed by the system in a process of its own; tests/trust kills each verb at many more moments."""
-    arguments = ["interpolate", *images, *QUICK, "--out", str(tmp_path / "killed")]
-    running = subprocess.Popen(
-        [sys.executable, "-m", "geodesic_cli", *arguments],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    for _ in range(6000):
-        if (tmp_path / "killed" / "checkpoint" / "step.safetensors").exists() or running.poll() is not None:
-            break
-        time.sleep(0.02)
-    running.send_signal(signal.SIGKILL)
-    running.wait()
-    assert inside(*arguments, "--resume").exit_code == 0
-    for name in SAME:
-        assert (tmp_path / "killed" / name).read_bytes() == (first.folder / "runs" / "a-to-b" / name).read_bytes(), name
-
-
 def test_info_reads_back_how_a_frame_was_made(
     files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +141,7 @@ def test_info_reads_back_how_a_frame_was_made(
     assert 0 < about["u"] < 1
 
 
+@pytest.mark.slow
 def test_a_config_file_repeats_a_run_and_options_and_variables_win(
     files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

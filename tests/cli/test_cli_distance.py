@@ -57,7 +57,7 @@ def test_a_dry_run_is_a_table_or_json(
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("verb", ["distance", "mean"])
+@pytest.mark.parametrize("verb", ["distance", pytest.param("mean", marks=pytest.mark.slow)])
 def test_strict_ends_with_3_where_a_path_did_not_converge(verb: str, files: tuple[str, str], tmp_path: Path) -> None:
     out = str(tmp_path / "run")
     options = ("--max-steps", "1", "--tol", "0.001", "--bend", "8", "--device", "cpu", "--strict", "--out", out)

@@ -71,6 +71,7 @@ def test_what_is_no_clip_is_one_sentence(capsys: pytest.CaptureFixture[str], cli
     assert "Did you mean 'ridge'" in refused(capsys, clip, "--embedding", "rigde")
 
 
+@pytest.mark.slow
 def test_a_config_file_of_a_run_repeats_it(clip: str, tmp_path: Path) -> None:
     runner = CliRunner()
     first = runner.invoke(app, ["video-analyze", clip, "--out", str(tmp_path / "a"), "--json", *QUICK])

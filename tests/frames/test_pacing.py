@@ -147,6 +147,7 @@ def test_on_the_embedded_model_each_measure_evens_its_own_steps(model, pair) -> 
         assert after < 0.9 * before, f"{name}: {before:.2f} to {after:.2f}"
 
 
+@pytest.mark.slow
 def test_the_price_of_pacing_is_what_it_says(model, pair) -> None:
     from geodesic_cli.frames.paths import Problem
 

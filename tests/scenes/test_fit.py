@@ -9,7 +9,7 @@ import torch
 from geodesic_cli.errors import InputError
 from geodesic_cli.scenes import Fit, Scene, Solid, fit_all, render, sample
 
-SCENES = sample(24, torch.Generator().manual_seed(11))
+SCENES = sample(16, torch.Generator().manual_seed(11))
 IMAGES = render(SCENES)
 
 

@@ -120,6 +120,7 @@ def test_a_refined_path_is_shorter_than_the_polygon_that_it_began_with(model, en
     assert found.lengths["global"] < float(metric.log_length(straight)) - 0.05
 
 
+@pytest.mark.slow
 def test_lengths_are_those_of_a_far_finer_measure(model, ends, found):
     metric = DensityMetric(model.score(ends.shape, ends.tau, ends.conditioning), 0.02)
     u = torch.linspace(0, 1, 257, dtype=torch.float64)
@@ -222,7 +223,7 @@ def test_the_same_picture_in_more_pixels_has_the_same_path(model: LatentDiffusio
     assert spec is not None and spec.loader is not None
     study = module_from_spec(spec)
     spec.loader.exec_module(study)
-    for dimension in (256, 576):
+    for dimension in (64, 256):
         network, alpha = study.Mixture(dimension, model.predict.schedule), usual_alpha(dimension)
         found, _ = study.searched(model, network, alpha)
         long_way, short_way = study.truth(dimension, network, alpha)

@@ -1,10 +1,7 @@
 """What `inspect.signature`, `help`, editors and type checkers see of the functions is what the records say."""
 
 import inspect
-import os
 import runpy
-import subprocess
-import sys
 from dataclasses import MISSING, fields
 from fractions import Fraction
 from pathlib import Path
@@ -83,30 +80,6 @@ def test_an_unknown_option_is_still_refused_with_a_sentence() -> None:
 def test_the_stub_is_what_the_functions_say() -> None:
     made = runpy.run_path(str(ROOT / ".ci" / "stub.py"))
     assert made["STUB"].read_text("utf-8") == made["text"](), "run: python .ci/stub.py"
-
-
-def test_a_type_checker_sees_the_options(tmp_path: Path) -> None:
-    pytest.importorskip("mypy")
-    (tmp_path / "good.py").write_text(
-        "import numpy as np\nimport geodesic_cli\n"
-        "r = geodesic_cli.interpolate('a.png', np.zeros((8, 8, 3)), method='slerp', frames=5, progress=False)\n"
-        "r.save('x'); r.to_pil(); r.frames.shape\n"
-        "geodesic_cli.toy('moons', a=(0.0, 1.0))\n"
-    )
-    (tmp_path / "bad.py").write_text(
-        "import geodesic_cli\n"
-        "geodesic_cli.interpolate('a.png', 'b.png', frmes=5)\n"
-        "geodesic_cli.interpolate('a.png', 'b.png', method='slrp')\n"
-        "geodesic_cli.invert(3)\n"
-    )
-    line = [sys.executable, "-m", "mypy", "--follow-imports=silent", "--cache-dir", str(tmp_path), "good.py", "bad.py"]
-    settings = ["--config-file", str(ROOT / "pyproject.toml")]
-    environment = {**os.environ, "MYPYPATH": str(ROOT / "src")}
-    done = subprocess.run(
-        [*line, *settings], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    wrong = [text.split(": ")[0] for text in done.stdout.splitlines() if ": error:" in text]
-    assert wrong == ["bad.py:2", "bad.py:3", "bad.py:4"], done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from geodesic_cli.geometry.sets.means import (
     MeanStep,
     follow_mean,
     frechet_mean,
-    mean_from_point,
+    mean_from_links,
     shares_of,
 )
 from geodesic_cli.geometry.sets.neighbours import Neighbours, nearest_neighbours
@@ -69,7 +69,7 @@ __all__ += [
     "follow_mean",
     "frechet_mean",
     "log_map",
-    "mean_from_point",
+    "mean_from_links",
     "nearest_neighbours",
 ]
 __all__ += ["shares_of"]

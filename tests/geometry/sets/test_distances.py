@@ -208,7 +208,7 @@ def test_a_path_that_did_not_converge_is_marked_and_no_longer_than_its_chain():
     assert all(float(d[i, k]) <= 1.02 * (float(d[i, j]) + float(d[j, k])) for i, j, k in bent)
 
 
-@pytest.mark.parametrize("stopped_after", [0, 1, 4, 6])
+@pytest.mark.parametrize("stopped_after", [1, 4])
 def test_links_of_an_earlier_call_are_taken_over_and_the_rest_is_the_same_to_the_bit(stopped_after):
     points = half_space_points(4, 8)
     links: list[Link] = []

@@ -11,7 +11,7 @@ from geodesic_cli.geometry import DensityMetric, Sphere, Status, linalg
 from geodesic_cli.geometry.sets.distances import distance_matrix
 from geodesic_cli.geometry.sets.links import Survey
 from geodesic_cli.geometry.sets.maps import exp_map
-from geodesic_cli.geometry.sets.means import MeanStep, follow_mean, frechet_mean, mean_from_point, shares_of
+from geodesic_cli.geometry.sets.means import MeanStep, follow_mean, frechet_mean, mean_from_links, shares_of
 from geodesic_cli.geometry.toys import HalfSpace, Radial, ring
 from helpers import CountingScore, normal, vector
 
@@ -114,7 +114,7 @@ def test_all_scores_of_a_mean_are_counted():
     assert frechet_mean(DensityMetric(counting, 0.5), half_space_points(3, 2)).score_calls == counting.points
 
 
-@pytest.mark.parametrize("d", [32, 256, 1024])
+@pytest.mark.parametrize("d", [32, 256, pytest.param(1024, marks=pytest.mark.slow)])
 def test_the_mean_of_a_symmetric_set_is_its_centre_in_any_dimension(d):
     centre = torch.cat([0.1 * normal(d - 1), vector(1.2)])
     spokes = 0.9 * linalg.unit(normal(2, d))
@@ -140,7 +140,7 @@ def test_a_mean_goes_on_from_any_of_its_steps_to_the_same_bits():
     def begun() -> tuple[Survey, MeanStep]:
         survey = Survey(HYPERBOLIC)
         matrix = distance_matrix(HYPERBOLIC, points, survey=survey)
-        return survey, mean_from_point(survey, matrix, points, shares)
+        return survey, mean_from_links(survey, matrix, points, shares, 1e-3)
 
     survey, first = begun()
     steps = [first]

@@ -74,6 +74,7 @@ def test_the_row_that_is_not_converged_is_marked_so(model: LatentDiffusion, tmp_
     assert row["status"] != Status.CONVERGED.value
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_again_and_again_goes_on_to_the_same_bytes(frames: str, tmp_path: Path) -> None:
     settings = DistanceSettings(images=(frames,), out=str(tmp_path / "a"), device="cpu", tol=0.3, bend=2)
     for k, (stage, after) in enumerate([("Looking", 2), ("Linking", 1), ("Linking", 1), ("Writing", 2)]):

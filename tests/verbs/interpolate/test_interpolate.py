@@ -190,6 +190,7 @@ def test_a_run_writes_everything_that_a_person_looks_for(files: tuple[str, str],
     assert media.read_metadata(out / "frames" / "00002.png")["settings"]["tau"] == 0.6
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_again_and_again_resumes_to_the_same_bytes(
     finished: tuple[tuple[str, str], Path], tmp_path: Path
 ) -> None:
@@ -203,6 +204,7 @@ def test_a_run_that_is_stopped_again_and_again_resumes_to_the_same_bytes(
     assert contents(tmp_path) == contents(whole)
 
 
+@pytest.mark.slow
 def test_another_solver_resumes_to_the_same_bytes(files: tuple[str, str], tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     run(settings(files, whole, solver="relaxation"), Silent(), "whole")

@@ -180,6 +180,7 @@ def test_a_run_writes_the_table_the_plot_and_the_numbers(pixels: str, tmp_path: 
     assert "| mRTL" in (result.folder / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_what_is_measured_is_on_disk_when_the_run_is_stopped(tmp_path: Path) -> None:
     network = pixel_network().float()
     network.register_to_config(sample_size=16)  # large enough for a perceptual distance

@@ -120,6 +120,7 @@ def test_a_direction_for_colour_works_on_held_out_scenes_and_random_ones_do_not(
     assert found.metrics["separability"]["ls"] < 1.6
 
 
+@pytest.mark.slow
 def test_a_stopped_run_keeps_what_was_inverted(tmp_path: Path) -> None:
     settings = DirectionSettings(source="red", target="blue", out=str(tmp_path / "o"), device="cpu", **QUICK)
     with pytest.raises(KeyboardInterrupt):

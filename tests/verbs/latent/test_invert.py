@@ -133,6 +133,7 @@ def test_a_run_writes_what_the_manifest_lists_and_the_noise_is_that_of_the_funct
         run(InvertSettings(images=files, out=str(out), device="cpu", steps=6), Silent(), "test")
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_where_it_was(files: tuple[str, str], tmp_path: Path) -> None:
     images = files * (GROUP // 2) + files[:1]  # two groups
     settings = InvertSettings(images=images, out=str(tmp_path / "run"), device="cpu", steps=3)

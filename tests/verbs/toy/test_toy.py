@@ -99,6 +99,7 @@ def test_the_film_is_light_and_moves(tmp_path: Path) -> None:
     assert (tmp_path / "a.gif").stat().st_size < 3e6
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_pictures(tmp_path: Path) -> None:
     for name in ("one", "two"):
         run(ToySettings(density="banana", rays=1, out=str(tmp_path / name)), Silent(), "test")

@@ -138,6 +138,7 @@ def test_frames_of_another_size_are_fitted_and_mixed_ones_refused(model: LatentD
     assert video_analyze(folder, model=model, size="64", **QUICK).metrics["frames"] == 5
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_between_windows_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     folder = written(rolling(*even(16)), tmp_path / "clip")
     options = {"window": 7, "overlap": 3, **QUICK}

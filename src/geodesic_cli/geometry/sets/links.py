@@ -149,8 +149,9 @@ class Survey:
         log_distance = float(self.metric.log_length(curve))
         return Link(curve, Status.MAX_STEPS, math.inf, log_distance, float(log_density[-1]), math.inf)
 
-    def link(self, guess: Curve) -> Link:
-        """The geodesic near a guess; identical ends cost nothing."""
+    def link(self, guess: Curve, search: LinkSearch | None = None) -> Link:
+        """The geodesic near a guess, looked for as ``search`` says or the survey's own; equal ends cost nothing."""
+        search = search or self.search
         a, b = guess.x[0], guess.x[-1]
         if torch.equal(a, b):
             return Link(guess, Status.CONVERGED, 0.0, -math.inf, 0.0, 0.0)
@@ -159,10 +160,10 @@ class Survey:
             guess = perturb(guess, BUMP_OF_LINK, torch.Generator().manual_seed(0))
         many = min(MOST_LINK_NODES, 16 * math.ceil(2 * detour) + 1)
         wide = min(MOST_WIDE, math.floor(detour))
-        seen = self._nearest(guess, wide * self.search.memory)
+        seen = self._nearest(guess, wide * search.memory)
         solver = Surrogate(first=FIRST_ASKED, batch=BATCH * wide, nodes=many, seen=seen, tuning=Tuning(exact=EXACT))
-        found = solve_bvp(self.metric, guess, solver=solver, tol=self.search.tol, max_steps=self.search.max_steps)
-        curve = found.curve.at_constant_speed(min(MOST_LINK_NODES, (self.search.nodes - 1) * math.ceil(detour) + 1))
+        found = solve_bvp(self.metric, guess, solver=solver, tol=search.tol, max_steps=search.max_steps)
+        curve = found.curve.at_constant_speed(min(MOST_LINK_NODES, (search.nodes - 1) * math.ceil(detour) + 1))
         scores = self.metric.scores_at(curve.x, curve.u)
         log_distance, log_density = _length(self.metric, curve, scores)
         rough, _ = _length(self.metric, Curve(curve.x[::2], curve.space), scores[::2])

@@ -5,15 +5,15 @@ The weighted mean of points a_i (Fréchet, Karcher) is stationary for sum w_i d(
 
     m <- m + step g,   g = sum w_i log_m(a_i),   residual |g| / sqrt(sum w_i |log_m(a_i)|²).
 
-The search begins at the point whose weighted squared distances to the others are least, because a mean in space need
-not be anywhere near the density: the mean of twelve pictures is none. Chains of links between near points tell enough
-of the distances between far ones for that. The geodesics from m are carried along as it
-moves, so that they stay in their valley and cost little more than their confirmation. A residual r leaves no more than
-about r² / 2 of the sum to be gained.
+The search begins on the links between the points (`starts`), because a mean in space need not be anywhere near the
+density: the mean of twelve pictures is none. The geodesics from m are carried along as it moves, so that they stay in
+their valley and cost little more than their confirmation. While the pull is strong they are found roughly. A residual r
+leaves no more than about r² / 2 of the sum to be gained.
 
-The step is 1 at first, right in flat space; where the curvature is negative and the points are far apart it overshoots,
-and is halved whenever the residual does not fall. Across a narrow valley all logarithms turn at once, so that a step
-that is right along it is far too long: such directions are learnt from the points tried, by Anderson acceleration.
+The step is 1, right in flat space, or as much shorter as the paths turn: at the fraction t of themselves they are off
+their first directions by half of the way at most. It is halved whenever the residual does not fall. Across a narrow
+valley all logarithms turn at once, so that a step that is right along it is far too long: such directions are learnt
+from the points tried, by Anderson acceleration.
 """
 
 import math
@@ -31,6 +31,7 @@ from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.seen import Seen
 from geodesic_cli.geometry.sets.distances import DistanceMatrix, distance_matrix, require_points
 from geodesic_cli.geometry.sets.links import Link, LinkSearch, Survey
+from geodesic_cli.geometry.sets.starts import best_start, carried
 from geodesic_cli.geometry.solution import Status
 
 SMALLEST_STEP = 1e-2
@@ -38,7 +39,13 @@ SMALLEST_STEP = 1e-2
 REMEMBERED = 6
 """Points tried that the next step is made with."""
 GUESS_NODES = 17
-"""Of a guess that is a straight line, or a point."""
+"""Of a guess that is a straight line."""
+ROUGH, OF_PULL = 0.15, 0.4
+"""The relative residual of paths while the mean is far: at most, and at most this part of the mean's own residual."""
+ROUGH_STEPS = 1 / 3
+"""The part of the steps of a path that is found roughly: what these do not reach, more seldom do."""
+TURNED = 0.5
+"""By how much of a step the paths may turn on the way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +57,7 @@ class MeanStep:
         links: the geodesics from x to all points.
         gradient: sum w_i log_x(a_i), (d,).
         residual: |gradient| / sqrt(sum w_i |log_x(a_i)|²); infinite where a length overflows.
-        length: the fraction of the gradient to go next.
+        length: the fraction of the next step to go, less than 1 after tries that failed.
         moves: how often the mean has moved.
         tries: how often a step was tried.
         score_calls: evaluations of the score at single points in all steps.
@@ -111,7 +118,7 @@ def frechet_mean(
     Args:
         points: (n, d), n >= 1.
         weights: (n,), at least 0 and not all 0; equal unless given. They are divided by their sum.
-        start: (d,), where to begin; unless given, the point whose squared distances to the others are least.
+        start: (d,), where to begin; unless given, the place on the links between the points that is nearest to all.
         tol: the residual of a mean; not much below what the search leaves of the directions.
         max_steps: evaluations of all n logarithms.
         search: how to look for the paths.
@@ -123,13 +130,12 @@ def frechet_mean(
     shares, survey = shares_of(points, weights), Survey(metric, search)
     if start is None:
         matrix = distance_matrix(metric, points, survey=survey, near=True)
-        begin = mean_from_point(survey, matrix, points, shares)
+        begin = mean_from_links(survey, matrix, points, shares, tol)
     else:
         if not bool(metric.space.contains(start[None]).all()):
             raise GeometryError(f"The search for a mean must start in {metric.space}.", "Give a start there.")
-        begin = _standing(
-            survey, start, [Curve.straight(start, point, GUESS_NODES, metric.space) for point in points], shares
-        )
+        lines = [Curve.straight(start, point, GUESS_NODES, metric.space) for point in points]
+        begin = _standing(survey, start, lines, shares, tol)
     return follow_mean(survey, begin, shares, tol=tol, max_steps=max_steps, spent=survey.known - len(begin.seen.x))
 
 
@@ -149,18 +155,12 @@ def shares_of(points: Tensor, weights: Tensor | None) -> Float[Tensor, "n 1"]:
     return (weights / weights.sum())[:, None]
 
 
-def mean_from_point(survey: Survey, matrix: DistanceMatrix, points: Tensor, shares: Float[Tensor, "n 1"]) -> MeanStep:
-    """The first step of a search: at the point whose weighted squared distances to the others are least."""
-    logs = torch.where(matrix.log_distances.isnan(), math.inf, matrix.log_distances)
-    logs = logs.fill_diagonal_(-math.inf)
-    weighed = torch.where(shares.T.cpu() > 0, 2 * logs + shares.log().T.to(logs), -math.inf)
-    sums = torch.logsumexp(weighed, dim=1)
-    at = int(sums.argmin())
-    paths = [
-        Curve(points[at].expand(GUESS_NODES, -1), survey.metric.space) if other == at else matrix.path(at, other)
-        for other in range(len(points))
-    ]
-    return _standing(survey, points[at], paths, shares)
+def mean_from_links(
+    survey: Survey, matrix: DistanceMatrix, points: Tensor, shares: Float[Tensor, "n 1"], tol: float
+) -> MeanStep:
+    """The first step of a search: at the best place on the links. The arguments are those of `follow_mean`."""
+    x, guesses = best_start(survey.metric, matrix, points, shares)
+    return _standing(survey, x, guesses, shares, tol)
 
 
 def follow_mean(
@@ -189,7 +189,7 @@ def follow_mean(
         status = _status(now, tol, max_steps)
         if status is not None:
             return Mean(now.x, status, now.residual, now.links, now.moves, spent + now.score_calls)
-        now = _next(survey, now, shares)
+        now = _next(survey, now, shares, tol)
         if on_step is not None:
             on_step(now)
 
@@ -205,17 +205,17 @@ def _status(now: MeanStep, tol: float, max_steps: int) -> Status | None:
     return Status.MAX_STEPS if now.tries >= max_steps - 1 else None
 
 
-def _next(survey: Survey, now: MeanStep, shares: Tensor) -> MeanStep:
+def _next(survey: Survey, now: MeanStep, shares: Tensor, tol: float) -> MeanStep:
     """The step after: a move along the gradient where that lessens the residual, and half the length where not."""
     space, known = survey.metric.space, survey.known
     x = space.project((now.x + _way(now))[None])[0]
-    there = _standing(survey, x, [_carried(link.curve, x) for link in now.links], shares)
+    there = _standing(survey, x, [carried(link.curve, x) for link in now.links], shares, tol)
     seen = survey.since(known)
     better = there.residual < now.residual
     best, other = (there, now) if better else (now, there)
     return replace(
         best,
-        length=now.length if better else now.length / 2,
+        length=min(1.0, 2 * now.length) if better else now.length / 2,
         moves=now.moves + better,
         tries=now.tries + 1,
         score_calls=now.score_calls + len(seen.x),
@@ -226,28 +226,43 @@ def _next(survey: Survey, now: MeanStep, shares: Tensor) -> MeanStep:
 
 def _way(now: MeanStep) -> Tensor:
     """Where to go from here, (d,)."""
+    share = _share(now)
     if not now.tried:
-        return now.length * now.gradient
+        return now.length * share * now.gradient
     moves = now.x - torch.stack([x for x, _ in now.tried])
     changes = now.gradient - torch.stack([gradient for _, gradient in now.tried])
     weights = linalg.least_left(now.gradient, changes, ridge=1e-6)
-    return now.length * (now.gradient - weights @ changes) - weights @ moves
+    return now.length * (share * (now.gradient - weights @ changes) - weights @ moves)
 
 
-def _carried(curve: Curve, start: Tensor) -> Curve:
-    """The curve from another start to the same end, every node moved the less the nearer it is to the end."""
-    nodes = curve.x + (1 - curve.u)[:, None] * (start - curve.x[0])
-    return Curve(torch.cat([start[None], curve.space.project(nodes[1:-1]), curve.x[-1:]]), curve.space)
+def _share(now: MeanStep) -> float:
+    """How much of the gradient to go: 1, or as much less as the paths turn."""
+    share = 1.0
+    while share > SMALLEST_STEP:
+        at = now.x.new_tensor([share])
+        straight = torch.stack([share * link.curve.length * link.direction for link in now.links])
+        turned = torch.stack([link.curve(at)[0] - now.x for link in now.links]) - straight
+        if float(turned.norm()) <= TURNED * float(straight.norm()):
+            break
+        share /= 2
+    return share
 
 
-def _standing(survey: Survey, x: Tensor, guesses: list[Curve], shares: Tensor) -> MeanStep:
-    """The logarithms of all points at x, and their mean."""
-    known = survey.known
-    links = tuple(survey.link(guess) for guess in guesses)
-    distances = x.new_tensor([link.log_distance for link in links]).exp()
-    vectors = distances[:, None] * torch.stack([link.direction for link in links])
-    gradient = (shares * vectors).sum(dim=0)
-    spread = (shares * linalg.dot(vectors, vectors)).sum().sqrt()
-    residual = float(linalg.norm(gradient) * linalg.reciprocal(spread)) if bool(spread.isfinite()) else math.inf
-    seen = survey.since(known)
-    return MeanStep(x, links, gradient, residual, 1.0, 0, 0, len(seen.x), seen)
+def _standing(survey: Survey, x: Tensor, guesses: list[Curve], shares: Tensor, tol: float) -> MeanStep:
+    """The logarithms of all points at x and their mean, as exactly as the residual there asks for."""
+    known, need = survey.known, ROUGH
+    while True:
+        search = survey.search
+        if need > search.tol:
+            search = replace(search, tol=need, max_steps=math.ceil(ROUGH_STEPS * search.max_steps))
+        links = tuple(survey.link(guess, search) for guess in guesses)
+        distances = x.new_tensor([link.log_distance for link in links]).exp()
+        vectors = distances[:, None] * torch.stack([link.direction for link in links])
+        gradient = (shares * vectors).sum(dim=0)
+        spread = (shares * linalg.dot(vectors, vectors)).sum().sqrt()
+        residual = float(linalg.norm(gradient) * linalg.reciprocal(spread)) if bool(spread.isfinite()) else math.inf
+        need = 0.0 if residual <= tol else OF_PULL * residual
+        if search.tol <= max(need, survey.search.tol):
+            seen = survey.since(known)
+            return MeanStep(x, links, gradient, residual, 1.0, 0, 0, len(seen.x), seen)
+        guesses, need = [link.curve for link in links], need / 2  # so that it is right at the next try

@@ -23,7 +23,7 @@ from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.errors import InputError
 from geodesic_cli.frames.canvas import image_names
 from geodesic_cli.frames.linked import GivenImages, LinkedImages, LinkPlan, drawn, given_images, link_plan, linked
-from geodesic_cli.geometry import Mean, MeanStep, Status, follow_mean, mean_from_point, shares_of
+from geodesic_cli.geometry import Mean, MeanStep, Status, follow_mean, mean_from_links, shares_of
 from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.job import Job, RunResult, in_memory
 from geodesic_cli.runs.observer import Observer
@@ -191,7 +191,7 @@ class _Work(Job[MeanSettings]):
         if len(steps) > 1:
             self.observer.advance(len(steps) - 1)
         if not steps:
-            steps.append(mean_from_point(survey, found.matrix, found.x, shares))
+            steps.append(mean_from_links(survey, found.matrix, found.x, shares, s.mean_tol))
             keep(steps[0])
         return follow_mean(survey, steps[-1], shares, tol=s.mean_tol, max_steps=s.moves + 1, on_step=keep)
 
