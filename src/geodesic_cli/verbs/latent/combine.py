@@ -31,7 +31,7 @@ from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import CombineSettings, parse_strengths
 from geodesic_cli.settings.shared import ground_of
 from geodesic_cli.verbs.latent.beside import SideBySide, opened, owned, sized_as, stage_of
-from geodesic_cli.verbs.latent.noises import Noises, carried, made_ready
+from geodesic_cli.verbs.latent.noises import Noises, made_ready, noises_of
 
 A_SCENE = 0.2
 """A fit error up to which a picture shows a scene; 1 is an empty table."""
@@ -100,7 +100,7 @@ def run(
         canvas = ready[-1].journey.canvas
         require_room({"weights": (count, 2 * frame_bytes(canvas.height, canvas.width))})
     with job.in_folder(stem(s)) as job:
-        found = [_summed(s, carried(one, s, count, observer), observer) for one in ready]
+        found = [_summed(s, noises_of(one, s, count, observer), observer) for one in ready]
         result = found[0].beside(found[1:])
         if job.directory is not None:
             _write(job.directory, result, observer)

@@ -37,7 +37,7 @@ from geodesic_cli.settings.latent import RANDOM, SPECTRUM
 from geodesic_cli.settings.shared import ground_of
 from geodesic_cli.verbs.latent.beside import SideBySide, opened, owned, sized_as, stage_of
 from geodesic_cli.verbs.latent.direction import move
-from geodesic_cli.verbs.latent.noises import Noises, carried, made_ready
+from geodesic_cli.verbs.latent.noises import Noises, made_ready, noises_of
 from geodesic_cli.verbs.latent.spectrum import BESIDE, direction_of, line_vectors
 
 LINES_SHOWN = 12
@@ -107,7 +107,7 @@ def run(
         ready.append(made_ready(s, model, read, conditions(model, s.prompt, count), observer, name))
         _require_fit(ready[-1], along, s, count)
     with job.in_folder(stem(s)) as job:
-        found = [_lines(s, carried(one, s, count, observer), along, observer) for one in ready]
+        found = [_lines(s, noises_of(one, s, count, observer), along, observer) for one in ready]
         result = found[0].beside(found[1:])
         if job.directory is not None:
             _write(job.directory, result, observer)

@@ -66,7 +66,7 @@ def made_ready(
     return Noises(journey, condition, images, name)
 
 
-def carried(ready: Noises, settings: LineSettings | CombineSettings, count: int, observer: Observer) -> Noises:
+def noises_of(ready: Noises, settings: LineSettings | CombineSettings, count: int, observer: Observer) -> Noises:
     """The noises themselves: of the images, with a warning where they are none, or so many random ones."""
     s, journey = settings, ready.journey
     if ready.images is None:
