@@ -19,7 +19,7 @@ from geodesic_cli.settings import LineSettings
 from geodesic_cli.verbs.latent.line import LatentLines, along_which, latent_line, stem
 from geodesic_cli.verbs.latent.line import run as verb_run
 from geodesic_cli.verbs.latent.spectrum import BESIDE
-from helpers import into_folder
+from helpers import Recorder, into_folder
 
 run = into_folder(verb_run)
 QUICK = {"frames": 3, "steps": 2}
@@ -119,3 +119,13 @@ def test_the_verdict_names_the_line_of_most_change_and_what_chance_makes() -> No
     assert "change less than that" in along_which(names, [0.1, 0.15, 0.2], 2)
     assert "least along random 1" in along_which(("random 1", "random 2"), [0.1, 0.2], 2)
     assert stem(LineSettings(images=("x/a.png", "b.png"))) == "line-a"
+
+
+def test_points_that_leave_noise_are_told_of(pixels: LatentDiffusion, tmp_path: Path) -> None:
+    write_tensors(tmp_path / "gray.safetensors", {"direction": torch.arange(768.0).sort().values}, {})
+    watch = Recorder()
+    latent_line(model=pixels, along=str(tmp_path / "gray.safetensors"), observer=watch, **QUICK)
+    assert any("of 6 points on the lines are not like noise" in words for words in watch.warnings)
+    calm = Recorder()
+    latent_line(model=pixels, along="random", observer=calm, **QUICK)
+    assert not calm.warnings

@@ -22,7 +22,7 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
-from geodesic_cli.evaluation import Pyramid
+from geodesic_cli.evaluation import Pyramid, normality, why_not_noise
 from geodesic_cli.evaluation.path_length import pair_distances
 from geodesic_cli.frames.canvas import image_names, read_images
 from geodesic_cli.frames.journey import conditions
@@ -143,14 +143,17 @@ def _lines(s: LineSettings, noises: Noises, along: Tensor | None, observer: Obse
     strengths = tuple(s.reach * (2 * k / (s.frames - 1) - 1) for k in range(s.frames))
     count, lines = vectors.shape[:2]
     observer.stage(stage_of("Drawing", noises.name), count * lines * s.frames, "pictures")
-    rows = []
+    rows, went = [], []
     for k in range(count):
         condition = noises.condition[k]
         for vector in vectors[k]:
             points = torch.cat([move(x[k : k + 1], vector, strength) for strength in strengths])
+            went.append(points)
             rows.append(journey.draw(points, condition.expand(len(points))))
             observer.advance(len(points))
     frames = torch.stack(rows).unflatten(0, (count, lines))
+    if s.tau == 1:
+        _warn_of_leaving(torch.cat(went), noises, observer)
     change = _changes(frames)
     drawn = count * lines * s.frames * journey.evaluations[1]
     metrics = {
@@ -169,6 +172,17 @@ def _lines(s: LineSettings, noises: Noises, along: Tensor | None, observer: Obse
     status = along_which(names, change.amax(1).tolist(), s.reach)
     found = (x, vectors, names, frames, strengths)
     return LatentLines(*found, name=noises.name, metrics=metrics, status=status, settings=s)
+
+
+def _warn_of_leaving(points: Tensor, noises: Noises, observer: Observer) -> None:
+    """Warn where points (m, d) on the lines are plainly no noise: what is drawn there says little."""
+    why = [words for words in map(why_not_noise, normality(points, noises.journey.shape)) if words]
+    if why:
+        of = f"{noises.name}: " if noises.name else ""
+        observer.warn(
+            f"{of}{len(why)} of {len(points)} points on the lines are not like noise ({why[0]}): what is drawn there "
+            "may be nothing that the model knows. Pass a smaller --reach."
+        )
 
 
 def _changes(frames: Tensor) -> Tensor:
