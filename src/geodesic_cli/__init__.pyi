@@ -15,8 +15,10 @@ from geodesic_cli.verbs.finetune.data import Data
 from geodesic_cli.verbs.finetune.run import Finetuned
 from geodesic_cli.verbs.interpolate.run import Interpolation
 from geodesic_cli.verbs.isometry.run import Isometry
+from geodesic_cli.verbs.latent.combine import LatentSum
 from geodesic_cli.verbs.latent.direction import LatentDirection
 from geodesic_cli.verbs.latent.invert import Inversion
+from geodesic_cli.verbs.latent.line import LatentLines
 from geodesic_cli.verbs.latent.slerp import LatentPaths
 from geodesic_cli.verbs.mean.run import MeanImage
 from geodesic_cli.verbs.toy.result import Toy
@@ -33,7 +35,9 @@ __all__ = [
     "interpolate",
     "invert",
     "isometry",
+    "latent_combine",
     "latent_direction",
+    "latent_line",
     "latent_slerp",
     "mean",
     "toy",
@@ -152,6 +156,7 @@ def finetune(
     caption_column: str = "text",
     max_train_samples: int | None = None,
     resolution: int | None = None,
+    latents_cache: Literal["memory", "disk", "no"] = "memory",
     random_flip: bool = False,
     proportion_empty_prompts: float = 0.1,
     regulariser: Literal["none", "iso", "iso-euclidean", "path-length"] | None = None,
@@ -197,6 +202,7 @@ def finetune(
     checkpointing_steps: int = 100,
     checkpoints_total_limit: int = 2,
     resume_from_checkpoint: str | None = None,
+    validation_epochs: int | None = None,
     validation_steps: int | None = None,
     validation_prompt: str | Sequence[str] = (),
     num_validation_images: int = 8,
@@ -206,6 +212,9 @@ def finetune(
     compile: bool = False,
     seed: int = 0,
     report_to: str | Sequence[str] = (),
+    push_to_hub: bool = False,
+    hub_model_id: str | None = None,
+    hub_private_repo: bool = False,
 ) -> Finetuned: ...
 def interpolate(
     *images: ClipSource,
@@ -266,6 +275,7 @@ def interpolate(
 def invert(
     *images: ClipSource,
     model: AnyModel = "clevr-mini",
+    against: AnyModel | None = None,
     observer: Observer | None = None,
     progress: bool | None = None,
     prompt: str | Sequence[str] = (),
@@ -279,6 +289,7 @@ def invert(
     size: str | None = None,
     fit: Literal["crop", "pad"] = "crop",
     background: str = "white",
+    against_lora: str | Sequence[str] = (),
     revision: str | None = None,
     variant: str | None = None,
     lora: str | Sequence[str] = (),
@@ -307,6 +318,7 @@ def isometry(
     segments: int = 16,
     ppl_pairs: int = 64,
     ppl_eps: float = 0.001,
+    labels: str | None = None,
     labelled: int = 300,
     steps: int = 12,
     lpips: bool = False,
@@ -320,11 +332,39 @@ def isometry(
     device: str = "auto",
     seed: int = 0,
 ) -> Isometry: ...
+def latent_combine(
+    *images: ClipSource,
+    model: AnyModel = "clevr-mini",
+    against: AnyModel | None = None,
+    observer: Observer | None = None,
+    progress: bool | None = None,
+    weights: str = "1,1,-1",
+    prompt: str = "",
+    fit: bool | None = None,
+    tau: float = 1.0,
+    steps: int = 24,
+    scheme: Literal["adams", "ddim"] = "adams",
+    guidance: float = 1.0,
+    size: str | None = None,
+    background: str = "white",
+    seed: int = 0,
+    against_lora: str | Sequence[str] = (),
+    revision: str | None = None,
+    variant: str | None = None,
+    lora: str | Sequence[str] = (),
+    vae: str | None = None,
+    text_embedding: str | Sequence[str] = (),
+    device: str = "auto",
+    dtype: str = "auto",
+    low_memory: bool = False,
+    compile: bool = False,
+) -> LatentSum: ...
 def latent_direction(
     source: str,
     target: str,
     *,
     model: AnyModel = "clevr-mini",
+    against: AnyModel | None = None,
     observer: Observer | None = None,
     progress: bool | None = None,
     labels: str | None = None,
@@ -338,6 +378,7 @@ def latent_direction(
     scheme: Literal["adams", "ddim"] = "adams",
     guidance: float = 1.0,
     seed: int = 0,
+    against_lora: str | Sequence[str] = (),
     revision: str | None = None,
     variant: str | None = None,
     lora: str | Sequence[str] = (),
@@ -348,9 +389,40 @@ def latent_direction(
     low_memory: bool = False,
     compile: bool = False,
 ) -> LatentDirection: ...
+def latent_line(
+    *images: ClipSource,
+    model: AnyModel = "clevr-mini",
+    against: AnyModel | None = None,
+    observer: Observer | None = None,
+    progress: bool | None = None,
+    prompt: str | Sequence[str] = (),
+    along: str = "spectrum",
+    directions: int = 3,
+    reach: float = 2.0,
+    frames: int = 9,
+    noises: int = 1,
+    tau: float = 1.0,
+    steps: int = 24,
+    scheme: Literal["adams", "ddim"] = "adams",
+    guidance: float = 1.0,
+    size: str | None = None,
+    background: str = "white",
+    seed: int = 0,
+    against_lora: str | Sequence[str] = (),
+    revision: str | None = None,
+    variant: str | None = None,
+    lora: str | Sequence[str] = (),
+    vae: str | None = None,
+    text_embedding: str | Sequence[str] = (),
+    device: str = "auto",
+    dtype: str = "auto",
+    low_memory: bool = False,
+    compile: bool = False,
+) -> LatentLines: ...
 def latent_slerp(
     *images: ClipSource,
     model: AnyModel = "clevr-mini",
+    against: AnyModel | None = None,
     observer: Observer | None = None,
     progress: bool | None = None,
     prompt: str | Sequence[str] = (),
@@ -373,6 +445,7 @@ def latent_slerp(
     lora: str | Sequence[str] = (),
     vae: str | None = None,
     text_embedding: str | Sequence[str] = (),
+    against_lora: str | Sequence[str] = (),
     device: str = "auto",
     dtype: str = "auto",
     low_memory: bool = False,

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny import write_pixel_model
 from typer.testing import CliRunner
 
 from geodesic_cli.__main__ import main
@@ -131,3 +132,21 @@ def test_a_mistake_is_one_sentence(
 def test_an_interruption_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["geodesic", "invert", "a.png"])
     assert "geodesic invert a.png --out runs/x --resume" in _go_on("runs/x")
+
+
+def test_lines_and_sums_print_their_numbers_for_both_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = str(write_pixel_model(tmp_path / "tiny", 16))
+    few = ("--model", model, "--against", model, "--steps", "2", "--device", "cpu", "--verbose")
+    lines = printed("latent", "line", "--frames", "3", "--directions", "1", *few)
+    for words in ("tiny (1):", "tiny (2):", "direction 1", "random, for comparison", "singular values", "-2"):
+        assert words in lines
+    total = printed("latent", "combine", *few)
+    for words in ("distance of the result", "weights 1, 1, -1", "times as long as noise"):
+        assert words in total
+
+
+def test_how_to_go_on_names_the_whole_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    monkeypatch.setattr(sys, "argv", ["geodesic", "latent", "combine", "a.png", "b.png", "--weights", "1,1"])
+    assert _go_on(str(tmp_path)).endswith(f"geodesic latent combine --resume {tmp_path}")

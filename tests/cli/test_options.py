@@ -12,6 +12,7 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.settings import (
     BenchModelSettings,
     BenchSettings,
+    CombineSettings,
     DirectionSettings,
     DistanceSettings,
     EvaluateSettings,
@@ -20,6 +21,7 @@ from geodesic_cli.settings import (
     InterpolateSettings,
     InvertSettings,
     IsometrySettings,
+    LineSettings,
     MeanSettings,
     SlerpSettings,
     ToySettings,
@@ -39,6 +41,8 @@ RECORDS: dict[str, Any] = {
     "invert": InvertSettings,
     "latent slerp": SlerpSettings,
     "latent direction": DirectionSettings,
+    "latent line": LineSettings,
+    "latent combine": CombineSettings,
     "finetune": FinetuneSettings,
     "isometry": IsometrySettings,
     "toy": ToySettings,
@@ -70,6 +74,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "invert": {"images": ("a",)},
     "latent slerp": {"images": ("a", "b")},  # without images there is only one noise level
     "latent direction": {"source": "a", "target": "b"},
+    "latent line": {"images": ("a",)},
+    "latent combine": {"images": ("a", "b", "c")},
 }
 """What a record cannot do without."""
 BOUNDED = [

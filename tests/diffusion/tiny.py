@@ -19,14 +19,14 @@ AUTOENCODER = {
 """Of a diffusers autoencoder, with a quantiser or without, that takes a few kilobytes."""
 
 
-def write_pixel_model(folder: Path) -> Path:
-    """A pixel DDPM of 8 x 8 in diffusers' layout: two resolutions, attention in the middle."""
+def write_pixel_model(folder: Path, side: int = SIDE) -> Path:
+    """A pixel DDPM, of 8 x 8 as a rule, in diffusers' layout: two resolutions, attention in the middle."""
     from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         unet = UNet2DModel(
-            sample_size=SIDE,
+            sample_size=side,
             in_channels=3,
             out_channels=3,
             layers_per_block=1,

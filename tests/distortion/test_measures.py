@@ -6,6 +6,7 @@ from torch import Tensor
 
 from geodesic_cli.distortion import loss as isometry
 from geodesic_cli.distortion import measures as distortion
+from geodesic_cli.distortion.keeping import angle_error, length_error
 from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry.linalg import slerp
 from helpers import normal, rotation
@@ -72,6 +73,15 @@ def test_the_top_of_a_known_spectrum_is_found_within_the_stated_error() -> None:
     assert bool(((values - torch.tensor(wanted[:6], dtype=torch.float64)).abs() <= error + 1e-8).all())
     assert float((error / values).max()) < 1e-2
     assert values.tolist() == pytest.approx(wanted[:6], rel=1e-4)
+
+
+def test_the_directions_of_the_top_are_the_right_singular_vectors_with_a_fixed_sign() -> None:
+    matrix, x = known([5.0, 3.0, 2.0, 1.0], 12)
+    values, rows, _ = distortion.top_directions(lambda y: y @ matrix.T, x, 2, torch.Generator().manual_seed(0))
+    assert torch.allclose((rows @ matrix.T).norm(dim=1), values, atol=1e-8)
+    assert torch.allclose(rows @ rows.T, torch.eye(2, dtype=rows.dtype), atol=1e-8)
+    assert float((rows @ x.flatten()).abs().max()) < 1e-8
+    assert bool((rows.gather(1, rows.abs().argmax(1, keepdim=True)) > 0).all())
 
 
 def test_the_error_of_a_single_round_is_stated_too() -> None:
@@ -180,9 +190,21 @@ def test_a_window_that_is_larger_than_h_is_refused() -> None:
         distortion.window_pooled_jacobian(lambda y: y[:, :, None, None], normal(1, 7))
 
 
+def test_an_isometry_up_to_scale_keeps_lengths_whatever_the_scale_of_each_point() -> None:
+    turned, chance = 3 * rotation(6), torch.Generator()
+    kept = torch.stack([turned.T @ turned, torch.eye(6, dtype=torch.float64)])
+    assert length_error(kept, chance.manual_seed(0)) == pytest.approx(0, abs=1e-6)
+    # In the plane |J v|² = s² cos² + sin²: the mean and the spread of its root by a fine sum.
+    angle = torch.linspace(0, 2 * torch.pi, 100_001, dtype=torch.float64)[:-1]
+    lengths = (9 * angle.cos() ** 2 + angle.sin() ** 2).sqrt()
+    metric = torch.diag(torch.tensor([9.0, 1.0], dtype=torch.float64))[None]
+    found = length_error(metric, chance.manual_seed(0), directions=20_000)
+    assert found == pytest.approx(float(lengths.std() / lengths.mean()), rel=0.02)
+
+
 def test_an_isometry_up_to_scale_keeps_angles_and_another_map_does_not() -> None:
     def off(*metrics: Tensor) -> float:
-        return distortion.angle_error(torch.stack(metrics), torch.Generator().manual_seed(0))
+        return angle_error(torch.stack(metrics), torch.Generator().manual_seed(0))
 
     turned = 3 * rotation(6)
     assert off(turned.T @ turned, torch.eye(6, dtype=torch.float64)) == pytest.approx(0, abs=1e-5)

@@ -290,9 +290,16 @@ OTHER = {
     ),
     "latent direction": (
         DirectionSettings(source="red", target="blue"),
-        {"strengths": {"direction": [{"strength": 0.5, "flipped": 0.2}, {"strength": 2.0, "flipped": 0.75}]}},
+        {
+            "strengths": {
+                "direction": [
+                    {"strength": 0.5, "flipped": 0.2},
+                    {"strength": 2.0, "flipped": 0.75, "flipped_low": 0.41, "flipped_high": 0.93},
+                ]
+            }
+        },
         {"sheet.png": picture(16, 1)},
-        ["strength 0.5", "0.75", "Along the direction", "red to blue"],
+        ["strength 0.5", "0.75 (0.41 to 0.93)", "Along the direction", "red to blue"],
     ),
     "toy": (
         ToySettings(),

@@ -12,6 +12,7 @@ import pytest
 import geodesic_cli
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import (
+    CombineSettings,
     DirectionSettings,
     DistanceSettings,
     EvaluateSettings,
@@ -20,6 +21,7 @@ from geodesic_cli.settings import (
     InterpolateSettings,
     InvertSettings,
     IsometrySettings,
+    LineSettings,
     MeanSettings,
     SlerpSettings,
     ToySettings,
@@ -37,7 +39,9 @@ RECORDS = {
     "interpolate": InterpolateSettings,
     "invert": InvertSettings,
     "isometry": IsometrySettings,
+    "latent_combine": CombineSettings,
     "latent_direction": DirectionSettings,
+    "latent_line": LineSettings,
     "latent_slerp": SlerpSettings,
     "mean": MeanSettings,
     "toy": ToySettings,

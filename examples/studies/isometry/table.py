@@ -31,7 +31,7 @@ from geodesic_cli.runs.opening import open_model
 from geodesic_cli.scenes import render, sample
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.data import HELD_OUT as APART
-from geodesic_cli.verbs.finetune.data import generator
+from geodesic_cli.verbs.finetune.deck import generator
 from geodesic_cli.verbs.finetune.run import finetune
 from geodesic_cli.verbs.isometry.run import isometry
 

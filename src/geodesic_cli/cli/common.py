@@ -74,7 +74,7 @@ def watched(
 def _go_on(folder: str, processes: int = 1) -> str:
     words = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
     if Path(folder, MANIFEST).is_file():  # all settings are there
-        names = [word for word in words[:2] if word in ("latent", "slerp", "direction") or word == words[0]]
+        names = words[: 2 if words[0] == "latent" else 1]
         words = [*names, "--resume", folder]
     else:
         named = any(word.partition("=")[0] in FOLDER_WORDS for word in words)

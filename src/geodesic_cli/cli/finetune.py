@@ -36,8 +36,9 @@ def finetune(options: dict[str, Any]) -> None:
       accelerate launch -m geodesic_cli finetune --iso --model sd15 --data photos --mixed-precision fp16
 
     Writes the tuned model (averaged weights) in the layout of the one given, or pytorch_lora_weights.safetensors, into
-    the folder of the run: pass that to --model, or to --lora, of every other command. Beside it checkpoint-N/,
-    previews/, report.html, sheet.png, loss.csv, loss.png, metrics.json, config.toml, manifest.json and log.txt.
+    the folder of the run: pass that to --model, or to --lora, of every other command. Beside it README.md,
+    checkpoint-N/, previews/, report.html, sheet.png, loss.csv, loss.png, metrics.json, config.toml, manifest.json and
+    log.txt.
     """
     iso, regulariser = options["iso"], options["regulariser"]
     if iso and regulariser not in (None, "iso"):

@@ -12,12 +12,14 @@ from geodesic_cli.cli.saying import say
 from geodesic_cli.errors import GeodesicError
 from geodesic_cli.runs.plain import aligned, plain
 from geodesic_cli.settings import (
+    CombineSettings,
     DirectionSettings,
     ExtrapolateSettings,
     FinetuneSettings,
     InterpolateSettings,
     InvertSettings,
     IsometrySettings,
+    LineSettings,
     SlerpSettings,
     ToySettings,
     VideoAnalyzeSettings,
@@ -32,6 +34,8 @@ RECORDS = {
     "invert": InvertSettings,
     "latent slerp": SlerpSettings,
     "latent direction": DirectionSettings,
+    "latent line": LineSettings,
+    "latent combine": CombineSettings,
     "finetune": FinetuneSettings,
     "isometry": IsometrySettings,
     "toy": ToySettings,

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from geodesic_cli.verbs.latent.invert import Inversion
 
 
-SAME = 1e-12
-"""Mean squared error of pictures that differ by rounding alone."""
+SAME, SAME_DECIBELS = 1e-10, 100.0
+"""Mean squared error of pictures that differ by rounding alone, and the same in dB: no such number is shown."""
 
 
 @options_of(InvertSettings, verbose=VERBOSE, as_json=AS_JSON)
@@ -28,9 +28,11 @@ def invert(options: dict[str, Any]) -> None:
       geodesic invert photos/*.png --prompt "a red cube" --steps 50
       geodesic invert a.png --scheme ddim --steps 50 --json
       geodesic invert face.png --model path/to/ddpm-celebahq-256
+      geodesic invert a.png --against runs/finetune-clevr-mini
 
     Writes report.html, sheet.png, reconstructions/, noise.safetensors, metrics.json, config.toml, manifest.json and
-    log.txt. Every option but --prompt can also be set by a variable such as GEODESIC_INVERT_STEPS.
+    log.txt; what is of a second model begins with against-. Every option but --prompt can also be set by a variable
+    such as GEODESIC_INVERT_STEPS.
     """
     settings = from_command_line(InvertSettings, options)
     ran("latent.invert", settings, options["as_json"], lambda result: _closing(result, options["verbose"]))
@@ -43,8 +45,16 @@ def _closing(result: "Inversion", verbose: bool) -> Closing:
         made=f"{count} image{'s' if count > 1 else ''} carried to noise level {metrics['tau']:g} and back.",
         verdict=result.status,
         files="sheet.png (the comparison), reconstructions/ (what came back), noise.safetensors (the noise).",
-        numbers=_numbers(metrics) if verbose else [],
+        numbers=_of_both(metrics) if verbose or "against" in metrics else [],
     )
+
+
+def _of_both(metrics: dict[str, Any]) -> list[str]:
+    """The numbers, of two models one after the other."""
+    if "against" not in metrics:
+        return _numbers(metrics)
+    other = metrics["against"]
+    return [f"{metrics['name']}:", *_numbers(metrics), f"{other['name']}:", *_numbers(other)]
 
 
 def _numbers(metrics: dict[str, Any]) -> list[str]:
@@ -87,5 +97,4 @@ def _numbers(metrics: dict[str, Any]) -> list[str]:
 
 
 def _decibels(value: float) -> str:
-    """Beyond what rounding to single precision leaves, pictures are the same."""
-    return f"{value:.2f}" if value < 120 else "the same"
+    return f"{value:.2f}" if value < SAME_DECIBELS else "the same"

@@ -7,11 +7,13 @@ import typer
 from geodesic_cli.cli.command import AS_JSON, add, options_of
 from geodesic_cli.cli.common import VERBOSE, Closing, ran
 from geodesic_cli.runs.plain import aligned
-from geodesic_cli.settings import DirectionSettings, SlerpSettings, from_command_line
+from geodesic_cli.settings import CombineSettings, DirectionSettings, LineSettings, SlerpSettings, from_command_line
 from geodesic_cli.settings.vocabulary import PATH_NAMES
 
 if TYPE_CHECKING:
+    from geodesic_cli.verbs.latent.combine import LatentSum
     from geodesic_cli.verbs.latent.direction import LatentDirection
+    from geodesic_cli.verbs.latent.line import LatentLines
     from geodesic_cli.verbs.latent.slerp import LatentPaths
 
 
@@ -34,9 +36,11 @@ def slerp(options: dict[str, Any]) -> None:
       geodesic latent slerp
       geodesic latent slerp --pairs 8 --prompt "a red rubber cube" --guidance 2 --compare
       geodesic latent slerp a.png b.png --frames 17
+      geodesic latent slerp a.png b.png --against runs/finetune-clevr-mini
 
     Writes report.html, sheet.png, video.gif, frames/, path.safetensors, metrics.json, config.toml, manifest.json and
-    log.txt. Every option but --prompt can also be set by a variable such as GEODESIC_LATENT_SLERP_PAIRS.
+    log.txt; what is of a second model begins with against-. Every option but --prompt can also be set by a variable
+    such as GEODESIC_LATENT_SLERP_PAIRS.
     """
     settings = from_command_line(SlerpSettings, options)
     ran("latent.slerp", settings, options["as_json"], lambda result: _of_paths(result, options["verbose"]))
@@ -53,15 +57,56 @@ def direction(options: dict[str, Any]) -> None:
       geodesic latent direction red blue
       geodesic latent direction left right --tau 0.6 --strengths 0,1,2
       geodesic latent direction young old --labels faces.csv --model path/to/ldm
+      geodesic latent direction red blue --against runs/finetune-clevr-mini
 
-    Writes report.html, sheet.png, direction.safetensors, metrics.json, config.toml, manifest.json and log.txt. Every
-    option can also be set by a variable such as GEODESIC_LATENT_DIRECTION_TAU.
+    Writes report.html, sheet.png, direction.safetensors, metrics.json, config.toml, manifest.json and log.txt; what is
+    of a second model begins with against-. Every option can also be set by a variable such as
+    GEODESIC_LATENT_DIRECTION_TAU.
     """
     settings = from_command_line(DirectionSettings, options)
     ran("latent.direction", settings, options["as_json"], lambda result: _of_direction(result, options["verbose"]))
 
 
-for each in (slerp, direction):
+@options_of(LineSettings, verbose=VERBOSE, as_json=AS_JSON)
+def line(options: dict[str, Any]) -> None:
+    """Go along a line through one noise, -2 to 2 times its length, and see what changes.
+
+    The lines follow the spectrum of the model's bottleneck: along the first one the encoder sees the most change. A
+    random direction is drawn beside them.
+
+    \b
+    Examples:
+      geodesic latent line
+      geodesic latent line a.png --directions 5 --against runs/finetune-clevr-mini
+      geodesic latent line a.png --along runs/red-to-blue/direction.safetensors
+
+    Writes report.html, sheet.png, frames/, lines.safetensors, metrics.json, config.toml, manifest.json and log.txt;
+    what is of a second model begins with against-. Every option but --prompt can also be set by a variable such as
+    GEODESIC_LATENT_LINE_REACH.
+    """
+    settings = from_command_line(LineSettings, options)
+    ran("latent.line", settings, options["as_json"], lambda result: _of_lines(result, options["verbose"]))
+
+
+@options_of(CombineSettings, verbose=VERBOSE, as_json=AS_JSON)
+def combine(options: dict[str, Any]) -> None:
+    """Add up the noises of images, A + B - C, and draw what the sum stands for.
+
+    \b
+    Examples:
+      geodesic latent combine
+      geodesic latent combine a.png b.png c.png
+      geodesic latent combine a.png b.png --weights 0.5,0.5 --against runs/finetune-clevr-mini
+
+    Writes report.html, sheet.png, result.png, noise.safetensors, metrics.json, config.toml, manifest.json and log.txt;
+    what is of a second model begins with against-. Every option can also be set by a variable such as
+    GEODESIC_LATENT_COMBINE_WEIGHTS.
+    """
+    settings = from_command_line(CombineSettings, options)
+    ran("latent.combine", settings, options["as_json"], lambda result: _of_sum(result, options["verbose"]))
+
+
+for each in (slerp, direction, line, combine):
     add(latent, each, "GEODESIC_LATENT")
 
 
@@ -72,7 +117,9 @@ def _of_paths(result: "LatentPaths", verbose: bool) -> Closing:
         made=f"{pairs} path{'s' if pairs > 1 else ''} of {metrics['frames']} frames through noise, along the {name}.",
         verdict=result.status,
         files="sheet.png (all frames), video.gif (the film), frames/.",
-        numbers=_path_numbers(metrics) if verbose or len(metrics["paths"]) > 1 else [],
+        numbers=[word for one in both_of(metrics) for word in _path_numbers(one)]
+        if verbose or len(metrics["paths"]) > 1 or "against" in metrics
+        else [],
     )
 
 
@@ -92,11 +139,68 @@ def _path_numbers(metrics: dict[str, Any]) -> list[str]:
     ]
     heads, units = (("", *words) for words in zip(*columns.values(), strict=True))
     return [
+        *([f"{metrics['name']}:"] if "name" in metrics else []),
         *aligned(("path", *heads[1:]), [units, *rows], str.rjust),
         "The change in all is the sum of the distances of neighbouring frames, and the largest step is over the mean "
         f"one; distance: {metrics['perceptual']}.",
         "The length is that of the path in clean latents"
         + ("; the fit error that of the scene that explains a frame best, 1 is an empty table." if fitted else "."),
+        f"{metrics['evaluations']} network evaluations; {metrics['seconds']:.1f} s",
+    ]
+
+
+def _of_lines(result: "LatentLines", verbose: bool) -> Closing:
+    metrics = result.metrics
+    count = metrics["noises"]
+    return Closing(
+        made=f"{len(metrics['lines'])} lines of {len(metrics['strengths'])} pictures through "
+        f"{f'{count} noises' if count > 1 else 'one noise'}.",
+        verdict=result.status,
+        files="sheet.png (all lines), frames/, lines.safetensors (noises and directions).",
+        numbers=[word for one in both_of(metrics) for word in _line_numbers(one)] if verbose else [],
+    )
+
+
+def both_of(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """The numbers of the one model, or of two."""
+    return [metrics, metrics["against"]] if "against" in metrics else [metrics]
+
+
+def _line_numbers(metrics: dict[str, Any]) -> list[str]:
+    strengths = metrics["strengths"]
+    heads = ("line", *(f"{strength:+.2g}" if strength else "0" for strength in strengths))
+    rows = [(name, *(f"{value:.3f}" for value in change)) for name, change in metrics["change"].items()]
+    told = [f"change seen from the middle picture: {metrics['perceptual']}"]
+    if "singular_values" in metrics:
+        values = ", ".join(f"{value:.3g}" for value in metrics["singular_values"][0])
+        told.append(f"singular values of the bottleneck at the first noise: {values}")
+    name = [f"{metrics['name']}:"] if "name" in metrics else []
+    told.append(f"{metrics['evaluations']} network evaluations; {metrics['seconds']:.1f} s")
+    return [*name, *aligned(heads, rows, str.rjust), *told]
+
+
+def _of_sum(result: "LatentSum", verbose: bool) -> Closing:
+    metrics = result.metrics
+    return Closing(
+        made=f"The sum of {len(metrics['weights'])} noises with the weights "
+        f"{', '.join(f'{weight:g}' for weight in metrics['weights'])}.",
+        verdict=result.status,
+        files="sheet.png (what was added up, and the result), result.png, noise.safetensors (the noises).",
+        numbers=[word for one in both_of(metrics) for word in _sum_numbers(one)] if verbose else [],
+    )
+
+
+def _sum_numbers(metrics: dict[str, Any]) -> list[str]:
+    letters = [chr(65 + k) if k < 26 else str(k + 1) for k in range(len(metrics["weights"]))]
+    rows = [
+        (letter, f"{weight:g}", f"{distance:.3f}")
+        for letter, weight, distance in zip(letters, metrics["weights"], metrics["distances"], strict=True)
+    ]
+    name = [f"{metrics['name']}:"] if "name" in metrics else []
+    return [
+        *name,
+        *aligned(("", "weight", "distance of the result"), rows, str.rjust),
+        f"the sum was {metrics['norm_of_the_sum']:.2f} times as long as noise; distance: {metrics['perceptual']}",
         f"{metrics['evaluations']} network evaluations; {metrics['seconds']:.1f} s",
     ]
 
@@ -112,7 +216,9 @@ def _of_direction(result: "LatentDirection", verbose: bool) -> Closing:
         "other images.",
         verdict=result.status,
         files="sheet.png (the images), direction.safetensors (the direction).",
-        numbers=_direction_numbers(metrics) if verbose else [],
+        numbers=[word for one in both_of(metrics) for word in _direction_numbers(one)]
+        if verbose or "against" in metrics
+        else [],
     )
 
 
@@ -149,6 +255,7 @@ def _direction_numbers(metrics: dict[str, Any]) -> list[str]:
     shares, before = ("shares of ", f"; fit error before: {metrics['fit_error_before']:.2f}") if judged else ("", "")
     heads, units = (("", *(form[k] for form in shown.values())) for k in (1, 2))
     return [
+        *([f"{metrics['name']}:"] if "name" in metrics else []),
         *aligned(heads, [units, *rows], str.rjust),
         f"{shares}{metrics['held_out']} other images; change seen: {metrics['perceptual']}{before}",
         told,

@@ -16,6 +16,7 @@ RENAMED = {
     "--validation-prompts": "--validation-prompt",
     "--rank": "--lora-rank",
     "--num-epochs": "--num-train-epochs",
+    "--save-images-epochs": "--validation-epochs",
     "--ema-max-decay": "--ema-decay",
     "--overwrite-output-dir": "--overwrite",
     "--logger": "--report-to",
@@ -23,7 +24,7 @@ RENAMED = {
 """Their word -> ours."""
 SEVERAL = ("--validation-prompt",)
 """Words that take several values there, and are given once for each here."""
-ALWAYS = ("--use-ema", "--center-crop", "--foreach-ema")
+ALWAYS = ("--use-ema", "--center-crop", "--foreach-ema", "--cache-latents")
 """What is so without being asked for."""
 WITHOUT_VALUE = {
     "--allow-tf32": "it is PyTorch's own choice",
@@ -32,15 +33,13 @@ WITHOUT_VALUE = {
 }
 WITH_VALUE = {
     "--cache-dir": "models and data lie where the variables of huggingface_hub say",
-    "--dataloader-num-workers": "images are read by threads",
+    "--dataloader-num-workers": "pictures are read by threads, one step ahead",
     "--hub-token": "log in with the command of huggingface_hub",
     "--image-interpolation-mode": "images are averaged down",
     "--local-rank": "the launcher says it",
     "--logging-dir": "logs are in the folder of the run",
     "--tracker-project-name": "a tracker is told the name of the folder",
-    "--validation-epochs": "previews come every --validation-steps",
     "--eval-batch-size": "previews are drawn together",
-    "--save-images-epochs": "previews come every --validation-steps",
     "--save-model-epochs": "checkpoints come every --checkpointing-steps",
     "--ddpm-num-inference-steps": "previews take 20 steps",
     "--ema-inv-gamma": "the average has no such number",

@@ -165,9 +165,18 @@ def pooled_jacobian(
 def top_singular_values(
     f: Encoder, x: OnePoint, k: int, generator: torch.Generator, *, rounds: int = 6, at_once: int = ENCODED_AT_ONCE
 ) -> tuple[Float[Tensor, "k"], Float[Tensor, "k"]]:
-    """The k < n largest singular values of J P at x, descending, and the error bound of each.
+    """The k < n largest singular values of J P at x, descending, and the error bound of each; see `top_directions`."""
+    values, _, error = top_directions(f, x, k, generator, rounds=rounds, at_once=at_once)
+    return values, error
 
-    The generator draws the first subspace. A round of the subspace iteration costs 3 (k + 16) evaluations and k + 16
+
+def top_directions(
+    f: Encoder, x: OnePoint, k: int, generator: torch.Generator, *, rounds: int = 6, at_once: int = ENCODED_AT_ONCE
+) -> tuple[Float[Tensor, "k"], Float[Tensor, "k n"], Float[Tensor, "k"]]:
+    """The k < n largest singular values of J P at x, descending, their right singular vectors, and each one's error.
+
+    The vectors are unit tangent directions at x in which f changes most; the sign of each is such that its largest
+    entry is positive. The generator draws the first subspace. A round costs 3 (k + 16) evaluations and k + 16
     backward passes.
     """
     n = x[0].numel()
@@ -196,7 +205,9 @@ def top_singular_values(
     found = through(vectors[:k])  # rows J v
     left = turn.T[:k] @ left
     error = linalg.norm(found - values[:k, None] * left).squeeze(1) / math.sqrt(2)
-    return values[:k], error
+    found = vectors[:k]
+    signs = found.gather(1, found.abs().argmax(1, keepdim=True)).sign()
+    return values[:k], found * signs, error
 
 
 def riemannian(metrics: Float[Tensor, "points k k"]) -> Distortion:
@@ -221,26 +232,6 @@ def singular(values: Float[Tensor, "points k"], unbiased: bool = False) -> Disto
     conditions = values[:, 0] / values[:, -1]
     variance = values.log().var(0, unbiased=unbiased).sum()
     return Distortion(float(conditions.mean()), _std(conditions), float(variance), values.shape[1], len(values))
-
-
-def angle_error(metrics: Float[Tensor, "points k k"], generator: torch.Generator, pairs: int = 256) -> float:
-    """By how many degrees angles change on average: the second thing that an isometry, up to scale, keeps.
-
-    Pairs of directions are drawn with angles uniform between 0 and 180 degrees, in planes uniform among all; the same
-    ones for every metric (N, k, k). An isometry has 0; where all angles become right ones it is 45.
-    """
-    k = metrics.shape[1]
-    a, b = torch.randn(2, pairs, k, generator=generator, dtype=torch.float64)
-    a = linalg.unit(a)
-    b = linalg.unit(b - linalg.dot(a, b) * a)
-    angle = torch.rand(pairs, generator=generator, dtype=torch.float64) * math.pi
-    ends = torch.stack([a, angle.cos()[:, None] * a + angle.sin()[:, None] * b]).to(metrics)
-    first, second = torch.einsum("epk,nkl->enpl", ends, metrics)
-    product = (first * ends[1]).sum(-1)
-    lengths = ((first * ends[0]).sum(-1) * (second * ends[1]).sum(-1)).clamp(min=0).sqrt()
-    # By the tangent of half of it, which keeps its digits near 0 and 180 degrees.
-    after = 2 * torch.atan2((lengths - product).clamp(min=0).sqrt(), (lengths + product).clamp(min=0).sqrt())
-    return float((after - angle.to(after)).abs().mean()) * 180 / math.pi
 
 
 def moments(metric: Float[Tensor, "k k"]) -> Float[Tensor, "3"]:

@@ -1,6 +1,7 @@
 """How the page of a run is told that draws no path: invert and finetune; and any other run, by its numbers alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ TIMES = {"seconds", "peak_gb", "wall_seconds", "model_folder", "evaluations", "s
 """What differs from machine to machine, or from one session of a run to another."""
 ELSEWHERE = {"sources", "strips", "costs"}
 """What the page shows in another place."""
+SAME_PICTURES = 1e-10
+"""Mean squared error of pictures that differ by rounding alone."""
 LIKENESS = {
     "mse": ("mean squared error", "of values in 0 to 1", LOWER),
     "psnr": ("likeness", "dB", HIGHER),
@@ -31,7 +34,8 @@ def invert_story(run: RunFiles) -> Story:
     film = Film([reel for reel in reels if reel.shots], captions=[Path(name).name for name in names], unit="image")
     pairs = {"autoencoder": "image – autoencoder", "transport": "autoencoder – inverted and back"}
     pairs |= {"reconstruction": "image – inverted and back"}
-    kinds = [key for key in pairs if run.table(key)]
+    # A model of pixels has no autoencoder: what differs by rounding alone is no comparison.
+    kinds = [key for key in pairs if run.table(key) and (run.number(key, "mse", "mean") or 1.0) > SAME_PICTURES]
     lines = [
         line(name, unit, good, [run.number(kind, key, "mean") for kind in kinds])
         for key, (name, unit, good) in LIKENESS.items()
@@ -111,12 +115,21 @@ def direction_story(run: RunFiles) -> Story:
         found = dig(run.metrics, "strengths", table)
         rows = [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
         heads = [f"strength {shown(as_number(row.get('strength')))}" for row in rows]
-        lines = [
-            line(name, unit, good, [as_number(row.get(key)) for row in rows])
-            for key, (name, unit, good) in words.items()
-        ]
+        lines = [_with_intervals(rows, key, *told) for key, told in words.items()]
         grids += grid(title, heads, lines)
     return Story(grids=grids)
+
+
+def _with_intervals(rows: Sequence[Mapping[str, Any]], key: str, name: str, unit: str, good: str) -> Line | None:
+    """A line of a table, with the interval of 95% behind each share that has one."""
+    found = line(name, unit, good, [as_number(row.get(key)) for row in rows])
+    if found is None:
+        return None
+    cells = []
+    for row, cell in zip(rows, found.cells, strict=True):
+        ends = [as_number(row.get(f"{key}_{end}")) for end in ("low", "high")]
+        cells.append(cell if None in ends else f"{cell} ({shown(ends[0])} to {shown(ends[1])})")
+    return replace(found, cells=cells)
 
 
 def other_story(run: RunFiles) -> Story:

@@ -20,6 +20,8 @@ VERBS: dict[str, type] = {
     "invert": settings.InvertSettings,
     "latent/slerp": settings.SlerpSettings,
     "latent/direction": settings.DirectionSettings,
+    "latent/line": settings.LineSettings,
+    "latent/combine": settings.CombineSettings,
     "finetune": settings.FinetuneSettings,
     "isometry": settings.IsometrySettings,
     "toy": settings.ToySettings,

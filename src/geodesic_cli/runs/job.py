@@ -72,6 +72,21 @@ class Job(Generic[Chosen]):
             self.opened[:] = [model, *(other for other in self.opened if other is not model)]
         return model
 
+    def load_second(self: "Job[Any]", given: "LatentDiffusion | None" = None) -> "LatentDiffusion | None":
+        """The model of --against, a plain one: revision and variant belong to the first. None where none is asked for.
+
+        Args:
+            given: it, loaded already.
+
+        Raises:
+            GeodesicError: it cannot be had.
+        """
+        s = self.settings
+        if s.against is None or given is not None:
+            return given
+        other = {"model": s.against, "lora": s.against_lora, "against": None, "against_lora": ()}
+        return replace(self, settings=replace(s, **other, revision=None, variant=None), given=None).load_model()
+
     @contextmanager
     def in_folder(self, stem: str) -> Iterator["Job[Chosen]"]:
         """The job with its folder, the settings in it: the one that was asked for, or a free one at runs/STEM.

@@ -48,6 +48,13 @@ def open_model(choice: PlainModelOptions, observer: Observer | None = None) -> L
     return replace(model, prompts=prompts, predict=replace(model.predict, chunks=chunks))
 
 
+def told_apart(models: Iterable[LatentDiffusion]) -> list[str]:
+    """Short names of models, the last part of a folder each, with numbers where they would be the same."""
+    names = [model.name for model in models]
+    short = [Path(name).name or name for name in names]
+    return short if len(set(short)) == len(short) else [f"{name} ({k})" for k, name in enumerate(short, 1)]
+
+
 def _unused(model: LatentDiffusion, prompts: Iterable[str] | str | None, negative: str | None) -> list[str]:
     """The words of one's own that stand in no prompt; none where prompts come from elsewhere."""
     if prompts is None:

@@ -11,7 +11,14 @@ from geodesic_cli.settings.finetune import SCENES, FinetuneSettings
 from geodesic_cli.settings.interpolate import STEPS, InterpolateSettings, parse_budget, parse_timing
 from geodesic_cli.settings.invert import InvertSettings
 from geodesic_cli.settings.isometry import IsometrySettings
-from geodesic_cli.settings.latent import JOINS, DirectionSettings, SlerpSettings, parse_strengths
+from geodesic_cli.settings.latent import (
+    JOINS,
+    CombineSettings,
+    DirectionSettings,
+    LineSettings,
+    SlerpSettings,
+    parse_strengths,
+)
 from geodesic_cli.settings.mean import MeanSettings, parse_weights
 from geodesic_cli.settings.reading import from_command_line, from_mapping, from_options
 from geodesic_cli.settings.report import ReportSettings

@@ -4,7 +4,7 @@ from typing import Any
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.kinship import kin_of
-from geodesic_cli.settings.option import ANY, MODEL, AtLeast, Between, above, checked, choice_opt, opt, record
+from geodesic_cli.settings.option import ANY, MODEL, AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
 from geodesic_cli.settings.shared import ModelOptions, RunOptions, seed_opt
 
 REGULARISERS = ("none", "iso", "iso-euclidean", "path-length")
@@ -14,10 +14,11 @@ LR_SCHEDULERS = (
 )
 MIXED_PRECISIONS = ("no", "fp16", "bf16")
 SCENES = "scenes"
+LATENTS_KEPT = MEMORY, DISK, _ = ("memory", "disk", "no")
 EMBEDDED = ("clevr-mini", "scenes-ddpm")
 """Models that are part of the package: they are small, and learn at a rate that would break a large one."""
 REGULARISER, DATA, ADAMW = "Regulariser", "Data", "Optimiser"
-PREVIEWS = "Checkpoints and previews"
+PREVIEWS = "Checkpoints, previews, Hub"
 
 
 def _by_model(embedded: Any, large: Any) -> Any:
@@ -29,6 +30,13 @@ def _steps(given: Any) -> int | None:
     if given.num_train_epochs is not None:
         return None
     return 300 if kin_of(given.model) in EMBEDDED else 5000
+
+
+def _between_previews(given: Any) -> int | None:
+    """None where previews are counted in passes, or the steps are not known yet."""
+    if given.validation_epochs is not None or given.max_train_steps is None:
+        return None
+    return max(1, given.max_train_steps // 4)
 
 
 def _learning_rate(given: Any) -> float:
@@ -51,7 +59,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
 
     data: str = opt(
         SCENES,
-        f"{SCENES}, or a folder of images or parquet files.",
+        f"{SCENES}, or a folder.",
         flags=("--data", "--train-data-dir"),
     )
     dataset_name: str | None = opt(None, "A table of datasets: NAME, NAME:CONFIG.", DATA)
@@ -61,6 +69,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     resolution: int | None = opt(
         None, "In pixels. Default: the model's own.", DATA, AtLeast(8, "Leave it out for the model's own size.", 32_768)
     )
+    latents_cache: str = opt(MEMORY, "memory, disk or no.", DATA, OneOf(LATENTS_KEPT))
     random_flip: bool = opt(False, "Mirror images of a folder at random.", DATA)
     # It keeps the model fit for guidance.
     proportion_empty_prompts: float = opt(0.1, "Captions left out.", DATA, Between(0, 1, "0.1 is usual."))
@@ -85,7 +94,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     )
     lora_rank: int = opt(
         0,
-        "Train an adapter of this rank; 0 trains the whole network.",
+        "Of an adapter; 0 trains all.",
         check=AtLeast(0, "4 to 64 is usual, 0 trains the whole network."),
     )
     lora_alpha: float | None = opt(None, "Scale over the rank. Default: the rank.", ADAMW)
@@ -127,12 +136,12 @@ class FinetuneSettings(ModelOptions, RunOptions):
     max_grad_norm: float = opt(1.0, "Longest gradient.", ADAMW, above(0, 1e9, "1 is a good start."))
     ema_decay: float = opt(
         0.9999,
-        "Most kept in a step; 0: the last.",
+        "Most kept; 0: last.",
         ADAMW,
         Between(0, 1, "0.9 to 0.9999 is usual."),
     )
     # So that it forgets the beginning.
-    ema_power: float = opt(0.75, "Step k keeps 1 - k^(-power).", ADAMW, above(0, 10, "0.75 is the published power."))
+    ema_power: float = opt(0.75, "Keeps 1 - k^-power.", ADAMW, above(0, 10, "0.75 is the published power."))
     snr_gamma: float | None = opt(None, "Min-SNR weights; 5 is usual.", ADAMW, above(0, 1e6, "5 is usual."))
     noise_offset: float = opt(0.0, "0.1 is usual.", ADAMW, Between(0, 1, "0.1 is usual."))
     mixed_precision: str = choice_opt("no", MIXED_PRECISIONS, "; iso is fp32.", MODEL)
@@ -142,20 +151,26 @@ class FinetuneSettings(ModelOptions, RunOptions):
         2, "Checkpoints kept.", PREVIEWS, AtLeast(1, "The last one is always needed.", ANY)
     )
     resume_from_checkpoint: str | None = opt(None, "latest, or a folder to start from.", PREVIEWS)
+    validation_epochs: int | None = opt(
+        None, "Passes between previews, in place of steps.", PREVIEWS, AtLeast(1, "Passes are counted from 1.", ANY)
+    )
     validation_steps: int = opt(
         None,
         "0 draws no previews. Default: a quarter.",
         PREVIEWS,
         AtLeast(0, "0 draws no previews.", ANY),
-        by=lambda given: None if given.max_train_steps is None else max(1, given.max_train_steps // 4),
+        by=_between_previews,
     )
     validation_prompt: tuple[str, ...] = opt((), "What previews show. Default: captions.", PREVIEWS)
     num_validation_images: int = opt(
         8, "Images in a preview.", PREVIEWS, AtLeast(1, "For no previews pass --validation-steps 0.")
     )
     report_to: tuple[str, ...] = opt((), "tensorboard, wandb or others.", PREVIEWS)
+    push_to_hub: bool = opt(False, "Upload the tuned model to the Hub.", PREVIEWS)
+    hub_model_id: str | None = opt(None, "OWNER/NAME there. Default: the folder's name.", PREVIEWS)
+    hub_private_repo: bool = opt(False, "A new repository there is private.", PREVIEWS)
     seed: int = seed_opt("Of the data's order, noise and probes.")
-    out: str | None = opt(None, "Folder of the tuned model. Default: in runs/.", flags=("--out", "--output-dir"))
+    out: str | None = opt(None, "Of the tuned model. Default: in runs/.", flags=("--out", "--output-dir"))
 
     def __post_init__(self) -> None:
         if self.dtype not in ("auto", "fp32"):
@@ -171,6 +186,9 @@ class FinetuneSettings(ModelOptions, RunOptions):
                 "Pass both: --lr-scheduler piecewise_constant --lr-step-rules 1:100,0.1.",
             )
         _ = self.step_rules
+        if not self.push_to_hub and (self.hub_model_id is not None or self.hub_private_repo):
+            word = "--hub-private-repo" if self.hub_model_id is None else "--hub-model-id"
+            raise InputError(f"{word} says where a model is uploaded; got no --push-to-hub.", "Pass that, too.")
         for name in ("adam_beta1", "adam_beta2", "ema_decay"):
             if getattr(self, name) == 1:
                 raise InputError(f"--{name.replace('_', '-')} is below 1, or nothing is ever learnt; got 1.")

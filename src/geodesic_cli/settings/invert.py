@@ -20,6 +20,7 @@ class InvertSettings(shared.ModelOptions, shared.RunOptions):
 
     images: tuple[str, ...] = opt(..., "Image files, of any sizes.", argument=True, metavar="IMAGE...")
     prompt: tuple[str, ...] = shared.prompt_opt()
+    against: str | None = shared.against_opt(help="A second model, beside the first one on the sheet.")
     tau: float = opt(1.0, "Noise level to go to, 0 (clean) to 1 (noise).", check=above(0, 1, "1 is pure noise."))
     steps: int = opt(
         24, "Network evaluations up, and about as many down.", check=AtLeast(1, "24 bring an image back well.")
@@ -34,6 +35,7 @@ class InvertSettings(shared.ModelOptions, shared.RunOptions):
     size: str | None = shared.size_opt()
     fit: str = shared.fit_opt()
     background: str = shared.background_opt()
+    against_lora: tuple[str, ...] = shared.against_lora_opt()
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -41,4 +43,5 @@ class InvertSettings(shared.ModelOptions, shared.RunOptions):
         shared.prompts_for(len(self.images), self.prompt)
         checked(self)
         shared.weights_of_lpips(self.lpips, self.metric_weights)
+        shared.lora_of_a_second(self.against, self.against_lora)
         shared.resume_of_a_folder(self)

@@ -2,7 +2,7 @@
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
-from geodesic_cli.settings.option import MODEL, AtLeast, above, checked, choice_opt, opt, record
+from geodesic_cli.settings.option import AtLeast, above, checked, choice_opt, opt, record
 
 JACOBIANS = ("auto", "exact", "projected")
 OWN_SAMPLES, SCENES_DATA = "samples", "scenes"
@@ -20,7 +20,7 @@ class IsometrySettings(shared.PlainModelOptions, shared.FolderOptions):
     model: str = opt(
         "clevr-mini", "An alias, a folder in diffusers' layout, or a Hub id; with text or without.", argument=True
     )
-    against: str | None = opt(None, "A second model, measured at the same points.", metavar="MODEL")
+    against: str | None = shared.against_opt(help="A second model, measured at the same points.")
     data: str | None = opt(
         None, "scenes, samples (of the model) or a folder of images. Default: scenes for clevr-mini, or samples."
     )
@@ -52,13 +52,21 @@ class IsometrySettings(shared.PlainModelOptions, shared.FolderOptions):
         64, "Pairs of images for PPL; 0 leaves it out.", IMAGES, AtLeast(0, "0 leaves the perceptual path length out.")
     )
     ppl_eps: float = opt(1e-3, "Step of PPL along the great circle.", IMAGES, above(0, 0.5, "1e-3 is a good start."))
-    labelled: int = opt(300, "Scenes for LS; 0 leaves it out.", IMAGES, AtLeast(0, "0 leaves linear separability out."))
+    labels: str | None = opt(
+        None,
+        "Other images for LS: a CSV with the columns image and label, or a folder with a folder a label.",
+        IMAGES,
+        metavar="FILE|FOLDER",
+    )
+    labelled: int = opt(
+        300, "Images for LS at most; 0 leaves it out.", IMAGES, AtLeast(0, "0 leaves linear separability out.")
+    )
     steps: int = opt(
         12, "Network evaluations between clean data and noise.", IMAGES, AtLeast(1, "12 are a good start.")
     )
     lpips: bool = opt(False, f"PPL with LPIPS. {shared.LPIPS_EXTRA}", IMAGES)
     metric_weights: str | None = shared.metric_weights_opt(panel=IMAGES)
-    against_lora: tuple[str, ...] = opt((), "An adapter of the second model; may be repeated.", MODEL)
+    against_lora: tuple[str, ...] = shared.against_lora_opt()
     seed: int = shared.seed_opt("Of points, noise, directions and pairs.")
 
     def __post_init__(self) -> None:
@@ -66,10 +74,7 @@ class IsometrySettings(shared.PlainModelOptions, shared.FolderOptions):
             tau_check("taus", tau)
         checked(self)
         shared.weights_of_lpips(self.lpips, self.metric_weights)
-        if self.against is None and self.against_lora:
-            raise InputError(
-                "--against-lora needs the model that it adapts.", "Pass --against MODEL, which may be the first one."
-            )
+        shared.lora_of_a_second(self.against, self.against_lora)
 
     @property
     def levels(self) -> tuple[float, ...]:

@@ -144,6 +144,9 @@ fps_opt = partial(
     opt, help="Frames a second of the films.", check=Between(0.1, 240, "8 shows each frame for an eighth of a second.")
 )
 
+against_opt = partial(opt, None, metavar="MODEL")
+against_lora_opt = partial(opt, (), "An adapter of the second model; may be repeated.", MODEL)
+
 LPIPS_EXTRA = "Needs pip install 'geodesic-cli[metrics]' and trained weights."
 metric_weights_opt = partial(
     opt, None, help="Folder with the weights of LPIPS. Default: the cache of torch.", metavar="FOLDER"
@@ -160,6 +163,14 @@ def weights_of_lpips(lpips: bool, folder: str | None) -> None:
     """Refuse weights for a measure that is not asked for."""
     if folder is not None and not lpips:
         raise InputError("--metric-weights are those of LPIPS, which is not asked for.", "Pass --lpips, too.")
+
+
+def lora_of_a_second(against: str | None, against_lora: tuple[str, ...]) -> None:
+    """Refuse an adapter of a second model where there is none."""
+    if against is None and against_lora:
+        raise InputError(
+            "--against-lora needs the model that it adapts.", "Pass --against MODEL, which may be the first one."
+        )
 
 
 def prompts_for(images: int, prompts: tuple[str, ...]) -> None:

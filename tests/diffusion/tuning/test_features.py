@@ -7,6 +7,7 @@ from torch import Tensor
 
 from geodesic_cli.diffusion.tuning.features import Bottleneck, twice_differentiable
 from geodesic_cli.distortion import loss as isometry
+from geodesic_cli.distortion import measures
 from geodesic_cli.distortion.exact import exact_loss
 from geodesic_cli.errors import ModelError
 from helpers import normal
@@ -76,6 +77,23 @@ def test_a_repeated_batch_gets_its_conditions_repeated(kind: str) -> None:
     assert torch.allclose(f(x.repeat(2, 1, 1, 1)), f(x).repeat(2, 1, 1, 1), atol=1e-12)
     with pytest.raises(ValueError, match="multiple"):
         f(x[:2])
+
+
+@pytest.mark.parametrize("kind", ["pixels", "text"])
+def test_whole_jacobians_of_a_network_are_those_of_autograd(kind: str) -> None:
+    """And the top singular vectors are those of the whole Jacobian on the sphere."""
+    unet, x, conditions = case(kind)
+    one = {name: value[:1] for name, value in conditions.items()}
+    f, here = Bottleneck(unet, TIMES[:1], one), x[:1]
+    found = measures.jacobian(f, here)
+    with twice_differentiable(unet):
+        whole = torch.autograd.functional.jacobian(lambda y: f(y).flatten(), here).flatten(1)
+    assert float((found - whole).norm() / whole.norm()) < 1e-8
+    flat = here.flatten()
+    _, values, rows = torch.linalg.svd(whole - torch.outer(whole @ flat, flat) / (flat @ flat), full_matrices=False)
+    top, vectors, error = measures.top_directions(f, here, 2, torch.Generator().manual_seed(0), rounds=20)
+    assert bool(((top - values[:2]).abs() <= error + 1e-8 * values[0]).all())
+    assert float((vectors[0] @ rows[0]).abs()) > 0.999
 
 
 @pytest.mark.parametrize("regulariser", isometry.LOSSES)

@@ -1,5 +1,6 @@
 """How long a training is: passes counted in steps."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,15 @@ def test_passes_are_steps_of_whole_batches(
     found = with_steps(settings, read_folder(tmp_path, 8, 0), Processes(0, processes))
     assert found.max_train_steps == steps
     assert found.validation_steps == max(1, steps // 4)
+    seen = with_steps(replace(settings, validation_epochs=2), read_folder(tmp_path, 8, 0), Processes(0, processes))
+    assert seen.validation_steps == 2 * steps // 3
 
 
 def test_scenes_have_no_passes_and_a_number_of_steps_wins() -> None:
     with pytest.raises(InputError, match="counts passes through a folder"):
         with_steps(FinetuneSettings(num_train_epochs=3), Scenes(8, 0), Processes())
-    given = FinetuneSettings(num_train_epochs=3, max_train_steps=7)
+    with pytest.raises(InputError, match=r"--validation-epochs counts passes .* Pass --validation-steps"):
+        with_steps(FinetuneSettings(validation_epochs=1), Scenes(8, 0), Processes())
+    given = FinetuneSettings(num_train_epochs=3, max_train_steps=7, validation_epochs=1, validation_steps=2)
+    assert with_steps(given, Scenes(8, 0), Processes()).validation_steps == 2
     assert with_steps(given, Scenes(8, 0), Processes()).max_train_steps == 7

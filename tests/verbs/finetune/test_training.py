@@ -20,12 +20,12 @@ from geodesic_cli.errors import GeodesicError
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.batch import Noising, examples, timesteps
 from geodesic_cli.verbs.finetune.data import Scenes
+from geodesic_cli.verbs.finetune.measuring import measure_trainee
 from geodesic_cli.verbs.finetune.processes import Processes
 from geodesic_cli.verbs.finetune.run import finetune
 from geodesic_cli.verbs.finetune.training import (
     Training,
     encoder,
-    measure_trainee,
     probe,
     probe_noise,
 )

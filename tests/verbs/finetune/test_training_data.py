@@ -7,7 +7,8 @@ import torch
 from geodesic_cli.errors import InputError
 from geodesic_cli.media import write_png
 from geodesic_cli.scenes import Scene, Solid
-from geodesic_cli.verbs.finetune.data import Scenes, caption, generator, left_out, read_folder
+from geodesic_cli.verbs.finetune.data import Scenes, caption, left_out, read_folder
+from geodesic_cli.verbs.finetune.deck import generator
 
 
 def shade(value: int, height: int = 12, width: int = 12) -> torch.Tensor:

@@ -258,3 +258,27 @@ def test_the_function_is_one_of_the_package() -> None:
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):
         IsometrySettings(**wrong)
+
+
+# --- labels of one's own ---------------------------------------------------------------------------------------------
+
+
+def test_linear_separability_is_measured_with_labels_of_ones_own(pixels: str, tmp_path: Path) -> None:
+    chance = torch.Generator().manual_seed(0)
+    for label, level in (("dark", 0.2), ("bright", 0.8)):
+        (tmp_path / label).mkdir()
+        for k in range(8):
+            write_png(level + 0.1 * torch.rand(3, 8, 8, generator=chance), tmp_path / label / f"{k}.png")
+    few = QUICK | {"taus": "1", "points": 2, "jacobian": "projected", "directions": 2, "probes": 1, "pairs": 1}
+    found = isometry(pixels, labels=str(tmp_path), **(few | {"labelled": 14}))
+    ls = found.metrics["models"][0]["ls"]
+    assert (ls["points"], ls["what"], set(ls["accuracies"])) == (14, "images", {"label"})
+    low, high = ls["intervals"]["label"]
+    assert 0 <= low <= ls["accuracies"]["label"] <= high + 1e-9
+    assert "14 images, 5 folds; told right, with the interval of 95%: label" in markdown(found.metrics)
+    watch = Recorder()
+    none = isometry(pixels, labels=str(tmp_path), observer=watch, **(few | {"labelled": 6}))
+    assert "ls" not in none.metrics["models"][0]
+    assert any("Linear separability is left out" in words for words in watch.warnings)
+    with pytest.raises(InputError, match="cannot be read"):
+        isometry(pixels, labels=str(tmp_path / "none.csv"), **few)

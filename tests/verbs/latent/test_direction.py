@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import write_pixel_model
 
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.loading.unconditional import load_unconditional
 from geodesic_cli.errors import InputError
 from geodesic_cli.media import read_image, write_png
 from geodesic_cli.runs.observer import Silent
@@ -182,7 +184,7 @@ def test_tables_that_cannot_be_used_are_refused(tmp_path: Path, table: Path) -> 
         read(table, target="bb")
     with pytest.raises(InputError, match="10 of 'a' and 8 of 'b'"):
         read(table, held_out=9)
-    (tmp_path / "columns.csv").write_text("file,label\nx,y\n")
+    (tmp_path / "columns.csv").write_text("what,label\nx,y\n")
     with pytest.raises(InputError, match="needs the columns image and label; it lacks image"):
         read(tmp_path / "columns.csv")
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
@@ -191,3 +193,21 @@ def test_tables_that_cannot_be_used_are_refused(tmp_path: Path, table: Path) -> 
     (tmp_path / "lost.csv").write_text("image,label\n" + "".join(f"no{k}.png,{'ab'[k % 2]}\n" for k in range(10)))
     with pytest.raises(InputError, match="does not exist"):
         read(tmp_path / "lost.csv")
+
+
+def test_folders_are_labels_too_and_noise_that_is_none_is_told_of(tmp_path: Path) -> None:
+    pixels = load_unconditional(str(write_pixel_model(tmp_path / "tiny", 16)), "cpu")
+    for label, level in (("dark", 0.2), ("bright", 0.8)):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for k in range(7):
+            picture = torch.full((3, 16, 16), level)
+            picture[:, k:, :8] += 0.1
+            write_png(picture, tmp_path / "data" / label / f"{k}.png")
+    watch = Recorder()
+    quick = {"held_out": 1, "steps": 2, "strengths": "1"}
+    found = latent_direction("dark", "bright", model=pixels, labels=str(tmp_path / "data"), observer=watch, **quick)
+    assert found.metrics["trained_on"] == [6, 7]
+    assert any("of 14 images is not like noise" in words for words in watch.warnings)
+    (tmp_path / "t.csv").write_text("image,kind\na.png,dark\n")
+    with pytest.raises(InputError, match="has kind in the place of label"):
+        latent_direction("dark", "bright", model=pixels, labels=str(tmp_path / "t.csv"), **quick)

@@ -21,8 +21,9 @@ from geodesic_cli.runs.names import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import render, sample
 from geodesic_cli.settings import InvertSettings
-from geodesic_cli.verbs.latent.invert import GROUP, Inversion, invert, noise_pictures, stem, warn_of_structure
+from geodesic_cli.verbs.latent.invert import GROUP, Inversion, invert, noise_pictures, stem
 from geodesic_cli.verbs.latent.invert import run as verb_run
+from geodesic_cli.verbs.latent.survival import warn_of_structure
 from helpers import Recorder, into_folder
 
 run = into_folder(verb_run)

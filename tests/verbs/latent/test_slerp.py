@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import write_pixel_model
 from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.loading.unconditional import load_unconditional
 from geodesic_cli.errors import InputError
 from geodesic_cli.media import read_image
 from geodesic_cli.runs.names import first_free
@@ -14,7 +16,7 @@ from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import SlerpSettings
 from geodesic_cli.verbs.latent.slerp import join, latent_slerp, stem
 from geodesic_cli.verbs.latent.slerp import run as verb_run
-from helpers import decibels, into_folder, normal
+from helpers import Recorder, decibels, into_folder, normal
 
 run = into_folder(verb_run)
 
@@ -98,3 +100,12 @@ def test_folders_are_called_after_the_images(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     assert first_free("runs/" + stem(SlerpSettings(images=("a.png", "b.png")))) == "runs/slerp-a-to-b"
     assert first_free("runs/" + stem(SlerpSettings(images=()))) == "runs/slerp"
+
+
+def test_ends_that_are_no_noise_are_told_of(tmp_path: Path) -> None:
+    pixels = load_unconditional(str(write_pixel_model(tmp_path / "tiny", 16)), "cpu")
+    stripes = torch.zeros(3, 16, 16)
+    stripes[:, :, :8] = 1.0
+    watch = Recorder()
+    latent_slerp(stripes, stripes.flip(1, 2), model=pixels, frames=2, steps=2, fit=False, observer=watch)
+    assert any("noise of 2 of 2 images is not like noise" in words for words in watch.warnings)

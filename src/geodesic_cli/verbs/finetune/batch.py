@@ -7,7 +7,8 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import Embedding
 from geodesic_cli.diffusion.tuning.trainee import Trainee
-from geodesic_cli.verbs.finetune.data import Data, generator
+from geodesic_cli.verbs.finetune.data import Data
+from geodesic_cli.verbs.finetune.deck import generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,13 @@ def timesteps(seed: int, step: int, count: int, levels: int) -> Tensor:
 def examples(trainee: Trainee, data: Data, seed: int, step: int, total: int, places: range, how: Noising) -> Batch:
     """The examples at some places among all of a step, noised."""
     images, captions = data.batch(step, total, places)
-    z = trainee.latents(images)
+    return noised(trainee, trainee.latents(images), captions, seed, step, total, places, how)
+
+
+def noised(
+    trainee: Trainee, z: Tensor, captions: list[str], seed: int, step: int, total: int, places: range, how: Noising
+) -> Batch:
+    """Clean latents z (n, C, H, W) with their captions as the examples at some places among all of a step."""
     levels = timesteps(seed, step, total, trainee.timesteps)[list(places)]
     draws = [torch.randn(z.shape[1:], generator=generator(seed, "noise", step, k)) for k in places]
     if how.offset:

@@ -9,10 +9,9 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -23,18 +22,13 @@ from geodesic_cli import media
 from geodesic_cli.errors import InputError
 from geodesic_cli.filing import parsed_json
 from geodesic_cli.scenes import Scene, render, sample
+from geodesic_cli.verbs.finetune.deck import Deck, generator
 
 METADATA = "metadata.jsonl"
 BYTES_LOOKED_AT = 65_536
 """Bytes at either end of a file that tell it from another."""
 HELD_OUT = "held out"
 """Scenes drawn under this word are never trained on."""
-
-
-def generator(seed: int, *about: str | int) -> torch.Generator:
-    """A CPU generator for one purpose: other words or numbers, other and unrelated draws."""
-    digest = hashlib.sha256(" ".join(map(str, (seed, *about))).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
 class Data(Protocol):
@@ -140,13 +134,13 @@ class ImageFolder:
         return found.hexdigest()
 
     @property
-    def deck(self) -> "Deck":
+    def deck(self) -> Deck:
         """Captions and order."""
         return Deck(self.captions, self.seed, self.flip, self.empty)
 
     def batch(self, step: int, total: int, places: Sequence[int]) -> tuple[Tensor, list[str]]:
         """See `Data`."""
-        return self.deck.batch(step, total, places, self._read)
+        return self.deck.batch(step, total, places, self.read)
 
     def prompts(self, count: int) -> list[str]:
         """See `Data`."""
@@ -157,62 +151,9 @@ class ImageFolder:
         captions = tuple(self.captions[k] for k in which)
         return replace(self, paths=tuple(self.paths[k] for k in which), captions=captions)
 
-    def _read(self, index: int) -> Tensor:
+    def read(self, index: int) -> Tensor:
+        """A picture (3, h, w) by its number."""
         return media.read_image(self.paths[index], size=(self.size, self.size))
-
-
-@dataclass(frozen=True)
-class Deck:
-    """In which order pictures with captions come, which are mirrored, and which captions are left out.
-
-    Args:
-        captions: one for each picture.
-        seed: of all that.
-        flip: mirror every second picture at random.
-        empty: share of captions that are left out.
-    """
-
-    captions: tuple[str, ...]
-    seed: int
-    flip: bool = False
-    empty: float = 0.1
-
-    def batch(
-        self, step: int, total: int, places: Sequence[int], read: Callable[[int], Tensor]
-    ) -> tuple[Tensor, list[str]]:
-        """Examples of a step, see `Data`; ``read`` gives a picture (3, h, w) by its number, in threads."""
-        chance = torch.rand(total, 2, generator=generator(self.seed, "folder", step), dtype=torch.float64).tolist()
-        which = [self._index(step * total + k) for k in places]
-        with ThreadPoolExecutor(min(8, len(which))) as pool:
-            images = list(pool.map(read, which))
-        turned = [self.flip and chance[k][0] < 0.5 for k in places]
-        images = [image.flip(-1) if turn else image for image, turn in zip(images, turned, strict=True)]
-        captions = [self.captions[i] if chance[k][1] >= self.empty else "" for i, k in zip(which, places, strict=True)]
-        return torch.stack(images), captions
-
-    def prompts(self, count: int) -> list[str]:
-        """Captions for previews, see `Data`."""
-        order = _order(self.seed, 0, len(self.captions))
-        return [self.captions[order[k % len(order)]] for k in range(count)]
-
-    def some(self, count: int) -> list[int]:
-        """The numbers of so many pictures, drawn with the seed, in their order."""
-        drawn = torch.randperm(len(self.captions), generator=generator(self.seed, "some"))[:count]
-        return sorted(drawn.tolist())
-
-    def only(self, which: Sequence[int]) -> "Deck":
-        """Some of the pictures, by their numbers."""
-        return replace(self, captions=tuple(self.captions[k] for k in which))
-
-    def _index(self, place: int) -> int:
-        epoch, within = divmod(place, len(self.captions))
-        return _order(self.seed, epoch, len(self.captions))[within]
-
-
-@lru_cache(maxsize=4)
-def _order(seed: int, epoch: int, count: int) -> list[int]:
-    order: list[int] = torch.randperm(count, generator=generator(seed, "epoch", epoch)).tolist()
-    return order
 
 
 def read_folder(

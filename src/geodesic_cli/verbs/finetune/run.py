@@ -6,7 +6,6 @@ The folder of the run is the tuned model: every other verb takes it with --model
 training can be stopped at any moment and goes on from its last checkpoint to the same weights.
 """
 
-import math
 import time
 from contextlib import ExitStack, closing
 from copy import deepcopy
@@ -31,20 +30,26 @@ from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
 from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out, read_folder
-from geodesic_cli.verbs.finetune.optimiser import require_optimiser
+from geodesic_cli.verbs.finetune.measuring import measure_trainee
 from geodesic_cli.verbs.finetune.processes import Processes, common_folder, start
-from geodesic_cli.verbs.finetune.starting import check_start, going_on, with_steps
-from geodesic_cli.verbs.finetune.tables import parquet_files, read_rows, require_library
-from geodesic_cli.verbs.finetune.training import Training, measure_trainee
-from geodesic_cli.verbs.finetune.watching import TrainingWatch, require_trackers
-from geodesic_cli.verbs.finetune.writing import progress_made, write_curves, write_model, write_preview, write_sheet
+from geodesic_cli.verbs.finetune.publishing import push_model, refuse_hub, write_card
+from geodesic_cli.verbs.finetune.starting import FREE_SETTINGS, asked_for_early, check_start, going_on, with_steps
+from geodesic_cli.verbs.finetune.tables import parquet_files, read_rows
+from geodesic_cli.verbs.finetune.training import Training
+from geodesic_cli.verbs.finetune.watching import TrainingWatch
+from geodesic_cli.verbs.finetune.writing import (
+    progress_made,
+    progress_note,
+    write_curves,
+    write_model,
+    write_preview,
+    write_sheet,
+)
 
 MEASURED_EXAMPLES = 64
 """Examples on which the model is measured before and after."""
 TRAINED = 3
 """Memory of a picture in training, in units of what it takes without gradients; more where nothing is checkpointed."""
-FREE_SETTINGS = ("max_train_steps", "num_train_epochs", "validation_steps", "report_to")
-"""What may be another for a run that goes on: it decides how long it is and how it is watched, and no step."""
 PORTION = 50
 """Steps over which the note of the progress is averaged."""
 
@@ -90,6 +95,7 @@ def finetune(
     data = str(data) if isinstance(data, Path) else data
     fixed = {"model": name, "data": data if isinstance(data, str) else type(data).__name__}
     settings, observer = from_options(FinetuneSettings, "finetune", options, fixed), observer or Silent()
+    refuse_hub(settings)
     processes = start(settings.device)
     if given is None:
         loaded = _open(settings, processes, observer)
@@ -103,10 +109,7 @@ def finetune(
 def run(job: Job[FinetuneSettings]) -> Finetuned:
     """Tune and write the run directory. See the module's text and `FinetuneSettings`."""
     settings, observer = job.settings, job.observer
-    require_trackers(settings)
-    require_optimiser(settings)
-    if settings.dataset_name or parquet_files(settings.data):
-        require_library()
+    repository = asked_for_early(settings)
     processes = start(settings.device)
     model = _open(settings, processes, observer)
     data = _data(settings, model)
@@ -137,7 +140,10 @@ def run(job: Job[FinetuneSettings]) -> Finetuned:
             raise
         processes.agree("")
         stack.enter_context(opened).follow(model.predict.chunks)
-        return _Work(settings, observer, directory=opened, processes=processes).run(trainee, data)
+        result = _Work(settings, observer, directory=opened, processes=processes).run(trainee, data)
+        if repository is not None:
+            push_model(opened, repository, observer)
+        return result
 
 
 def stem(settings: FinetuneSettings) -> str:
@@ -221,6 +227,7 @@ class _Work(Job[FinetuneSettings]):
             write_curves(self.directory, training.history)
             write_sheet(self.directory, s.num_validation_images)
             write_model(self.directory, trainee)
+            write_card(self.directory, s, metrics, status)
         rows, main = tuple(training.history), self.processes.main
         result = self.done(
             Finetuned(trainee.model, rows, trainee, main, metrics=metrics, status=status),
@@ -233,11 +240,11 @@ class _Work(Job[FinetuneSettings]):
         s, begun = self.settings, training.done
         name = f"Training from step {begun}" if begun else "Training"
         self.observer.stage(name, s.max_train_steps - begun, "steps")  # the rate and the time left are of what is left
-        with closing(TrainingWatch(self.directory, s)) as watch:
+        with closing(training.reader), closing(TrainingWatch(self.directory, s)) as watch:
             while training.done < s.max_train_steps:
                 training.step()
                 step = training.done
-                self.observer.advance(1, _note(training.history[-PORTION:]))
+                self.observer.advance(1, progress_note(training.history[-PORTION:]))
                 watch.step(training.history)
                 if step % s.checkpointing_steps == 0 or step == s.max_train_steps:
                     self._checkpoint(training)
@@ -255,7 +262,7 @@ class _Work(Job[FinetuneSettings]):
         if self.directory is None:
             return
         self.directory.write_tensors(checkpoints.name(training.done), *training.pack())
-        self.directory.log(f"Checkpoint at step {training.done}: {_note(training.history[-PORTION:])}")
+        self.directory.log(f"Checkpoint at step {training.done}: {progress_note(training.history[-PORTION:])}")
         self._keep_few()  # only now that the new one is whole
 
     def _keep_few(self) -> None:
@@ -290,11 +297,3 @@ class _Work(Job[FinetuneSettings]):
     def _preview(self, trainee: Trainee, data: Data, step: int) -> None:
         if self.directory is not None:
             write_preview(self.directory, self.settings, trainee, data, step)
-
-
-def _note(rows: list[tuple[float, ...]]) -> str:
-    """How the last steps went."""
-    denoising = sum(row[1] for row in rows) / len(rows)
-    looked_at = [row[2] for row in rows if math.isfinite(row[2])]
-    note = f"loss {denoising:.4f}"
-    return f"{note}, regulariser {sum(looked_at) / len(looked_at):.4f}" if looked_at else note

@@ -8,22 +8,50 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.settings import SCENES, FinetuneSettings
 from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import Data, ImageFolder
+from geodesic_cli.verbs.finetune.optimiser import require_optimiser
 from geodesic_cli.verbs.finetune.processes import Processes
-from geodesic_cli.verbs.finetune.tables import ImageTable
+from geodesic_cli.verbs.finetune.publishing import repository_of
+from geodesic_cli.verbs.finetune.tables import ImageTable, parquet_files, require_library
+from geodesic_cli.verbs.finetune.watching import require_trackers
+
+FREE_SETTINGS = (
+    *("max_train_steps", "num_train_epochs", "validation_steps", "validation_epochs", "report_to", "latents_cache"),
+    *("push_to_hub", "hub_model_id", "hub_private_repo"),
+)
+"""What may be another for a run that goes on: it decides how long it is and how it is watched, and no step."""
+
+
+def asked_for_early(settings: FinetuneSettings) -> str | None:
+    """Ask for all packages and accounts before any work; returns the repository that the model is to go to, if any.
+
+    Raises:
+        InputError: what is missing, and what to do.
+    """
+    require_trackers(settings)
+    require_optimiser(settings)
+    if settings.dataset_name or parquet_files(settings.data):
+        require_library()
+    return repository_of(settings)
 
 
 def with_steps(settings: FinetuneSettings, data: Data, processes: Processes) -> FinetuneSettings:
     """The settings with the steps that so many passes through the data take, where these were asked for."""
-    s, count = settings, len(data.deck.captions) if isinstance(data, ImageFolder | ImageTable) else None
-    if s.num_train_epochs is None or s.max_train_steps is not None:
-        return s
-    if count is None:
+    s = settings
+    if s.num_train_epochs is not None and s.max_train_steps is None:
+        s = replace(s, max_train_steps=s.num_train_epochs * _steps_of_a_pass("num-train-epochs", s, data, processes))
+    if s.validation_epochs is not None and s.validation_steps is None:
+        s = replace(s, validation_steps=s.validation_epochs * _steps_of_a_pass("validation-epochs", s, data, processes))
+    return s
+
+
+def _steps_of_a_pass(option: str, s: FinetuneSettings, data: Data, processes: Processes) -> int:
+    if not isinstance(data, ImageFolder | ImageTable):
         raise InputError(
-            f"--num-train-epochs counts passes through a folder of images; {SCENES} are drawn anew for each step.",
-            "Pass --max-train-steps, or --data FOLDER.",
+            f"--{option} counts passes through a folder of images; {SCENES} are drawn anew for each step.",
+            f"Pass --{'max-train' if option.startswith('num') else 'validation'}-steps, or --data FOLDER.",
         )
     total = s.train_batch_size * s.gradient_accumulation_steps * processes.count
-    return replace(s, max_train_steps=s.num_train_epochs * -(-count // total))
+    return -(-len(data.deck.captions) // total)
 
 
 def going_on(settings: FinetuneSettings) -> bool:

@@ -19,7 +19,7 @@ from geodesic_cli import media
 from geodesic_cli.errors import InputError, first_line
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.settings.option import did_you_mean
-from geodesic_cli.verbs.finetune.data import Deck
+from geodesic_cli.verbs.finetune.deck import Deck
 
 ROWS_LOOKED_AT = 64
 """Rows whose pictures tell a table from another."""
@@ -47,18 +47,23 @@ class ImageTable:
         found = hashlib.sha256(json.dumps(self.deck.captions).encode())
         count = len(self.rows)
         for index in range(0, count, max(1, count // ROWS_LOOKED_AT)):
-            found.update(self._read(index).numpy().tobytes())
+            found.update(self.read(index).numpy().tobytes())
         return found.hexdigest()
 
     def batch(self, step: int, total: int, places: Sequence[int]) -> tuple[Tensor, list[str]]:
         """See `data.Data`."""
-        return self.deck.batch(step, total, places, self._read)
+        return self.deck.batch(step, total, places, self.read)
 
     def prompts(self, count: int) -> list[str]:
         """See `data.Data`."""
         return self.deck.prompts(count)
 
-    def _read(self, index: int) -> Tensor:
+    def read(self, index: int) -> Tensor:
+        """A picture (3, h, w) by its number.
+
+        Raises:
+            InputError: the row has none.
+        """
         picture = self.rows[index][self.column]
         if picture is None:
             raise InputError(f"Row {index} of the table has no picture in its column {self.column}.", "Leave it out.")

@@ -32,12 +32,14 @@ from geodesic_cli.distortion.loss import Noise, Probe, Visit, gradient_scalar, l
 from geodesic_cli.errors import ModelError
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.average import Average
-from geodesic_cli.verbs.finetune.batch import Batch, Noising, examples
+from geodesic_cli.verbs.finetune.batch import Batch, Noising, noised
 from geodesic_cli.verbs.finetune.checkpoints import require_shapes
-from geodesic_cli.verbs.finetune.data import Data, ImageFolder, Scenes, generator
+from geodesic_cli.verbs.finetune.data import Data, ImageFolder, Scenes
+from geodesic_cli.verbs.finetune.deck import generator
 from geodesic_cli.verbs.finetune.optimiser import make_optimiser, remembered_of, restored
 from geodesic_cli.verbs.finetune.processes import Processes
 from geodesic_cli.verbs.finetune.rates import learning_rate
+from geodesic_cli.verbs.finetune.reading import Reader
 from geodesic_cli.verbs.finetune.tables import ImageTable
 
 HISTORY = ("step", "denoising", "regulariser", "gradient_norm", "learning_rate")
@@ -105,6 +107,7 @@ class Training:
         optimiser: AdamW over the weights.
         scaler: of the loss under fp16.
         about: digests of the data and of the weights as they came, for the checkpoints.
+        reader: reads and encodes the data.
         history: one row of `HISTORY` for each step done.
     """
 
@@ -116,6 +119,7 @@ class Training:
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     about: dict[str, str]
+    reader: Reader
     history: list[tuple[float, ...]] = field(default_factory=list)
 
     @classmethod
@@ -129,7 +133,8 @@ class Training:
         # Other data leave no checkpoints.
         known = data.digest if isinstance(data, Scenes | ImageFolder | ImageTable) else ""
         about = {"data": known, "model": trainee.model.fingerprint}
-        return cls(trainee, data, s, processes, average, optimiser, scaler, about)
+        reader = Reader(trainee, data, s.latents_cache)
+        return cls(trainee, data, s, processes, average, optimiser, scaler, about, reader)
 
     @property
     def done(self) -> int:
@@ -179,14 +184,19 @@ class Training:
         return report
 
     def _batch(self, step: int, number: int) -> Batch:
+        s, places = self.settings, self._places(number)
+        last = number + 1 == s.gradient_accumulation_steps
+        after, following = (step + 1, 0) if last else (step, number + 1)
+        then = (after, self.total, tuple(self._places(following))) if after < s.max_train_steps else None
+        z, captions = self.reader.batch(step, self.total, places, then)
+        how = Noising(s.gamma, s.noise_offset)
+        return noised(self.trainee, z, captions, s.seed, step, self.total, places, how)
+
+    def _places(self, number: int) -> range:
+        """Of a batch of this process among all examples of a step."""
         size = self.settings.train_batch_size
         first = (number * self.processes.count + self.processes.rank) * size
-        places = range(first, first + size)
-        return examples(self.trainee, self.data, self.settings.seed, step, self.total, places, self._how)
-
-    @property
-    def _how(self) -> Noising:
-        return Noising(self.settings.gamma, self.settings.noise_offset)
+        return range(first, first + size)
 
     def _denoised(self, batch: Batch) -> tuple[Tensor, Visit | None]:
         """The sum of the squared errors, with graph, and the bottleneck at the noisy rows if it came with them."""
@@ -279,19 +289,3 @@ class Training:
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(json.loads(about["scaler"]))
         self.history[:] = [tuple(row) for row in tensors["history"].tolist()]
-
-
-@torch.no_grad()
-def measure_trainee(trainee: Trainee, data: Data, seed: int, count: int, gamma: float, batch: int) -> dict[str, float]:
-    """The denoising and the isometry loss of the present weights on the same examples, noise and probes always.
-
-    The examples are those of step -1: scenes that the training never sees; of a folder, its own images.
-    """
-    error, totals = 0.0, torch.zeros(3, dtype=torch.float64)
-    for first in range(0, count, batch):
-        places = range(first, min(first + batch, count))
-        one = examples(trainee, data, seed, -1, count, places, Noising(gamma))
-        error += float(trainee.errors(*one.rows).sum())
-        probed = probe(trainee, one, "iso", seed, -1)
-        totals = totals if probed is None else totals + probed.totals.to(totals)
-    return {"denoising": error / count, "isometry": ratio(totals) if totals[2] > 0 else math.nan}

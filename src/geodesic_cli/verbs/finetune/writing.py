@@ -18,7 +18,8 @@ from geodesic_cli.runs.tensors import telling
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.settings.finetune import EMBEDDED
 from geodesic_cli.settings.kinship import KINSHIP, kin_of
-from geodesic_cli.verbs.finetune.data import Data, generator
+from geodesic_cli.verbs.finetune.data import Data
+from geodesic_cli.verbs.finetune.deck import generator
 from geodesic_cli.verbs.finetune.training import HISTORY
 
 NOTICED = 0.02
@@ -85,6 +86,14 @@ def progress_made(before: Mapping[str, float], after: Mapping[str, float]) -> st
     if after["isometry"] < (1 - NOTICED) * before["isometry"]:
         return f"The model is nearer to an isometry, {used}, and {denoises}."
     return f"The model is no nearer to an isometry, and {denoises}. Raise --max-train-steps or --iso-lambda."
+
+
+def progress_note(rows: Sequence[tuple[float, ...]]) -> str:
+    """How the last steps went."""
+    denoising = sum(row[1] for row in rows) / len(rows)
+    looked_at = [row[2] for row in rows if math.isfinite(row[2])]
+    note = f"loss {denoising:.4f}"
+    return f"{note}, regulariser {sum(looked_at) / len(looked_at):.4f}" if looked_at else note
 
 
 def write_model(directory: RunDirectory, trainee: Trainee) -> None:

@@ -7,7 +7,6 @@ first end, so that nothing but x changes.
 """
 
 import copy
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -21,13 +20,15 @@ from geodesic_cli.diffusion.tuning.trainee import Trainee
 from geodesic_cli.distortion import loss as isometry
 from geodesic_cli.distortion import measures as distortion
 from geodesic_cli.distortion.extremes import Extremes, extremes
+from geodesic_cli.distortion.keeping import angle_error, length_error
 from geodesic_cli.errors import ModelError
 from geodesic_cli.evaluation import Distance, linear_separability
 from geodesic_cli.evaluation.path_length import stylegan_ppl_of
+from geodesic_cli.evaluation.shares import share_interval
 from geodesic_cli.geometry.linalg import slerp
 from geodesic_cli.runs.observer import Observer
-from geodesic_cli.scenes import MIDDLE, Scene, render
 from geodesic_cli.settings import IsometrySettings
+from geodesic_cli.verbs.isometry.known import KnownImages
 
 EXACT_EVALUATIONS = 100_000
 """Of the encoder; beyond that `auto` projects."""
@@ -177,7 +178,8 @@ class Look:
             **({} if exact else {"ends": _ends(ends)}),
             "pooled": asdict(distortion.singular(torch.stack(pooled))) | {"mixed": mix is not None},
             **(self._published(timestep, points.condition) if s.published else {}),
-            "angle_error": distortion.angle_error(torch.stack(metrics), self._chance(9)),
+            "angle_error": angle_error(torch.stack(metrics), self._chance(9)),
+            "length_error": length_error(torch.stack(metrics), self._chance(10)),
             "mrtl": float(lengths.mean()),
             "mrtl_std": float(lengths.std()) if len(lengths) > 1 else 0.0,
             "spectrum_error": error,
@@ -230,16 +232,20 @@ class Look:
         numbers = {name: getattr(found, name) for name in ("value", "error", "pairs", "kept", "eps")}
         return numbers | {"distance": getattr(distance, "name", "LPIPS")}
 
-    def separability(self, scenes: list[Scene], embed: Callable[[list[Scene]], Embedding]) -> dict[str, Any]:
-        """Linear separability of what is known of scenes, from the noise that their images are inverted to."""
+    def separability(self, known: KnownImages) -> dict[str, Any]:
+        """Linear separability of what is known of images, from the noise that they are inverted to."""
         noise = []
-        for k in range(0, len(scenes), 50):
-            some = scenes[k : k + 50]
-            z = self.model.encode(render(some, self.model.image_size))
-            noise.append(self.model.lift(z, self.shape, embed(some), 1.0, self.settings.steps).cpu())
-            self.observer.advance(len(some))
-        found = linear_separability(torch.cat(noise), labels(scenes), seed=self.settings.seed)
-        return {name: getattr(found, name) for name in ("value", "guessing", "accuracies", "points", "folds")}
+        for k in range(0, known.count, 50):
+            rows = range(k, min(k + 50, known.count))
+            z = self.model.encode(known.draw(rows, self.model.image_size))
+            condition = known.embed(self.model, rows)
+            noise.append(self.model.lift(z, self.shape, condition, 1.0, self.settings.steps).cpu())
+            self.observer.advance(len(rows))
+        found = linear_separability(torch.cat(noise), known.labels, seed=self.settings.seed)
+        numbers = {name: getattr(found, name) for name in ("value", "guessing", "accuracies", "points", "folds")}
+        right = {name: round(share * found.points) for name, share in found.accuracies.items()}
+        intervals = {name: list(share_interval(count, found.points)) for name, count in right.items()}
+        return numbers | {"intervals": intervals, "what": known.what}
 
     def _chance(self, purpose: int) -> torch.Generator:
         """The same numbers for every model and noise level, others for each purpose."""
@@ -251,16 +257,6 @@ def _ends(found: list[Extremes]) -> dict[str, Any]:
     conditions = torch.tensor([one.condition for one in found], dtype=torch.float64)
     spread = float(conditions.std()) if len(found) > 1 and bool(conditions.isfinite().all()) else 0.0
     return {"mcn_at_least": float(conditions.mean()), "std": spread, "first": asdict(found[0])}
-
-
-def labels(scenes: list[Scene]) -> dict[str, Tensor]:
-    """What a hyperplane is asked of scenes: right or left, far or near, large or small, and what it is."""
-    solids = [scene.solids[0] for scene in scenes]
-    found = {name: [int(getattr(solid, name) > MIDDLE[name]) for solid in solids] for name in ("x", "y", "size")}
-    found["metal"] = [int(solid.material == "metal") for solid in solids]
-    for shape in ("sphere", "cube"):
-        found[shape] = [int(solid.shape == shape) for solid in solids]
-    return {name: torch.tensor(values) for name, values in found.items()}
 
 
 def _some_pairs(count: int, points: int, chance: torch.Generator) -> tuple[list[int], list[int]]:

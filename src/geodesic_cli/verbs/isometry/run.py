@@ -9,8 +9,7 @@ own autoencoder's, so that two models with one autoencoder, as before and after 
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import cycle, islice
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,21 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Distance
 from geodesic_cli.evaluation.likeness import perceptual_distance
 from geodesic_cli.evaluation.separability import require_examples
+from geodesic_cli.layouts import labelled_images
 from geodesic_cli.plots.spectrum import Spectra, spectra
 from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import METRICS, RunDirectory
 from geodesic_cli.runs.job import Job, RunResult, in_memory, told_model
 from geodesic_cli.runs.observer import Observer
-from geodesic_cli.runs.opening import AnyModel
+from geodesic_cli.runs.opening import AnyModel, told_apart
 from geodesic_cli.runs.room import frame_bytes, node_bytes, require_room
 from geodesic_cli.scenes import Scene, render, sample
 from geodesic_cli.settings import IsometrySettings
 from geodesic_cli.settings.finetune import EMBEDDED
 from geodesic_cli.settings.isometry import OWN_SAMPLES, SCENES_DATA
 from geodesic_cli.settings.kinship import kin_of
-from geodesic_cli.verbs.isometry.measures import Level, Look, Points, labels
+from geodesic_cli.verbs.isometry.known import KnownImages, embedded_scenes, known_files, known_scenes, prompts_of
+from geodesic_cli.verbs.isometry.measures import Level, Look, Points
 from geodesic_cli.verbs.isometry.table import impossible, markdown, markdown_so_far
 
 
@@ -102,9 +103,11 @@ def run(job: Job[IsometrySettings], against: LatentDiffusion | None = None) -> I
 
     What is measured is in table.md and metrics.json as soon as it is there.
     """
-    second, models = _second(job.settings), [job.load_model()]
-    if second is not None:
-        models.append(replace(job, settings=second, given=against).load_model())
+    models = [job.load_model()]
+    second = job.load_second(against)
+    models += [] if second is None else [second]
+    if job.settings.labels is not None:
+        labelled_images(job.settings.labels)  # what cannot be read is told before the work
     _require_room(job.settings, models[0])
     distance = _distance(job, models)  # what may be missing is asked for before the work
     with job.in_folder(stem(job.settings)) as job:
@@ -148,23 +151,25 @@ class _Work(Job[IsometrySettings]):
             first = levels[-1][0].numbers
             if not first["possible"]:
                 self.observer.warn(impossible(model.name, first))
-        for about, name in zip(told, _names([str(about["name"]) for about in told]), strict=True):
+        for about, name in zip(told, told_apart(models), strict=True):
             about["name"] = name
         return Isometry(tuple(levels), metrics=metrics, status=nearness(told))
 
-    def _labelled(self, scenes: list[Scene]) -> list[Scene]:
-        """The scenes for linear separability; none where it is not asked for, or they are too few."""
-        some = scenes[self.settings.points :]
-        if some:
-            try:
-                require_examples(labels(some), len(some))
-            except InputError as error:
-                self.observer.warn(f"Linear separability is left out. {error}")
-                return []
-        return some
+    def _labelled(self, scenes: list[Scene]) -> KnownImages | None:
+        """The images for linear separability; None where it is not asked for, or they are too few."""
+        s, some = self.settings, scenes[self.settings.points :]
+        if not s.labelled or (s.labels is None and not some):
+            return None
+        try:
+            known = known_scenes(some) if s.labels is None else known_files(s)
+            require_examples(known.labels, known.count)
+        except InputError as error:
+            self.observer.warn(f"Linear separability is left out. {error}")
+            return None
+        return known
 
     def _measured(
-        self, look: Look, points: Points, labelled: list[Scene], which: str, metrics: dict[str, Any]
+        self, look: Look, points: Points, labelled: KnownImages | None, which: str, metrics: dict[str, Any]
     ) -> tuple[Level, ...]:
         """The noise levels of one model; it becomes the last of `metrics["models"]`, measure by measure."""
         s, began = self.settings, time.monotonic()
@@ -186,9 +191,9 @@ class _Work(Job[IsometrySettings]):
         if self.distance is not None:
             self.observer.stage(f"Perceptual path length{which}", s.ppl_pairs, "pairs")
             found(ppl=look.path_length(points, self.distance))
-        if labelled:
-            self.observer.stage(f"Linear separability{which}", len(labelled), "scenes")
-            found(ls=look.separability(labelled, lambda some: _embed(look.model, some)))
+        if labelled is not None:
+            self.observer.stage(f"Linear separability{which}", labelled.count, labelled.what)
+            found(ls=look.separability(labelled))
         return tuple(levels)
 
 
@@ -206,14 +211,6 @@ def nearness(models: Sequence[dict[str, Any]]) -> str:
     return f"{told}, and {models[1]['name']} {other['participation']:.0f}: it is {compared} to an isometry there."
 
 
-def _second(settings: IsometrySettings) -> IsometrySettings | None:
-    """The settings that open the second model, a plain one: revision and variant belong to the first."""
-    if settings.against is None:
-        return None
-    model, lora = settings.against, settings.against_lora
-    return replace(settings, model=model, lora=lora, against=None, against_lora=(), revision=None, variant=None)
-
-
 def _images(model: LatentDiffusion, settings: IsometrySettings, observer: Observer) -> tuple[Tensor, list[Scene], str]:
     """Images (N, 3, h, w), the scenes that they show if any, and in words where they are from."""
     embedded = any(kin_of(name) in EMBEDDED for name in (model.name, settings.against) if name)
@@ -224,7 +221,9 @@ def _images(model: LatentDiffusion, settings: IsometrySettings, observer: Observ
         return render(scenes[:n], model.image_size), scenes, "rendered scenes"
     if data == OWN_SAMPLES:
         observer.stage("Drawing points", n, "samples")
-        images = model.sample(_prompts(settings), chance, steps=max(30, settings.steps), guidance=1.0).cpu()
+        images = model.sample(
+            prompts_of(settings, settings.points), chance, steps=max(30, settings.steps), guidance=1.0
+        ).cpu()
         observer.advance(n)
         return images, [], f"samples of {model.name}"
     files = sorted(path for path in Path(data).glob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
@@ -242,28 +241,11 @@ def _points(model: LatentDiffusion, images: Tensor, scenes: list[Scene], setting
     side = model.image_size
     fitted = torch.stack([media.resize(image, side, side) for image in images])
     if scenes:
-        condition = _embed(model, scenes[: settings.points])
+        condition = embedded_scenes(model, scenes[: settings.points])
     else:
-        condition = Embedding.cat([model.prompts.embed(prompt) for prompt in _prompts(settings)])
+        condition = Embedding.cat([model.prompts.embed(prompt) for prompt in prompts_of(settings, settings.points)])
     return Points(model.encode(fitted).float().cpu(), condition)
-
-
-def _prompts(settings: IsometrySettings) -> list[str]:
-    """One for each point, in turns."""
-    return list(islice(cycle(settings.prompt or ("",)), settings.points))
-
-
-def _embed(model: LatentDiffusion, scenes: list[Scene]) -> Embedding:
-    """Captions; a model without text is told nothing."""
-    speaks = bool(model.prompts.encoders)
-    return Embedding.cat([model.prompts.embed(scene.caption if speaks else "") for scene in scenes])
 
 
 def _band(values: Tensor) -> tuple[list[float], list[float], list[float]]:
     return values.mean(0).tolist(), values.min(0).values.tolist(), values.max(0).values.tolist()
-
-
-def _names(names: list[str]) -> list[str]:
-    """Names for the columns: the last part of a folder, and told apart where they are the same."""
-    short = [Path(name).name or name for name in names]
-    return short if len(set(short)) == len(short) else [f"{name} ({k})" for k, name in enumerate(short, 1)]

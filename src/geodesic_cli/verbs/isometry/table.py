@@ -89,13 +89,22 @@ def values(metrics: dict[str, Any]) -> list[str]:
             )
         if "ls" in one:
             told.append(
-                f"LS {one['ls']['value']:.2f} (guessing {one['ls']['guessing']:.2f}, {one['ls']['points']} scenes, "
-                f"{one['ls']['folds']} folds)"
+                f"LS {one['ls']['value']:.2f} (guessing {one['ls']['guessing']:.2f}, {one['ls']['points']} "
+                f"{one['ls']['what']}, {one['ls']['folds']} folds; told right, with the interval of 95%: "
+                f"{_told_right(one['ls'])})"
             )
         lines.append(f"{one['name']}: mRTL {one['mrtl']:.3f}" + "".join(f"; {text}" for text in told) + ".")
         if not one["levels"][0]["possible"]:
             lines.append(impossible(one["name"], one["levels"][0]))
     return lines
+
+
+def _told_right(ls: dict[str, Any]) -> str:
+    """The share of images of which each label was told right, with its interval."""
+    return ", ".join(
+        f"{name} {share:.0%} ({ls['intervals'][name][0]:.0%} to {ls['intervals'][name][1]:.0%})"
+        for name, share in ls["accuracies"].items()
+    )
 
 
 def markdown(metrics: dict[str, Any]) -> str:
@@ -149,6 +158,7 @@ def _measures(model: dict[str, Any]) -> list[tuple[str, Any, Any]]:
         ("isometry loss L (low is good)", lambda v: _spread(v["loss"], v["loss_error"]), lambda v: v["loss"]),
         ("directions used, 1/L (high is good)", lambda v: f"{v['participation']:.1f}", lambda v: v["participation"]),
         *told,
+        ("lengths differ by (0 is best)", lambda v: f"{v['length_error']:.0%}", lambda v: v["length_error"]),
         (
             "angles are off by (0 is best)",
             lambda v: f"{v['angle_error']:.1f} degrees",

@@ -25,19 +25,19 @@ from torch import Tensor
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.evaluation import Pyramid, hyperplane, linear_separability
-from geodesic_cli.evaluation.path_length import pair_distances
-from geodesic_cli.evaluation.shares import share_interval
 from geodesic_cli.frames.canvas import Canvas, fit, read_images
 from geodesic_cli.frames.journey import Journey
 from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import RunDirectory
-from geodesic_cli.runs.job import Job, RunResult, in_memory
+from geodesic_cli.runs.job import Job, in_memory, told_model
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.room import frame_bytes, require_room
-from geodesic_cli.scenes import Fit, fit_all
+from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import DirectionSettings, parse_strengths
-from geodesic_cli.verbs.latent.labels import Attribute, Labelled, attribute, of_files, of_scenes, shares
+from geodesic_cli.verbs.latent.beside import SideBySide, opened, owned, sized_as
+from geodesic_cli.verbs.latent.labels import Labelled, attribute, judged, median_error, of_files, of_scenes, turned
+from geodesic_cli.verbs.latent.survival import warn_of_structure
 
 HELD_OUT_SHOWN = 8
 """Held-out images on the sheet: the first ones."""
@@ -45,7 +45,7 @@ FOLDS = 5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LatentDirection(RunResult):
+class LatentDirection(SideBySide):
     """A direction in noise and what it does.
 
     Args:
@@ -69,39 +69,65 @@ class LatentDirection(RunResult):
 
     def _page(self) -> Tensor:
         some = slice(HELD_OUT_SHOWN)
-        labels = ["image", "inverted\nand back", *(f"{strength:+g}" for strength in self.strengths)]
-        return media.sheet([self.held_out[some], self.before[some], *self.edited[:, some]], labels)
+        rows, labels = [self.held_out[some]], ["image"]
+        for one in self.both.values():
+            rows += [sized_as(part, rows[0]) for part in (one.before[some], *one.edited[:, some])]
+            words = ["inverted\nand back", *(f"{strength:+g}" for strength in one.strengths)]
+            labels += [owned(one.name, word) for word in words]
+        return media.sheet(rows, labels)
 
 
 @called_from_python(DirectionSettings)
 def latent_direction(
-    source: str, target: str, *, model: AnyModel = "clevr-mini", observer: Observer | None = None, **options: Any
+    source: str,
+    target: str,
+    *,
+    model: AnyModel = "clevr-mini",
+    against: AnyModel | None = None,
+    observer: Observer | None = None,
+    **options: Any,
 ) -> LatentDirection:
     """Find a direction from one label to another and try it, in memory; nothing is written.
 
     Args:
         source: the label to start from, such as `red`.
         target: the label to go to, such as `blue`.
-        options: any setting of `settings.DirectionSettings` but source, target, out, resume and overwrite.
+        against: a second model.
+        options: any setting of `settings.DirectionSettings` but source, target, against, out, resume and overwrite.
     """
-    fixed = {"source": source, "target": target}
-    return run(in_memory(DirectionSettings, "latent_direction", model, options, observer, **fixed))
+    other, second = (None, None) if against is None else told_model(against, "latent_direction")
+    fixed = {"source": source, "target": target, "against": other}
+    return run(in_memory(DirectionSettings, "latent_direction", model, options, observer, **fixed), second)
 
 
-def run(job: Job[DirectionSettings]) -> LatentDirection:
-    """Find a direction, try it and judge it. See the module's text and `DirectionSettings`."""
+def run(job: Job[DirectionSettings], against: LatentDiffusion | None = None) -> LatentDirection:
+    """Find a direction, try it and judge it, with each model. See the module's text and `DirectionSettings`."""
     s = job.settings
     if s.labels is None:
         attribute(s.source, s.target)  # a misspelt label is told before a model is loaded
-    model = job.load_model()
-    # All that may be refused comes before the folder is touched.
+    models, names = opened(job, against)
+    ready = [_ready(s, model, job.observer) for model in models]  # what may be refused comes before the folder
+    with job.in_folder(stem(s)) as job:
+        work = [
+            _Work(**vars(job), journey=journey, name=name, end="against-" if k else "")
+            for k, ((journey, _, _), name) in enumerate(zip(ready, names, strict=True))
+        ]
+        found = [one.run(data, condition) for one, (_, data, condition) in zip(work, ready, strict=True)]
+        result = found[0].beside(found[1:])
+        if job.directory is not None:
+            job.observer.stage("Writing", 1, "files")
+            job.directory.write_png("sheet.png", result._page())
+            job.observer.advance(1)
+        return job.done(result, result.evaluations)
+
+
+def _ready(s: DirectionSettings, model: LatentDiffusion, observer: Observer) -> tuple[Journey, Labelled, Embedding]:
+    """The way between images and noise, the labelled images, and what they are said to show."""
     canvas = Canvas.of(model, None)
     frame = frame_bytes(canvas.height, canvas.width)
     require_room({"pairs": (s.pairs, 2 * frame), "held_out": (s.held_out, frame)})
-    data, condition = _labelled(s, model, job.observer), model.prompts.embed(s.prompt)
-    journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
-    with job.in_folder(stem(s)) as job:
-        return _Work(**vars(job), journey=journey).run(data, condition)
+    data = _labelled(s, model, observer)
+    return Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme), data, model.prompts.embed(s.prompt)
 
 
 def stem(settings: DirectionSettings) -> str:
@@ -138,6 +164,8 @@ def _labelled(s: DirectionSettings, model: LatentDiffusion, observer: Observer) 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Work(Job[DirectionSettings]):
     journey: Journey
+    name: str = ""
+    end: str = ""
 
     def run(self, data: Labelled, condition: Embedding) -> LatentDirection:
         began = time.monotonic()
@@ -161,7 +189,7 @@ class _Work(Job[DirectionSettings]):
             tables[name] = []
             for strength in strengths:
                 images = journey.draw(move(x, vector, strength), condition)
-                tables[name].append({"strength": strength} | _judged(judge, before, images))
+                tables[name].append({"strength": strength} | judged(judge, before, images))
                 edited += [images] if name == "direction" else []
                 self.observer.advance(len(x), f"{name} {strength:g}")
         up, down = journey.evaluations
@@ -177,18 +205,20 @@ class _Work(Job[DirectionSettings]):
             "length": float(direction.norm() / x.norm(dim=1).mean()),
             "agreement": _agreement(points, direction, data.paired),
             "separability": self._separability(points, data.paired),
-            "fit_error_before": None if judge is None else _median(judge[1]),
+            "fit_error_before": None if judge is None else median_error(judge[1]),
             "strengths": tables,
             "perceptual": Pyramid().name,
             "evaluations": evaluations,
             "seconds": round(time.monotonic() - began, 3),
         }
-        status = _sentence(tables, s.source, s.target, len(x))
+        status = turned(tables, s.source, s.target, len(x))
         drawn = (data.held_out, before, torch.stack(edited))
-        result = LatentDirection(direction, *drawn, strengths, metrics=metrics, status=status)
+        result = LatentDirection(
+            direction, *drawn, strengths, name=self.name, metrics=metrics, status=status, settings=s
+        )
         if self.directory is not None:
             self._write(self.directory, result, points)
-        return self.done(result, evaluations)
+        return result
 
     def _points(self, data: Labelled, condition: Embedding) -> dict[str, Tensor]:
         """All images at noise level tau; from disk where an earlier session has carried these very ones there."""
@@ -202,8 +232,11 @@ class _Work(Job[DirectionSettings]):
 
         for name, images in batches.items():
             about = self.begun_with(images, journey.model)
-            points[name] = self.kept(f"checkpoint/{name}.safetensors", partial(carried, images), about)["x"]
+            place = f"checkpoint/{self.end}{name}.safetensors"
+            points[name] = self.kept(place, partial(carried, images), about)["x"]
             self.observer.advance(each * len(images))
+        if self.settings.tau == 1:
+            warn_of_structure(torch.cat(list(points.values())), journey.shape, (), self.observer, self.name)
         return points
 
     def _separability(self, points: dict[str, Tensor], paired: bool) -> dict[str, Any] | None:
@@ -220,32 +253,10 @@ class _Work(Job[DirectionSettings]):
 
     def _write(self, directory: RunDirectory, result: LatentDirection, points: dict[str, Tensor]) -> None:
         s = self.settings
-        self.observer.stage("Writing", 2, "files")
-        directory.write_png("sheet.png", result._page())
-        self.observer.advance(1)
-        about = {"source": s.source, "target": s.target, "tau": str(s.tau), "model": s.model}
-        about["strengths"] = json.dumps(list(result.strengths))
+        about = {"source": s.source, "target": s.target, "tau": str(s.tau)}
+        about |= {"model": str(s.against if self.end else s.model), "strengths": json.dumps(list(result.strengths))}
         tensors = {"direction": result.direction, "held_out": points["held_out"]}
-        directory.write_tensors("direction.safetensors", tensors, about)
-        self.observer.advance(1)
-
-
-def _judged(judge: tuple[Attribute, list[Fit]] | None, before: Tensor, images: Tensor) -> dict[str, float]:
-    """What became of the held-out images: shares of flipped and kept ones, validity, and how far they look."""
-    found = {"distance": float(pair_distances(before, images, Pyramid()).mean())}
-    if judge is None:
-        return found
-    what, fits = judge
-    after = fit_all(images)
-    table = shares(what, fits, after)
-    found |= {name: sum(values) / len(values) for name, values in table.items()} | {"fit_error": _median(after)}
-    for name in ("flipped", "kept", "both"):
-        found[f"{name}_low"], found[f"{name}_high"] = share_interval(round(sum(table[name])), len(table[name]))
-    return found
-
-
-def _median(fits: list[Fit]) -> float:
-    return float(torch.tensor([one.error for one in fits]).median())
+        directory.write_tensors(f"{self.end}direction.safetensors", tensors, about)
 
 
 def _agreement(points: dict[str, Tensor], direction: Tensor, paired: bool) -> float | None:
@@ -254,21 +265,3 @@ def _agreement(points: dict[str, Tensor], direction: Tensor, paired: bool) -> fl
         return None
     own = points["target"] - points["source"]
     return float(torch.nn.functional.cosine_similarity(own, direction[None], dim=1).mean())
-
-
-def _sentence(tables: dict[str, list[dict[str, float]]], source: str, target: str, count: int) -> str:
-    rows = tables["direction"]
-    if "both" not in rows[0]:
-        return f"The direction from {source} to {target} was applied to {count} images."
-    best = max(range(len(rows)), key=lambda k: rows[k]["both"])
-    row, chance = rows[best], tables["random"][best]
-    told = (
-        f"At strength {row['strength']:g}, {row['flipped']:.0%} of {count} other images turned from {source} to "
-        f"{target}, {row['both']:.0%} ({row['both_low']:.0%} to {row['both_high']:.0%}) with all else kept; along "
-        f"random directions {chance['flipped']:.0%} and {chance['both']:.0%}."
-    )
-    if row["both"] <= chance["both"]:
-        return f"{told} That is no better than chance: pass more --pairs, or larger --strengths."
-    if row["both_low"] <= chance["both_high"]:
-        return f"{told} So few images do not tell that from chance: pass more --held-out."
-    return told

@@ -2,13 +2,15 @@
 
     read -> encode -> up to tau -> down -> decode -> sheet and numbers
 
-Images go in groups, and each group is on disk as soon as it is done, so that a stopped run can be resumed.
+Images go in groups, and each group is on disk as soon as it is done, so that a stopped run can be resumed. With a
+second model the same images go through both, each at its own size where --size names none, and the sheet has the rows
+of both.
 """
 
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +19,29 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from geodesic_cli import media
-from geodesic_cli.diffusion import Embedding
-from geodesic_cli.evaluation import Distance, Normality, normality, why_not_noise
-from geodesic_cli.evaluation.likeness import likeness, perceptual_distance, summary
+from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.evaluation import Distance
+from geodesic_cli.evaluation.likeness import perceptual_distance
 from geodesic_cli.frames.canvas import fit, image_names, read_images
 from geodesic_cli.frames.journey import Journey, Reconstruction, conditions, reconstruct
 from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import RunDirectory
-from geodesic_cli.runs.job import Job, RunResult, in_memory
+from geodesic_cli.runs.job import Job, in_memory, told_model
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.settings import InvertSettings
 from geodesic_cli.settings.shared import PAD, ground_of
+from geodesic_cli.verbs.latent.beside import SideBySide, opened, owned, sized_as
+from geodesic_cli.verbs.latent.survival import inversion_metrics, survival, warn_of_structure, which_is_better
 
 GROUP = 16
 """Images that are carried together, and lost at most when a run is stopped."""
-LOOKS_SAME, LOOKS_ALIKE = 40.0, 30.0
-"""dB. From here on two pictures look the same, or nearly so."""
-CAN_DRAW = 20.0
-"""dB. What comes back from the autoencoder worse than this is no picture that the model can draw."""
 IMAGES_SHOWN = 12
 """Images on the sheet: the first ones."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Inversion(RunResult):
+class Inversion(SideBySide):
     """The result of an inversion.
 
     Args:
@@ -72,6 +72,7 @@ class Inversion(RunResult):
 def invert(
     *images: media.Picture | Sequence[media.Picture],
     model: AnyModel = "clevr-mini",
+    against: AnyModel | None = None,
     observer: Observer | None = None,
     **options: Any,
 ) -> Inversion:
@@ -80,25 +81,41 @@ def invert(
     Args:
         images: files, PIL images, numpy arrays (h, w, 3) or tensors (3, h, w), with floating-point values in [0, 1] or
             whole numbers; or a batch of them.
-        options: any setting of `settings.InvertSettings` but images, out, resume and overwrite.
+        against: a second model.
+        options: any setting of `settings.InvertSettings` but images, against, out, resume and overwrite.
     """
-    given = media.pictures(images)
-    return run(in_memory(InvertSettings, "invert", model, options, observer, images=image_names(given)), given)
+    pictures = media.pictures(images)
+    other, second = (None, None) if against is None else told_model(against, "invert")
+    fixed = {"images": image_names(pictures), "against": other}
+    return run(in_memory(InvertSettings, "invert", model, options, observer, **fixed), pictures, second)
 
 
-def run(job: Job[InvertSettings], given: Sequence[str | Path | Tensor] = ()) -> Inversion:
-    """Invert what the settings name, or the images given in its place. See the module's text and `InvertSettings`."""
+def run(
+    job: Job[InvertSettings], given: Sequence[str | Path | Tensor] = (), against: LatentDiffusion | None = None
+) -> Inversion:
+    """Invert what the settings name, or the images given in its place. See the module's text and `InvertSettings`.
+
+    Args:
+        job: to be done.
+        given: images in the place of files.
+        against: the second model, where it is loaded already.
+    """
     s = job.settings
-    ground = ground_of(s.background)
-    read = read_images(given or s.images, job.observer, s.size, ground)
-    model = job.load_model()
-    # All that may be refused comes before the folder is touched.
-    images, canvas = fit(read, s.images, s.size, model, job.observer, whole_on=ground if s.fit == PAD else None)
-    condition = conditions(model, s.prompt, len(images))
-    key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device), job.observer.warn)
-    journey = Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme)
+    read = read_images(given or s.images, job.observer, s.size, ground_of(s.background))
+    models, names = opened(job, against)
+    key, distance = perceptual_distance(s.lpips, s.metric_weights, str(models[0].device), job.observer.warn)
+    ready = [_ready(s, model, read, job.observer) for model in models]  # what may be refused comes before the folder
     with job.in_folder(stem(s)) as job:
-        return _Work(**vars(job), journey=journey).run(images, condition, {key: distance})
+        work = [
+            _Work(**vars(job), journey=journey, distances={key: distance}, name=name)
+            for (journey, _, _), name in zip(ready, names, strict=True)
+        ]
+        found = [
+            one.inverted(images, condition, "checkpoint/" if k == 0 else "checkpoint/against-")
+            for k, (one, (_, images, condition)) in enumerate(zip(work, ready, strict=True))
+        ]
+        told = which_is_better(*map(_fared, found)) if len(found) == 2 else None
+        return work[0].ended(found[0].beside(found[1:], told))
 
 
 def stem(settings: InvertSettings) -> str:
@@ -106,14 +123,31 @@ def stem(settings: InvertSettings) -> str:
     return f"invert-{Path(settings.images[0]).stem}" if settings.images else "invert"
 
 
+def _ready(
+    s: InvertSettings, model: LatentDiffusion, read: Sequence[Tensor | media.Still], observer: Observer
+) -> tuple[Journey, Tensor, Embedding]:
+    """The way of a model, the images at its size, and a condition for each."""
+    ground = ground_of(s.background)
+    images, canvas = fit(read, s.images, s.size, model, observer, whole_on=ground if s.fit == PAD else None)
+    condition = conditions(model, s.prompt, len(images))
+    return Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme), images, condition
+
+
+def _fared(one: Inversion) -> tuple[str, str, float]:
+    return one.name, one.status, one.metrics["transport"]["psnr"]["mean"]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Work(Job[InvertSettings]):
     journey: Journey
+    distances: dict[str, Distance]
+    name: str = ""
 
-    def run(self, images: Tensor, condition: Embedding, distances: dict[str, Distance]) -> Inversion:
+    def inverted(self, images: Tensor, condition: Embedding, place: str) -> Inversion:
+        """Carry images to noise and back, and measure it; checkpoints have names that begin with `place`."""
         began = time.monotonic()
-        s, shape = self.settings, self.journey.shape
-        made, evaluations = self._reconstructed(images, condition)
+        s, shape, distances = self.settings, self.journey.shape, self.distances
+        made, evaluations = self._reconstructed(images, condition, place)
         metrics = {
             "images": list(s.images),
             **{name: getattr(s, name) for name in ("tau", "steps", "scheme", "guidance")},
@@ -125,20 +159,23 @@ class _Work(Job[InvertSettings]):
             "seconds": round(time.monotonic() - began, 3),
         }
         if s.tau == 1:
-            warn_of_structure(made.x, shape, s.images, self.observer)
+            warn_of_structure(made.x, shape, s.images, self.observer, self.name)
         status = survival(metrics["transport"]["psnr"]["mean"], metrics["autoencoder"]["psnr"]["mean"], s)
-        result = Inversion(images, shape, made, metrics=metrics, status=status)
+        return Inversion(images, shape, made, name=self.name, metrics=metrics, status=status, settings=s)
+
+    def ended(self, result: Inversion) -> Inversion:
+        """The result, written where there is a folder."""
         if self.directory is not None:
             self._write(self.directory, result)
-        return self.done(result, evaluations)
+        return self.done(result, result.evaluations)
 
-    def _reconstructed(self, images: Tensor, condition: Embedding) -> tuple[Reconstruction, int]:
+    def _reconstructed(self, images: Tensor, condition: Embedding, place: str) -> tuple[Reconstruction, int]:
         each = sum(self.journey.evaluations)
         self.observer.stage("Inverting", each * len(images))
         parts = []
         for first in range(0, len(images), GROUP):
             rows = slice(first, first + GROUP)
-            parts.append(self._group(images[rows], condition[rows], f"checkpoint/{first:05d}.safetensors"))
+            parts.append(self._group(images[rows], condition[rows], f"{place}{first:05d}.safetensors"))
             self.observer.advance(each * len(images[rows]))
         whole = {name: torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0])}
         return Reconstruction(**whole), each * len(images)
@@ -151,93 +188,36 @@ class _Work(Job[InvertSettings]):
 
     def _write(self, directory: RunDirectory, result: Inversion) -> None:
         s = self.settings
-        self.observer.stage("Writing", 2 + len(result.images), "files")
-        for index, picture in enumerate(result.made.back):
-            directory.write_png(f"reconstructions/{index:05d}.png", picture, {"image": s.images[index]})
+        both = result.both
+        self.observer.stage("Writing", 1 + len(both) * (1 + len(result.images)), "files")
+        for end, one in both.items():
+            for index, picture in enumerate(one.made.back):
+                directory.write_png(f"{end}reconstructions/{index:05d}.png", picture, {"image": s.images[index]})
+                self.observer.advance(1)
+            model = s.against if end else s.model
+            about = {"tau": str(s.tau), "shape": json.dumps(list(one.shape)), "model": str(model)}
+            directory.write_tensors(f"{end}noise.safetensors", {"x": one.made.x, "z": one.made.z}, about)
             self.observer.advance(1)
         directory.write_png("sheet.png", inversion_sheet(result, s.amplify))
         self.observer.advance(1)
-        about = {"tau": str(s.tau), "shape": json.dumps(list(result.shape)), "model": s.model}
-        directory.write_tensors("noise.safetensors", {"x": result.made.x, "z": result.made.z}, about)
-        self.observer.advance(1)
-
-
-def warn_of_structure(x: Tensor, shape: tuple[int, int, int], names: Sequence[str], observer: Observer) -> None:
-    """Warn where points x (n, d) at noise level 1, of these images, are plainly no noise."""
-    why = [why_not_noise(found) for found in normality(x, shape)]
-    bad = [index for index, words in enumerate(why) if words]
-    if bad:
-        count = f"{len(bad)} of {len(why)} images" if len(why) > 1 else names[0] if names else "the image"
-        observer.warn(
-            f"The noise of {count} is not like noise ({why[bad[0]]}): something of the image is left in it. It leads "
-            "back to the image, but a path or a direction through such noise may leave what the model can draw."
-        )
-
-
-def survival(transport: float, autoencoder: float, settings: InvertSettings) -> str:
-    """Whether images came back well, and what to do if they did not.
-
-    Args:
-        transport: dB between what was encoded and what came back.
-        autoencoder: dB between the images and what the autoencoder alone makes of them.
-        settings: of the run.
-    """
-    more = "Raise --steps" + (", or pass --guidance 1." if settings.guidance != 1 else ".")
-    if transport >= LOOKS_SAME:
-        told = "What came back looks the same as what was encoded."
-    elif transport >= LOOKS_ALIKE:
-        told = f"What came back differs a little from what was encoded. {more}"
-    else:
-        told = f"What came back is not what was encoded. {more}"
-    if autoencoder < CAN_DRAW:
-        told += " But the model's autoencoder cannot draw such a picture, even without noise: pass another --model."
-    return told
-
-
-def inversion_metrics(
-    images: Tensor, made: Reconstruction, shape: tuple[int, int, int], distances: dict[str, Distance]
-) -> dict[str, Any]:
-    """All numbers of an inversion: likeness three ways, each image by itself and on average, and the noise.
-
-    `autoencoder` compares images with what the autoencoder alone makes of them, `reconstruction` with what came back,
-    and `transport` what came back with what the autoencoder alone makes.
-    """
-    pairs = {
-        "autoencoder": (images, made.autoencoded),
-        "reconstruction": (images, made.back),
-        "transport": (made.autoencoded, made.back),
-    }
-    each = {name: likeness(a, b, distances) for name, (a, b) in pairs.items()}
-    noise = normality(made.x, shape)
-    fields = ("norm", "mean", "kurtosis", "neighbours")
-    values = {name: [float(getattr(one, name)) for one in noise] for name in fields}
-    return {
-        **{name: summary(found) for name, found in each.items()},
-        "latent_mse": summary({"latent_mse": made.latent_error.tolist()})["latent_mse"],
-        "noise": summary(values) | {"chance": dict(zip(fields, noise[0].chance, strict=True))},
-        "each": [_of_one(each, made, noise, index) for index in range(len(images))],
-    }
-
-
-def _of_one(
-    each: dict[str, dict[str, list[float]]], made: Reconstruction, noise: list[Normality], index: int
-) -> dict[str, Any]:
-    return {
-        **{name: {measure: values[index] for measure, values in table.items()} for name, table in each.items()},
-        "latent_mse": float(made.latent_error[index]),
-        "noise": {key: value for key, value in asdict(noise[index]).items() if key != "chance"},
-    }
 
 
 def inversion_sheet(result: Inversion, amplify: float) -> Tensor:
-    """One column an image: the image, what the autoencoder makes of it, its noise, what came back, the difference."""
-    made = result.made
-    shown = (result.images, made.autoencoded, made.x, made.back)
-    images, autoencoded, x, back = (rows[:IMAGES_SHOWN] for rows in shown)
-    noise = noise_pictures(x, result.shape, *images.shape[2:])
-    difference = (0.5 + amplify * (back - images) / 2).clamp(0, 1)
-    labels = ["image", "autoencoder", "noise", "inverted\nand back", f"difference\nx {amplify:g}, gray\nis none"]
-    return media.sheet([images, autoencoded, noise, back, difference], labels)
+    """One column an image: the image, what the autoencoder makes of it, its noise, what came back, the difference.
+
+    All rows but the first one are there twice where there is a second model.
+    """
+    images = result.images[:IMAGES_SHOWN]
+    rows, labels = [images], ["image"]
+    for one in result.both.values():
+        shown = (one.images, one.made.autoencoded, one.made.x, one.made.back)
+        own, autoencoded, x, back = (part[:IMAGES_SHOWN] for part in shown)
+        noise = noise_pictures(x, one.shape, *images.shape[2:])
+        difference = (0.5 + amplify * (back - own) / 2).clamp(0, 1)
+        rows += [sized_as(autoencoded, images), noise, sized_as(back, images), sized_as(difference, images)]
+        words = ["autoencoder", "noise", "inverted\nand back", f"difference\nx {amplify:g}, gray\nis none"]
+        labels += [owned(one.name, word) for word in words]
+    return media.sheet(rows, labels)
 
 
 def noise_pictures(x: Tensor, shape: tuple[int, int, int], height: int, width: int) -> Tensor:

@@ -7,15 +7,17 @@ between them owes nothing to chance in the rest. Files have no partners.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from geodesic_cli import media
 from geodesic_cli.errors import InputError
-from geodesic_cli.scenes import COLOURS, MATERIALS, MIDDLE, SHAPES, Fit, Scene, Solid, render, sample
+from geodesic_cli.evaluation import Pyramid
+from geodesic_cli.evaluation.path_length import pair_distances
+from geodesic_cli.evaluation.shares import share_interval
+from geodesic_cli.layouts import labelled_images
+from geodesic_cli.scenes import COLOURS, MATERIALS, MIDDLE, SHAPES, Fit, Scene, Solid, fit_all, render, sample
 from geodesic_cli.settings.option import did_you_mean
 
 SIDES = {"left": -1, "right": 1, "near": -1, "far": 1, "small": -1, "large": 1}
@@ -114,10 +116,10 @@ def of_scenes(what: Attribute, pairs: int, held_out: int, size: int, seed: int) 
 def of_files(
     table: str, source: str, target: str, held_out: int, seed: int, fit_in: Callable[[list[str]], Tensor]
 ) -> Labelled:
-    """The files of a CSV with the columns image and label; paths are relative to the CSV.
+    """The files of a table or a folder with labels, see `layouts.labelled_images`.
 
     Args:
-        table: the CSV.
+        table: the table or the folder.
         source: the first label.
         target: the second label; rows with other labels are left out.
         held_out: images with the first label to put aside, drawn by the seed.
@@ -127,7 +129,13 @@ def of_files(
     Raises:
         InputError: the table or an image cannot be read, or a label has too few images.
     """
-    found = _read_table(table)
+    read_in = labelled_images(table)
+    if "label" not in read_in.labels:
+        raise InputError(
+            f"{table} needs the columns image and label; it has {', '.join(read_in.labels)} in the place of label.",
+            "Its first line names the columns: image,label",
+        )
+    found = list(zip(read_in.files, read_in.labels["label"], strict=True))
     kinds = {label for _, label in found}
     for label in (source, target):
         if label not in kinds:
@@ -158,23 +166,44 @@ def shares(what: Attribute, before: list[Fit], after: list[Fit]) -> dict[str, li
     return {"flipped": flipped, "kept": kept, "both": [f and k for f, k in zip(flipped, kept, strict=True)]}
 
 
+def judged(judge: tuple[Attribute, list[Fit]] | None, before: Tensor, images: Tensor) -> dict[str, float]:
+    """What became of the held-out images: shares of flipped and kept ones, validity, and how far they look."""
+    found = {"distance": float(pair_distances(before, images, Pyramid()).mean())}
+    if judge is None:
+        return found
+    what, fits = judge
+    after = fit_all(images)
+    table = shares(what, fits, after)
+    found |= {name: sum(values) / len(values) for name, values in table.items()} | {"fit_error": median_error(after)}
+    for name in ("flipped", "kept", "both"):
+        found[f"{name}_low"], found[f"{name}_high"] = share_interval(round(sum(table[name])), len(table[name]))
+    return found
+
+
+def median_error(fits: list[Fit]) -> float:
+    """The median of the errors of fits."""
+    return float(torch.tensor([one.error for one in fits]).median())
+
+
+def turned(tables: dict[str, list[dict[str, float]]], source: str, target: str, count: int) -> str:
+    """How many images turned from the one label into the other, beside what chance makes of them."""
+    rows = tables["direction"]
+    if "both" not in rows[0]:
+        return f"The direction from {source} to {target} was applied to {count} images."
+    best = max(range(len(rows)), key=lambda k: rows[k]["both"])
+    row, chance = rows[best], tables["random"][best]
+    told = (
+        f"At strength {row['strength']:g}, {row['flipped']:.0%} of {count} other images turned from {source} to "
+        f"{target}, {row['both']:.0%} ({row['both_low']:.0%} to {row['both_high']:.0%}) with all else kept; along "
+        f"random directions {chance['flipped']:.0%} and {chance['both']:.0%}."
+    )
+    if row["both"] <= chance["both"]:
+        return f"{told} That is no better than chance: pass more --pairs, or larger --strengths."
+    if row["both_low"] <= chance["both_high"]:
+        return f"{told} So few images do not tell that from chance: pass more --held-out."
+    return told
+
+
 def _vocabulary() -> dict[str, tuple[str, ...]]:
     plain: dict[str, tuple[str, ...]] = {"colour": tuple(COLOURS), "shape": SHAPES, "material": MATERIALS}
     return plain | {name: tuple(w for w in NUMBERS if NUMBERS[w] == name) for name in MIDDLE}
-
-
-def _read_table(table: str) -> list[tuple[str, str]]:
-    path = Path(table)
-    try:
-        columns, rows = media.read_table(path)
-    except OSError as error:
-        raise InputError(f"The table {table} cannot be read ({error.strerror}).", "Pass --labels FILE.csv.") from error
-    except ValueError as error:
-        raise InputError(f"{table} is not a CSV file ({error}).", "Save it as CSV in UTF-8.") from error
-    missing = [name for name in ("image", "label") if name not in columns]
-    if missing:
-        raise InputError(
-            f"{table} needs the columns image and label; it lacks {' and '.join(missing)}.",
-            "Its first line names the columns: image,label",
-        )
-    return [(str(path.parent / row["image"]), row["label"]) for row in rows if row["image"] and row["label"]]

@@ -31,7 +31,7 @@ from geodesic_cli.frames.journey import Journey
 from geodesic_cli.geometry import RadialProfile, linalg
 from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.folder import RunDirectory
-from geodesic_cli.runs.job import Job, RunResult, in_memory
+from geodesic_cli.runs.job import Job, in_memory, told_model
 from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.room import frame_bytes, require_room
@@ -39,6 +39,8 @@ from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import JOINS, SlerpSettings
 from geodesic_cli.settings.shared import ground_of
 from geodesic_cli.settings.vocabulary import PATH_NAMES
+from geodesic_cli.verbs.latent.beside import SideBySide, opened, owned, sized_as, stage_of
+from geodesic_cli.verbs.latent.survival import warn_of_structure
 
 EVEN = 1.5
 """A path whose largest step is at most so many times the mean one changes evenly."""
@@ -47,7 +49,7 @@ PATHS_SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LatentPaths(RunResult):
+class LatentPaths(SideBySide):
     """Paths in noise and their frames.
 
     Args:
@@ -73,6 +75,7 @@ class LatentPaths(RunResult):
 def latent_slerp(
     *images: media.Picture | Sequence[media.Picture],
     model: AnyModel = "clevr-mini",
+    against: AnyModel | None = None,
     observer: Observer | None = None,
     **options: Any,
 ) -> LatentPaths:
@@ -81,23 +84,33 @@ def latent_slerp(
     Args:
         images: none, or two: files, PIL images, numpy arrays (h, w, 3) or tensors (3, h, w), with floating-point values
             in [0, 1] or whole numbers; or a batch of two.
-        options: any setting of `settings.SlerpSettings` but images, out and overwrite.
+        against: a second model.
+        options: any setting of `settings.SlerpSettings` but images, against, out and overwrite.
     """
     given = media.pictures(images)
-    return run(in_memory(SlerpSettings, "latent_slerp", model, options, observer, images=image_names(given)), given)
+    other, second = (None, None) if against is None else told_model(against, "latent_slerp")
+    fixed = {"images": image_names(given), "against": other}
+    return run(in_memory(SlerpSettings, "latent_slerp", model, options, observer, **fixed), given, second)
 
 
-def run(job: Job[SlerpSettings], given: Sequence[str | Path | Tensor] = ()) -> LatentPaths:
-    """Join, draw and measure; images that are given take the place of files. See the module's text, `SlerpSettings`."""
+def run(
+    job: Job[SlerpSettings], given: Sequence[str | Path | Tensor] = (), against: LatentDiffusion | None = None
+) -> LatentPaths:
+    """Join, draw and measure; images that are given take the place of files. See the module's text, `SlerpSettings`.
+
+    Two models join the same random noises, where their noise has the same shape, or each its own of the same images.
+    """
     s, observer = job.settings, job.observer
     read = read_images(given or s.images, observer, s.size, ground_of(s.background))
-    model = job.load_model()
-    ready = _ready(s, model, read, observer)  # all that may be refused comes before the folder is touched
+    models, names = opened(job, against)
+    # All that may be refused comes before the folder is touched.
+    ready = [_ready(s, model, read, observer, name) for model, name in zip(models, names, strict=True)]
     with job.in_folder(stem(s)) as job:
-        result = _paths(s, ready, observer)
+        found = [_paths(s, one, observer) for one in ready]
+        result = found[0].beside(found[1:])
         if job.directory is not None:
             _write(job.directory, s, result, observer)
-        return job.done(result, result.metrics["evaluations"])
+        return job.done(result, result.evaluations)
 
 
 def stem(settings: SlerpSettings) -> str:
@@ -117,16 +130,22 @@ def join(a: Tensor, b: Tensor, u: Tensor, method: str) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class _Ready:
-    """What was made ready: both images or None, one prompt's embedding or two, a perceptual distance and its key."""
+    """What was made ready: both images or None, one prompt's embedding or two, a perceptual distance and its key.
+
+    The name is that of the model, where there are two.
+    """
 
     journey: Journey
     images: Tensor | None
     condition: Embedding
     key: str
     distance: Distance
+    name: str
 
 
-def _ready(s: SlerpSettings, model: LatentDiffusion, read: list[Tensor | media.Still], observer: Observer) -> _Ready:
+def _ready(
+    s: SlerpSettings, model: LatentDiffusion, read: list[Tensor | media.Still], observer: Observer, name: str
+) -> _Ready:
     condition = Embedding.cat([model.prompts.embed(prompt) for prompt in s.prompt or ("",)])
     key, distance = perceptual_distance(s.lpips, s.metric_weights, str(model.device), observer.warn)
     images, canvas = fit(read, s.images, s.size, model, observer) if read else (None, Canvas.of(model, s.size))
@@ -136,7 +155,7 @@ def _ready(s: SlerpSettings, model: LatentDiffusion, read: list[Tensor | media.S
     model.latent_shape(*canvas.padded)  # refuses a size that the model cannot take
     frame = frame_bytes(canvas.height, canvas.width) * (len(JOINS) if s.compare else 1)
     require_room({"frames": (s.frames, frame if read else frame * s.pairs)})
-    return _Ready(journey, images, condition, key, distance)
+    return _Ready(journey, images, condition, key, distance, name)
 
 
 def _paths(s: SlerpSettings, ready: _Ready, observer: Observer) -> LatentPaths:
@@ -148,7 +167,7 @@ def _paths(s: SlerpSettings, ready: _Ready, observer: Observer) -> LatentPaths:
     wanted = [method for method in JOINS if s.compare or method == s.method]
     frames: dict[str, Tensor] = {}
     measures: dict[str, Any] = {}
-    observer.stage("Drawing", len(wanted) * len(ends) * s.frames, "frames")
+    observer.stage(stage_of("Drawing", ready.name), len(wanted) * len(ends) * s.frames, "frames")
     for method in wanted:
         rows, lengths = [], []
         for a, b in ends:
@@ -171,7 +190,7 @@ def _paths(s: SlerpSettings, ready: _Ready, observer: Observer) -> LatentPaths:
         "seconds": round(time.monotonic() - began, 3),
     }
     status = evenness(metrics["paths"][s.method]["summary"]["largest_share"]["mean"])
-    return LatentPaths(ends, frames, u, metrics=metrics, status=status)
+    return LatentPaths(ends, frames, u, name=ready.name, metrics=metrics, status=status, settings=s)
 
 
 def evenness(largest: float) -> str:
@@ -195,6 +214,8 @@ def _ends(s: SlerpSettings, ready: _Ready, observer: Observer) -> tuple[Tensor, 
     both = ready.condition if len(ready.condition) == 2 else ready.condition.expand(2)
     x = journey.up(journey.encode(ready.images), both).cpu()
     observer.advance(spent)
+    if s.tau == 1:
+        warn_of_structure(x, journey.shape, s.images, observer, ready.name)
     return x[None], spent
 
 
@@ -210,29 +231,34 @@ def _measured(frames: Tensor, distance: Distance, fit: bool) -> dict[str, list[f
 
 
 def _write(directory: RunDirectory, s: SlerpSettings, result: LatentPaths, observer: Observer) -> None:
-    main = result.frames[s.method]
-    observer.stage("Writing", main.shape[0] * main.shape[1] + 3, "files")
-    for pair, path in enumerate(main):
-        for index, frame in enumerate(path):
-            directory.write_png(f"frames/{pair:03d}/{index:05d}.png", frame, {"u": float(result.u[index])})
-            observer.advance(1)
+    both = result.both
+    observer.stage("Writing", 1 + len(both) * (result.frames[s.method][:, :, 0, 0, 0].numel() + 2), "files")
+    for end, one in both.items():
+        main = one.frames[s.method]
+        for pair, path in enumerate(main):
+            for index, frame in enumerate(path):
+                directory.write_png(f"{end}frames/{pair:03d}/{index:05d}.png", frame, {"u": float(one.u[index])})
+                observer.advance(1)
+        media.write_gif(main.flatten(0, 1), directory.path(f"{end}video.gif"), s.fps)
+        observer.advance(1)
+        about = {"tau": str(s.tau), "model": str(s.against if end else s.model)}
+        about |= {"method": s.method, "seed": json.dumps(s.seed)}
+        directory.write_tensors(f"{end}path.safetensors", {"ends": one.ends, "u": one.u}, about)
+        observer.advance(1)
     directory.write_png("sheet.png", slerp_sheet(result, s.method))
-    observer.advance(1)
-    media.write_gif(main.flatten(0, 1), directory.path("video.gif"), s.fps)
-    observer.advance(1)
-    about = {"tau": str(s.tau), "model": s.model, "method": s.method, "seed": json.dumps(s.seed)}
-    directory.write_tensors("path.safetensors", {"ends": result.ends, "u": result.u}, about)
     observer.advance(1)
 
 
 def slerp_sheet(result: LatentPaths, method: str) -> Tensor:
-    """The frames of the first paths, a row a path and method; the rows of a method are marked."""
+    """The frames of the first paths, a row a path, method and model; the rows of a method are marked."""
     pairs = len(result.frames[method])
-    rows, labels = [], []
+    rows: list[Tensor] = []
+    labels, marked = [], []
     for pair in range(min(PATHS_SHOWN, pairs)):
-        for name, frames in result.frames.items():
-            rows.append(frames[pair])
-            labels.append(PATH_NAMES[name] if pairs == 1 else f"{pair} {PATH_NAMES[name]}")
-    several, at = len(result.frames), list(result.frames).index(method)
-    marks = media.SheetMarks(written=tuple(range(at, len(rows), several)) if several > 1 else ())
+        for one in result.both.values():
+            for name, frames in one.frames.items():
+                marked += [len(rows)] if name == method and len(one.frames) > 1 else []
+                rows.append(sized_as(frames[pair], result.frames[method][pair]))
+                labels.append(owned(one.name, PATH_NAMES[name] if pairs == 1 else f"{pair} {PATH_NAMES[name]}"))
+    marks = media.SheetMarks(written=tuple(marked))
     return media.sheet(rows, labels, marks)
