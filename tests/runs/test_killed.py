@@ -41,7 +41,7 @@ from helpers import into_folder
 
 TIMED = {"manifest.json", "metrics.json", "log.txt", "config.toml", "report.html", "global.safetensors", LOCK}
 """Files that hold the time, where the run was written, or what a search has cost: nothing for what is in the cache."""
-TIMES = ("seconds", "evaluations", "score_evaluations", "global", "wall_seconds", "rate", "rows")
+TIMES = ("seconds", "peak_gb", "evaluations", "score_evaluations", "global", "wall_seconds", "rate", "rows")
 """Numbers that say what a run took."""
 KILLED = -signal.SIGKILL
 

@@ -97,6 +97,7 @@ def test_without_density_there_is_nothing_to_gain(model, ends, cache):
     assert math.exp(min(flat.lengths.values())) == pytest.approx(chord, rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_path_across_an_improbable_region_lets_the_graph_grow_while_the_budget_lasts(model, ends, cache, monkeypatch):
     monkeypatch.setattr(
         "geodesic_cli.search.search.improbable", lambda log_densities, dimension: 0.01
@@ -214,6 +215,7 @@ def test_points_along_a_polygon_are_evenly_spaced():
     assert torch.equal(curve.x[[0, -1]], corners[[0, -1]])
 
 
+@pytest.mark.slow
 def test_the_same_picture_in_more_pixels_has_the_same_path(model: LatentDiffusion) -> None:
     """A ring with a gap: the long way round is known to be shorter by 6.06 in the logarithm, in any dimension."""
     from importlib.util import module_from_spec, spec_from_file_location
@@ -227,7 +229,7 @@ def test_the_same_picture_in_more_pixels_has_the_same_path(model: LatentDiffusio
         network, alpha = study.Mixture(dimension, model.predict.schedule), usual_alpha(dimension)
         found, _ = study.searched(model, network, alpha)
         long_way, short_way = study.truth(dimension, network, alpha)
-        assert short_way - long_way == pytest.approx(6.06, abs=0.02)
+        assert short_way - long_way == pytest.approx(6.06, abs=0.03)
         assert found.path.method == "global" and not bool(found.doubtful.any())
         assert 0 <= found.lengths["global"] - long_way < 0.4
         assert found.lengths["local"] > long_way + 5

@@ -48,6 +48,7 @@ def test_weights_divide_the_geodesic_in_their_proportion():
     assert HALF.distance(mean.x, b) == pytest.approx(0.75 * whole, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_mean_of_a_symmetric_set_is_its_centre():
     centre = vector(0.4, -0.3, 1.2)
     spokes = linalg.unit(normal(3, 3))

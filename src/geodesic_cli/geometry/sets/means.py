@@ -209,7 +209,7 @@ def _next(survey: Survey, now: MeanStep, shares: Tensor, tol: float) -> MeanStep
     """The step after: a move along the gradient where that lessens the residual, and half the length where not."""
     space, known = survey.metric.space, survey.known
     x = space.project((now.x + _way(now))[None])[0]
-    there = _standing(survey, x, [carried(link.curve, x) for link in now.links], shares, tol)
+    there = _standing(survey, x, [carried(link.curve, x) for link in now.links], shares, tol, now.residual)
     seen = survey.since(known)
     better = there.residual < now.residual
     best, other = (there, now) if better else (now, there)
@@ -248,9 +248,14 @@ def _share(now: MeanStep) -> float:
     return share
 
 
-def _standing(survey: Survey, x: Tensor, guesses: list[Curve], shares: Tensor, tol: float) -> MeanStep:
-    """The logarithms of all points at x and their mean, as exactly as the residual there asks for."""
-    known, need = survey.known, ROUGH
+def _standing(
+    survey: Survey, x: Tensor, guesses: list[Curve], shares: Tensor, tol: float, expected: float = 0.0
+) -> MeanStep:
+    """The logarithms of all points at x and their mean, as exactly as the residual there asks for.
+
+    ``expected`` is about what that residual will be; 0 where it is not known.
+    """
+    known, need = survey.known, min(ROUGH, OF_PULL * expected)
     while True:
         search = survey.search
         if need > search.tol:
