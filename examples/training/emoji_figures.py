@@ -6,8 +6,8 @@ needs the work folder of `emoji_mini.py`, where its data stage left the pictures
 
 - reconstruction: of copies in positions that no step trained on, encoded and decoded;
 - round trip: the same, carried to tau 0.6 by the probability flow and back, with the picture's own prompt;
-- samples: of pictures drawn by prompts, how many have one of their own name, in any style, among the three nearest pictures
-  of the set. A sample is as near to a picture as to the nearest of its moved copies, in latents;
+- samples: how many, of pictures drawn by prompts, have one of their own name among the three nearest pictures of the set,
+  in whatever style. A sample is as near to a picture as to the nearest of its moved copies, in latents;
 - sheet.png: 64 samples without their names, for a person to name, and names.txt, what was asked for.
 """
 
@@ -21,8 +21,8 @@ from emoji_sheets import grid
 from emoji_vae import HELD_OUT
 from torch import Tensor
 
-import geodesic_cli
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.diffusion import load as load_model
 
 TAU, STEPS, GUIDANCE, COPIES, NEAREST = 0.6, 30, 3.0, 32, 3
 
@@ -65,7 +65,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
 
-    model = geodesic_cli.load(str(asked.model), device="cpu")
+    model = load_model(str(asked.model), device="cpu")
     images, every = load(asked.work)
     index = chosen(every, NAMES)
     images, pictures = images[index], [every[k] for k in index]
