@@ -6,8 +6,8 @@ needs the work folder of `emoji_mini.py`, where its data stage left the pictures
 
 - reconstruction: of copies in positions that no step trained on, encoded and decoded;
 - round trip: the same, carried to tau 0.6 by the probability flow and back, with the picture's own prompt;
-- samples: how many, of pictures drawn by prompts, have one of their own name among the three nearest pictures of the set,
-  in whatever style. A sample is as near to a picture as to the nearest of its moved copies, in latents;
+- samples: of pictures drawn by prompts, how many have one of their own name among the three nearest of the set, in
+  whatever style. A sample is as near to a picture as to the nearest of its moved copies, in latents;
 - sheet.png: 64 samples without their names, for a person to name, and names.txt, what was asked for.
 """
 
