@@ -1,5 +1,6 @@
 """An option is written once: what a record says is what the command, the function, the file and the variable have."""
 
+import math
 from dataclasses import MISSING, Field, fields
 from typing import Any, get_type_hints
 
@@ -119,6 +120,20 @@ def test_the_command_has_the_options_and_the_defaults_of_the_record(verb: str) -
             words = " ".join(option.flags or ("--" + name.replace("_", "-"),)).replace("/", " ").split()
             assert [*param.opts, *param.secondary_opts] == words
         assert param.help == option.help and option.help.endswith(".")
+
+
+@every_verb
+def test_an_absurd_number_is_refused_by_every_option_that_takes_one(verb: str) -> None:
+    kind, hints = RECORDS[verb], get_type_hints(RECORDS[verb])
+    tried = 0
+    for name in by_name(kind):
+        whole, real = hints[name] in (int, int | None), hints[name] in (float, float | None)
+        for value in (10**20,) if whole else (math.nan, math.inf, -math.inf, 1e300) if real else ():
+            with pytest.raises(InputError) as refused:
+                kind(**NEEDED.get(verb, {}) | {name: value})
+            assert name.replace("_", "-") in str(refused.value) or name in str(refused.value), (name, value)
+            tried += 1
+    assert tried
 
 
 @every_verb
