@@ -1,5 +1,6 @@
 """What many tests need: the embedded model, loaded once, and images that it knows."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from geodesic_cli.diffusion import LatentDiffusion, load
 from geodesic_cli.media import write_png
 from geodesic_cli.scenes import Scene, Solid, render
 
-# Small tensors: a second thread costs more than it brings, and the order of sums stays the same in every fixture.
+# Small tensors: a second thread costs more than it brings, and the order of sums stays the same in every fixture. That
+# holds for the processes that tests start, too: with all cores busy, two threads of one process wait for each other.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True)
