@@ -35,11 +35,11 @@ def best_start(
     finite = logs[logs.isfinite()]
     far = (logs - (finite.max() if len(finite) else 0.0)).exp()  # relative to the farthest, so that none overflows
     weights = shares[:, 0].to(far)
-    at, least = (0, 0, 0), math.inf
+    at, least = (0, 0, 0, 0.0), math.inf
     for i in range(len(points)):
         total = _squares(far[i], weights)
         if total < least:
-            at, least = (i, i, 0), total
+            at, least = (i, i, 0, 0.0), total
     for (i, j), link in matrix.links.items():
         if len(matrix.chains[i, j]) > 2 or not math.isfinite(float(logs[i, j])):
             continue
@@ -48,13 +48,12 @@ def best_start(
         for node, part in enumerate(parts[2:-2].tolist(), 2):  # a path has three nodes at least
             total = _squares(torch.minimum(part + far[i], far[i, j] - part + far[j]), weights)
             if total < least * (1 - 1e-9):
-                at, least = (i, j, node), total
-    i, j, node = at
+                at, least = (i, j, node, part), total
+    i, j, node, part = at
     if i == j:
         here = Curve(points[i].expand(3, -1), metric.space)
         return points[i], [here if k == i else matrix.path(i, k) for k in range(len(points))]
     curve = matrix.links[i, j].curve
-    part = float((metric.log_distance(curve)[node] - metric.log_length(curve)).exp()) * float(far[i, j])
     ends = {i: Curve(curve.x[: node + 1].flip(0), metric.space), j: Curve(curve.x[node:], metric.space)}
     over = [i if part + far[i, k] <= far[i, j] - part + far[j, k] else j for k in range(len(points))]
     return curve.x[node], [
