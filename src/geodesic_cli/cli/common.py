@@ -115,6 +115,14 @@ def _module(verb: str) -> Any:
     return import_module(f"geodesic_cli.{verb if verb.startswith('many.') else f'verbs.{verb}'}")
 
 
+def of_each_model(metrics: dict[str, Any], numbers: Callable[[dict[str, Any]], list[str]]) -> list[str]:
+    """The lines of numbers of a run's model or, where there is a second one, of both, each under its name."""
+    if "against" not in metrics:
+        return numbers(metrics)
+    both = metrics, metrics["against"]
+    return [line for one in both for line in (f"{one['name']}:", *numbers(one))]
+
+
 def show(result: Any, as_json: bool, table: Callable[[Any], str | Closing]) -> None:
     """Print what came out of a run: as one JSON object, as a text, or as its closing lines."""
     closing = table(result)

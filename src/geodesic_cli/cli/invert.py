@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from geodesic_cli.cli.command import AS_JSON, options_of
-from geodesic_cli.cli.common import VERBOSE, Closing, ran
+from geodesic_cli.cli.common import VERBOSE, Closing, of_each_model, ran
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import InvertSettings, from_command_line
 
@@ -45,16 +45,8 @@ def _closing(result: "Inversion", verbose: bool) -> Closing:
         made=f"{count} image{'s' if count > 1 else ''} carried to noise level {metrics['tau']:g} and back.",
         verdict=result.status,
         files="sheet.png (the comparison), reconstructions/ (what came back), noise.safetensors (the noise).",
-        numbers=_of_both(metrics) if verbose or "against" in metrics else [],
+        numbers=of_each_model(metrics, _numbers) if verbose or "against" in metrics else [],
     )
-
-
-def _of_both(metrics: dict[str, Any]) -> list[str]:
-    """The numbers, of two models one after the other."""
-    if "against" not in metrics:
-        return _numbers(metrics)
-    other = metrics["against"]
-    return [f"{metrics['name']}:", *_numbers(metrics), f"{other['name']}:", *_numbers(other)]
 
 
 def _numbers(metrics: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geodesic_cli.cli.command import AS_JSON, add, options_of
-from geodesic_cli.cli.common import VERBOSE, Closing, ran
+from geodesic_cli.cli.common import VERBOSE, Closing, of_each_model, ran
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import CombineSettings, DirectionSettings, LineSettings, SlerpSettings, from_command_line
 from geodesic_cli.settings.vocabulary import PATH_NAMES
@@ -117,7 +117,7 @@ def _of_paths(result: "LatentPaths", verbose: bool) -> Closing:
         made=f"{pairs} path{'s' if pairs > 1 else ''} of {metrics['frames']} frames through noise, along the {name}.",
         verdict=result.status,
         files="sheet.png (all frames), video.gif (the film), frames/.",
-        numbers=[word for one in both_of(metrics) for word in _path_numbers(one)]
+        numbers=of_each_model(metrics, _path_numbers)
         if verbose or len(metrics["paths"]) > 1 or "against" in metrics
         else [],
     )
@@ -139,7 +139,6 @@ def _path_numbers(metrics: dict[str, Any]) -> list[str]:
     ]
     heads, units = (("", *words) for words in zip(*columns.values(), strict=True))
     return [
-        *([f"{metrics['name']}:"] if "name" in metrics else []),
         *aligned(("path", *heads[1:]), [units, *rows], str.rjust),
         "The change in all is the sum of the distances of neighbouring frames, and the largest step is over the mean "
         f"one; distance: {metrics['perceptual']}.",
@@ -157,13 +156,8 @@ def _of_lines(result: "LatentLines", verbose: bool) -> Closing:
         f"{f'{count} noises' if count > 1 else 'one noise'}.",
         verdict=result.status,
         files="sheet.png (all lines), frames/, lines.safetensors (noises and directions).",
-        numbers=[word for one in both_of(metrics) for word in _line_numbers(one)] if verbose else [],
+        numbers=of_each_model(metrics, _line_numbers) if verbose else [],
     )
-
-
-def both_of(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """The numbers of the one model, or of two."""
-    return [metrics, metrics["against"]] if "against" in metrics else [metrics]
 
 
 def _line_numbers(metrics: dict[str, Any]) -> list[str]:
@@ -174,9 +168,8 @@ def _line_numbers(metrics: dict[str, Any]) -> list[str]:
     if "singular_values" in metrics:
         values = ", ".join(f"{value:.3g}" for value in metrics["singular_values"][0])
         told.append(f"singular values of the bottleneck at the first noise: {values}")
-    name = [f"{metrics['name']}:"] if "name" in metrics else []
     told.append(f"{metrics['evaluations']} network evaluations; {metrics['seconds']:.1f} s")
-    return [*name, *aligned(heads, rows, str.rjust), *told]
+    return [*aligned(heads, rows, str.rjust), *told]
 
 
 def _of_sum(result: "LatentSum", verbose: bool) -> Closing:
@@ -186,7 +179,7 @@ def _of_sum(result: "LatentSum", verbose: bool) -> Closing:
         f"{', '.join(f'{weight:g}' for weight in metrics['weights'])}.",
         verdict=result.status,
         files="sheet.png (what was added up, and the result), result.png, noise.safetensors (the noises).",
-        numbers=[word for one in both_of(metrics) for word in _sum_numbers(one)] if verbose else [],
+        numbers=of_each_model(metrics, _sum_numbers) if verbose else [],
     )
 
 
@@ -196,9 +189,7 @@ def _sum_numbers(metrics: dict[str, Any]) -> list[str]:
         (letter, f"{weight:g}", f"{distance:.3f}")
         for letter, weight, distance in zip(letters, metrics["weights"], metrics["distances"], strict=True)
     ]
-    name = [f"{metrics['name']}:"] if "name" in metrics else []
     return [
-        *name,
         *aligned(("", "weight", "distance of the result"), rows, str.rjust),
         f"the sum was {metrics['norm_of_the_sum']:.2f} times as long as noise; distance: {metrics['perceptual']}",
         f"{metrics['evaluations']} network evaluations; {metrics['seconds']:.1f} s",
@@ -216,9 +207,7 @@ def _of_direction(result: "LatentDirection", verbose: bool) -> Closing:
         "other images.",
         verdict=result.status,
         files="sheet.png (the images), direction.safetensors (the direction).",
-        numbers=[word for one in both_of(metrics) for word in _direction_numbers(one)]
-        if verbose or "against" in metrics
-        else [],
+        numbers=of_each_model(metrics, _direction_numbers) if verbose or "against" in metrics else [],
     )
 
 
@@ -255,7 +244,6 @@ def _direction_numbers(metrics: dict[str, Any]) -> list[str]:
     shares, before = ("shares of ", f"; fit error before: {metrics['fit_error_before']:.2f}") if judged else ("", "")
     heads, units = (("", *(form[k] for form in shown.values())) for k in (1, 2))
     return [
-        *([f"{metrics['name']}:"] if "name" in metrics else []),
         *aligned(heads, [units, *rows], str.rjust),
         f"{shares}{metrics['held_out']} other images; change seen: {metrics['perceptual']}{before}",
         told,
