@@ -113,3 +113,28 @@ def test_a_path_that_comes_out_longer_is_given_up_for_the_guess():
     found = solve_bvp(metric, guess, solver=Astray(), max_steps=1, tol=1e-9)
     assert found.status is Status.MAX_STEPS
     assert torch.equal(found.curve.x, guess.x)
+
+
+@pytest.mark.parametrize(("told", "asked"), [(-5.0, 0), (0.3, 17), (5.0, 34)])
+def test_the_guess_of_a_geodesic_that_seems_longer_is_asked_only_until_it_is_known(told: float, asked: int):
+    """The guess crosses a low place; what is told of the geodesic's length, as a model may have it, is wrong."""
+    metric = DensityMetric(ring(), 0.6)
+    low, high = (Curve.through(torch.stack([A, vector(0.0, y), B]), nodes=33) for y in (-0.3, 1.4))
+    step = SEEN.init(metric, solve_bvp(metric, high, solver=SEEN).curve)
+
+    @dataclass(frozen=True)
+    class Arrived(Relaxation):
+        def init(self, metric: DensityMetric, guess: Curve) -> Step:
+            """At the geodesic, whatever the guess."""
+            return replace(step, index=1, compared=True)
+
+        def finish(self, metric: DensityMetric, step: Step, tol: float) -> Step:
+            """Done, with a length that a model would tell."""
+            told_of = step.log_length + told
+            return replace(step, status=Status.CONVERGED, log_length=told_of, begun=step.log_length)
+
+    score = CountingScore(ring())
+    found = solve_bvp(DensityMetric(score, 0.6), low, solver=Arrived())
+    assert score.points == asked == found.score_calls - step.score_calls
+    assert found.converged
+    assert torch.equal(found.curve.x, step.curve.x)

@@ -16,7 +16,8 @@ class Tuning:
         bad: relative error of the model above which it is halved.
         varies: relative change of the score at the first end from position 0 to 1 above which the density varies along
             the path, so that the position is an input of the model.
-        noisy: a nugget of the model above this is noise of the score and not rounding.
+        noisy: a nugget of the model above this is noise of the score and not rounding. A model with a nugget of a
+            thousandth is off by a thirtieth of the score's spread where the score was seen, and a sharp turn is lost.
         near: distance along the path, as a fraction of it, at which a score is asked for again to tell noise from a
             score that turns fast: far less than any turn that a path can follow, far more than rounding.
         differs: the difference of the two, in units of the noise that the model supposes, above which it is noise.
@@ -42,7 +43,7 @@ class Tuning:
     good: float = 0.3
     bad: float = 0.7
     varies: float = 1e-3
-    noisy: float = 1e-3
+    noisy: float = 1e-4
     near: float = 2e-5
     differs: float = 0.3
     fine: int = 4

@@ -25,6 +25,9 @@ TOO_LONG = 1e-3
 DOUBTED = 0.1
 """A geodesic that seems longer than the guess by more is compared with it: a model knows lengths to about this."""
 
+EVERY_SO_MANY = (2, 1)
+"""Of COMPARED_AT points every second one is asked for first, then all."""
+
 
 def solve_bvp(
     metric: DensityMetric,
@@ -91,9 +94,10 @@ def solve_bvp(
 def _no_longer(metric: DensityMetric, guess: Curve, step: Step, status: Status, most: float) -> Solution:
     """The answer; the guess itself where it is the shorter one by the true score.
 
-    A solver with a model of the score knows lengths on the model alone, so that one score is asked for at each of
-    COMPARED_AT points of both where the path is no geodesic, or is a geodesic that seems longer. Where the solver knows
-    better, or where that would be more than the evaluations allowed, what the solver knows has to do.
+    A solver with a model of the score knows lengths on the model alone, so that the truth is asked for where the path
+    is no geodesic, or is a geodesic that seems longer: at every second of COMPARED_AT points, and at the others where
+    that leaves it open. The guess was hardly looked at, a geodesic was: the guess is asked first, which may do. Where
+    the solver knows better, or where all points would be more than the evaluations allowed, what it knows has to do.
     """
     found = Solution(step.curve, status, step.residual, step.index, step.score_calls)
     longer = step.log_length > step.begun + (DOUBTED if step.compared or status is Status.CONVERGED else TOO_LONG)
@@ -101,26 +105,55 @@ def _no_longer(metric: DensityMetric, guess: Curve, step: Step, status: Status, 
     if status is Status.NON_FINITE or step.index == 0 or not (longer or open_):
         return found
     given_up = Status.STALLED if status is Status.CONVERGED else status
-    before, after = (one.at_constant_speed(COMPARED_AT) for one in (guess, step.curve))
-    calls = step.score_calls + 2 * COMPARED_AT
-    if not step.compared or calls > most:
+    if not step.compared or step.score_calls + 2 * COMPARED_AT > most:
         if not longer:
             return found
         return replace(found, curve=guess.evenly_spaced(), status=given_up, residual=step.residuals[0])
-    scores = [metric.scores_at(one.x, one.u) for one in (before, after)]
-    (least, unsure), (length, off) = (_measured(metric, *pair) for pair in zip((before, after), scores, strict=True))
-    residual, left = (metric.residual(*pair).relative for pair in zip((before, after), scores, strict=True))
+    before, after = (_Measured(metric, one) for one in (guess, step.curve))
+    for apart in EVERY_SO_MANY:
+        least, unsure = before.log_length(apart)
+        if status is Status.CONVERGED and step.log_length < least - unsure:
+            return replace(found, score_calls=step.score_calls + before.asked + after.asked)
+        length, off = after.log_length(apart)
+        if abs(length - least) > unsure + off:
+            break
+    residual, left = before.residual(apart), after.residual(apart)
+    calls = step.score_calls + before.asked + after.asked
     known = length < least - unsure - off  # beyond that, the one that is nearer to a geodesic is taken
     if known or (length <= least + TOO_LONG and not left > residual):
         return replace(found, score_calls=calls)
     return Solution(guess.evenly_spaced(), given_up, residual, step.index, calls)
 
 
-def _measured(metric: DensityMetric, curve: Curve, scores: Tensor) -> tuple[float, float]:
-    """The logarithm of the length, and what it would change by with far more points (Richardson)."""
-    whole = float(metric.log_length(curve, scores))
-    half = float(metric.log_length(Curve(curve.x[::2], curve.space), scores[::2]))
-    return whole, abs(whole - half) / 3
+class _Measured:
+    """A curve by the true score, which is asked for once at each of COMPARED_AT points, or of every so many of them."""
+
+    def __init__(self, metric: DensityMetric, curve: Curve) -> None:
+        self.metric, self.curve = metric, curve.at_constant_speed(COMPARED_AT)
+        self.scores = torch.full_like(self.curve.x, math.nan)
+        self.known = torch.zeros(COMPARED_AT, dtype=torch.bool, device=self.scores.device)
+
+    @property
+    def asked(self) -> int:
+        """At how many points."""
+        return int(self.known.sum())
+
+    def log_length(self, apart: int) -> tuple[float, float]:
+        """The logarithm of the length, and what it would change by with far more points (Richardson)."""
+        whole, half = (float(self.metric.log_length(*self._at(step))) for step in (apart, 2 * apart))
+        return whole, abs(whole - half) / 3
+
+    def residual(self, apart: int) -> float:
+        """Of the geodesic equation."""
+        return self.metric.residual(*self._at(apart)).relative
+
+    def _at(self, apart: int) -> tuple[Curve, Tensor]:
+        new = torch.arange(0, COMPARED_AT, apart, device=self.known.device)
+        new = new[~self.known[new]]
+        if len(new):
+            self.scores[new] = self.metric.scores_at(self.curve.x[new], self.curve.u[new]).detach()
+            self.known[new] = True
+        return Curve(self.curve.x[::apart], self.curve.space), self.scores[::apart]
 
 
 def _require_usable(metric: DensityMetric, guess: Curve, start: Step | None) -> None:
