@@ -21,10 +21,10 @@ def study() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("seed", [15, 23, 26, 27, 147])
+@pytest.mark.parametrize("seed", [15, 23, 26, 27, 147, 198])
 def test_where_the_score_turns_fast_no_certificate_is_false(study: ModuleType, seed: int):
-    """Of 26 and 27 the points that the model knew least missed where it was wrong; of 147 they did not, and the
-    model took the turn between the scores that it knew for noise of theirs."""
+    """Of 26 and 27 the points that the model knew least missed where it was wrong. In 147 it took the turn between the
+    scores that it knew for noise of theirs; in 198 it drew the turn too smooth, close to where scores were known."""
     metric, guess = study.problem(seed)
     solution = solve_bvp(metric, guess, tol=TOL)
     assert not (solution.converged and study.true_residual(metric, solution) > 2 * TOL)

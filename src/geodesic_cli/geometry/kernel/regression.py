@@ -35,6 +35,9 @@ POSITION_LENGTHS = (4.0, 1.5, 0.6)
 NUGGETS = torch.tensor([1e-7, 1e-5, 1e-3, 1e-2, 1e-1, 1.0, 10.0], dtype=torch.float64)
 """ν. A score without noise chooses among the first; the largest are for noise beyond the signal."""
 
+RIGID = 1e-5
+"""A model of another length may have this nugget, or it would swing between points that are close together."""
+
 LENGTH_CHANGE = 2.1
 """ℓ changes by at most this factor from one fit to the next: near-duplicate points make it jump otherwise."""
 
@@ -89,6 +92,25 @@ class KernelScore:
             column = variance[:, pick : pick + 1]
             variance = variance - column @ column.T / (max(float(column[pick]), 0.0) + self.nugget + 1e-8)
         return sorted(chosen)
+
+    def doubted(self, x: Float[Tensor, "n d"], u: Float[Tensor, "n"]) -> tuple[Float[Tensor, "n d"], ...]:
+        """What models of half and of twice the length, fitted to the same scores, differ by from this one, (n, d) each.
+
+        They agree where something was seen nearby, and differ where the score between may turn unseen.
+        """
+        apart, nuggets = _apart(self.seen.x, self.seen.x), NUGGETS[max(self.nugget, RIGID) >= NUGGETS]
+        others = (
+            _fit_at(
+                self.seen,
+                _matern(apart, self.seen.u, self.seen.u, length, self.position_length),
+                length,
+                self.position_length,
+                nuggets,
+            )[1]
+            for length in (self.length / 2, 2 * self.length)
+        )
+        here = self(x, u)
+        return tuple(other(x, u) - here for other in others)
 
     def _to_seen(self, x: Tensor, u: Tensor) -> Tensor:
         # |x - y|² by products is ten times as fast; the kernel is flat where rounding would show, at x = y.

@@ -35,7 +35,7 @@ from geodesic_cli.geometry.kernel.tuning import Tuning
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.seen import Seen
 from geodesic_cli.geometry.solution import Status, Step
-from geodesic_cli.geometry.space import Space
+from geodesic_cli.geometry.space import Space, across
 from geodesic_cli.geometry.variation import UNSTABLE
 
 
@@ -145,8 +145,8 @@ class Surrogate:
         now = step.state_of(Surveyed)
         if step.index > 0 and (now.taken < 1 or now.unsolved > SOLVED):
             return step
-        basis, (_, on_model) = now.basis, now.model(metric, self.tuning)  # the batch may add to the basis
-        step = self._confirmed(metric, step, on_model)
+        basis, (model, on_model) = now.basis, now.model(metric, self.tuning)  # the batch may add to the basis
+        step = self._confirmed(metric, step, model, on_model)
         if step.status is not None or step.residual > self.tuning.confirmed * tol:
             return step
         scheme, begun = numerov(now.x.shape[0] - 2), numerov(now.guess.shape[0] - 2)
@@ -154,11 +154,11 @@ class Surrogate:
         step = replace(step, log_length=lengths[0], begun=lengths[1])
         return self._lowest(metric, step, on_model, basis) if self.minimum else replace(step, status=Status.CONVERGED)
 
-    def _confirmed(self, metric: DensityMetric, step: Step, on_model: OnModel) -> Step:
+    def _confirmed(self, metric: DensityMetric, step: Step, model: KernelScore, on_model: OnModel) -> Step:
         """The step with the residual over its own batch and a second one, where the path may be wrong unseen."""
         now = step.state_of(Surveyed)
         inside, scheme = now.inside, numerov(now.x.shape[0] - 2)
-        sample = PathSample(metric, scheme, now.x, self._most_doubtful(on_model, scheme, inside, now.seen.x))
+        sample = PathSample(metric, scheme, now.x, self._most_doubtful(model, on_model, scheme, inside))
         scores = sample.scores(step.curve)
         step = replace(step, score_calls=step.score_calls + self.confirm)
         if not bool(scores.isfinite().all()):
@@ -206,23 +206,29 @@ class Surrogate:
         between = self._candidates()
         return between[model.least_certain(space.project(scheme.at(between) @ inside), between, self.batch)]
 
-    def _most_doubtful(self, on_model: OnModel, scheme: Scheme, inside: Tensor, seen: Tensor) -> Tensor:
-        """Where a residual can hide on a path (n + 2, k) from what was seen (m, k): the positions to look at.
+    def _most_doubtful(self, model: KernelScore, on_model: OnModel, scheme: Scheme, inside: Tensor) -> Tensor:
+        """Where a residual can hide on a path (n + 2, k): the positions to look at.
 
-        What the model does not know at a point grows with the distance to what was seen, and with how fast the score
-        turns there. Two points are next to the ends, which need not be where the density is at home: a path may turn
-        sharply there.
+        Two points are next to the ends, which need not be where the density is at home: a path may turn sharply there.
+        Half of the others are where the pull of models that know the same scores differs most; the rest are far from
+        what was seen, measured by how fast the score turns there.
         """
         u = torch.linspace(0, 1, self.tuning.fine * (scheme.n + 1) + 1, dtype=torch.float64)[1:-1]
         u = torch.cat([scheme.u[[1, -2]], u])
         points = on_model.space.project(scheme.at(u) @ inside)
+        along = on_model.space.tangent(points, scheme.at(u, order=1) @ inside)
+        pulls = [across(on_model.space, points, along, change) for change in model.doubted(points, u)]
+        open_ = torch.stack([linalg.norm(pull).squeeze(-1) for pull in pulls]).amax(0)
+        chosen = [0, 1]
+        for _ in range(self.confirm // 2 - 1):
+            open_[(u[:, None] - u[chosen]).abs().amin(1) < self.tuning.beside] = -1.0
+            chosen.append(int(open_.argmax()))
         scores = on_model.score(points, u)
         change = linalg.norm(scores[3:] - scores[2:-1]).squeeze(-1)
         turns = torch.maximum(torch.cat([change[:1], change]), torch.cat([change, change[-1:]]))
         turns = torch.cat([turns[[0, -1]], turns]) + turns.mean()
-        near = torch.cat([seen, points[:2]])
+        near = torch.cat([model.seen.x, points[chosen]])
         nearest = torch.cdist(points, near, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1).values
-        chosen = [0, 1]
         while len(chosen) < self.confirm:
             chosen.append(int((turns * nearest).argmax()))
             nearest = torch.minimum(nearest, linalg.norm(points - points[chosen[-1]]).squeeze(-1))

@@ -22,6 +22,7 @@ class Tuning:
             score that turns fast: far less than any turn that a path can follow, far more than rounding.
         differs: the difference of the two, in units of the noise that the model supposes, above which it is noise.
         fine: points of the path, as a multiple of its nodes, among which those to confirm it are chosen.
+        beside: points to confirm a path that differ by less in their position say the same.
         confirmed: a converged path has at most this fraction of the tolerance over both batches: both are small.
         exact: the residual that the problem on the model is solved to where that can be reached; see `settle`.
         rough: `OnModel.roughness` above which the path gets twice as many points: second order would err by that much.
@@ -47,8 +48,9 @@ class Tuning:
     near: float = 2e-5
     differs: float = 0.3
     fine: int = 4
+    beside: float = 0.04
     confirmed: float = 0.85
-    exact: float = 1e-8
+    exact: float = 1e-5
     rough: float = 0.02
     quiet: float = 0.003
     unsolvable: int = 6
