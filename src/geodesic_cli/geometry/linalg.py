@@ -35,8 +35,7 @@ def norm(a: Float[Tensor, "*n d"]) -> Float[Tensor, "*n 1"]:
 
 def unit(a: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
     """Rows scaled to norm 1; a row of zeros stays zero."""
-    length = norm(a)
-    return a / torch.where(length > 0, length, torch.ones_like(length))
+    return a / norm(a).clamp(min=torch.finfo(a.dtype).tiny)
 
 
 def reciprocal(length: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:

@@ -25,10 +25,12 @@ def test_a_basis_holds_the_rows_however_different_their_sizes_and_only_grows():
 
 def test_what_was_seen_is_kept_in_coordinates_and_the_newest_of_it():
     x, u = normal(9, 40), torch.linspace(0, 1, 9, dtype=torch.float64)
-    first, then = (Seen(normal(4, 40, seed=k), u[:4], normal(4, 40, seed=k + 1)) for k in (3, 5))
-    state = surveyed(x, first, False, 1.0).knowing(then, 6)
-    both = first.and_also(then).last(6)
+    first = Seen(normal(4, 40, seed=3), u[:4], normal(4, 40, seed=4))
+    before = surveyed(x, first, False, 1.0)
+    then = Seen(before.inside[:4] + before.inside[1:5], u[:4], normal(4, 40, seed=6))
+    state = before.knowing(then, 6)
+    both = first.and_also(Seen(then.x @ before.basis, then.u, then.scores)).last(6)
     torch.testing.assert_close(state.seen.x @ state.basis, both.x)
     torch.testing.assert_close(state.seen.scores @ state.basis, both.scores)
     torch.testing.assert_close(state.inside @ state.basis, x)
-    assert state.basis.shape == (25, 40)
+    assert state.basis.shape == (21, 40)

@@ -90,7 +90,6 @@ class OnModel:
 
     def descend(self, scheme: Scheme, x: Nodes, steps: int) -> Nodes:
         """Follow the flow of curve shortening for at most so many steps."""
-        eye = torch.eye(x.shape[0] - 2, dtype=x.dtype)
         force, c, before = self._force(), FIRST_SCREEN, math.inf
         for count in range(steps):
             r, _, length = mismatch(force, self.space, scheme, x)
@@ -99,7 +98,8 @@ class OnModel:
                 break
             if count == 0:
                 c = min(max(c, self.alpha * length**2 * self.slope), MOST_SCREEN)
-            step = self.space.tangent(x[1:-1], torch.linalg.solve(eye - c * scheme.screen, r))
+            screened = scheme.waves @ (scheme.waves @ r / (1 - c * scheme.decay[:, None]))
+            step = self.space.tangent(x[1:-1], screened)
             total = float(step.norm())
             if total > 1.3 * before:
                 c = min(2 * c, MOST_SCREEN)

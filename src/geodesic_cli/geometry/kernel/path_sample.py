@@ -4,12 +4,13 @@ The two terms of the geodesic equation, kappa and alpha P_v P_x s, take the poin
 the path itself, by the polynomials of its scheme. Everything is float64 on the CPU, but for the score's own input.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import pad
 
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
@@ -20,12 +21,21 @@ from geodesic_cli.geometry.space import Positions, Rows, across, kappa
 
 @dataclass(frozen=True, eq=False)
 class PathSample:
-    """Points of a path, given by all of its points, ends included, at whose positions u the true score is asked for."""
+    """Points of a path, given by all of its points, ends included, at whose positions u the true score is asked for.
+
+    The path may be in the coordinates of a basis, orthonormal rows (k, d); then everything is, d below meaning k, but
+    for what is asked of the score and what it answers. Without a basis the path is in full dimension.
+    """
 
     metric: DensityMetric
     scheme: Scheme
     path: Nodes
     u: Float[Tensor, "m"]
+    basis: Float[Tensor, "k whole"] | None = None
+
+    def widened(self, basis: Float[Tensor, "more whole"]) -> "PathSample":
+        """The same in the coordinates of a basis that begins with this one."""
+        return replace(self, path=widened(self.path, basis), basis=basis)
 
     @cached_property
     def x(self) -> Float[Tensor, "m d"]:
@@ -37,9 +47,10 @@ class PathSample:
         """dx/du there."""
         return self.metric.space.tangent(self.x, self.scheme.at(self.u, order=1) @ self.path)
 
-    def scores(self, like: Curve) -> Float[Tensor, "m d"]:
-        """The true scores there, (m, d), asked for in the dtype and on the device of a curve."""
-        return true_scores(self.metric, like, self.x, self.u)
+    def scores(self, like: Curve) -> Float[Tensor, "m whole"]:
+        """The true scores there, in full dimension, asked for in the dtype and on the device of a curve."""
+        x = self.x if self.basis is None else self.metric.space.project(self.x @ self.basis)
+        return true_scores(self.metric, like, x, self.u)
 
     def curvature(self) -> Float[Tensor, "m d"]:
         """kappa."""
@@ -58,6 +69,11 @@ def true_scores(metric: DensityMetric, like: Curve, x: Rows, u: Positions) -> Ro
     """True scores at points, asked for in the dtype and on the device of a curve."""
     scores = metric.scores_at(x.to(like.x.device, like.x.dtype), u.to(like.x.device, like.x.dtype))
     return scores.detach().to("cpu", torch.float64)
+
+
+def widened(rows: Float[Tensor, "n k"], basis: Float[Tensor, "more d"]) -> Float[Tensor, "n more"]:
+    """Coordinates of rows in a basis that begins with the one they are in."""
+    return pad(rows, (0, basis.shape[0] - rows.shape[1]))
 
 
 def rms(vectors: Float[Tensor, "m d"]) -> float:

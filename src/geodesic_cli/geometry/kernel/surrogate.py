@@ -27,7 +27,7 @@ from geodesic_cli.errors import GeometryError
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.kernel.on_model import SOLVED, OnModel
-from geodesic_cli.geometry.kernel.path_sample import PathSample, polygon_length, rms, true_scores
+from geodesic_cli.geometry.kernel.path_sample import PathSample, polygon_length, rms, true_scores, widened
 from geodesic_cli.geometry.kernel.regression import KernelScore
 from geodesic_cli.geometry.kernel.schemes import Scheme, gauss_legendre, numerov
 from geodesic_cli.geometry.kernel.surveyed import Surveyed, nodes_like, on_space, surveyed
@@ -105,9 +105,10 @@ class Surrogate:
         move = float(linalg.norm(goal - inside).max()) / polygon_length(inside)
         taken = min(1.0, now.trust / move) if move > 0 else 1.0
         inside = goal if taken == 1 else metric.space.project(inside + taken * (goal - inside))
-        x = torch.cat([now.x[:1], on_space(metric.space, inside[1:-1] @ now.basis), now.x[-1:]])
+        inside = torch.cat([now.inside[:1], inside[1:-1], now.inside[-1:]])
 
-        sample = PathSample(metric, scheme, x, self._least_certain(metric.space, model, scheme, inside))
+        asked_at = self._least_certain(metric.space, model, scheme, inside)
+        sample = PathSample(metric, scheme, inside, asked_at, now.basis)
         scores = sample.scores(previous.curve)
         noisy, asked = self._noisy(sample, scores, model, previous) if now.noisy is None else (now.noisy, 0)
         index, calls = previous.index + 1, previous.score_calls + self.batch + asked
@@ -116,12 +117,15 @@ class Surrogate:
             return replace(previous, index=index, score_calls=calls, residuals=residuals, status=Status.NON_FINITE)
 
         pull = rms(on_model.pull(scheme, inside)[:, None])
-        missed = rms(sample.pull(scores - model(sample.x @ now.basis.T, sample.u) @ now.basis))
+        known = now.knowing(Seen(sample.x, sample.u, scores), self.tuning.most_seen)
+        modelled, told = widened(model(sample.x, sample.u), known.basis), known.seen.scores[-self.batch :]
+        sample = sample.widened(known.basis)
+        missed = rms(sample.pull(told - modelled))
         beyond_noise = math.sqrt(max(missed**2 - (metric.alpha * model.noise) ** 2, 0.0))
         resting = taken == 1 and move < self.tuning.quiet and unsolved <= SOLVED
         state = replace(
-            now.knowing(Seen(sample.x, sample.u, scores), self.tuning.most_seen),
-            x=x,
+            known,
+            inside=sample.path,
             length=model.length,
             trust=self._trust(now.trust, beyond_noise, pull),
             taken=taken,
@@ -131,10 +135,10 @@ class Surrogate:
             quiet=now.quiet + 1 if resting else 0,
             noisy=noisy,
         )
-        residual = sample.residual(scores, pull)
+        residual = sample.residual(told, pull)
         residuals = (*previous.residuals, residual)
         status = self._status(residuals[now.since :], state, model.nugget)
-        curve = nodes_like(metric.space, x, previous.curve)
+        curve = nodes_like(metric.space, inside @ now.basis, previous.curve)
         return Step(index, curve, residual, on_model.log_length(scheme, inside), calls, residuals, state, status)
 
     def finish(self, metric: DensityMetric, step: Step, tol: float) -> Step:
@@ -145,34 +149,39 @@ class Surrogate:
         now = step.state_of(Surveyed)
         if step.index > 0 and (now.taken < 1 or now.unsolved > SOLVED):
             return step
-        basis, (model, on_model) = now.basis, now.model(metric, self.tuning)  # the batch may add to the basis
+        model, on_model = now.model(metric, self.tuning)
         step = self._confirmed(metric, step, model, on_model)
         if step.status is not None or step.residual > self.tuning.confirmed * tol:
             return step
-        scheme, begun = numerov(now.x.shape[0] - 2), numerov(now.guess.shape[0] - 2)
-        lengths = on_model.log_length(scheme, now.x @ basis.T), on_model.log_length(begun, now.guess @ basis.T)
+        scheme, begun = numerov(now.inside.shape[0] - 2), numerov(now.guess.shape[0] - 2)
+        lengths = on_model.log_length(scheme, now.inside), on_model.log_length(begun, now.guess)
         step = replace(step, log_length=lengths[0], begun=lengths[1])
-        return self._lowest(metric, step, on_model, basis) if self.minimum else replace(step, status=Status.CONVERGED)
+        return self._lowest(step, on_model, now.inside) if self.minimum else replace(step, status=Status.CONVERGED)
 
     def _confirmed(self, metric: DensityMetric, step: Step, model: KernelScore, on_model: OnModel) -> Step:
         """The step with the residual over its own batch and a second one, where the path may be wrong unseen."""
         now = step.state_of(Surveyed)
-        inside, scheme = now.inside, numerov(now.x.shape[0] - 2)
-        sample = PathSample(metric, scheme, now.x, self._most_doubtful(model, on_model, scheme, inside))
+        inside, scheme = now.inside, numerov(now.inside.shape[0] - 2)
+        asked_at = self._most_doubtful(model, on_model, scheme, inside)
+        sample = PathSample(metric, scheme, inside, asked_at, now.basis)
         scores = sample.scores(step.curve)
         step = replace(step, score_calls=step.score_calls + self.confirm)
         if not bool(scores.isfinite().all()):
             return replace(step, status=Status.NON_FINITE)
-        second = sample.residual(scores, rms(on_model.pull(scheme, inside)[:, None]))
+        known = now.knowing(Seen(sample.x, sample.u, scores), self.tuning.most_seen)
+        told = known.seen.scores[-self.confirm :]
+        second = sample.widened(known.basis).residual(told, rms(on_model.pull(scheme, inside)[:, None]))
         squares = self.batch * step.residual**2 + self.confirm * second**2
         residual = math.sqrt(squares / (self.batch + self.confirm))
         step = step.remeasured(step.curve, residual, step.log_length, step.score_calls)
-        return replace(step, state=now.knowing(Seen(sample.x, sample.u, scores), self.tuning.most_seen))
+        return replace(step, state=known)
 
-    def _lowest(self, metric: DensityMetric, step: Step, on_model: OnModel, basis: Tensor) -> Step:
-        """Converged if the path is a minimum; otherwise it is left, so often, along what shortens it."""
+    def _lowest(self, step: Step, on_model: OnModel, inside: Tensor) -> Step:
+        """Converged if the path is a minimum; otherwise it is left, so often, along what shortens it.
+
+        The path (n + 2, k) is in the model's coordinates; what was asked since may have added to the basis.
+        """
         now = step.state_of(Surveyed)
-        inside = now.x @ basis.T
         lowest, direction = on_model.steepest(inside)
         if lowest >= UNSTABLE:
             return replace(step, status=Status.CONVERGED)
@@ -182,8 +191,10 @@ class Surrogate:
         there = on_model.downhill(numerov(inside.shape[0] - 2), inside, direction, self.tuning.leap * length)
         if float(linalg.norm(there - inside).max()) < self.tuning.fell_back * length:
             return replace(step, status=Status.CONVERGED)
-        x = torch.cat([now.x[:1], on_space(metric.space, there[1:-1] @ basis), now.x[-1:]])
-        return replace(step, state=replace(now, x=x, trust=1.0, quiet=0, flips=now.flips + 1, since=step.index + 1))
+        there = widened(torch.cat([inside[:1], there[1:-1], inside[-1:]]), now.basis)
+        return replace(
+            step, state=replace(now, inside=there, trust=1.0, quiet=0, flips=now.flips + 1, since=step.index + 1)
+        )
 
     def _trust(self, trust: float, missed: float, pull: float) -> float:
         """The longest move to make next, by what the model missed of the pull."""

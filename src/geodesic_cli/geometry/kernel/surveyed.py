@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import pad
 
 from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.kernel.on_model import OnModel
+from geodesic_cli.geometry.kernel.path_sample import widened
 from geodesic_cli.geometry.kernel.regression import KernelScore, fit_scores
 from geodesic_cli.geometry.kernel.schemes import Nodes
 from geodesic_cli.geometry.kernel.tuning import Tuning
@@ -27,7 +27,7 @@ class Surveyed:
     """Where `Surrogate` stands. Tensors are float64 on the CPU.
 
     Args:
-        x: the current path at equal steps of u, ends included, (n + 2, d), in full dimension, in the span of the basis.
+        inside: the current path at equal steps of u, ends included, (n + 2, k), in the coordinates of the basis.
         basis: orthonormal rows (k, d) that span all that was seen; it only grows.
         seen: every score that was asked for, in the coordinates of the basis.
         varying: whether the density varies along the path.
@@ -40,15 +40,15 @@ class Surveyed:
         quiet: how many steps running the path has hardly moved.
         flips: how often a saddle was left.
         since: the step at which a saddle was left last; residuals before it say nothing of this path.
-        guess: where it began, as x; its length on the latest model is what the path may not be longer than.
+        guess: where it began, as ``inside``; its length on the latest model is what the path may not be longer than.
         noisy: whether the score has noise; None until the model has supposed some and the score was asked.
     """
 
-    x: Nodes
+    inside: Float[Tensor, "points k"]
     basis: Float[Tensor, "k d"]
     seen: Seen
     varying: bool
-    guess: Nodes
+    guess: Float[Tensor, "begun k"]
     length: float | None = None
     trust: float = 1.0
     taken: float = 1.0
@@ -61,17 +61,12 @@ class Surveyed:
     noisy: bool | None = None
 
     def knowing(self, more: Seen, most: int) -> "Surveyed":
-        """The same with further scores, in full dimension; of all scores the newest are kept."""
-        basis = spanned(self.basis, torch.cat([more.x, more.scores]))
-        new = basis.shape[0] - self.basis.shape[0]
-        before = Seen(pad(self.seen.x, (0, new)), self.seen.u, pad(self.seen.scores, (0, new)))
-        seen = before.and_also(Seen(more.x @ basis.T, more.u, more.scores @ basis.T)).last(most)
-        return replace(self, basis=basis, seen=seen)
-
-    @property
-    def inside(self) -> Float[Tensor, "nodes k"]:
-        """The path in the coordinates of the basis."""
-        return self.x @ self.basis.T
+        """The same with further scores, in full dimension, at points in coordinates; the newest of all are kept."""
+        basis = spanned(self.basis, more.scores)
+        before = Seen(widened(self.seen.x, basis), self.seen.u, widened(self.seen.scores, basis))
+        seen = before.and_also(Seen(widened(more.x, basis), more.u, more.scores @ basis.T)).last(most)
+        inside, guess = widened(self.inside, basis), widened(self.guess, basis)
+        return replace(self, basis=basis, seen=seen, inside=inside, guess=guess)
 
     def model(self, metric: DensityMetric, tuning: Tuning) -> tuple[KernelScore, OnModel]:
         """The model of the score in the coordinates of the basis, and its geodesics."""
@@ -85,7 +80,8 @@ def surveyed(x: Nodes, seen: Seen, varying: bool, trust: float) -> Surveyed:
     d = x.shape[1]
     basis = spanned(x.new_zeros(0, d), torch.cat([x, seen.x, seen.scores]))
     basis = torch.eye(d, dtype=x.dtype) if basis.shape[0] == d else basis
-    return Surveyed(x, basis, Seen(seen.x @ basis.T, seen.u, seen.scores @ basis.T), varying, x, trust=trust)
+    inside = x @ basis.T
+    return Surveyed(inside, basis, Seen(seen.x @ basis.T, seen.u, seen.scores @ basis.T), varying, inside, trust=trust)
 
 
 def spanned(basis: Float[Tensor, "k d"], rows: Float[Tensor, "p d"]) -> Float[Tensor, "more d"]:
@@ -112,5 +108,5 @@ def on_space(space: Space, x: Tensor) -> Tensor:
 
 
 def nodes_like(space: Space, x: Tensor, like: Curve) -> Curve:
-    """Nodes in the dtype and on the device of another curve, with its ends bit for bit."""
+    """Nodes in full dimension in the dtype and on the device of another curve, with its ends bit for bit."""
     return like.with_inner(space.project(x[1:-1].to(like.x.device, like.x.dtype)))
