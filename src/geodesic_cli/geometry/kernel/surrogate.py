@@ -151,7 +151,7 @@ class Surrogate:
             return step
         model, on_model = now.model(metric, self.tuning)
         step = self._confirmed(metric, step, model, on_model)
-        if step.status is not None or step.residual > self.tuning.confirmed * tol:
+        if step.status is not None or step.residual > tol:
             return step
         scheme, begun = numerov(now.inside.shape[0] - 2), numerov(now.guess.shape[0] - 2)
         lengths = on_model.log_length(scheme, now.inside), on_model.log_length(begun, now.guess)

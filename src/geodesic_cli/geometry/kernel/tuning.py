@@ -23,7 +23,6 @@ class Tuning:
         differs: the difference of the two, in units of the noise that the model supposes, above which it is noise.
         fine: points of the path, as a multiple of its nodes, among which those to confirm it are chosen.
         beside: points to confirm a path that differ by less in their position say the same.
-        confirmed: a converged path has at most this fraction of the tolerance over both batches: both are small.
         exact: the residual that the problem on the model is solved to where that can be reached; see `settle`.
         rough: `OnModel.roughness` above which the path gets twice as many points: second order would err by that much.
         quiet: a noisy path rests when its points move by less than this fraction of the length, twice running; its
@@ -49,7 +48,6 @@ class Tuning:
     differs: float = 0.3
     fine: int = 4
     beside: float = 0.04
-    confirmed: float = 0.85
     exact: float = 1e-5
     rough: float = 0.02
     quiet: float = 0.003
