@@ -3,7 +3,7 @@
 A frame F is compared with pictures P that may be turned, shifted, scaled and mirrored, within the range of the
 training and a little beyond. The fit error is |F - P|^2 / |1 - F|^2: 0 where a picture of the set is there, 1 where a
 white sheet would do as well. The nearest of 32 moved copies of each picture, at 16 x 16 pixels, give eight to begin
-with, mirror images apart; from each, a descent fits its four numbers at 32 x 32 pixels. The errors are those at 64 x 64.
+with, mirror images apart; from each, a descent fits its four numbers at 32 x 32 pixels. Errors are those at 64 x 64.
 
 A frame is *explained* when its error is at most the median of samples that the model draws for prompts of the set. It
 is *double* when the two images given, each with a weight of its own above 0.2, leave less than half of that error.
