@@ -41,10 +41,11 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for k, frame in enumerate(frames):
             write_png(frame, folder / f"{k:02d}.png")
-        (folder / "CREDITS.md").write_text(
-            "Made from a picture of Fluent emoji, copyright Microsoft Corporation, MIT licence, by "
-            "`examples/training/emoji_clips.py`: turned, moved or scaled, and made smaller.\n"
-        )
+    (HERE / "clips" / "CREDITS.md").write_text(
+        "# Credits of these clips\n\n`emoji-*` are made from pictures of Fluent emoji, copyright Microsoft Corporation, "
+        "MIT licence, by `examples/training/emoji_clips.py`: turned, moved or scaled, and made smaller. The others are "
+        "rendered by `examples/training/render_clips.py`.\n"
+    )
 
 
 if __name__ == "__main__":
