@@ -4,7 +4,8 @@
     geodesic interpolate --pairs emoji-same/pairs.csv --model emoji-mini --frames 5 --formats none --out runs/emoji-same
     python examples/studies/emoji/emoji_copies.py --work .work --runs runs/emoji-same
 
-The middle frame of each pair is compared with all pictures of the set, where they fit best (`emoji_read`). as a copy where its fit error is at most that of the pictures themselves after the autoencoder: nine in ten of them have
+The middle frame of each pair is compared with all pictures of the set, where they fit best (`emoji_read`). It counts as
+a copy where its fit error is at most that of the pictures themselves after the autoencoder: nine in ten of them have
 less.
 """
 
