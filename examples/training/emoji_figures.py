@@ -8,6 +8,7 @@ needs the work folder of `emoji_mini.py`, where its data stage left the pictures
 - round trip: the same, carried to tau 0.6 by the probability flow and back, with the picture's own prompt;
 - samples: of pictures drawn by prompts, how many have one of their own name among the three nearest of the set, in
   whatever style. A sample is as near to a picture as to the nearest of its moved copies, in latents;
+- with `--others FOLDER`: the round trip of pictures of a set that the model has never seen, without a prompt;
 - sheet.png: 64 samples without their names, for a person to name, and names.txt, what was asked for.
 """
 
@@ -15,7 +16,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from emoji_data import Picture, chosen, load, move
+from emoji_data import Picture, chosen, load, move, on_white, upright
 from emoji_names import NAMES
 from emoji_sheets import grid
 from emoji_vae import HELD_OUT
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(".work/figures"))
     parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--pictures", type=int, default=100, help="of reconstruction and round trip")
+    parser.add_argument("--others", type=Path, help="a folder of pictures, on white or without a ground")
     asked = parser.parse_args()
     torch.set_num_threads(1)
 
@@ -79,6 +81,16 @@ def main() -> None:
     there = model.lift(z, shape, said, TAU, STEPS)
     back = psnr(model.decode(model.drop(there, shape, said, TAU, STEPS), shape), held)
     print(f"reconstruction {plain.mean():.2f} dB (least {plain.min():.1f}); to tau {TAU} and back {back.mean():.2f} dB")
+
+    if asked.others is not None:
+        files = sorted(asked.others.glob("*.png"))
+        files = [files[k] for k in torch.randperm(len(files), generator=generator)[: asked.pictures].tolist()]
+        unseen = upright(torch.stack([on_white(file) for file in files])) / 2 + 0.5
+        z, silent = model.encode(unseen), Embedding.cat([model.prompts.embed("")] * len(files))
+        there = model.lift(z, shape, silent, TAU, STEPS)
+        back = psnr(model.decode(model.drop(there, shape, silent, TAU, STEPS), shape), unseen)
+        good = int((back >= 27).sum())
+        print(f"{len(files)} of {asked.others}: to tau {TAU} and back {back.mean():.1f} dB, {good} with 27 or more")
 
     wanted = [pictures[k] for k in torch.randint(len(pictures), (asked.samples,), generator=generator).tolist()]
     drawn = torch.cat([

@@ -148,7 +148,7 @@ def extrapolate(
 def finetune(
     model: AnyModel = "clevr-mini",
     *,
-    data: str | Path | Data = "scenes",
+    data: str | Path | Data | None = None,
     observer: Observer | None = None,
     progress: bool | None = None,
     dataset_name: str | None = None,

@@ -79,7 +79,7 @@ def test_results_of_every_kind_can_be_seen_and_saved(model: LatentDiffusion, pai
 
 def test_nothing_to_see_is_said(model: LatentDiffusion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("geodesic_cli.verbs.finetune.run.MEASURED_EXAMPLES", 2)
-    measured = geodesic_cli.finetune(model, max_train_steps=1, train_batch_size=1, validation_steps=0)
+    measured = geodesic_cli.finetune(model, data="scenes", max_train_steps=1, train_batch_size=1, validation_steps=0)
     assert measured.to_pil() == [] and measured._repr_png_() is None
     with pytest.raises(geodesic_cli.GeodesicError, match="holds no pictures"):
         measured.sheet()

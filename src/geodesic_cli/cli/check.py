@@ -71,6 +71,8 @@ def _model_lines(report: "ModelReport", machine: dict[str, Any]) -> list[str]:
     if "roundtrip_db" in f:
         unit = "" if f["roundtrip_db"] == "exact" else " dB"
         rows.append(("there and back", f"{f['roundtrip_db']}{unit} (more is better; spread {f['latent_spread']})"))
+    if "own_roundtrip_db" in f:
+        rows.append(("what it draws, there and back", f"{f['own_roundtrip_db']} dB: it is a model of other pictures"))
     for name, words in (
         ("score_size", "size of the noise found (1 is right)"),
         ("noise_match", "cosine with the noise"),

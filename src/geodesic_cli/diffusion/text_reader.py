@@ -26,7 +26,7 @@ WEIGHTED = re.compile(r"\(([^()]*[^\W\d_][^()]*):\s*([0-9]*\.?[0-9]+)\s*\)")
 """Words with a weight, as front ends write them. There is a letter among them: (16:9) is a shape."""
 MOST_WEIGHT = 3.0
 """Numbers above it are no weights: `(at 10:30)` is a time."""
-FEW_WORDS = 2000
+FEW_WORDS = 8000
 """Tokens of a vocabulary that was made for one set of words; published ones have 30,000 and more."""
 PLACEHOLDER = 0
 """The token that stands where a vector is put in; a CLIP of the older kind takes the largest token for the end."""

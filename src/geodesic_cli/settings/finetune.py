@@ -17,8 +17,10 @@ WIDEST_ADAPTER = 4096
 MIXED_PRECISIONS = ("no", "fp16", "bf16")
 SCENES = "scenes"
 LATENTS_KEPT = MEMORY, DISK, _ = ("memory", "disk", "no")
-EMBEDDED = ("clevr-mini", "scenes-ddpm")
+EMBEDDED = ("clevr-mini", "emoji-mini", "scenes-ddpm")
 """Models that are part of the package: they are small, and learn at a rate that would break a large one."""
+OF_SCENES = ("clevr-mini", "scenes-ddpm")
+"""Those that draw rendered scenes: they can be tuned and measured on new ones."""
 REGULARISER, DATA, ADAMW = "Regulariser", "Data", "Optimiser"
 PREVIEWS = "Checkpoints, previews, Hub"
 
@@ -60,9 +62,10 @@ class FinetuneSettings(ModelOptions, RunOptions):
     """`geodesic finetune`."""
 
     data: str = opt(
-        SCENES,
-        f"{SCENES}, or a folder.",
+        None,
+        f"{SCENES}, or a folder. Default: {SCENES} for the models of scenes.",
         flags=("--data", "--train-data-dir"),
+        by=lambda given: SCENES if kin_of(given.model) in OF_SCENES else "",
     )
     dataset_name: str | None = opt(None, "A table of datasets: NAME, NAME:CONFIG.", DATA)
     image_column: str = opt("image", "Of a table.", DATA)

@@ -50,7 +50,8 @@ def whole(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Finetuned:
 
 
 def settings(model: str, out: Path, **options: object) -> FinetuneSettings:
-    fixed = {"regulariser": "iso", "train_batch_size": 2, "max_train_steps": STEPS, "checkpointing_steps": 2,
+    fixed = {"data": "scenes",
+             "regulariser": "iso", "train_batch_size": 2, "max_train_steps": STEPS, "checkpointing_steps": 2,
              "learning_rate": 1e-3, "validation_steps": 0, "device": "cpu"}  # fmt: skip
     return FinetuneSettings(model=model, out=str(out), **{**fixed, **options})  # type: ignore[arg-type]
 
@@ -201,7 +202,7 @@ class Poisoned:
 def test_a_loss_that_is_not_finite_ends_the_training_with_its_step(
     tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regulariser: str
 ) -> None:
-    monkeypatch.setattr(verb, "_data", lambda chosen, model: Poisoned(0))
+    monkeypatch.setattr(verb, "training_data", lambda chosen, model: Poisoned(0))
     with pytest.raises(GeodesicError, match="not finite"):
         run(settings(tiny, tmp_path / "out", regulariser=regulariser), Silent(), "")
     assert (tmp_path / "out" / "checkpoint-2" / "state.safetensors").is_file()
@@ -210,7 +211,7 @@ def test_a_loss_that_is_not_finite_ends_the_training_with_its_step(
 def test_a_model_in_memory_is_left_as_it_is(tmp_path: Path) -> None:
     model = pixel_model(tmp_path)
     before = {name: weight.clone() for name, weight in model.predict.unet.state_dict().items()}
-    result = finetune(model, max_train_steps=2, train_batch_size=2, learning_rate=1e-3, device="cpu")
+    result = finetune(model, data="scenes", max_train_steps=2, train_batch_size=2, learning_rate=1e-3, device="cpu")
     assert all(torch.equal(before[name], weight) for name, weight in model.predict.unet.state_dict().items())
     assert not torch.equal(result.model.predict.unet.conv_in.weight, model.predict.unet.conv_in.weight)
     assert result.folder is None
@@ -225,7 +226,7 @@ def test_half_precision_without_cuda_and_a_missing_checkpoint_are_refused(tiny: 
 
 def test_mixed_precision_and_recomputed_activations_train_too(tmp_path: Path) -> None:
     model = pixel_model(tmp_path)
-    options = {"regulariser": "iso", "max_train_steps": 2, "train_batch_size": 2, "device": "cpu"}
+    options = {"data": "scenes", "regulariser": "iso", "max_train_steps": 2, "train_batch_size": 2, "device": "cpu"}
     plain = finetune(model, **options)
     recomputed = finetune(model, gradient_checkpointing=True, **options)
     mixed = finetune(model, mixed_precision="bf16", **options)

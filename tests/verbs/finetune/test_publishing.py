@@ -108,7 +108,14 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
 
 def settings(folder: Path, **options: Any) -> FinetuneSettings:
     model = str(write_pixel_model(folder / "tiny"))
-    fixed = {"train_batch_size": 2, "max_train_steps": 1, "validation_steps": 0, "device": "cpu", "regulariser": "iso"}
+    fixed = {
+        "data": "scenes",
+        "train_batch_size": 2,
+        "max_train_steps": 1,
+        "validation_steps": 0,
+        "device": "cpu",
+        "regulariser": "iso",
+    }
     return FinetuneSettings(model=model, out=str(folder / "tuned"), push_to_hub=True, **{**fixed, **options})
 
 
@@ -174,7 +181,7 @@ def test_without_network_token_or_a_good_name_it_is_one_sentence_before_the_work
     with pytest.raises(InputError, match="got no --push-to-hub"):
         FinetuneSettings(hub_model_id="ada/model")
     with pytest.raises(InputError, match="a training in memory has none"):
-        finetune(str(tmp_path / "tiny"), push_to_hub=True)
+        finetune(str(tmp_path / "tiny"), data="scenes", push_to_hub=True)
     assert not (tmp_path / "tuned").exists()
 
 

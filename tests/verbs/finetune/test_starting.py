@@ -11,7 +11,7 @@ from geodesic_cli.media import write_png
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune.data import Scenes, read_folder
 from geodesic_cli.verbs.finetune.processes import Processes
-from geodesic_cli.verbs.finetune.starting import with_steps
+from geodesic_cli.verbs.finetune.starting import require_data, with_steps
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,13 @@ def test_scenes_have_no_passes_and_a_number_of_steps_wins() -> None:
     given = FinetuneSettings(num_train_epochs=3, max_train_steps=7, validation_epochs=1, validation_steps=2)
     assert with_steps(given, Scenes(8, 0), Processes()).validation_steps == 2
     assert with_steps(given, Scenes(8, 0), Processes()).max_train_steps == 7
+
+
+def test_a_model_of_other_pictures_is_not_tuned_on_scenes_unless_they_are_asked_for() -> None:
+    for model in ("clevr-mini", "scenes-ddpm"):
+        require_data(FinetuneSettings(model=model))
+    for model in ("emoji-mini", "sd15", "somebody/model"):
+        with pytest.raises(InputError, match=f"Images to learn from are needed.*not for {model}"):
+            require_data(FinetuneSettings(model=model))
+        require_data(FinetuneSettings(model=model, data="scenes"))
+        require_data(FinetuneSettings(model=model, dataset_name="me/cats"))

@@ -244,8 +244,8 @@ from geodesic_cli.verbs.finetune.processes import start
 if __name__ == "__main__":
     rank = start("cpu").rank
     model = pixel_model(Path(sys.argv[1], f"model-{rank}"))
-    result = finetune(model, regulariser=sys.argv[2], iso_lambda=0.1, train_batch_size=2, max_train_steps=3,
-                      learning_rate=1e-3, adam_epsilon=1e-3, device="cpu")
+    result = finetune(model, data="scenes", regulariser=sys.argv[2], iso_lambda=0.1, train_batch_size=2,
+                      max_train_steps=3, learning_rate=1e-3, adam_epsilon=1e-3, device="cpu")
     tensors = {name: weight.detach().contiguous() for name, weight in result.model.predict.unet.named_parameters()}
     save_file(tensors, str(Path(sys.argv[1], f"weights-{rank}.safetensors")))
 """
@@ -282,6 +282,7 @@ def test_two_processes_are_one_with_twice_the_batch(tmp_path: Path, regulariser:
     one, other = (load_file(tmp_path / f"weights-{rank}.safetensors") for rank in range(2))
     alone = finetune(
         pixel_model(tmp_path / "alone"),
+        data="scenes",
         regulariser=regulariser,
         iso_lambda=0.1,
         train_batch_size=4,

@@ -46,7 +46,7 @@ def tracker(monkeypatch: pytest.MonkeyPatch) -> type[Told]:
 
 def settings(folder: Path, **options: Any) -> FinetuneSettings:
     model = str(write_pixel_model(folder / "tiny"))
-    fixed = {"train_batch_size": 2, "max_train_steps": 4, "validation_steps": 0, "device": "cpu"}
+    fixed = {"data": "scenes", "train_batch_size": 2, "max_train_steps": 4, "validation_steps": 0, "device": "cpu"}
     return FinetuneSettings(model=model, out=str(folder / "run"), **{**fixed, **options})
 
 

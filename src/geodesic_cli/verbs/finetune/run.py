@@ -16,8 +16,6 @@ from typing import Any
 import torch
 
 from geodesic_cli.diffusion import LatentDiffusion
-from geodesic_cli.diffusion.batching import free_memory, item_cost
-from geodesic_cli.diffusion.room import require_size
 from geodesic_cli.diffusion.tuning.trainee import Trainee, prepare
 from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.runs.calling import called_from_python
@@ -26,15 +24,21 @@ from geodesic_cli.runs.job import Job, RunResult, open_folder, told_model
 from geodesic_cli.runs.manifest import require_same
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import AnyModel, open_model
-from geodesic_cli.runs.room import frame_bytes, require_room
-from geodesic_cli.settings import SCENES, FinetuneSettings, from_options
+from geodesic_cli.settings import FinetuneSettings, from_options
 from geodesic_cli.verbs.finetune import checkpoints
-from geodesic_cli.verbs.finetune.data import Data, ImageFolder, Scenes, left_out, metadata_of, read_folder
+from geodesic_cli.verbs.finetune.data import Data, ImageFolder, Scenes, left_out, metadata_of
 from geodesic_cli.verbs.finetune.measuring import measure_trainee
 from geodesic_cli.verbs.finetune.processes import Processes, common_folder, start
 from geodesic_cli.verbs.finetune.publishing import push_model, refuse_hub, write_card
-from geodesic_cli.verbs.finetune.starting import FREE_SETTINGS, asked_for_early, check_start, going_on, with_steps
-from geodesic_cli.verbs.finetune.tables import parquet_files, read_rows
+from geodesic_cli.verbs.finetune.starting import (
+    FREE_SETTINGS,
+    asked_for_early,
+    check_start,
+    going_on,
+    require_data,
+    training_data,
+    with_steps,
+)
 from geodesic_cli.verbs.finetune.training import Training
 from geodesic_cli.verbs.finetune.watching import TrainingWatch
 from geodesic_cli.verbs.finetune.writing import (
@@ -48,8 +52,6 @@ from geodesic_cli.verbs.finetune.writing import (
 
 MEASURED_EXAMPLES = 64
 """Examples on which the model is measured before and after."""
-TRAINED = 3
-"""Memory of a picture in training, in units of what it takes without gradients; more where nothing is checkpointed."""
 PORTION = 50
 """Steps over which the note of the progress is averaged."""
 
@@ -79,7 +81,7 @@ class Finetuned(RunResult):
 def finetune(
     model: AnyModel = "clevr-mini",
     *,
-    data: str | Path | Data = SCENES,
+    data: str | Path | Data | None = None,
     observer: Observer | None = None,
     **options: Any,
 ) -> Finetuned:
@@ -87,21 +89,25 @@ def finetune(
 
     Args:
         model: a name, or a model in fp32 that is loaded already, which is left as it is.
-        data: `scenes`, a folder of images, or an object like `training_data.Data`.
+        data: `scenes`, a folder of images, or an object like `training_data.Data`; None takes scenes for the models
+            of scenes, and is refused for others.
         options: any setting of `settings.FinetuneSettings` but out, resume and overwrite; `regulariser="iso"` tunes
             towards an isometric bottleneck.
     """
     name, given = told_model(model, "finetune")
     data = str(data) if isinstance(data, Path) else data
-    fixed = {"model": name, "data": data if isinstance(data, str) else type(data).__name__}
+    fixed = {"model": name}
+    if data is not None:
+        fixed["data"] = data if isinstance(data, str) else type(data).__name__
     settings, observer = from_options(FinetuneSettings, "finetune", options, fixed), observer or Silent()
     refuse_hub(settings)
+    require_data(settings)
     processes = start(settings.device)
     if given is None:
         loaded = _open(settings, processes, observer)
     else:
         loaded = replace(given, predict=replace(given.predict, unet=deepcopy(given.predict.unet)))
-    source = _data(settings, loaded) if isinstance(data, str) else data
+    source = training_data(settings, loaded) if data is None or isinstance(data, str) else data
     settings = with_steps(settings, source, processes)
     return _Work(settings, observer, processes=processes).run(_prepare(settings, loaded), source)
 
@@ -112,7 +118,7 @@ def run(job: Job[FinetuneSettings]) -> Finetuned:
     repository = asked_for_early(settings)
     processes = start(settings.device)
     model = _open(settings, processes, observer)
-    data = _data(settings, model)
+    data = training_data(settings, model)
     settings = with_steps(settings, data, processes)
     trainee = _prepare(settings, model)  # all that may be refused comes before the folder is touched
     check_start(settings, trainee)
@@ -169,28 +175,6 @@ def _prepare(settings: FinetuneSettings, model: LatentDiffusion) -> Trainee:
     with torch.random.fork_rng(devices=[]):  # a fresh adapter is random
         torch.manual_seed(s.seed)
         return prepare(model, rank=s.lora_rank, alpha=s.lora_alpha, checkpointing=less, compile=s.compile)
-
-
-def _data(settings: FinetuneSettings, model: LatentDiffusion) -> Data:
-    s = settings
-    size = s.resolution or model.image_size
-    shape = model.latent_shape(size, size)  # refuses a size that the model cannot take
-    require_size(model.codec, model.predict, size, size)
-    each = TRAINED * item_cost(model.predict.unet, shape, torch.float32) + frame_bytes(size, size)
-    require_room(
-        {
-            "train_batch_size": (s.train_batch_size, each),
-            "num_validation_images": (s.num_validation_images, frame_bytes(size, size)),
-        },
-        free_memory(model.device),
-    )
-    empty = s.proportion_empty_prompts
-    if s.data == SCENES and not s.dataset_name:
-        return Scenes(size, s.seed, empty)
-    if s.dataset_name or parquet_files(s.data):
-        return read_rows(s, size)
-    folder = read_folder(s.data, size, s.seed, column=s.caption_column, flip=s.random_flip, empty=empty)
-    return folder if s.max_train_samples is None else folder.only(folder.deck.some(s.max_train_samples))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,0 +1,243 @@
+"""The table of this folder's README: what the frames of all methods show, by the pictures that the model learned from.
+
+    python examples/studies/emoji/emoji_table.py --work .work --pairs emoji-pairs --runs runs/emoji-low runs/emoji-bends
+
+The runs are folders of `geodesic interpolate --pairs emoji-pairs/pairs.csv`, swept or not. What is read in a row of
+frames is kept beside the pairs (`read.jsonl`), so that a table which was stopped goes on, and new runs add their rows.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from emoji_pairs import CATEGORY, MOVED, SHIFT, STYLE, TURN
+from emoji_read import Reader, both, is_double
+from torch import Tensor
+
+from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion import load as load_model
+from geodesic_cli.media import read_image, sheet, write_png
+
+sys.path.append(str(Path(__file__).parents[2] / "training"))  # where the pictures are read
+from emoji_data import Picture, chosen, load
+from emoji_names import NAMES
+
+SAMPLES, GUIDANCE, SEED = 120, 3.0, 80_002
+BEST_AND_WORST = 10
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One row of frames: the pair's number, how the method is called with its options, and where the frames are."""
+
+    pair: int
+    label: str
+    frames: Path
+    numbers: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Of the record that is kept."""
+        return f"{self.pair} {self.label}"
+
+
+def drawn_in(root: Path) -> Iterator[Drawn]:
+    """All rows of frames below a folder of runs."""
+    for file in sorted(root.rglob("metrics.json")):
+        if not (file.parent / "config.toml").exists():
+            continue
+        metrics = json.loads(file.read_text())
+        images = tomllib.loads((file.parent / "config.toml").read_text())["images"]
+        pair = int(Path(images[0]).name.partition("-")[0])
+        for method, numbers in metrics["paths"].items():
+            own = method == metrics["method"]
+            frames = file.parent / "frames" if own else file.parent / "compare" / method
+            yield Drawn(pair, label(method, metrics), frames, numbers | {"evaluations": metrics["score_evaluations"]})
+
+
+def label(method: str, metrics: dict) -> str:
+    """A method with what distinguishes its rows."""
+    bend = f", bend {metrics['bend']:g}" if method == "geodesic" else ""
+    return metrics["names"][method] + ("" if method == "blend" else f", tau {metrics['tau']:g}") + bend
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """What reads frames: the pictures, the model whose latents measure jumps, and the error of an explained frame."""
+
+    reader: Reader
+    pictures: list[Picture]
+    model: LatentDiffusion
+    pairs: list[dict]
+
+    @cached_property
+    def explained(self) -> float:
+        """The error that half of the model's own samples do not exceed."""
+        generator = torch.Generator().manual_seed(SEED)
+        wanted = torch.randint(len(self.pictures), (SAMPLES,), generator=generator).tolist()
+        prompts = [f"{self.pictures[k].names[0]}, {self.pictures[k].style}" for k in wanted]
+        drawn = torch.cat([
+            self.model.sample(prompts[k : k + 40], generator, 30, GUIDANCE).cpu() for k in range(0, SAMPLES, 40)
+        ])  # fmt: skip
+        errors = torch.tensor([fit.error for fit in self.reader.read(drawn)])
+        return float(errors.median())
+
+    def read(self, row: Drawn) -> dict[str, Any]:
+        """What one row of frames shows."""
+        frames = torch.stack([read_image(path) for path in sorted(row.frames.glob("*.png"))])
+        inner, ends = frames[1:-1], frames[[0, -1]]
+        fits = self.reader.read(inner)
+        left, weights = both(inner, ends)
+        z = self.model.encode(frames)
+        pair, told = self.pairs[row.pair], row.numbers
+        asked = {self.pictures[k].names[0] for k in pair["pictures"]}
+        found = {
+            "pair": row.pair,
+            "kind": pair["kind"],
+            "label": row.label,
+            "errors": [fit.error for fit in fits],
+            "named": [self.pictures[fit.picture].names[0] in asked for fit in fits],
+            "of both": left.tolist(),
+            "weights": weights.tolist(),
+            "jump": largest(z.cpu()),
+            "pyramid": largest(pyramid(frames)),
+            "mean log p": told.get("mean_excess"),
+            "log length": told.get("log_length"),
+            "residual": told.get("relative_residual"),
+        }
+        if pair["kind"] == MOVED:
+            own = [fit.numbers for fit in fits if fit.picture == pair["pictures"][0]]
+            found["own"] = len(own) / len(fits)
+            found["jump in place"] = jump_in_place(own, pair) if len(own) == len(fits) else None
+        return found
+
+
+def largest(z: Tensor) -> float:
+    """The largest step between neighbours as a share of the distance of the ends; evenly spaced, 1 / (n - 1)."""
+    z = z.flatten(1)
+    return float((z[1:] - z[:-1]).norm(dim=1).max() / (z[-1] - z[0]).norm())
+
+
+def pyramid(frames: Tensor) -> Tensor:
+    """Frames at four scales, each with the same weight a pixel of the whole: blurred motion counts as motion."""
+    scales = [torch.nn.functional.avg_pool2d(frames, k).flatten(1) * k for k in (1, 2, 4, 8)]
+    return torch.cat(scales, 1)
+
+
+def jump_in_place(found: list[tuple[float, ...]], pair: dict) -> float:
+    """The largest step of the placement as a share of its whole way, in units of the ranges of the training."""
+    ends = [
+        [where["angle"], torch.tensor(where["scale"]).log(), where["x"], where["y"]] for where in pair["placements"]
+    ]
+    unit = torch.tensor([2 * TURN, 0.31, 2 * SHIFT, 2 * SHIFT])
+    at = torch.tensor([ends[0], *found, ends[1]]) / unit
+    return float((at[1:] - at[:-1]).norm(dim=1).max() / (at[-1] - at[0]).norm())
+
+
+def mean(values: list[float]) -> str:
+    """With its standard error."""
+    if not values:
+        return "-"
+    spread = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    digits = 0 if max(map(abs, values)) > 20 else 2 if max(map(abs, values)) < 10 else 1
+    return f"{statistics.mean(values):.{digits}f} ± {spread:.{digits}f}"
+
+
+def doubles(row: dict) -> list[bool]:
+    """Which frames of a row show both images at once."""
+    frames = zip(row["errors"], row["of both"], row["weights"], strict=True)
+    return [is_double(alone, both_, weights) for alone, both_, weights in frames]
+
+
+def table(rows: list[dict], bar: float) -> str:
+    """Markdown: a row a method, for each kind of pairs."""
+    lines = []
+    for kind in (MOVED, STYLE, CATEGORY):
+        by: dict[str, list[dict]] = defaultdict(list)
+        for row in rows:
+            if row["kind"] == kind:
+                by[row["label"]].append(row)
+        heads = ["fit error", "explained", "double", "jump (latents)", "jump (pyramid)", "mean log p, nats", "residual"]
+        heads += ["jump (place)"] if kind == MOVED else []
+        lines += [f"\n{kind}\n", "| method | pairs | " + " | ".join(heads) + " |", "|---" * (len(heads) + 2) + "|"]
+        for name in sorted(by):
+            of = by[name]
+            cells = [
+                mean([statistics.mean(r["errors"]) for r in of]),
+                mean([100 * statistics.mean(e <= bar for e in r["errors"]) for r in of]) + " %",
+                mean([100 * statistics.mean(doubles(r)) for r in of]) + " %",
+                *(mean([r[key] for r in of]) for key in ("jump", "pyramid")),
+                *(mean([r[key] for r in of if r[key] is not None]) for key in ("mean log p", "residual")),
+            ]
+            if kind == MOVED:
+                cells.append(mean([r["jump in place"] for r in of if r["jump in place"] is not None]))
+            lines.append(f"| {name} | {len(of)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def sheets(rows: list[dict], drawn: dict[str, Drawn], out: Path, against: tuple[str, str]) -> None:
+    """The pairs in which one method's fit error is most below the other's, and those where it is most above."""
+    errors = {(row["pair"], row["label"]): statistics.mean(row["errors"]) for row in rows}
+    pairs = [k for k, name in errors if name == against[0] and (k, against[1]) in errors]
+    order = sorted(pairs, key=lambda k: errors[k, against[0]] - errors[k, against[1]])
+    for name, chosen_ in (("best", order[:BEST_AND_WORST]), ("worst", order[::-1][:BEST_AND_WORST])):
+        tiles, titles = [], []
+        for k in chosen_:
+            for method in against[::-1]:
+                files = sorted(drawn[f"{k} {method}"].frames.glob("*.png"))
+                tiles.append([read_image(file) for file in files])
+                titles.append(f"{k} {method}")
+        if tiles:
+            write_png(sheet([torch.stack(row) for row in tiles], titles), out / f"{name}.png")
+
+
+def main() -> None:
+    """Read what is not read yet, print the table, write the sheets."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path(".work"), help="where the data stage left the pictures")
+    parser.add_argument("--pairs", type=Path, default=Path("emoji-pairs"))
+    parser.add_argument("--runs", type=Path, nargs="+", required=True)
+    parser.add_argument("--model", default="emoji-mini")
+    parser.add_argument(
+        "--against",
+        nargs=2,
+        metavar=("METHOD", "OTHER"),
+        default=("local geodesic, tau 0.4, bend 2", "great circle, tau 0.4"),
+    )
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    images, every = load(asked.work)
+    index = chosen(every, NAMES)
+    numbers = {k: n for n, k in enumerate(index)}
+    pairs = json.loads((asked.pairs / "pairs.json").read_text())
+    pairs = [pair | {"pictures": [numbers[k] for k in pair["pictures"]]} for pair in pairs]
+    model = load_model(asked.model, device="cpu")
+    ruler = Ruler(Reader.of(images[index]), [every[k] for k in index], model, pairs)
+    drawn = {row.key: row for root in asked.runs for row in drawn_in(root)}
+    kept = asked.pairs / "read.jsonl"
+    known = {}
+    if kept.exists():
+        records = [json.loads(line) for line in kept.read_text().splitlines()]
+        known = {f"{record['pair']} {record['label']}": record for record in records}
+    for key, row in drawn.items():
+        if key not in known:
+            known[key] = ruler.read(row)
+            with kept.open("a") as file:
+                file.write(json.dumps(known[key]) + "\n")
+    rows = [known[key] for key in drawn]
+    print(f"A frame is explained at a fit error of at most {ruler.explained:.3f}: half of {SAMPLES} samples are.")
+    print(table(rows, ruler.explained))
+    sheets(rows, drawn, asked.pairs, tuple(asked.against))
+
+
+if __name__ == "__main__":
+    main()
