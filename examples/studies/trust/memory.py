@@ -11,6 +11,7 @@ import tempfile
 import zlib
 from pathlib import Path
 from struct import pack
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,7 +72,8 @@ def photograph(kind: str, width: int, height: int, path: Path) -> None:
     else:
         parts = [np.broadcast_to(part, (height, width)).astype(np.uint8) for part in (across, down, across // 2)]
         image = Image.fromarray(np.stack(parts, -1))
-    image.save(path, **({"progressive": True} if kind.startswith("progressive") else {}))
+    how: dict[str, Any] = {"progressive": True} if kind.startswith("progressive") else {}
+    image.save(path, **how)
     os._exit(0)
 
 
