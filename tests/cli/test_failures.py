@@ -22,7 +22,7 @@ from helpers import Ended, typed
 
 FEW = ("--model", "{px}", "--steps", "2", "--device", "cpu")
 SHORT = ("--max-train-steps", "1", "--train-batch-size", "1", "--validation-steps", "0", "--device", "cpu")
-TRAIN = ("finetune", "--model", "{px}", *SHORT)
+TRAIN = ("finetune", "--model", "{px}", "--data", "photos", *SHORT)
 NO_IMAGE = {
     "none.png": "none.png does not exist",
     "empty.png": "is not one in a format that can be read",
@@ -169,7 +169,7 @@ def test_captions_of_a_table_are_read(place: Path, tmp_path: Path) -> None:
     for name in "ab":
         (data / f"{name}.png").write_bytes((place / f"{name}.png").read_bytes())
     (data / "metadata.csv").write_text('file_name;text\na.png;"a; cube"\n')
-    ended = said(place, ("finetune", "--data", str(data), "--out", str(tmp_path / "run"), *TRAIN[1:]))
+    ended = said(place, (*TRAIN, "--data", str(data), "--out", str(tmp_path / "run")))
     assert ended.returncode == 0
     assert f"{data}/metadata.csv names 1 of the images there; 1 more are left out." in ended.stderr
     assert "no captions" not in ended.stderr

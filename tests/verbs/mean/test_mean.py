@@ -119,7 +119,7 @@ def test_what_is_said_of_a_mean_names_what_is_left_and_what_that_means() -> None
     assert "cancel to 8.0% of the distances." in told(0.08, Status.CONVERGED, [])
     assert "cancel to 8.0% of the distances, but 2 of the geodesics" in told(0.08, Status.STALLED, [1, 2])
     left = told(0.2, Status.MAX_STEPS, [])
-    assert "20.0% of the distances is left as pull. That leaves no more than about 2% of the sum" in left
+    assert "20.0% of the distances is left as pull. The sum of squared distances is at most about 2%" in left
     assert "as pull, and 2 of the geodesics to it did not converge" in told(0.2, Status.MAX_STEPS, [1, 2])
     assert left.endswith("Raise --moves, or lower --bend.")
 

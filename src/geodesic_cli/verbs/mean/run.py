@@ -243,7 +243,7 @@ def _sentence(mean: Mean, missed: list[int], count: int, tol: float) -> str:
         )
     also = f", and {marked}" if marked else ""
     return (
-        f"{begin} is not reached yet: {100 * mean.residual:.1f}% of the distances is left as pull{also}. That leaves "
-        f"no more than about {50 * mean.residual**2:.1g}% of the sum of squared distances to be gained. Raise --moves, "
-        "or lower --bend."
+        f"{begin} is not reached yet: {100 * mean.residual:.1f}% of the distances is left as pull{also}. The sum of "
+        f"squared distances is at most about {50 * mean.residual**2:.1g}% above its least. Raise --moves, or lower "
+        "--bend."
     )

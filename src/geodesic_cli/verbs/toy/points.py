@@ -90,7 +90,7 @@ def read_points(path: str | Path) -> Tensor:
     return torch.from_numpy(points)
 
 
-UNREADABLE = (
+NO_ARRAY = (
     *(ValueError, EOFError, SyntaxError, TokenError, RecursionError, MemoryError, OverflowError, TypeError),
     *(KeyError, AttributeError, IndexError),
 )
@@ -102,7 +102,7 @@ def _read_npy(path: Path) -> np.ndarray:
         array = np.load(path, allow_pickle=False)
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
             raise ValueError("it holds no real numbers")
-    except UNREADABLE as error:
+    except NO_ARRAY as error:
         raise InputError(
             f"An array of numbers is needed, and {path} is none ({error}).", "Write it with numpy.save."
         ) from error
