@@ -43,8 +43,8 @@ def main() -> None:
             write_png(frame, folder / f"{k:02d}.png")
     (HERE / "clips" / "CREDITS.md").write_text(
         "# Credits of these clips\n\n`emoji-*` are made from pictures of Fluent emoji, copyright Microsoft "
-        "Corporation, MIT licence, by `examples/training/emoji_clips.py`: turned, moved or scaled, and made smaller. The others are "
-        "rendered by `examples/training/render_clips.py`.\n"
+        "Corporation, MIT licence, by `examples/training/emoji_clips.py`: turned, moved or scaled, and made smaller. "
+        "The others are rendered by `examples/training/render_clips.py`.\n"
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import EvaluateSettings, InterpolateSettings, from_mapping, from_options
-from geodesic_cli.settings.methods import COMPARED_WITH, SOURCES
+from geodesic_cli.settings.methods import COMPARED_WITH, SOURCES, method_reason
 
 PAIR = ("a.png", "b.png")
 
@@ -56,3 +56,11 @@ def test_every_method_says_where_it_is_from() -> None:
     assert all(text.endswith(".") and len(text) > 30 for text in SOURCES.values())
     for method, paper in {"attention": "AID", "published": "CVPR 2025", "corrected": "NoiseDiffusion"}.items():
         assert paper in SOURCES[method]
+
+
+def test_a_method_that_nobody_asked_for_is_explained() -> None:
+    assert "better way on 50 pairs with clevr-mini" in method_reason("global", "clevr-mini", 2)
+    assert "neighbours in a clip" in method_reason("geodesic", "clevr-mini", 1)
+    assert "of the local solver is asked for" in method_reason("geodesic", "clevr-mini", 2)
+    assert "better way on 60 pairs with emoji-mini" in method_reason("geodesic", "emoji-mini", 2)
+    assert "nothing was measured with this model" in method_reason("geodesic", "sd15", 3)

@@ -1,7 +1,8 @@
 """Does an isometric bottleneck help? The tuned model against the base and the control, on the same pairs of images.
 
     python examples/studies/isometry/helps.py --model clevr-mini --pairs 30 --lambdas 0.02 0.2 2 --seeds 0 1 2
-    python examples/studies/isometry/helps.py --model path/to/emoji-mini --data photos --pairs 30
+    python examples/training/emoji_folder.py --out emoji-pictures
+    python examples/studies/isometry/helps.py --model emoji-mini --data emoji-pictures --pairs 30
     python examples/studies/isometry/helps.py --quick
 
 The models are the base, the control (`none`: the same steps without the loss) for each seed, and `iso` for each lambda
@@ -18,6 +19,7 @@ the control pair by pair with their standard errors: what lies within two of the
 """
 
 import argparse
+import json
 import math
 import statistics
 import sys
@@ -37,6 +39,7 @@ from geodesic_cli.frames.journey import Journey, conditions, reconstruct
 from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.frames.paths import Problem, clean_latents, positions
 from geodesic_cli.scenes import fit_all, render
+from geodesic_cli.verbs.finetune.data import METADATA
 from geodesic_cli.verbs.finetune.run import finetune
 from geodesic_cli.verbs.latent.slerp import join
 
@@ -97,8 +100,13 @@ def pairs_of(options: argparse.Namespace, side: int) -> list[tuple[Tensor, tuple
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(HELD_OUT)).tolist()
     if len(order) < 2 * options.pairs:
         raise SystemExit(f"{options.pairs} pairs take {2 * options.pairs} pictures; {options.data} has {len(order)}.")
-    read = [media.read_image(files[k], size=(side, side)) for k in order[: 2 * options.pairs]]
-    return [(torch.stack(read[k : k + 2]), ("", "")) for k in range(0, len(read), 2)]
+    chosen = [files[k] for k in order[: 2 * options.pairs]]
+    listing = Path(options.data, METADATA)
+    lines = listing.read_text().splitlines() if listing.is_file() else []
+    captions = {row["file_name"]: row["text"] for row in map(json.loads, lines)}
+    read = [(media.read_image(file, size=(side, side)), captions.get(file.name, "")) for file in chosen]
+    both = zip(read[::2], read[1::2], strict=True)
+    return [(torch.stack([a, b]), (said_a, said_b)) for (a, said_a), (b, said_b) in both]
 
 
 def judge_of(options: argparse.Namespace, side: int) -> Judge:

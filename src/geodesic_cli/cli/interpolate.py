@@ -8,9 +8,11 @@ import typer
 from geodesic_cli.cli.command import METRICS_AS_JSON, STRICT, flag, options_of, text_flag
 from geodesic_cli.cli.common import VERBOSE, Closing, planned, ran
 from geodesic_cli.cli.many_pairs import many
+from geodesic_cli.cli.saying import say
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.plain import aligned
 from geodesic_cli.settings import InterpolateSettings, from_command_line
+from geodesic_cli.settings.methods import method_reason
 from geodesic_cli.settings.option import COMMON, RUN
 from geodesic_cli.settings.vocabulary import FLAT_METHODS
 
@@ -58,6 +60,8 @@ def interpolate(options: dict[str, Any]) -> None:
     if options["dry"]:
         planned("interpolate.run", settings, options["as_json"])
         return
+    if not options["globally"] and method is None and settings.method in ("geodesic", "global"):
+        say(method_reason(settings.method, settings.model, len(settings.images)), err=True)
     result = ran(
         "interpolate.run", settings, options["as_json"], lambda made: _closing(made, settings, options["verbose"])
     )

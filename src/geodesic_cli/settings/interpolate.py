@@ -7,7 +7,7 @@ from typing import Any
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
 from geodesic_cli.settings.kinship import kin_of
-from geodesic_cli.settings.methods import COMPARED_WITH, METHODS, NO_METHODS, method_called, methods_called
+from geodesic_cli.settings.methods import COMPARED_WITH, METHODS, NO_METHODS, SEARCHED, method_called, methods_called
 from geodesic_cli.settings.option import (
     ANY,
     RUN,
@@ -26,8 +26,6 @@ PACINGS = ("path", "even", "features", "lpips", "perceptual")
 LOCAL_TAU, GLOBAL_TAU, BEND = 0.4, 0.1, 4.0
 AUTHORS_TAU = 0.6
 """The noise level of the authors of density geodesics, for `published`."""
-SEARCHED = ("clevr-mini",)
-"""Models on which 50 pairs were compared and the search was the better way; it is for those made from them."""
 LOCAL_ONLY = ("bend", "solver", "nodes", "tol", "max_steps")
 """Options of the local solver: who asks for one of them asks for that solver."""
 SEARCHABLE = ("conditional", "guided")

@@ -3,11 +3,16 @@
 from collections.abc import Iterable
 
 from geodesic_cli.errors import InputError
+from geodesic_cli.settings.kinship import kin_of
 from geodesic_cli.settings.option import did_you_mean
 
 METHODS = ("geodesic", "slerp", "lerp", "global", "blend", "corrected", "published", "attention")
 OTHER_NAMES = {"local": "geodesic"}
 """What a method may be called, too."""
+SEARCHED = ("clevr-mini",)
+"""Models on which 50 pairs were compared and the search was the better way; it is for those made from them."""
+LOCALLY_BETTER = ("emoji-mini",)
+"""Models on which 60 pairs were compared and the local geodesic was the better way."""
 NO_METHODS = "none"
 COMPARED_WITH = "lerp,slerp,geodesic"
 """What is drawn beside the result where no methods are named."""
@@ -29,6 +34,28 @@ SOURCES = {
     "of steps.",
 }
 """Where each method is from, in words."""
+
+
+def method_reason(method: str, model: str, images: int) -> str:
+    """Why this method was taken where none was asked for, in one sentence.
+
+    Args:
+        method: global or geodesic.
+        model: its name or folder.
+        images: how many were given; one stands for a clip.
+    """
+    kin = kin_of(model)
+    if method == "global":
+        reason = f"it was the better way on 50 pairs with {kin}"
+    elif images < 2:
+        reason = "neighbours in a clip are near each other"
+    elif kin in SEARCHED:
+        reason = "an option or a density of the local solver is asked for"
+    elif kin in LOCALLY_BETTER:
+        reason = f"it was the better way on 60 pairs with {kin}"
+    else:
+        reason = "it costs the least, and nothing was measured with this model"
+    return f"Method: {'global' if method == 'global' else 'local'} geodesic, because {reason}; see --method."
 
 
 def method_called(name: object) -> object:
