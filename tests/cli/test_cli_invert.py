@@ -83,6 +83,7 @@ def test_json_is_all_there_is_on_stdout(
     assert json.loads(printed("latent", "slerp", *options))["frames"] == 2
 
 
+@pytest.mark.slow
 def test_slerp_and_direction_print_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     options = ("--pairs", "1", "--frames", "2", "--steps", "3", "--device", "cpu", "--compare")

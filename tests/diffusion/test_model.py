@@ -36,6 +36,7 @@ def test_held_out_scenes_survive_the_way_to_tau_and_back(model: LatentDiffusion,
     assert sum(values) / len(values) >= 30
 
 
+@pytest.mark.slow
 def test_samples_show_what_the_prompt_says(model: LatentDiffusion, held_out) -> None:
     scenes = held_out[0][:8]
     drawn = model.sample([scene.caption for scene in scenes], torch.Generator().manual_seed(0))

@@ -30,11 +30,14 @@ def scores(model: LatentDiffusion, chunk: int, rows: Tensor | None = None) -> Te
     return score(x[rows].to(device), u[rows].to(device)).cpu()
 
 
+SLOW = ([], [pytest.mark.slow])  # half precision is slow where the processor has none
+
+
 def error(a: Tensor, b: Tensor) -> float:
     return float(((a - b).norm(dim=1) / b.norm(dim=1)).max())
 
 
-@pytest.mark.parametrize("dtype", list(ROUNDING))
+@pytest.mark.parametrize("dtype", [pytest.param(dtype, marks=SLOW[dtype == "fp16"]) for dtype in ROUNDING])
 def test_chunk_and_order_change_a_score_by_rounding_only(dtype: str) -> None:
     model = load("clevr-mini", device="cpu", dtype=dtype)
     whole = scores(model, 64)

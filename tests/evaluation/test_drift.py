@@ -1,10 +1,10 @@
-"""Colours that move drift nowhere, colours that change do, and what changed before goes on without being a drift."""
+"""What moves or turns drifts nowhere, what changes its colour or melts does, and a change that goes on is no drift."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from geodesic_cli.evaluation.drift import colour_drift
+from geodesic_cli.evaluation.drift import colour_drift, shape_drift
 from geodesic_cli.scenes import Scene, Solid, render
 
 
@@ -43,3 +43,32 @@ def test_gray_pictures_have_a_unit_and_no_frames_no_drift() -> None:
     assert float(colour_drift(gray.flip(1)[None], gray, NONE)) == 0
     assert 0 < float(colour_drift((gray + torch.tensor([0.002, 0, 0])[:, None, None])[None], gray, NONE)) < 0.25
     assert len(colour_drift(NONE, ball(), NONE)) == 0
+
+
+def cube(x: float = 0.0, rotation: float = 0.3, pixels: int = 64) -> Tensor:
+    return render([Scene((Solid("cube", "blue", x=x, size=0.8, rotation=rotation),))], size=pixels)[0]
+
+
+def melted(picture: Tensor, pixels: int) -> Tensor:
+    """The picture as an average of itself moved about."""
+    return torch.stack([picture.roll((k, k // 2), (1, 2)) for k in range(-pixels, pixels + 1)]).mean(0)
+
+
+def test_a_shape_that_moves_or_turns_is_itself_and_one_that_melts_is_not() -> None:
+    frames = torch.stack([cube(x=0.7), cube(rotation=1.0), melted(cube(), 8), (cube(x=-0.6) + cube(x=0.6)) / 2])
+    moved, turned, soft, double = shape_drift(frames, cube(), NONE).tolist()
+    assert moved < 0.15 and turned < 0.25
+    assert soft > 0.25 and double > 0.25
+    colours = colour_drift(frames, cube(), NONE).tolist()
+    assert max(colours[:3]) < 0.25  # which colours alone did not see
+
+
+def test_the_size_of_a_picture_changes_nothing_in_its_shapes_and_what_melts_already_goes_on() -> None:
+    small = float(shape_drift(melted(cube(), 8)[None], cube(), NONE))
+    large = float(shape_drift(melted(cube(pixels=128), 16)[None], cube(pixels=128), NONE))
+    assert large == pytest.approx(small, rel=0.25)
+    melting = torch.stack([cube().lerp(melted(cube(), 8), k / 12) for k in range(8)])
+    assert shape_drift(melting[4:], melting[3], melting[:3]).max() < 0.1
+    assert float(shape_drift(melting[4:5], melting[3], NONE)) > 0
+    flat = torch.full((3, 64, 64), 0.5)
+    assert float(shape_drift(flat[None], flat, NONE)) == 0 and len(shape_drift(NONE, flat, NONE)) == 0

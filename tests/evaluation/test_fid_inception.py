@@ -28,6 +28,7 @@ def test_the_file_has_the_names_and_the_size_of_the_published_network(weights: P
     assert sum(weight.numel() for weight in FidInception().parameters()) == 21_785_568  # without its classifier
 
 
+@pytest.mark.slow
 def test_a_set_is_at_distance_zero_from_itself_and_the_two_rules_of_resizing_differ(weights: Path) -> None:
     images = torch.rand(3, 3, 40, 40, generator=torch.Generator().manual_seed(1))
     plain, clean = (fid_features(weights, rule)(images) for rule in (resized_plain, resized_clean))

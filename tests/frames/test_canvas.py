@@ -168,6 +168,7 @@ def test_what_is_transparent_is_seen_on_the_background(model: LatentDiffusion, t
         assert (float(made.frames[:, :, :20].mean()) > 0.6) is bright
 
 
+@pytest.mark.slow
 def test_a_large_file_is_kept_reduced_and_spoken_of_by_its_own_size(model: LatentDiffusion, tmp_path: Path) -> None:
     wide = np.linspace(0, 255, 6200).astype(np.uint8)[None].repeat(4200, 0)
     for name, more in (("a.jpg", {"quality": 95}), ("b.png", {"compress_level": 1}), ("c.tif", {})):

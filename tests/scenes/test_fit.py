@@ -23,6 +23,7 @@ def fit(image: torch.Tensor, solids: int = 1) -> Fit:
     return fit_all(image[None], solids)[0]
 
 
+@pytest.mark.slow
 def test_renderings_are_explained_by_their_own_labels() -> None:
     for scene, found in zip(SCENES, fits(), strict=True):
         truth, guess = scene.solids[0], found.scene.solids[0]

@@ -101,7 +101,7 @@ def pairs_of(options: argparse.Namespace, side: int) -> list[tuple[Tensor, tuple
     if len(order) < 2 * options.pairs:
         raise SystemExit(f"{options.pairs} pairs take {2 * options.pairs} pictures; {options.data} has {len(order)}.")
     chosen = [files[k] for k in order[: 2 * options.pairs]]
-    listing = Path(options.data, METADATA)
+    listing = Path(options.data, METADATA[0])
     lines = listing.read_text().splitlines() if listing.is_file() else []
     captions = {row["file_name"]: row["text"] for row in map(json.loads, lines)}
     read = [(media.read_image(file, size=(side, side)), captions.get(file.name, "")) for file in chosen]

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from geodesic_cli.cli.command import add
 from geodesic_cli.cli.saying import say
+from geodesic_cli.cli.signals import exit_code_of
 from geodesic_cli.cli.variables import unread
 from geodesic_cli.version import __version__
 
@@ -60,7 +61,11 @@ class VerbsInOrder(TyperGroup):
         """Run the verb, after a warning of variables that set nothing."""
         for line in unread(self):
             say(f"Warning: {line}", err=True)
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:  # before a verb has begun; a verb says how to go on
+            say("Interrupted.", err=True)
+            raise typer.Exit(exit_code_of(stop)) from None
 
     def main(self, args: Any = None, prog_name: Any = None, *rest: Any, **how: Any) -> Any:
         """The program. With --json a word that is wrong is told as JSON, too."""

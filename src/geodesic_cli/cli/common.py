@@ -15,6 +15,7 @@ from geodesic_cli.cli.command import flag
 from geodesic_cli.cli.resuming import FOLDER_WORDS, MANIFEST, stop_if_complete
 from geodesic_cli.cli.saying import say
 from geodesic_cli.cli.signals import exit_code_of
+from geodesic_cli.errors import OutputError
 from geodesic_cli.runs.plain import to_json
 
 VERBOSE = flag("--verbose", "Print all numbers, too.")
@@ -69,6 +70,11 @@ def watched(
             folder = next(iter(getattr(stop, "__notes__", ())), settings.out if resumes else None)
             say(f"Interrupted. {_go_on(folder, processes)}" if resumes and folder else "Interrupted.", err=True)
         raise typer.Exit(exit_code_of(stop)) from None
+    except OutputError as error:  # a full disk, for example: what it has written before is there
+        folder = next(iter(getattr(error, "__notes__", ())), None)
+        if not (resumes and speaks and folder and Path(folder, MANIFEST).is_file()):
+            raise
+        raise OutputError(error.message, f"{error.hint} {_go_on(folder, processes)}") from error
 
 
 def _go_on(folder: str, processes: int = 1) -> str:

@@ -26,7 +26,7 @@ def extrapolate(options: dict[str, Any]) -> None:
     fallen too far. The ray is drawn towards high density, where pictures are whole. It is NOT the geodesic of the
     paper, ds = p^(-alpha) |dx|, which is driven away from there and leaves the data sooner than a straight line: that
     one is --embedding flow --tau 0.6 --alpha 0.0009. Things that move fast may change on the way: --prompt tells what
-    they are and keeps them so. Frames whose colours drift are marked; --max-drift ends the ray before them.
+    they are and keeps them so. Frames whose colours or shapes drift are marked; --max-drift ends the ray before them.
 
     \b
     Examples:
@@ -48,7 +48,7 @@ def extrapolate(options: dict[str, Any]) -> None:
 def _closing(result: "Extrapolation", verbose: bool) -> Closing:
     first, end = result.known
     new = len(result.frames) - (end - first)
-    good = "None has drifted from the clip's colours; whether shapes hold is for your eye." if new else ""
+    good = "None has drifted from the clip's colours, and none of its shapes has melted." if new else ""
     return Closing(
         made=f"{new} new frames, {len(result.frames)} in all.",
         verdict=" ".join(filter(None, [result.status, result.advice or good])),
@@ -73,7 +73,7 @@ def _numbers(metrics: dict[str, Any]) -> list[str]:
         *aligned(heads, [units, *rows], str.rjust),
         "log p is relative to the known frame that the ray begins at; step is the distance of the encodings from the "
         f"frame before, {usual:.2f} on average in the {after['context']} frames that the velocity comes from; drift is "
-        "that of the colours.",
+        "that of the colours or of the shapes, whichever is larger.",
         f"alpha {after['alpha']:.3g} at tau {metrics['tau']:g}; a ray ends where log p has lost "
         f"{after['max_drop']:.0f} nats; network evaluations: {spent['rays']} for the rays, "
         f"{spent['flow'] + spent['frames'] + spent['plot']} for the rest; {metrics['seconds']:.1f} s",

@@ -55,7 +55,7 @@ def _closing(result: "MeanImage", verbose: bool) -> Closing:
             name,
             f"{metrics['weights'][k]:.3g}",
             f"{metrics['distances'][k]:.4g}",
-            f"{metrics['plus_minus'][k]:.2g}",
+            "unknown" if k + 1 in metrics["not_converged"] else f"{metrics['plus_minus'][k]:.2g}",
             f"{metrics['euclidean'][k]:.4g}",
             "not converged" if k + 1 in metrics["not_converged"] else "",
         )

@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
-
-from geodesic_cli.settings.option import did_you_mean
 
 PREFIX = "GEODESIC_"
 
@@ -23,7 +22,9 @@ def unread(app: Any, environment: Mapping[str, str] = os.environ) -> list[str]:
     told = []
     for name in found:
         if name not in known:
-            words = did_you_mean(name, [one for one, read in known.items() if read])
+            some = [one.removeprefix(PREFIX) for one, read in known.items() if read]  # which all begin alike
+            near = get_close_matches(name.removeprefix(PREFIX), some, n=1)
+            words = f"Did you mean {PREFIX}{near[0]}?" if near else ""
             told.append(f"The variable {name} sets no option. {words}".rstrip())
         elif not known[name]:
             told.append(f"The variable {name} is not read: that option has none. Pass it on the command line.")

@@ -37,6 +37,20 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     return -10 * mse(a, b).log10()
 
 
+def require_window(height: int, width: int) -> None:
+    """Refuse images on which SSIM cannot be measured.
+
+    Raises:
+        InputError: a side is smaller than its window.
+    """
+    if min(height, width) < SSIM_WINDOW:
+        raise InputError(
+            f"SSIM needs images of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, the size of its window; "
+            f"got {width}x{height}.",
+            "Pass larger images, a larger --size, or a model of larger images.",
+        )
+
+
 def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Structural similarity of each pair of images, (n,), in [-1, 1]; 1 where they are equal.
 
@@ -45,12 +59,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     """
     alike(a, b)
     n, channels, height, width = a.shape
-    if min(height, width) < SSIM_WINDOW:
-        raise InputError(
-            f"SSIM needs images of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, the size of its window; "
-            f"got {width}x{height}.",
-            "Pass larger images.",
-        )
+    require_window(height, width)
     x, y = (images.reshape(n * channels, 1, height, width) for images in (a, b))
     mean_x, mean_y, square_x, square_y, product = _windowed(torch.cat([x, y, x * x, y * y, x * y])).chunk(5)
     var_x, var_y, cov = square_x - mean_x**2, square_y - mean_y**2, product - mean_x * mean_y

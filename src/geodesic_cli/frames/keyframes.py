@@ -37,6 +37,19 @@ class Encoded:
 
 
 @dataclass(frozen=True, eq=False)
+class Coded:
+    """Images through the autoencoder alone.
+
+    Args:
+        z: (n, d), clean latents.
+        psnr: how well each image comes back from its latent, dB.
+    """
+
+    z: Tensor
+    psnr: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class _AtLevel(Encoded):
     """Images at noise level tau; `psnr` is how well the autoencoder alone brings each of them back, dB."""
 
@@ -114,14 +127,23 @@ def conditions_for(model: LatentDiffusion, prompts: tuple[str, ...], count: int)
 
 
 def embed_all(
-    model: LatentDiffusion, images: Tensor, conditions: tuple[Embedding, ...], tau: float, steps: int, guidance: float
+    model: LatentDiffusion,
+    images: Tensor,
+    conditions: tuple[Embedding, ...],
+    tau: float,
+    steps: int,
+    guidance: float,
+    known: Coded | None = None,
 ) -> Keyframes:
-    """Carry images (n, 3, h, w) to noise level tau, each under its own conditioning; n x ``steps`` evaluations."""
+    """Carry images (n, 3, h, w) to noise level tau, each under its own conditioning; n x ``steps`` evaluations.
+
+    Args:
+        known: their latents, where they have been through the autoencoder already.
+    """
     shape = model.latent_shape(*images.shape[2:])
-    z = model.encode(images)
-    quality = brought_back(model, images, z)
-    x = model.lift(z, shape, Embedding.cat(conditions), tau, steps, guidance)
-    return Keyframes(z.to(x.device), widest(x), shape, tau, quality, conditions)
+    of = coded(model, images) if known is None else known
+    x = model.lift(of.z, shape, Embedding.cat(conditions), tau, steps, guidance)
+    return Keyframes(of.z.to(x.device), widest(x), shape, tau, of.psnr, conditions)
 
 
 def to_know_steps_down(steps: int, images: int) -> int:
@@ -152,11 +174,11 @@ def steps_down(model: LatentDiffusion, images: Keyframes, steps: int, guidance: 
     return min(steps, max(math.ceil(steps / 3), math.ceil(wanted)))
 
 
-def brought_back(model: LatentDiffusion, images: Tensor, z: Tensor | None = None) -> tuple[float, ...]:
-    """How well the autoencoder alone brings each image (n, 3, h, w) back from its latent, in dB."""
-    z, shape = model.encode(images) if z is None else z, model.latent_shape(*images.shape[2:])
+def coded(model: LatentDiffusion, images: Tensor) -> Coded:
+    """Images (n, 3, h, w) through the autoencoder and back, each once."""
+    z, shape = model.encode(images), model.latent_shape(*images.shape[2:])
     back = [model.decode(z[k : k + 1], shape)[0].to(images.device) for k in range(len(z))]
-    return tuple(psnr(images.double(), torch.stack(back).double()).tolist())
+    return Coded(z, tuple(psnr(images.double(), torch.stack(back).double()).tolist()))
 
 
 def widest(x: Tensor) -> Tensor:

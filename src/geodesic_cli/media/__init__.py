@@ -11,7 +11,7 @@ from geodesic_cli.media.files import cannot_write, read_table, read_text, replac
 from geodesic_cli.media.films import VIDEOS, write_film, write_gif, write_mp4
 from geodesic_cli.media.folders import natural_key
 from geodesic_cli.media.formats import image_files
-from geodesic_cli.media.images import read_image, read_metadata, read_still, write_png
+from geodesic_cli.media.images import read_image, read_metadata, read_still, require_image, write_png
 from geodesic_cli.media.positions import parse_position
 from geodesic_cli.media.sequences import Clip, Frame, read_frames, read_sequence, stream_sequence
 from geodesic_cli.media.sheets import SheetMarks, sheet
@@ -42,6 +42,7 @@ __all__ = [
     "read_table",
     "read_text",
     "replacing",
+    "require_image",
     "resize",
     "same_size",
     "sheet",

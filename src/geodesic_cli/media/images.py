@@ -7,10 +7,11 @@ Writing rounds 255 c to the nearest integer (ties to even), so writing and readi
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from geodesic_cli.errors import InputError, OutputError
 from geodesic_cli.filing import parsed_json
 from geodesic_cli.media.decoding import decode
 from geodesic_cli.media.files import replacing
-from geodesic_cli.media.formats import MOST_BYTES_OF_ONE, open_image, refuse_too_large, too_large
+from geodesic_cli.media.formats import MOST_BYTES_OF_ONE, image_files, open_image, refuse_too_large, too_large
 from geodesic_cli.media.sizes import SMALLEST, resize
 from geodesic_cli.media.stills import ON_WHITE, Ground, Still
 
@@ -78,24 +79,43 @@ def read_still(
         enough: pixels of the shorter side that are enough: of a larger image each pixel is the mean of several.
     """
     path, warn = Path(path), warn or (lambda _: None)
+    with _opened(path) as file:
+        count = getattr(file, "n_frames", 1)
+        if count > 1 and file.format not in ONE_PICTURE:
+            warn(f"{path} holds {count} pictures, of which the first is read.")
+            file.seek(0)
+        return decode(file, str(path), warn, ground, enough)
+
+
+def require_image(path: str | Path) -> None:
+    """Refuse a file that is no image, too small or too large, as far as its first bytes tell: it is not decoded."""
+    with _opened(Path(path)):
+        pass
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """An image file, open; whatever is wrong with it, here or in the block, is told in a sentence."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd but readable files
             with open_image(path) as file:
                 width, height = file.size
                 refuse_too_large(file, path)
-                if min(width, height) >= SMALLEST:  # a smaller one is refused below, undecoded
-                    count = getattr(file, "n_frames", 1)
-                    if count > 1 and file.format not in ONE_PICTURE:
-                        warn(f"{path} holds {count} pictures, of which the first is read.")
-                        file.seek(0)
-                    still = decode(file, str(path), warn, ground, enough)
+                if min(width, height) < SMALLEST:
+                    raise InputError(
+                        f"Images must have at least {SMALLEST} pixels on a side, and {path} is {width}x{height}.",
+                        "Pass a larger image.",
+                    )
+                yield file
     except InputError:
         raise
     except FileNotFoundError as error:
         raise InputError(f"An image file is needed, and {path} does not exist.", "Check the path.") from error
     except IsADirectoryError as error:
-        raise InputError(f"An image file is needed, and {path} is a folder.", "Name one of the files in it.") from error
+        found = sorted(image_files(path)[0])
+        hint = f"Name one of the images in it, such as {found[0]}." if found else "There is no image in it."
+        raise InputError(f"An image file is needed, and {path} is a folder.", hint) from error
     except PermissionError as error:
         raise InputError(f"An image file is needed, and {path} may not be read.", "Change its permissions.") from error
     except UnidentifiedImageError as error:
@@ -108,12 +128,6 @@ def read_still(
         raise InputError(
             f"A whole image is needed, and {path} is damaged ({error}).", "Copy or export it again."
         ) from error
-    if min(width, height) < SMALLEST:
-        raise InputError(
-            f"Images must have at least {SMALLEST} pixels on a side, and {path} is {width}x{height}.",
-            "Pass a larger image.",
-        )
-    return still
 
 
 def read_metadata(path: str | Path) -> dict[str, object]:

@@ -18,7 +18,7 @@ LARGEST = 32_768
 
 def parse_size(text: str) -> tuple[int, int]:
     """(height, width) of "768", a square, or "512x768", WIDTHxHEIGHT as in ffmpeg and ImageMagick."""
-    match = re.fullmatch(r"\s*([0-9]{1,5})(?:\s*[xX×]\s*([0-9]{1,5}))?\s*", text)
+    match = re.fullmatch(r"\s*([0-9]{1,18})(?:\s*[xX×]\s*([0-9]{1,18}))?\s*", text)
     if match is None:
         raise InputError(f"A size is a number of pixels or WIDTHxHEIGHT, not {text!r}.", "Pass --size 512 or 768x512.")
     width = int(match[1])

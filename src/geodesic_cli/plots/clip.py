@@ -73,7 +73,7 @@ def continuation(
         known: positions in frames, and log p there in nats, on the frames that the velocity was taken from.
         rays: name -> the same on the new frames, their start included.
         steps: numbers of frames, and the distance of their encodings from those of the frames before.
-        drifts: name -> numbers of the new frames, and how far their colours have drifted.
+        drifts: name -> numbers of the new frames, and how far their colours or shapes have drifted.
         bounds: the number of the last known frame, where frame 0 is the first known one; log p at which a ray ends; the
             drift from which a frame is marked, or before which the ray ends.
     """
@@ -96,7 +96,7 @@ def continuation(
         panels[2].set_ylim(0, 1.1 * highest)
         dress(panels[0], "Density (high: plausible)", "log p − log p(ray's start)   [nats]")
         dress(panels[1], "Step from the frame before (new: blue)", "distance of the encodings")
-        dress(panels[2], "Drift of the colours (dashed: the limit)", "in spreads of the known colours")
+        dress(panels[2], "Drift of colours or shapes (dashed: the limit)", "in spreads of the last known frame")
         for panel in panels:
             panel.set_xlabel("frame")
             panel.xaxis.get_major_locator().set_params(integer=True)

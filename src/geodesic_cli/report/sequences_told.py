@@ -49,7 +49,7 @@ def extrapolate_story(run: RunFiles) -> Story:
     plots = [
         Plot("Density", "log p − log p where the ray begins, nats", HIGHER, FRAME_AXIS, lost),
         Plot("Step", "distance from the frame before, in latents", "even is good", FRAME_AXIS, steps),
-        Plot("Drift", "of the colours, from the last frame known", "0 is good", FRAME_AXIS, drift),
+        Plot("Drift", "of colours or shapes, from the last frame known", "0 is good", FRAME_AXIS, drift),
     ]
     rays = list(run.table("rays"))
 

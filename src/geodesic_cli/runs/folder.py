@@ -133,7 +133,7 @@ class RunDirectory:
             with suppress(OutputError):  # the first failure is the one to report
                 self._update(status=reason)
                 self.log(reason)
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt | OutputError):
             error.add_note(str(self.folder))  # where to go on
         self._lock.release()
 

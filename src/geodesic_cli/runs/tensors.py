@@ -62,5 +62,5 @@ def telling(place: Path) -> Iterator[None]:
         full = any(word in words.lower() for word in ("storagefull", "no space", "quota"))
         raise OutputError(
             f"{place} cannot be written ({'no space left on the device' if full else words}).",
-            "The last checkpoint is kept; free some space and pass --resume." if full else "Choose another place.",
+            "Free some space or choose another place." if full else "Choose another place.",
         ) from error

@@ -9,9 +9,9 @@ PLACES = ("ridge", "flow")
 DROP = 0.4
 """Nats a dimension by which log p may fall before a ray is ended, unless --max-drop says otherwise."""
 DRIFT = 0.25
-"""The drift from which a frame is marked (`evaluation.drift`). In the study of clips (16 clips, by 3 methods) all 14
-frames whose colour `scenes.fit` found changed had 0.31 to 1.18, the 58 that were whole and kept shape and colour 0 to
-0.22, and the true next frames 0 to 0.01. A change of shape alone is not seen (0.06 to 0.12)."""
+"""The drift from which a frame is marked, of the colours or of the shapes, whichever is larger (`evaluation.drift`). In
+the study of clips (16 clips, by 3 methods) all 14 frames whose colour `scenes.fit` found changed had 0.31 to 1.18, the
+58 that were whole and kept shape and colour 0 to 0.22, and the true next frames 0 to 0.04."""
 CLIP, RAY = "Clip", "Ray"
 
 
@@ -72,12 +72,12 @@ class ExtrapolateSettings(shared.ClipOptions, shared.ModelOptions, shared.RunOpt
         RAY,
         above(0, 1e9, "0.4 nats a dimension are a good start."),
     )
-    # In units of the spread of the last known frame's own colours, so it has no dimension; see `evaluation.drift`.
+    # In units of the spread of the last known frame's own colours or edges: without dimension; see `evaluation.drift`.
     max_drift: float | None = opt(
         None,
-        f"End before the first frame whose colours drift by more from the last known one. Default: mark at {DRIFT}.",
+        f"End before the first frame whose colours or shapes drift by more. Default: mark at {DRIFT}.",
         RAY,
-        above(0, 1e6, "0.25 ends before colours change."),
+        above(0, 1e6, "0.25 ends before colours change or shapes melt."),
     )
     prompt: str | None = opt(
         None, "What the frames show; keeps things what they are. Default: nothing.", text=bool, variable=False

@@ -12,6 +12,8 @@ LR_SCHEDULERS = (
     *("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"),
     "piecewise_constant",
 )
+WIDEST_ADAPTER = 4096
+"""The highest rank of an adapter: the layers of no model are wider, and an adapter of a higher rank adds nothing."""
 MIXED_PRECISIONS = ("no", "fp16", "bf16")
 SCENES = "scenes"
 LATENTS_KEPT = MEMORY, DISK, _ = ("memory", "disk", "no")
@@ -98,7 +100,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     lora_rank: int = opt(
         0,
         "Of an adapter; 0 trains all.",
-        check=AtLeast(0, "4 to 64 is usual, 0 trains the whole network."),
+        check=AtLeast(0, "4 to 64 is usual, 0 trains the whole network.", WIDEST_ADAPTER),
     )
     lora_alpha: float | None = opt(None, "Scale over the rank. Default: the rank.", ADAMW)
     train_batch_size: int = opt(

@@ -16,7 +16,7 @@ from geodesic_cli.scenes import Scene, Solid, fit_all, motion, render
 from geodesic_cli.settings import ExtrapolateSettings
 from geodesic_cli.verbs.extrapolate.run import Extrapolation, extrapolate
 from geodesic_cli.verbs.extrapolate.run import run as verb_run
-from geodesic_cli.verbs.extrapolate.writing import RayEnding
+from geodesic_cli.verbs.extrapolate.writing import RayEnding, told
 from helpers import Recorder, decibels, failing, into_folder
 
 run = into_folder(verb_run)
@@ -244,3 +244,16 @@ def test_what_cannot_be_continued_gives_one_sentence(
 
 def test_the_function_is_the_packages() -> None:
     assert geodesic_cli.extrapolate is extrapolate
+
+
+def test_shapes_that_melt_are_marked_and_named(model: LatentDiffusion, fast: Tensor, untold: Extrapolation) -> None:
+    ray = untold.metrics["rays"]["after"]
+    assert ray["drift"] == [max(pair) for pair in zip(ray["drift_of_colours"], ray["drift_of_shapes"], strict=True)]
+    one = untold.continuations[0]
+    melted = replace(one, colours=(0.0,) * 3, shapes=(0.0, 0.3, 0.4))
+    assert melted.drifted == (2, 3)
+    assert told(melted, 3).endswith(
+        "Frames +2 and +3 have drifted: the shapes are no longer those of the known frames."
+    )
+    both = replace(melted, colours=(0.0, 0.0, 0.9))
+    assert "the colours and the shapes are no longer" in told(both, 3)

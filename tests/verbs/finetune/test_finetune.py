@@ -264,7 +264,7 @@ def test_an_adapter_on_captioned_images_loads_in_the_pipeline_of_diffusers(tmp_p
     (photos / "metadata.jsonl").write_text("\n".join(named))
     chosen = settings(str(model), tmp_path / "out", data=str(photos), lora_rank=2, max_train_steps=2)
     result = run(chosen, watch := Recorder(), "")
-    assert watch.warnings == [f"metadata.jsonl names 2 images of {photos}; 1 more are left out."]
+    assert watch.warnings == [f"{photos}/metadata.jsonl names 2 of the images there; 1 more are left out."]
     pipeline = StableDiffusionPipeline.from_pretrained(model, safety_checker=None, local_files_only=True)
     pipeline.load_lora_weights(str(tmp_path / "out"))
     x, words = (torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)) for shape in ((4, 4, 4), (77, 16)))

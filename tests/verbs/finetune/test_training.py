@@ -257,6 +257,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regulariser", ["iso"])
 def test_two_processes_are_one_with_twice_the_batch(tmp_path: Path, regulariser: str) -> None:
     script = tmp_path / "worker.py"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pipelines import SD1, build
 
@@ -68,3 +69,29 @@ def test_any_two_photographs_are_interpolated(
                 assert all(f"at {width}x{height}, and {100 * lost:.0f}% of it is cut off" in line for line in lines)
     with pytest.raises(InputError, match=r"is not a picture that clevr-mini can draw.*--model sd15.*--force"):
         interpolate(*files, model=model, **QUICK)
+
+
+def test_images_go_through_the_autoencoder_once(
+    model: LatentDiffusion, pair: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+    decoded: list[int] = []
+    encode, decode = LatentDiffusion.encode, LatentDiffusion.decode
+
+    def counted_in(self: LatentDiffusion, images: torch.Tensor) -> torch.Tensor:
+        encoded.append(len(images))
+        return encode(self, images)
+
+    def counted_out(self: LatentDiffusion, z: torch.Tensor, shape: tuple[int, int, int]) -> torch.Tensor:
+        decoded.append(len(z))
+        return decode(self, z, shape)
+
+    monkeypatch.setattr(LatentDiffusion, "encode", counted_in)
+    monkeypatch.setattr(LatentDiffusion, "decode", counted_out)
+    whole = interpolate(*pair, model=model, **QUICK)
+    seen = sum(encoded), sum(decoded)
+    encoded.clear(), decoded.clear()
+    forced = interpolate(*pair, model=model, **QUICK, force=True)  # asks for no likeness before it begins
+    assert seen == (sum(encoded), sum(decoded))
+    assert seen[0] == 2
+    assert torch.equal(whole.frames, forced.frames)

@@ -54,6 +54,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_a_search_writes_its_picture_and_its_numbers_and_goes_on_from_them(files, tmp_path, cache, monkeypatch):
     made = run(settings(files, tmp_path / "whole"), Silent(), "whole")
     metrics = json.loads((tmp_path / "whole" / "metrics.json").read_text())
@@ -102,6 +103,7 @@ def test_a_bend_that_an_alpha_overrides_is_said_to_be_unused(files, tmp_path):
     assert any("The bend of 2 is not used" in message and "0.03" in message for message in watch.warnings)
 
 
+@pytest.mark.slow
 def test_a_bend_sets_the_alpha_of_a_search(files, tmp_path):
     first = run(settings(files, tmp_path / "first", nodes=17), Silent(), "first")
     alpha, bend = first.metrics["alpha"], first.metrics["bend"]

@@ -11,11 +11,13 @@ import geodesic_cli
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
+from geodesic_cli.geometry.sets.means import Mean
+from geodesic_cli.geometry.solution import Status
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, fit_all, render
 from geodesic_cli.settings import MeanSettings
-from geodesic_cli.verbs.mean.run import MeanImage, dry_run, mean, run
+from geodesic_cli.verbs.mean.run import MeanImage, _sentence, dry_run, mean, run
 from helpers import Recorder, into_folder
 
 run_in = into_folder(run)
@@ -102,11 +104,24 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(tmp_path: Path, stage:
     assert resumed.metrics | {"seconds": 0} == whole.metrics | {"seconds": 0}
 
 
+@pytest.mark.slow
 def test_a_mean_that_is_not_reached_says_so(tmp_path: Path) -> None:
     files = write(along_a_line([-0.9, 0.9]), tmp_path)
     made = run_in(MeanSettings(images=files, out=str(tmp_path / "run"), device="cpu", max_steps=1, moves=1, frames=2))
     assert not made.converged
     assert "converge" in made.status or "not reached" in made.status
+
+
+def test_what_is_said_of_a_mean_names_what_is_left_and_what_that_means() -> None:
+    def told(residual: float, status: Status, missed: list[int]) -> str:
+        return _sentence(Mean(torch.zeros(2), status, residual, (), 3, 9), missed, 12, 0.1)
+
+    assert "cancel to 8.0% of the distances." in told(0.08, Status.CONVERGED, [])
+    assert "cancel to 8.0% of the distances, but 2 of the geodesics" in told(0.08, Status.STALLED, [1, 2])
+    left = told(0.2, Status.MAX_STEPS, [])
+    assert "20.0% of the distances is left as pull. The sum of squared distances is at most about 2%" in left
+    assert "as pull, and 2 of the geodesics to it did not converge" in told(0.2, Status.MAX_STEPS, [1, 2])
+    assert left.endswith("Raise --moves, or lower --bend.")
 
 
 def test_a_dry_run_counts_and_writes_nothing(files: tuple[str, str], tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def test_points_are_read_from_text_and_arrays(tmp_path: Path, name: str, content
         ("a.csv", b"\xff\xfe\x00", "is no text."),
         ("a.npy", b"dear diary", "is none ("),
         ("a.npy", b"", "is none ("),
+        ("a.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': ('<f8'\n" + bytes(160), "is none ("),
         ("a.npy", np.zeros(12), "has 1 axes."),
         ("a.npy", np.zeros((12, 2), complex), "no real numbers"),
         ("a.npy", np.array([{"a": 1}] * 12), "allow_pickle=False"),

@@ -26,8 +26,9 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, ValueError) as reason:
+        told = str(reason).splitlines()[0].partition(" device type at")[0]  # where in the word it stopped reading
         raise InputError(
-            f"The device {name!r} is not available here ({str(reason).splitlines()[0]}).",
+            f"The device {name!r} is not available here ({told}).",
             "Pass --device auto, cpu, cuda, cuda:1 or mps.",
         ) from reason
     return device

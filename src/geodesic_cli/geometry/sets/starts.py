@@ -19,6 +19,11 @@ from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.sets.distances import DistanceMatrix
 
+BROUGHT_ALONG = 8
+"""A node at the fraction u of a curve moves by (1 - u)^8 of what its start moves. A curve in a narrow valley is
+brought out of it by a smaller power, which moves all of it, and its solver does not find back: between images 1.5 apart
+on a path of 38 the power 1 lost links that the power 8 finds, with half of the evaluations."""
+
 
 def best_start(
     metric: DensityMetric, matrix: DistanceMatrix, points: Tensor, shares: Float[Tensor, "n 1"]
@@ -62,8 +67,8 @@ def best_start(
 
 
 def carried(curve: Curve, start: Float[Tensor, "d"]) -> Curve:
-    """The curve from another start to the same end, every node moved the less the nearer it is to the end."""
-    nodes = curve.x + (1 - curve.u)[:, None] * (start - curve.x[0])
+    """The curve from another start to the same end, of which only the first part moves along; see `BROUGHT_ALONG`."""
+    nodes = curve.x + ((1 - curve.u) ** BROUGHT_ALONG)[:, None] * (start - curve.x[0])
     return Curve(torch.cat([start[None], curve.space.project(nodes[1:-1]), curve.x[-1:]]), curve.space)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import Conditioning
 from geodesic_cli.diffusion.score import guided_evaluations
-from geodesic_cli.evaluation.drift import colour_drift
+from geodesic_cli.evaluation.drift import colour_drift, shape_drift
 from geodesic_cli.frames.clip import (
     ClipSource,
     Known,
@@ -205,8 +205,9 @@ class _Work(Extending):
         ray = Ray(score, alpha, s.frames, STEPPER_OF[s.stepper], s.substeps or None, max_drop=max_drop)
         arrivals, ending = self._follow(way, ray, departure, known.digest)
         frames, z = self._draw(way, known.frames[:0], arrivals)
-        drift = tuple(colour_drift(frames, way.redrawn[-1], way.redrawn[:-1]).tolist())
-        return Continuation(name, way.points, departure, alpha, max_drop, arrivals, ending, frames, z, drift)
+        last, earlier = way.redrawn[-1], way.redrawn[:-1]
+        colours, shapes = (tuple(of(frames, last, earlier).tolist()) for of in (colour_drift, shape_drift))
+        return Continuation(name, way.points, departure, alpha, max_drop, arrivals, ending, frames, z, colours, shapes)
 
     def _follow(
         self, way: "_Way", ray: Ray, departure: Departure, digest: str
@@ -240,7 +241,8 @@ class _Work(Extending):
         if limit is None:
             return False
         frame = self._drawn(way, k, [after])["frames"]
-        return float(colour_drift(frame, way.redrawn[-1], way.redrawn[:-1], k + 1)) > limit
+        last, earlier = way.redrawn[-1], way.redrawn[:-1]
+        return any(float(of(frame, last, earlier, k + 1)) > limit for of in (colour_drift, shape_drift))
 
     def _saved(self, file: str, about: dict[str, str], device: torch.device) -> tuple[list[Arrival], RayEnding | None]:
         if self.directory is None or not self.directory.has(file):

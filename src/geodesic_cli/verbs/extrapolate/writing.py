@@ -34,7 +34,7 @@ class RayEnding(Enum):
 
     CONVERGED = "all of it"
     LEFT_SUPPORT = "the next one would be less likely than --max-drop allows"
-    DRIFTED = "the colours of the next one would drift farther than --max-drift allows"
+    DRIFTED = "the colours or shapes of the next one would drift farther than --max-drift allows"
     MAX_STEPS = "the ray bends too sharply for its steps: lower --guide, or pass --substeps 0"
     NON_FINITE = "the score is not finite there: pass --dtype fp32"
 
@@ -53,7 +53,8 @@ class Continuation:
         ending: why the ray ended.
         frames: the new frames in the ray's order, (m, 3, h, w) in [0, 1].
         z: their encodings, (m, d).
-        drift: how far the colours of each have drifted from the known one that it starts from.
+        colours: how far those of each frame have drifted from the known one that it starts from.
+        shapes: the same of what it shows.
     """
 
     name: str
@@ -65,7 +66,13 @@ class Continuation:
     ending: RayEnding
     frames: Tensor
     z: Tensor
-    drift: tuple[float, ...]
+    colours: tuple[float, ...]
+    shapes: tuple[float, ...]
+
+    @property
+    def drift(self) -> tuple[float, ...]:
+        """How far each frame has drifted, in its colours or its shapes, whichever is more."""
+        return tuple(map(max, self.colours, self.shapes))
 
     @property
     def drifted(self) -> tuple[int, ...]:
@@ -87,7 +94,7 @@ def advice(rays: Sequence[Continuation], settings: ExtrapolateSettings) -> str:
         return ""
     if settings.prompt is None:
         return "Pass --prompt to say what the frames show, or fewer --frames."
-    return "Pass fewer --frames, a --prompt that names the colours, or a larger --guide."
+    return "Pass fewer --frames, a --prompt that names colours and shapes, or a larger --guide."
 
 
 def told(one: Continuation, asked: int) -> str:
@@ -101,7 +108,12 @@ def told(one: Continuation, asked: int) -> str:
         return made
     which = listed([f"{'+' if one.name == 'after' else '-'}{k}" for k in one.drifted])
     have = "Frame {} has" if len(one.drifted) == 1 else "Frames {} have"
-    return f"{made} {have.format(which)} drifted: the colours are no longer those of the known frames."
+    lost = [
+        words
+        for words, drifts in (("the colours", one.colours), ("the shapes", one.shapes))
+        if any(drift > DRIFT for drift in drifts)
+    ]
+    return f"{made} {have.format(which)} drifted: {' and '.join(lost)} are no longer those of the known frames."
 
 
 def numbers(one: Continuation, settings: ExtrapolateSettings) -> dict[str, Any]:
@@ -114,6 +126,8 @@ def numbers(one: Continuation, settings: ExtrapolateSettings) -> dict[str, Any]:
         "made": len(one.arrivals),
         "status": one.ending.name,
         "drift": list(one.drift),
+        "drift_of_colours": list(one.colours),
+        "drift_of_shapes": list(one.shapes),
         "drifted": list(one.drifted),
         "drift_marked_above": DRIFT,
         "alpha": one.alpha,
@@ -196,7 +210,7 @@ def _sheet(work: Extending, known: Known, rays: Sequence[Continuation]) -> Tenso
         given=tuple(range(ahead_of, ahead_of + len(shown))),
         doubtful=tuple(seam + k if one.name == "after" else ahead_of - k for one in rays for k in one.drifted),
         given_words="a frame of the clip",
-        doubtful_words="drifted: its colours are no longer those of the clip",
+        doubtful_words="drifted: its colours or shapes are no longer those of the clip",
     )
     return media.sheet(rows, [SHEET_ROWS[name] for name in made] if len(rows) > 1 else None, marks)
 

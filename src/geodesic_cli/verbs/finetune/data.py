@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,8 @@ from geodesic_cli.filing import parsed_json
 from geodesic_cli.scenes import Scene, render, sample
 from geodesic_cli.verbs.finetune.deck import Deck, generator
 
-METADATA = "metadata.jsonl"
+METADATA = ("metadata.jsonl", "metadata.csv")
+"""Files with captions, the first of them that is there."""
 BYTES_LOOKED_AT = 65_536
 """Bytes at either end of a file that tell it from another."""
 HELD_OUT = "held out"
@@ -103,7 +104,7 @@ def caption(scene: Scene, choice: float) -> str:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Images of a folder, with captions from a metadata.jsonl where there is one. `read_folder` makes it.
+    """Images of a folder, with captions from a file of them where there is one. `read_folder` makes it.
 
     Args:
         paths: of the images.
@@ -159,34 +160,42 @@ class ImageFolder:
 def read_folder(
     folder: str | Path, size: int, seed: int, *, column: str = "text", flip: bool = False, empty: float = 0.1
 ) -> ImageFolder:
-    """A folder in the layout of Hugging Face's imagefolder: images, and captions in metadata.jsonl.
+    """A folder in the layout of Hugging Face's imagefolder: images, and captions in metadata.jsonl or metadata.csv.
 
-    Each line of metadata.jsonl is an object with `file_name`, relative to the folder, and the caption under `column`.
-    Without that file every image below the folder is taken, with an empty caption.
+    Each line of metadata.jsonl is an object with `file_name`, relative to the folder, and the caption under `column`;
+    metadata.csv has columns of these names. Without such a file every image below the folder is taken, with an empty
+    caption.
 
     Raises:
-        InputError: there is no such folder or no image in it; a line that is not such an object; a file that it names
-            and that is not there.
+        InputError: there is no such folder or no image in it; a line that is no such object or row; a file that it
+            names and that is not there; a file that is no image, as far as its first bytes tell.
     """
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"A folder of images is needed; there is none at {folder}.", "Pass --data FOLDER or scenes.")
-    metadata = root / METADATA
-    if metadata.is_file():
+    metadata = metadata_of(root)
+    if metadata is not None:
         pairs = _from_metadata(root, metadata, column)
     else:
         found = sorted(_images(root), key=lambda path: _natural(str(path.relative_to(root))))
         pairs = [(path, "") for path in found]
     if not pairs:
         raise InputError(f"{folder} holds no images.", "Put files there that end in .png, .jpg, .webp or the like.")
+    for path, _ in pairs:
+        media.require_image(path)  # now, and not in the middle of the training
     paths, captions = zip(*pairs, strict=True)
     return ImageFolder(paths, captions, size, seed, flip, empty)
 
 
 def left_out(folder: str | Path, data: ImageFolder) -> int:
-    """How many images below a folder its metadata.jsonl does not name, so that they are not trained on."""
+    """How many images below a folder its file of captions does not name, so that they are not trained on."""
     root = Path(folder)
-    return len(set(_images(root)) - set(data.paths)) if (root / METADATA).is_file() else 0
+    return len(set(_images(root)) - set(data.paths)) if metadata_of(root) is not None else 0
+
+
+def metadata_of(root: Path) -> Path | None:
+    """The file with the captions of a folder, if it has one."""
+    return next((root / name for name in METADATA if (root / name).is_file()), None)
 
 
 def _images(root: Path) -> list[Path]:
@@ -195,6 +204,18 @@ def _images(root: Path) -> list[Path]:
 
 def _from_metadata(root: Path, metadata: Path, column: str) -> list[tuple[Path, str]]:
     pairs = []
+    for number, name, text in (_rows if metadata.suffix == ".csv" else _objects)(metadata, column):
+        path = _named(root, name)
+        if not isinstance(text, str):
+            raise InputError(f"Line {number} of {metadata} has a caption that is no text: {text!r}.", "Mend it.")
+        if not path.is_file():
+            raise InputError(f"Line {number} of {metadata} names {path}, which does not exist.", "Mend the line.")
+        pairs.append((path, text))
+    return pairs
+
+
+def _objects(metadata: Path, column: str) -> Iterator[tuple[int, str, object]]:
+    """Number, name and caption of each line of JSON."""
     try:
         lines = media.read_text(metadata).split("\n")  # the other ends of lines of Unicode may stand in a caption
     except (OSError, UnicodeDecodeError) as error:
@@ -204,18 +225,31 @@ def _from_metadata(root: Path, metadata: Path, column: str) -> list[tuple[Path, 
             continue
         try:
             entry = parsed_json(line)
-            path, text = _named(root, entry["file_name"]), entry[column]
+            name, text = entry["file_name"], entry[column]
+            if not isinstance(name, str):
+                raise ValueError("the name of a file is a text")
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(
                 f"Line {number} of {metadata} is not a JSON object with file_name and {column}.",
                 "Mend it, or name the key of the captions with --caption-column.",
             ) from error
-        if not isinstance(text, str):
-            raise InputError(f"Line {number} of {metadata} has a caption that is no text: {text!r}.", "Mend it.")
-        if not path.is_file():
-            raise InputError(f"Line {number} of {metadata} names {path}, which does not exist.", "Mend the line.")
-        pairs.append((path, text))
-    return pairs
+        yield number, name, text
+
+
+def _rows(metadata: Path, column: str) -> Iterator[tuple[int, str, object]]:
+    """Number, name and caption of each row of a table."""
+    try:
+        columns, rows = media.read_table(metadata)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{metadata} cannot be read ({error}).", "Save it as CSV in UTF-8.") from error
+    missing = [name for name in ("file_name", column) if name not in columns]
+    if missing:
+        raise InputError(
+            f"{metadata} needs the columns file_name and {column}; it lacks {' and '.join(missing)}.",
+            f"Its first line names the columns: file_name,{column}. Another one of captions is --caption-column.",
+        )
+    for number, row in enumerate(rows, 2):
+        yield number, row["file_name"], row[column]
 
 
 def _named(root: Path, name: str) -> Path:

@@ -26,7 +26,7 @@ from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import AnyModel, open_model
 from geodesic_cli.settings import FinetuneSettings, from_options
 from geodesic_cli.verbs.finetune import checkpoints
-from geodesic_cli.verbs.finetune.data import METADATA, Data, ImageFolder, Scenes, left_out
+from geodesic_cli.verbs.finetune.data import Data, ImageFolder, Scenes, left_out, metadata_of
 from geodesic_cli.verbs.finetune.measuring import measure_trainee
 from geodesic_cli.verbs.finetune.processes import Processes, common_folder, start
 from geodesic_cli.verbs.finetune.publishing import push_model, refuse_hub, write_card
@@ -134,7 +134,8 @@ def run(job: Job[FinetuneSettings]) -> Finetuned:
             observer.warn(f"{source} has no captions: every image is trained with the empty prompt.")
         whole = settings.max_train_samples is None
         if whole and isinstance(data, ImageFolder) and (count := left_out(settings.data, data)):
-            observer.warn(f"{METADATA} names {len(data.paths)} images of {settings.data}; {count} more are left out.")
+            named = metadata_of(Path(settings.data))
+            observer.warn(f"{named} names {len(data.paths)} of the images there; {count} more are left out.")
         stored = asdict(settings)
         if stored["resume_from_checkpoint"] == "latest":  # another word for --resume: it changes nothing that is made
             stored["resume_from_checkpoint"] = None
@@ -201,7 +202,7 @@ class _Work(Job[FinetuneSettings]):
             "after": after,
             "seconds": round(time.monotonic() - began, 3),
         }
-        status = self.processes.agree(progress_made(before, after) if self.processes.main else "")  # process 0 measures
+        status = self.processes.agree(progress_made(before, after, s.regulariser) if self.processes.main else "")
         # From here on the model is the averaged one.
         with torch.no_grad():
             for name, weight in trainee.weights.items():

@@ -26,6 +26,8 @@ NOTICED = 0.02
 """A loss that changes by a smaller share has not changed."""
 PREVIEW_STEPS = 20
 """Network evaluations from noise to a preview."""
+RUINED = 3.0
+"""How many times the denoising loss may be what it was: beyond it, percentages say nothing."""
 
 
 def write_preview(directory: RunDirectory, settings: FinetuneSettings, trainee: Trainee, data: Data, step: int) -> None:
@@ -68,19 +70,26 @@ def write_curves(directory: RunDirectory, history: Sequence[tuple[float, ...]], 
     plots.loss_curves(dict(zip(HISTORY, columns, strict=True)), directory.path("loss.png"))
 
 
-def progress_made(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+def progress_made(before: Mapping[str, float], after: Mapping[str, float], regulariser: str) -> str:
     """Whether a training did what it was for, and what to do if it did not.
 
     Args:
         before: `denoising` and `isometry` losses of the model as it came; NaN is not measured.
         after: those of the tuned one.
+        regulariser: with which it was trained; of `none` an isometry was not asked for.
     """
-    worse = after["denoising"] / before["denoising"] - 1
+    times = after["denoising"] / before["denoising"]
+    worse, lower = times - 1, "--learning-rate" if regulariser == "none" else "--iso-lambda or --learning-rate"
+    if not times < RUINED:
+        return (
+            f"The training has ruined the model: its denoising loss was {before['denoising']:.3g}, and is "
+            f"{after['denoising']:.3g}. Lower {lower}."
+        )
     if worse <= NOTICED:
         denoises = "it denoises better than before" if worse < -NOTICED else "it denoises as well as before"
     else:
-        denoises = f"it denoises {worse:.0%} worse than before: lower --iso-lambda or --learning-rate"
-    if not math.isfinite(before["isometry"]):
+        denoises = f"it denoises {worse:.0%} worse than before: lower {lower}"
+    if regulariser == "none" or not math.isfinite(before["isometry"]):
         return denoises[0].upper() + denoises[1:] + "."
     used = f"it uses {1 / after['isometry']:.0f} directions instead of {1 / before['isometry']:.0f}"
     if after["isometry"] < (1 - NOTICED) * before["isometry"]:

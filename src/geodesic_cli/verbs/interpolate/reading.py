@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.loading.aliases import MODELS
 from geodesic_cli.errors import InputError
 from geodesic_cli.frames.canvas import Canvas, enough_for, fit, image_names, read_images
-from geodesic_cli.frames.keyframes import brought_back, prompt_of_each
+from geodesic_cli.frames.keyframes import Coded, coded, prompt_of_each
 from geodesic_cli.frames.pacing import frame_numbers
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Observer
@@ -28,10 +29,31 @@ ONE_COLOUR = 2 / 255
 """The difference of values up to which an image has one colour."""
 
 
-def ready(
-    job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor]
-) -> tuple[LatentDiffusion, Tensor, Canvas, tuple[str, ...]]:
-    """The model, the images as it sees them, (n, 3, h, w), the canvas that crops frames, and the images' names."""
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """What an interpolation begins with, once nothing is left to be refused.
+
+    Args:
+        model: loaded.
+        images: as the model sees them, (n, 3, h, w).
+        canvas: crops frames.
+        names: of the images.
+        known: the images' latents, where they had to be encoded to see whether the model can draw them.
+    """
+
+    model: LatentDiffusion
+    images: Tensor
+    canvas: Canvas
+    names: tuple[str, ...]
+    known: Coded | None = None
+
+
+def ready(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor]) -> Ready:
+    """The model and the images.
+
+    Raises:
+        GeodesicError: something is not as the run needs it.
+    """
     settings = job.settings
     read, names = _read(given or settings.images, settings, job.observer)
     model = job.load_model()
@@ -42,9 +64,11 @@ def ready(
     keyframe_numbers(settings, [1.0] * settings.legs(len(images)))
     if len(images) == 2 and torch.equal(images[0], images[1]):
         job.observer.warn("The two images are the same; the path between them is one point.")
+    padded, known = canvas.pad(images), None
     if not settings.force and not _begun(settings) and any(a.embedded and a.name == model.name for a in MODELS):
-        _refuse_unfaithful(model, canvas.pad(images), names)
-    return model, canvas.pad(images), canvas, names
+        known = coded(model, padded)
+        _refuse_unfaithful(model, padded, known.psnr, names)
+    return Ready(model, padded, canvas, names, known)
 
 
 def _begun(settings: InterpolateSettings) -> bool:
@@ -52,13 +76,14 @@ def _begun(settings: InterpolateSettings) -> bool:
     return settings.resume and Path(settings.out or "", ENDS).is_file()
 
 
-def _refuse_unfaithful(model: LatentDiffusion, images: Tensor, names: tuple[str, ...]) -> None:
+def _refuse_unfaithful(
+    model: LatentDiffusion, images: Tensor, quality: tuple[float, ...], names: tuple[str, ...]
+) -> None:
     """Refuse images that a model of one kind of pictures cannot draw, where another model can.
 
     A model of any pictures is not refused an image: that it brings one back badly, a warning says. Nor is an image of
     one colour, with which sizes are tried: it has nothing that could be drawn wrongly but that colour.
     """
-    quality = brought_back(model, images)
     spans = (images.amax((2, 3)) - images.amin((2, 3))).amax(1).tolist()
     bad = [k for k, psnr in enumerate(quality) if psnr < FAITHFUL and spans[k] > ONE_COLOUR]
     if bad:

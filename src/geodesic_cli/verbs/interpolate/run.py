@@ -22,7 +22,7 @@ from geodesic_cli.diffusion.loading.load import require_text
 from geodesic_cli.diffusion.loading.outline import outline
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
-from geodesic_cli.frames.canvas import Canvas, image_names
+from geodesic_cli.frames.canvas import image_names
 from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all, steps_down, to_know_steps_down
 from geodesic_cli.frames.pacing import Pacer, pacer
 from geodesic_cli.frames.path_report import PathReport, joined
@@ -41,7 +41,7 @@ from geodesic_cli.verbs.interpolate.drawing import Drawer
 from geodesic_cli.verbs.interpolate.legs import LegSolver, rounded_legs
 from geodesic_cli.verbs.interpolate.metrics import path_metrics
 from geodesic_cli.verbs.interpolate.plan import Plan, plan, plan_without_weights
-from geodesic_cli.verbs.interpolate.reading import ENDS, FAITHFUL, keyframe_numbers, ready, unfaithful
+from geodesic_cli.verbs.interpolate.reading import ENDS, FAITHFUL, Ready, keyframe_numbers, ready, unfaithful
 from geodesic_cli.verbs.interpolate.searching import Found
 
 
@@ -115,13 +115,14 @@ def run(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor] = ()
         given: images that take the place of the settings' files.
         plots: whether density.png and convergence.png are drawn.
     """
-    model, images, canvas, names = ready(job, given)  # all that may be refused comes before the folder is touched
+    begun = ready(job, given)  # all that may be refused comes before the folder is touched
+    model, canvas = begun.model, begun.canvas
     if ATTENTION in job.settings.methods:
         require_attention(model.predict.unet, model.name)
     pacing, shape = job.settings.pacing, model.latent_shape(*canvas.padded)
     pace = None if pacing == "path" else pacer(pacing, model, shape, crop=canvas.crop)  # LPIPS may not be here
     with job.in_folder(stem(job.settings)) as job:
-        return _Work(**vars(job)).run(model, images, canvas, names, pace, plots)
+        return _Work(**vars(job)).run(begun, pace, plots)
 
 
 def dry_run(job: Job[InterpolateSettings]) -> Plan:
@@ -135,10 +136,10 @@ def dry_run(job: Job[InterpolateSettings]) -> Plan:
     device = pick_device(s.device)
     outlined = outline(s.model, pick_dtype(s.dtype, device), s.revision, s.variant)
     if outlined is not None:
-        _, images, canvas, _ = ready(replace(job, given=outlined.model), ())
-        return plan_without_weights(s, outlined, device, len(images), *canvas.padded)
-    model, images, canvas, _ = ready(job, ())
-    return plan(job.settings, model, len(images), *canvas.padded)
+        begun = ready(replace(job, given=outlined.model), ())
+        return plan_without_weights(s, outlined, device, len(begun.images), *begun.canvas.padded)
+    begun = ready(job, ())
+    return plan(job.settings, begun.model, len(begun.images), *begun.canvas.padded)
 
 
 def stem(settings: InterpolateSettings) -> str:
@@ -154,20 +155,13 @@ class _Work(Job[InterpolateSettings]):
         """Network evaluations for one step of the transport: guidance calls the network with and without the prompt."""
         return guided_evaluations(self.settings.transport_guidance)
 
-    def run(
-        self,
-        model: LatentDiffusion,
-        images: Tensor,
-        canvas: Canvas,
-        names: tuple[str, ...],
-        pace: Pacer | None,
-        plots: bool,
-    ) -> Interpolation:
+    def run(self, begun: Ready, pace: Pacer | None, plots: bool) -> Interpolation:
+        model, images, canvas = begun.model, begun.images, begun.canvas
         meter = RunMeter(model.device)
         s = self.settings
         wanted = s.methods
-        keyframes = self._keyframes(model, images)
-        self._warn_if_unfaithful(model, keyframes, names)
+        keyframes = self._keyframes(begun)
+        self._warn_if_unfaithful(model, keyframes, begun.names)
         count = s.legs(len(images))
         solver = LegSolver(**vars(self), model=model, legs=count, methods=wanted)
         problems = solver.problems([keyframes.leg(k) for k in range(count)])
@@ -200,9 +194,9 @@ class _Work(Job[InterpolateSettings]):
             drawer.write(legs, path, keyframes, reports, {name: drawn[name] for name in wanted}, metrics)
         return self.done(result, spent + paced + decoded + text)
 
-    def _keyframes(self, model: LatentDiffusion, images: Tensor) -> Keyframes:
+    def _keyframes(self, begun: Ready) -> Keyframes:
         """The images at noise level tau, from the checkpoint where there is one for these very images."""
-        s = self.settings
+        s, model, images = self.settings, begun.model, begun.images
         conditions = self._conditions(model, images)
         about = self.begun_with(images, model)
         if self.directory is not None and self.directory.has(ENDS):
@@ -213,7 +207,7 @@ class _Work(Job[InterpolateSettings]):
             return Keyframes(z, x, shape, s.tau, tuple(json.loads(saved["psnr"])), conditions)
         spent = self.branches * s.steps * len(images)
         self.observer.stage("Encoding", spent)
-        made = embed_all(model, images, conditions, s.tau, s.steps, s.transport_guidance)
+        made = embed_all(model, images, conditions, s.tau, s.steps, s.transport_guidance, begun.known)
         self.observer.advance(spent)
         if self.directory is not None:
             about["psnr"] = json.dumps(list(made.psnr))

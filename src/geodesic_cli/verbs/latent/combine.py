@@ -18,6 +18,7 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Pyramid
 from geodesic_cli.evaluation.path_length import pair_distances
 from geodesic_cli.frames.canvas import image_names, read_images
@@ -33,6 +34,8 @@ from geodesic_cli.settings.shared import ground_of
 from geodesic_cli.verbs.latent.beside import SideBySide, opened, owned, sized_as, stage_of
 from geodesic_cli.verbs.latent.noises import Noises, made_ready, noises_of
 
+CANCELLED = 1e-4
+"""The length of a sum, of the noises with the largest weight, up to which they cancel."""
 A_SCENE = 0.2
 """A fit error up to which a picture shows a scene; 1 is an empty table."""
 
@@ -121,6 +124,7 @@ def combined(x: Tensor, weights: Sequence[float]) -> Tensor:
 def _summed(s: CombineSettings, noises: Noises, observer: Observer) -> LatentSum:
     began = time.monotonic()
     journey, x, weights = noises.journey, noises.points, parse_strengths(s.weights)
+    _refuse_nothing(x, weights, noises.name)
     total = combined(x, weights)
     observer.stage(stage_of("Drawing", noises.name), len(x) + 1, "pictures")
     drawn = journey.draw(torch.cat([x, total[None]]), noises.condition)
@@ -141,6 +145,17 @@ def _summed(s: CombineSettings, noises: Noises, observer: Observer) -> LatentSum
     }
     found = LatentSum(x, parts, total, result[0], weights, name=noises.name, metrics=metrics, status="", settings=s)
     return replace(found, status=_verdict(metrics["fit_error"], distances))
+
+
+def _refuse_nothing(x: Tensor, weights: Sequence[float], name: str) -> None:
+    """Refuse a sum in which the noises cancel, as A - A: it points nowhere, and no picture stands for it."""
+    left = float((torch.tensor(weights, dtype=x.dtype) @ x).norm() / x.norm(dim=1).mean())
+    if left <= CANCELLED * max(map(abs, weights)):
+        raise InputError(
+            f"{f'{name}: ' if name else ''}The noises cancel in {formula(weights)}: nothing is left that could be "
+            "drawn.",
+            "Pass other images, or --weights whose sum is not 0.",
+        )
 
 
 def _verdict(fit_error: float | None, distances: Sequence[float]) -> str:

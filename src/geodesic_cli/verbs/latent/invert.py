@@ -22,6 +22,7 @@ from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.evaluation import Distance
 from geodesic_cli.evaluation.likeness import perceptual_distance
+from geodesic_cli.evaluation.similarity import require_window
 from geodesic_cli.frames.canvas import fit, image_names, read_images
 from geodesic_cli.frames.journey import Journey, Reconstruction, conditions, reconstruct
 from geodesic_cli.runs.calling import called_from_python
@@ -129,6 +130,7 @@ def _ready(
     """The way of a model, the images at its size, and a condition for each."""
     ground = ground_of(s.background)
     images, canvas = fit(read, s.images, s.size, model, observer, whole_on=ground if s.fit == PAD else None)
+    require_window(*images.shape[2:])
     condition = conditions(model, s.prompt, len(images))
     return Journey(model, canvas, s.tau, s.steps, s.guidance, s.scheme), images, condition
 

@@ -13,6 +13,7 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.tensors import DAMAGED, read_tensors
 from geodesic_cli.settings import LineSettings
 from geodesic_cli.settings.latent import RANDOM, SPECTRUM
+from geodesic_cli.settings.option import did_you_mean
 from geodesic_cli.verbs.latent.noises import Noises
 
 BESIDE = "random, for comparison"
@@ -33,7 +34,7 @@ def direction_of(file: str) -> Tensor:
     if found is None or found.ndim != 1 or not bool(found.isfinite().all()) or not bool(found.any()):
         raise InputError(
             f"--along takes {SPECTRUM}, {RANDOM}, or a file with a direction; {file!r} is none.",
-            "Pass the direction.safetensors of a run of geodesic latent direction.",
+            did_you_mean(file, (SPECTRUM, RANDOM), "Pass the direction.safetensors of geodesic latent direction."),
         )
     return found.float()
 

@@ -162,7 +162,7 @@ class _Work(Job[MeanSettings]):
             "evaluations": spent,
             "seconds": round(time.monotonic() - began, 3),
         }
-        status = _sentence(mean, missed, n)
+        status = _sentence(mean, missed, n, s.mean_tol)
         result = MeanImage(
             given.names, both[0], both[1], torch.stack(paths), logs.exp(), mean,
             metrics=metrics, status=status, settings=s,
@@ -229,18 +229,21 @@ def _csv(result: MeanImage) -> str:
     return out.getvalue()
 
 
-def _sentence(mean: Mean, missed: list[int], count: int) -> str:
+def _sentence(mean: Mean, missed: list[int], count: int, tol: float) -> str:
     begin = f"The mean of {count} images"
     if mean.status is Status.CONVERGED:
         return f"{begin}: the pulls of all images cancel to {100 * mean.residual:.1f}% of the distances."
     if mean.status is Status.NON_FINITE:
         return f"{begin} was not found: {mean.status.value}"
-    if missed:
+    marked = f"{len(missed)} of the geodesics to it did not converge and are marked" if missed else ""
+    if mean.residual <= tol:
         return (
-            f"{begin}: {len(missed)} of the geodesics to it did not converge and are marked; {100 * mean.residual:.1f}"
-            "% of the distances is left as pull. Raise --max-steps, or lower --bend."
+            f"{begin}: the pulls of all images cancel to {100 * mean.residual:.1f}% of the distances, but {marked}. "
+            "Raise --max-steps, or lower --bend."
         )
+    also = f", and {marked}" if marked else ""
     return (
-        f"{begin} is not reached yet: {100 * mean.residual:.1f}% of the distances is left as pull. Raise --moves, or "
-        "lower --bend."
+        f"{begin} is not reached yet: {100 * mean.residual:.1f}% of the distances is left as pull{also}. The sum of "
+        f"squared distances is at most about {50 * mean.residual**2:.1g}% above its least. Raise --moves, or lower "
+        "--bend."
     )

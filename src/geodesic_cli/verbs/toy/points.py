@@ -17,6 +17,7 @@ import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import torch
@@ -89,12 +90,19 @@ def read_points(path: str | Path) -> Tensor:
     return torch.from_numpy(points)
 
 
+NO_ARRAY = (
+    *(ValueError, EOFError, SyntaxError, TokenError, RecursionError, MemoryError, OverflowError, TypeError),
+    *(KeyError, AttributeError, IndexError),
+)
+"""What numpy and the readers of Python that it uses raise at a header that is none."""
+
+
 def _read_npy(path: Path) -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False)
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
             raise ValueError("it holds no real numbers")
-    except (ValueError, EOFError, SyntaxError, RecursionError, MemoryError, OverflowError, TypeError) as error:
+    except NO_ARRAY as error:
         raise InputError(
             f"An array of numbers is needed, and {path} is none ({error}).", "Write it with numpy.save."
         ) from error
