@@ -31,6 +31,17 @@ sys.path.append(str(Path(__file__).parents[2] / "training"))  # where the pictur
 from emoji_data import Picture, chosen, load
 from emoji_names import NAMES
 
+NAMES_OF = {
+    "geodesic": "local geodesic",
+    "slerp": "great circle",
+    "lerp": "straight line",
+    "blend": "blend of latents",
+    "corrected": "corrected great circle",
+    "attention": "mixed attention",
+    "published": "published geodesic",
+    "global": "global path",
+}
+"""Converged or not: the column of residuals says it."""
 SAMPLES, GUIDANCE, SEED = 120, 3.0, 80_002
 BEST_AND_WORST = 10
 
@@ -67,7 +78,7 @@ def drawn_in(root: Path) -> Iterator[Drawn]:
 def label(method: str, metrics: dict) -> str:
     """A method with what distinguishes its rows."""
     bend = f", bend {metrics['bend']:g}" if method == "geodesic" else ""
-    return metrics["names"][method] + ("" if method == "blend" else f", tau {metrics['tau']:g}") + bend
+    return NAMES_OF[method] + ("" if method == "blend" else f", tau {metrics['tau']:g}") + bend
 
 
 @dataclass(frozen=True)
