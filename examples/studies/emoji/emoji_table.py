@@ -195,6 +195,26 @@ def table(rows: list[dict], bar: float) -> str:
     return "\n".join(lines)
 
 
+def paired(rows: list[dict], against: tuple[str, str]) -> str:
+    """What one method has more than another, pair by pair: mean difference and standard error for each kind."""
+    lines = [
+        f"\n{against[0]} less {against[1]}, pair by pair\n",
+        "| kind | pairs | fit error | double | jump (latents) |",
+    ]
+    lines.append("|---" * 5 + "|")
+    by = {(row["pair"], row["label"]): row for row in rows}
+    for kind in (MOVED, STYLE, CATEGORY):
+        numbers = [k for k, name in by if name == against[0] and (k, against[1]) in by and by[k, name]["kind"] == kind]
+        both = [(by[k, against[0]], by[k, against[1]]) for k in numbers]
+        cells = [
+            mean([statistics.mean(a["errors"]) - statistics.mean(b["errors"]) for a, b in both]),
+            mean([100 * (statistics.mean(doubles(a)) - statistics.mean(doubles(b))) for a, b in both]) + " %",
+            mean([a["jump"] - b["jump"] for a, b in both]),
+        ]
+        lines.append(f"| {kind} | {len(both)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def sheets(rows: list[dict], drawn: dict[str, Drawn], out: Path, against: tuple[str, str]) -> None:
     """The pairs in which one method's fit error is most below the other's, and those where it is most above."""
     errors = {(row["pair"], row["label"]): statistics.mean(row["errors"]) for row in rows}
@@ -247,6 +267,7 @@ def main() -> None:
     rows = [known[key] for key in drawn]
     print(f"A frame is explained at a fit error of at most {ruler.explained:.3f}: half of {SAMPLES} samples are.")
     print(table(rows, ruler.explained))
+    print(paired(rows, tuple(asked.against)))
     sheets(rows, drawn, asked.pairs, tuple(asked.against))
 
 
