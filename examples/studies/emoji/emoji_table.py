@@ -48,12 +48,16 @@ BEST_AND_WORST = 10
 
 @dataclass(frozen=True)
 class Drawn:
-    """One row of frames: the pair's number, how the method is called with its options, and where the frames are."""
+    """One row of frames: its pair, its method with its options, where the frames are, what its run says of the path.
+
+    ``evaluations`` are those of the whole run, where it drew nothing else.
+    """
 
     pair: int
     label: str
     frames: Path
     numbers: dict[str, Any]
+    evaluations: int | None
 
     @property
     def key(self) -> str:
@@ -72,7 +76,8 @@ def drawn_in(root: Path) -> Iterator[Drawn]:
         for method, numbers in metrics["paths"].items():
             own = method == metrics["method"]
             frames = file.parent / "frames" if own else file.parent / "compare" / method
-            yield Drawn(pair, label(method, metrics), frames, numbers | {"evaluations": metrics["score_evaluations"]})
+            spent = sum(metrics["evaluations"].values()) if len(metrics["paths"]) == 1 else None
+            yield Drawn(pair, label(method, metrics), frames, numbers, spent)
 
 
 def label(method: str, metrics: dict) -> str:
@@ -215,6 +220,15 @@ def paired(rows: list[dict], against: tuple[str, str]) -> str:
     return "\n".join(lines)
 
 
+def costs(drawn: list[Drawn]) -> str:
+    """Mean evaluations of the network for a whole run of each method that was drawn alone."""
+    by: dict[str, list[int]] = defaultdict(list)
+    for row in drawn:
+        if row.evaluations is not None:
+            by[row.label].append(row.evaluations)
+    return "\nNetwork evaluations a run: " + ", ".join(f"{k} {statistics.mean(v):.0f}" for k, v in sorted(by.items()))
+
+
 def sheets(rows: list[dict], drawn: dict[str, Drawn], out: Path, against: tuple[str, str]) -> None:
     """The pairs in which one method's fit error is most below the other's, and those where it is most above."""
     errors = {(row["pair"], row["label"]): statistics.mean(row["errors"]) for row in rows}
@@ -268,6 +282,7 @@ def main() -> None:
     print(f"A frame is explained at a fit error of at most {ruler.explained:.3f}: half of {SAMPLES} samples are.")
     print(table(rows, ruler.explained))
     print(paired(rows, tuple(asked.against)))
+    print(costs(list(drawn.values())))
     sheets(rows, drawn, asked.pairs, tuple(asked.against))
 
 
