@@ -43,7 +43,7 @@ def test_an_adapter_is_announced_with_lora_and_json_is_one_object(tmp_path: Path
 
 def test_an_adapter_of_another_model_is_announced_with_that_model(tmp_path: Path) -> None:
     model, out = build(SD1, tmp_path / "sd1"), tmp_path / "out"
-    text = invoke("--model", str(model), "--lora-rank", "2", "--out", str(out), *QUICK)
+    text = invoke("--model", str(model), "--data", "scenes", "--lora-rank", "2", "--out", str(out), *QUICK)
     assert f"--model {model} --lora {out}" in text
 
 

@@ -141,7 +141,7 @@ def damaged(path, kind):
     ("kind", "sentence"),
     [
         ("missing", "An image file is needed, and {path} does not exist. Check the path."),
-        ("folder", "An image file is needed, and {path} is a folder. Name one of the files in it."),
+        ("folder", "An image file is needed, and {path} is a folder. There is no image in it."),
         ("text", "An image is needed, and {path} is not one in a format that can be read. Convert it to PNG or JPEG."),
         ("empty", "An image is needed, and {path} is not one in a format that can be read. Convert it to PNG or JPEG."),
         ("tiny", "Images must have at least 8 pixels on a side, and {path} is 1x1. Pass a larger image."),

@@ -70,7 +70,7 @@ class Case:
 
 PATH = {"model": "{pixels}", "device": "cpu", "frames": 3, "nodes": 7, "steps": 2, "max_steps": 3, "formats": "gif"}
 FEW = {"device": "cpu", "steps": 2}
-TRAINED = {"device": "cpu", "train_batch_size": 1, "max_train_steps": 3, "checkpointing_steps": 1}
+TRAINED = {"data": "scenes", "device": "cpu", "train_batch_size": 1, "max_train_steps": 3, "checkpointing_steps": 1}
 CASES = {
     "interpolate": Case(
         interpolate, settings.InterpolateSettings, PATH | {"images": ("{a}", "{b}"), "method": "geodesic"}

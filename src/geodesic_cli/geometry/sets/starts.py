@@ -19,10 +19,11 @@ from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.sets.distances import DistanceMatrix
 
-BROUGHT_ALONG = 8
-"""A node at the fraction u of a curve moves by (1 - u)^8 of what its start moves. A curve in a narrow valley is
-brought out of it by a smaller power, which moves all of it, and its solver does not find back: between images 1.5 apart
-on a path of 38 the power 1 lost links that the power 8 finds, with half of the evaluations."""
+BROUGHT_ALONG, STEEPEST = 8.0, 0.3
+"""A node at the fraction u of a curve moves by (1 - u)^p of what its start moves. A small power moves all of a curve,
+and brings it out of a narrow valley, to which its solver does not find back: between images 1.5 apart on a path of 38 the
+power 1 lost links that the power 8 finds, with half of the evaluations. A long move with a large power makes a kink, so
+that p is 8, or less where p times the move is more than STEEPEST of the curve's length."""
 
 
 def best_start(
@@ -67,8 +68,10 @@ def best_start(
 
 
 def carried(curve: Curve, start: Float[Tensor, "d"]) -> Curve:
-    """The curve from another start to the same end, of which only the first part moves along; see `BROUGHT_ALONG`."""
-    nodes = curve.x + ((1 - curve.u) ** BROUGHT_ALONG)[:, None] * (start - curve.x[0])
+    """The curve from another start to the same end, of which the first part moves along most; see `BROUGHT_ALONG`."""
+    move, length = float((start - curve.x[0]).norm()), float(curve.length)
+    power = min(BROUGHT_ALONG, max(1.0, STEEPEST * length / move)) if move > 0 else 1.0
+    nodes = curve.x + ((1 - curve.u) ** power)[:, None] * (start - curve.x[0])
     return Curve(torch.cat([start[None], curve.space.project(nodes[1:-1]), curve.x[-1:]]), curve.space)
 
 
