@@ -23,8 +23,8 @@ BROUGHT_ALONG, STEEPEST = 8.0, 0.3
 """A node at the fraction u of a curve moves by (1 - u)^p of what its start moves.
 
 A small power moves all of a curve and brings it out of a narrow valley, to which its solver does not find back: between
-images 1.5 apart on a path of 38 the power 1 lost links that the power 8 finds, with half of the evaluations. A long move
-with a large power makes a kink, so that p is 8, or less where p times the move is more than STEEPEST of the length."""
+images 1.5 apart on a path of 38 the power 1 lost links that the power 8 finds, with half of the evaluations. A long
+move with a large power makes a kink: p is 8, or less where p times the move exceeds STEEPEST of the length."""
 
 
 def best_start(
