@@ -25,10 +25,11 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion import load as load_model
+from geodesic_cli.frames.pacing import pacer
 from geodesic_cli.media import read_image, sheet, write_png
 
 sys.path.append(str(Path(__file__).parents[2] / "training"))  # where the pictures are read
-from emoji_data import Picture, chosen, load
+from emoji_data import SIDE, Picture, chosen, load
 from emoji_names import NAMES
 
 NAMES_OF = {
@@ -126,6 +127,7 @@ class Ruler:
             "weights": weights.tolist(),
             "jump": largest(z.cpu()),
             "pyramid": largest(pyramid(frames)),
+            "features": self.jump_in_features(z),
             "mean log p": told.get("mean_excess"),
             "log length": told.get("log_length"),
             "residual": told.get("relative_residual"),
@@ -135,6 +137,11 @@ class Ruler:
             found["own"] = len(own) / len(fits)
             found["jump in place"] = jump_in_place(own, pair) if len(own) == len(fits) else None
         return found
+
+    def jump_in_features(self, z: Tensor) -> float:
+        """The largest step between latents (n, d) in the features of the network's middle block, as `largest` is."""
+        features = pacer("features", self.model, self.model.latent_shape(SIDE, SIDE))
+        return float(features.lengths(z).max() / features.lengths(z[[0, -1]]).max())
 
 
 def largest(z: Tensor) -> float:
@@ -182,7 +189,8 @@ def table(rows: list[dict], bar: float) -> str:
         for row in rows:
             if row["kind"] == kind:
                 by[row["label"]].append(row)
-        heads = ["fit error", "explained", "double", "jump (latents)", "jump (pyramid)", "mean log p, nats", "residual"]
+        heads = ["fit error", "explained", "double", "jump (latents)", "jump (pyramid)", "jump (features)"]
+        heads += ["mean log p, nats", "residual"]
         heads += ["jump (place)"] if kind == MOVED else []
         lines += [f"\n{kind}\n", "| method | pairs | " + " | ".join(heads) + " |", "|---" * (len(heads) + 2) + "|"]
         for name in sorted(by):
@@ -191,7 +199,7 @@ def table(rows: list[dict], bar: float) -> str:
                 mean([statistics.mean(r["errors"]) for r in of]),
                 mean([100 * statistics.mean(e <= bar for e in r["errors"]) for r in of]) + " %",
                 mean([100 * statistics.mean(doubles(r)) for r in of]) + " %",
-                *(mean([r[key] for r in of]) for key in ("jump", "pyramid")),
+                *(mean([r[key] for r in of]) for key in ("jump", "pyramid", "features")),
                 *(mean([r[key] for r in of if r[key] is not None]) for key in ("mean log p", "residual")),
             ]
             if kind == MOVED:
@@ -215,6 +223,7 @@ def paired(rows: list[dict], against: tuple[str, str]) -> str:
             mean([statistics.mean(a["errors"]) - statistics.mean(b["errors"]) for a, b in both]),
             mean([100 * (statistics.mean(doubles(a)) - statistics.mean(doubles(b))) for a, b in both]) + " %",
             mean([a["jump"] - b["jump"] for a, b in both]),
+            mean([a["log length"] - b["log length"] for a, b in both]),
         ]
         lines.append(f"| {kind} | {len(both)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

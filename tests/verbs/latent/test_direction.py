@@ -211,3 +211,8 @@ def test_folders_are_labels_too_and_noise_that_is_none_is_told_of(tmp_path: Path
     (tmp_path / "t.csv").write_text("image,kind\na.png,dark\n")
     with pytest.raises(InputError, match="has kind in the place of label"):
         latent_direction("dark", "bright", model=pixels, labels=str(tmp_path / "t.csv"), **quick)
+
+
+def test_a_model_that_draws_no_scenes_needs_labelled_images() -> None:
+    with pytest.raises(InputError, match=r"emoji-mini cannot draw rendered scenes.*Pass --labels"):
+        latent_direction("red", "blue", model="emoji-mini")

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from geodesic_cli import media
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
+from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation import Pyramid, hyperplane, linear_separability
 from geodesic_cli.frames.canvas import Canvas, fit, read_images
 from geodesic_cli.frames.journey import Journey
@@ -35,6 +36,8 @@ from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import DirectionSettings, parse_strengths
+from geodesic_cli.settings.finetune import EMBEDDED, OF_SCENES
+from geodesic_cli.settings.kinship import kin_of
 from geodesic_cli.verbs.latent.beside import SideBySide, opened, owned, sized_as
 from geodesic_cli.verbs.latent.labels import Labelled, attribute, judged, median_error, of_files, of_scenes, turned
 from geodesic_cli.verbs.latent.survival import warn_of_structure
@@ -105,6 +108,11 @@ def run(job: Job[DirectionSettings], against: LatentDiffusion | None = None) -> 
     s = job.settings
     if s.labels is None:
         attribute(s.source, s.target)  # a misspelt label is told before a model is loaded
+        if (kin := kin_of(s.model)) in EMBEDDED and kin not in OF_SCENES:
+            raise InputError(
+                f"Images with the labels are needed; {s.model} cannot draw rendered scenes, which are the default.",
+                "Pass --labels with a CSV of the columns image and label, or with a folder that has a folder a label.",
+            )
     models, names = opened(job, against)
     ready = [_ready(s, model, job.observer) for model in models]  # what may be refused comes before the folder
     with job.in_folder(stem(s)) as job:
