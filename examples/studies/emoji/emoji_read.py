@@ -7,8 +7,14 @@ with, mirror images apart; from each, a descent fits its four numbers at 32 x 32
 
 A frame is *explained* when its error is at most the median of samples that the model draws for prompts of the set. It
 is *double* when the two images given, each with a weight of its own above 0.2, leave less than half of that error.
+
+    python examples/studies/emoji/emoji_read.py --work .work --pairs emoji-pairs
+
+tries it on the images of the pairs themselves.
 """
 
+import argparse
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +25,11 @@ from emoji_pairs import LARGEST, SHIFT, SMALLEST, TURN, maps
 from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 
+from geodesic_cli.media import read_image
+
 sys.path.append(str(Path(__file__).parents[2] / "training"))  # where the pictures are read
-from emoji_data import place
+from emoji_data import chosen, load, place
+from emoji_names import NAMES
 
 COPIES, CANDIDATES, STEPS, RATE, BEYOND = 32, 8, 60, 0.02, 1.5
 COARSE, FITTED = 16, 32
@@ -123,3 +132,25 @@ def both(frames: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
 def is_double(alone: float, of_both: float, weights: Sequence[float]) -> bool:
     """Whether a frame shows both images at once; see the module's text."""
     return of_both < MARGIN * alone and min(weights) > FAINT
+
+
+def main() -> None:
+    """Read the images of the pairs, of which everything is known."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path(".work"), help="where the data stage left the pictures")
+    parser.add_argument("--pairs", type=Path, default=Path("emoji-pairs"))
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    images, every = load(asked.work)
+    index = chosen(every, NAMES)
+    pairs = json.loads((asked.pairs / "pairs.json").read_text())
+    given = [index.index(k) for pair in pairs for k in pair["pictures"]]
+    fits = Reader.of(images[index]).read(
+        torch.stack([read_image(file) for file in sorted(asked.pairs.glob("*_?.png"))])
+    )
+    right = sum(fit.picture == k for fit, k in zip(fits, given, strict=True))
+    print(f"{right} of {len(fits)} images named; the largest fit error {max(fit.error for fit in fits):.4f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -212,9 +212,9 @@ def paired(rows: list[dict], against: tuple[str, str]) -> str:
     """What one method has more than another, pair by pair: mean difference and standard error for each kind."""
     lines = [
         f"\n{against[0]} less {against[1]}, pair by pair\n",
-        "| kind | pairs | fit error | double | jump (latents) |",
+        "| kind | pairs | fit error | double | jump (latents) | logarithm of the length |",
     ]
-    lines.append("|---" * 5 + "|")
+    lines.append("|---" * 6 + "|")
     by = {(row["pair"], row["label"]): row for row in rows}
     for kind in (MOVED, STYLE, CATEGORY):
         numbers = [k for k, name in by if name == against[0] and (k, against[1]) in by and by[k, name]["kind"] == kind]
