@@ -19,7 +19,7 @@ from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.metric import DensityMetric
 from geodesic_cli.geometry.sets.distances import DistanceMatrix
 
-BROUGHT_ALONG, STEEPEST = 8.0, 1.5
+BROUGHT_ALONG, STEEPEST = 8.0, 0.3
 """A node at the fraction u of a curve moves by (1 - u)^p of what its start moves.
 
 A small power moves all of a curve and brings it out of a narrow valley, to which its solver does not find back: between
