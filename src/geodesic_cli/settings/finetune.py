@@ -3,7 +3,7 @@
 from typing import Any
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings.kinship import kin_of
+from geodesic_cli.settings.kinship import EMBEDDED, draws_scenes, kin_of
 from geodesic_cli.settings.option import ANY, MODEL, AtLeast, Between, OneOf, above, checked, choice_opt, opt, record
 from geodesic_cli.settings.shared import ModelOptions, RunOptions, seed_opt
 
@@ -17,10 +17,6 @@ WIDEST_ADAPTER = 4096
 MIXED_PRECISIONS = ("no", "fp16", "bf16")
 SCENES = "scenes"
 LATENTS_KEPT = MEMORY, DISK, _ = ("memory", "disk", "no")
-EMBEDDED = ("clevr-mini", "emoji-mini", "scenes-ddpm")
-"""Models that are part of the package: they are small, and learn at a rate that would break a large one."""
-OF_SCENES = ("clevr-mini", "scenes-ddpm")
-"""Those that draw rendered scenes: they can be tuned and measured on new ones."""
 REGULARISER, DATA, ADAMW = "Regulariser", "Data", "Optimiser"
 PREVIEWS = "Checkpoints, previews, Hub"
 
@@ -65,7 +61,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
         None,
         f"{SCENES}, or a folder. Default: {SCENES} for the models of scenes.",
         flags=("--data", "--train-data-dir"),
-        by=lambda given: SCENES if kin_of(given.model) in OF_SCENES else "",
+        by=lambda given: SCENES if draws_scenes(given.model) else "",
     )
     dataset_name: str | None = opt(None, "A table of datasets: NAME, NAME:CONFIG.", DATA)
     image_column: str = opt("image", "Of a table.", DATA)

@@ -9,6 +9,10 @@ from pathlib import Path
 
 KINSHIP = "geodesic.json"
 ASSETS = Path(__file__).parent.parent / "assets"
+EMBEDDED = ("clevr-mini", "emoji-mini", "scenes-ddpm")
+"""Models that are part of the package: they are small, and learn at a rate that would break a large one."""
+OF_SCENES = ("clevr-mini", "scenes-ddpm")
+"""Those that draw rendered scenes: they can be tuned and measured on new ones."""
 
 
 def kin_of(model: str) -> str:
@@ -19,3 +23,8 @@ def kin_of(model: str) -> str:
             if isinstance(found, str):
                 return found
     return model
+
+
+def draws_scenes(model: str) -> bool:
+    """Whether a model is one of rendered scenes, or was made from one."""
+    return kin_of(model) in OF_SCENES

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -18,8 +19,7 @@ from torch import Tensor
 
 from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.errors import GeodesicError, first_line
-from geodesic_cli.evaluation import psnr
-from geodesic_cli.frames.keyframes import conditions_for, embed
+from geodesic_cli.frames.keyframes import coded, conditions_for, embed
 from geodesic_cli.frames.paths import Problem
 from geodesic_cli.geometry import solve_bvp
 from geodesic_cli.runs.job import Job
@@ -129,11 +129,10 @@ def _side(model: LatentDiffusion, asked: int | None) -> int:
 
 
 def _autoencoder(report: ModelReport, model: LatentDiffusion, images: Tensor, prompts: tuple[str, ...]) -> None:
-    z = model.encode(images)
-    back = model.decode(z, model.latent_shape(*images.shape[2:])).cpu()
-    decibels = float(psnr(images.double(), back.double()).mean())
+    of = coded(model, images)
+    decibels = fmean(of.psnr)
     report.facts["roundtrip_db"] = round(decibels, 1) if math.isfinite(decibels) else "exact"
-    report.facts["latent_spread"] = round(float(z.float().std()), 3)
+    report.facts["latent_spread"] = round(float(of.z.float().std()), 3)
     if decibels >= LEAST_PSNR:
         return
     own = _own_pictures(model, prompts)  # a model of one kind of pictures knows no rendered scenes
@@ -149,8 +148,7 @@ def _autoencoder(report: ModelReport, model: LatentDiffusion, images: Tensor, pr
 def _own_pictures(model: LatentDiffusion, prompts: tuple[str, ...]) -> float:
     """Decibels with which the autoencoder brings back two pictures that the model draws."""
     drawn = model.sample(list(prompts or ("",)) * 2, torch.Generator().manual_seed(0), OWN_STEPS, 1.0).cpu()
-    back = model.decode(model.encode(drawn), model.latent_shape(*drawn.shape[2:])).cpu()
-    return float(psnr(drawn.double(), back.double()).mean())
+    return fmean(coded(model, drawn).psnr)
 
 
 def _score(report: ModelReport, model: LatentDiffusion, images: Tensor, prompts: tuple[str, ...]) -> None:

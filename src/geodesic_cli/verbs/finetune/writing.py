@@ -16,8 +16,7 @@ from geodesic_cli.runs.folder import RunDirectory
 from geodesic_cli.runs.plain import to_json
 from geodesic_cli.runs.tensors import telling
 from geodesic_cli.settings import FinetuneSettings
-from geodesic_cli.settings.finetune import EMBEDDED
-from geodesic_cli.settings.kinship import KINSHIP, kin_of
+from geodesic_cli.settings.kinship import EMBEDDED, KINSHIP, kin_of
 from geodesic_cli.verbs.finetune.data import Data
 from geodesic_cli.verbs.finetune.deck import generator
 from geodesic_cli.verbs.finetune.training import HISTORY

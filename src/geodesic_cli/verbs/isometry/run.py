@@ -32,9 +32,8 @@ from geodesic_cli.runs.opening import AnyModel, told_apart
 from geodesic_cli.runs.room import frame_bytes, node_bytes, require_room
 from geodesic_cli.scenes import Scene, render, sample
 from geodesic_cli.settings import IsometrySettings
-from geodesic_cli.settings.finetune import OF_SCENES
 from geodesic_cli.settings.isometry import OWN_SAMPLES, SCENES_DATA
-from geodesic_cli.settings.kinship import kin_of
+from geodesic_cli.settings.kinship import draws_scenes
 from geodesic_cli.verbs.isometry.known import KnownImages, embedded_scenes, known_files, known_scenes, prompts_of
 from geodesic_cli.verbs.isometry.measures import Level, Look, Points
 from geodesic_cli.verbs.isometry.table import impossible, markdown, markdown_so_far
@@ -213,8 +212,8 @@ def nearness(models: Sequence[dict[str, Any]]) -> str:
 
 def _images(model: LatentDiffusion, settings: IsometrySettings, observer: Observer) -> tuple[Tensor, list[Scene], str]:
     """Images (N, 3, h, w), the scenes that they show if any, and in words where they are from."""
-    draws_scenes = any(kin_of(name) in OF_SCENES for name in (model.name, settings.against) if name)
-    data = settings.data or (SCENES_DATA if draws_scenes else OWN_SAMPLES)
+    of_scenes = any(map(draws_scenes, filter(None, (model.name, settings.against))))
+    data = settings.data or (SCENES_DATA if of_scenes else OWN_SAMPLES)
     n, chance = settings.points, torch.Generator().manual_seed(settings.seed)
     if data == SCENES_DATA:
         scenes = sample(n + settings.labelled, chance)

@@ -36,8 +36,7 @@ from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.room import frame_bytes, require_room
 from geodesic_cli.scenes import fit_all
 from geodesic_cli.settings import DirectionSettings, parse_strengths
-from geodesic_cli.settings.finetune import EMBEDDED, OF_SCENES
-from geodesic_cli.settings.kinship import kin_of
+from geodesic_cli.settings.kinship import EMBEDDED, draws_scenes, kin_of
 from geodesic_cli.verbs.latent.beside import SideBySide, opened, owned, sized_as
 from geodesic_cli.verbs.latent.labels import Labelled, attribute, judged, median_error, of_files, of_scenes, turned
 from geodesic_cli.verbs.latent.survival import warn_of_structure
@@ -108,7 +107,7 @@ def run(job: Job[DirectionSettings], against: LatentDiffusion | None = None) -> 
     s = job.settings
     if s.labels is None:
         attribute(s.source, s.target)  # a misspelt label is told before a model is loaded
-        if (kin := kin_of(s.model)) in EMBEDDED and kin not in OF_SCENES:
+        if kin_of(s.model) in EMBEDDED and not draws_scenes(s.model):
             raise InputError(
                 f"Images with the labels are needed; {s.model} cannot draw rendered scenes, which are the default.",
                 "Pass --labels with a CSV of the columns image and label, or with a folder that has a folder a label.",
