@@ -7,23 +7,22 @@ import math
 from pathlib import Path
 
 import torch
+from emoji_data import SHIFT, SIDE, maps
 from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 
 from geodesic_cli.media import read_image, write_png
 
 HERE = Path(__file__).parents[1]
-FRAMES, SIDE, REACH = 12, 64, 0.12
+FRAMES = 12
 RADIUS = 0.75  # of the ball, in half sides of its picture at scale 1
 
 
 def placed(image: Tensor, turns: Tensor, scales: Tensor, shifts: Tensor) -> Tensor:
     """A picture turned (rad), scaled and shifted right (half sides) in as many ways, (n, 3, 64, 64), on white."""
-    cos, sin = turns.cos() / scales, turns.sin() / scales
-    rows = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], 1)
-    maps = torch.cat([rows, -rows @ torch.stack([shifts, torch.zeros_like(shifts)], 1)[:, :, None]], 2)
+    moved = torch.stack([shifts, torch.zeros_like(shifts)], 1)
     ink = (1 - image).expand(len(turns), -1, -1, -1)
-    grid = affine_grid(maps, [*ink.shape], align_corners=False)
+    grid = affine_grid(maps(-turns, scales, moved, torch.ones_like(turns)), [*ink.shape], align_corners=False)
     return 1 - avg_pool2d(grid_sample(ink, grid, padding_mode="zeros", align_corners=False), ink.shape[-1] // SIDE)
 
 
@@ -33,7 +32,7 @@ def main() -> None:
     u, still = torch.linspace(-1, 1, FRAMES), torch.zeros(FRAMES)
     scale = 0.85
     clips = {
-        "emoji-rolling": placed(ball, u * REACH / (RADIUS * scale), still + scale, u * REACH),
+        "emoji-rolling": placed(ball, u * SHIFT / (RADIUS * scale), still + scale, u * SHIFT),
         "emoji-growing": placed(apple, still, (u * math.log(1.3) / 2).exp() * 0.95, still),
     }
     for name, frames in clips.items():

@@ -26,6 +26,7 @@ CANVAS = 128  # pictures are kept at twice the side, so that a moved copy is sti
 STYLES = ("3d", "noto", "twemoji")
 LEFT_OUT = ("Flags", "Symbols", "Component", "emotion")  # flags, keycaps, signs, skin tones, balloons and the like
 VULGAR = ("shit",)
+TURN, SHIFT, SMALLEST, LARGEST = 0.2, 0.12, 0.77, 1.05  # of moved copies: radians, half sides, scales
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Picture:
     style: str
     category: str
     subcategory: str
+
+    @property
+    def prompt(self) -> str:
+        """What asks for it: its first name and its style."""
+        return f"{self.names[0]}, {self.style}"
 
 
 def words_of(text: str) -> str:
@@ -125,12 +131,17 @@ def move(images: Tensor, generator: torch.Generator) -> Tensor:
     """Turned (0.2 rad), shifted (0.12 of half a side), scaled (0.77 to 1.05) and mirrored copies; 64 px, in [-1, 1]."""
     count = len(images)
     draw = torch.rand(count, 5, generator=generator)
-    angle, scale = 0.2 * (2 * draw[:, 0] - 1), 0.77 + 0.28 * draw[:, 1]
-    shift, side = 0.12 * (2 * draw[:, 2:4] - 1), torch.where(draw[:, 4] < 0.5, 1.0, -1.0)
+    angle, scale = TURN * (2 * draw[:, 0] - 1), SMALLEST + (LARGEST - SMALLEST) * draw[:, 1]
+    shift, side = SHIFT * (2 * draw[:, 2:4] - 1), torch.where(draw[:, 4] < 0.5, 1.0, -1.0)
+    return place(images, maps(angle, scale, shift, side))
+
+
+def maps(angle: Tensor, scale: Tensor, shift: Tensor, side: Tensor) -> Tensor:
+    """Affine maps of the sampling grid, (n, 2, 3), that turn by an angle (n,), scale, shift by (n, 2) half sides, and
+    mirror where the side (n,) is -1."""
     cos, sin = angle.cos() / scale, angle.sin() / scale
     rows = torch.stack([torch.stack([cos * side, -sin * side], 1), torch.stack([sin, cos], 1)], 1)
-    theta = torch.cat([rows, (-rows @ shift[:, :, None])], 2)
-    return place(images, theta)
+    return torch.cat([rows, -rows @ shift[:, :, None]], 2)
 
 
 def upright(images: Tensor) -> Tensor:

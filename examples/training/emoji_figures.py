@@ -76,7 +76,7 @@ def main() -> None:
     pick = torch.randperm(len(pictures), generator=generator)[: asked.pictures]
     held = moved(images[pick], HELD_OUT)
     shape, z = model.latent_shape(*held.shape[2:]), model.encode(held)
-    said = Embedding.cat([model.prompts.embed(prompt(pictures[k])) for k in pick.tolist()])
+    said = Embedding.cat([model.prompts.embed(pictures[k].prompt) for k in pick.tolist()])
     plain = psnr(model.decode(z, shape), held)
     there = model.lift(z, shape, said, TAU, STEPS)
     back = psnr(model.decode(model.drop(there, shape, said, TAU, STEPS), shape), held)
@@ -94,7 +94,7 @@ def main() -> None:
 
     wanted = [pictures[k] for k in torch.randint(len(pictures), (asked.samples,), generator=generator).tolist()]
     drawn = torch.cat([
-        model.sample([prompt(each) for each in wanted[k : k + 50]], generator, STEPS, GUIDANCE)
+        model.sample([each.prompt for each in wanted[k : k + 50]], generator, STEPS, GUIDANCE)
         for k in range(0, len(wanted), 50)
     ])  # fmt: skip
     away = nearest(model.encode(drawn), copies(model, images, COPIES))
@@ -103,12 +103,7 @@ def main() -> None:
 
     asked.out.mkdir(parents=True, exist_ok=True)
     grid(drawn[:64], [str(k + 1) for k in range(min(64, len(drawn)))], 8).save(asked.out / "sheet.png")
-    (asked.out / "names.txt").write_text("".join(f"{k + 1} {prompt(p)}\n" for k, p in enumerate(wanted[:64])))
-
-
-def prompt(picture: Picture) -> str:
-    """What asks for a picture."""
-    return f"{picture.names[0]}, {picture.style}"
+    (asked.out / "names.txt").write_text("".join(f"{k + 1} {p.prompt}\n" for k, p in enumerate(wanted[:64])))
 
 
 if __name__ == "__main__":

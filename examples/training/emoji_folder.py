@@ -27,7 +27,7 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     rows = []
     for image, k in zip(upright(images[index]) / 2 + 0.5, index, strict=True):
-        caption = f"{pictures[k].names[0]}, {pictures[k].style}"
+        caption = pictures[k].prompt
         name = f"{caption.replace(', ', '-').replace(' ', '-')}.png"
         write_png(image, asked.out / name)
         rows.append(json.dumps({"file_name": name, "text": caption}))

@@ -51,7 +51,7 @@ def main() -> None:
     folder = parser.parse_args().pictures
     listing = folder / "emoji-datasource-google" / "emoji.json"
     entries = {e["unified"].lower(): e for e in json.loads(listing.read_text())}
-    known = {f"{p.names[0]}, {p.style}": p for p in catalogue(folder)}
+    known = {p.prompt: p for p in catalogue(folder)}
     out = Path(__file__).parents[1] / "images" / "emoji"
     out.mkdir(exist_ok=True)
     for caption in dict.fromkeys(caption for pair in PAIRS for caption in pair):

@@ -51,7 +51,7 @@ def sheet(path: Path, model: Module, text: Module, autoencoder: AutoencoderKL, a
     """Fixed prompts in three styles and without a style, then some of the trained pictures' names."""
     captions, pictures = asked
     texts = [*(f"{p}, {style}" for style in STYLES for p in PROMPTS), *(f"a {p}" for p in PROMPTS)]
-    texts += [f"{p.names[0]}, {p.style}" for p in spread(pictures, 32)]
+    texts += [p.prompt for p in spread(pictures, 32)]
     images = sample(model, text, autoencoder, captions(texts), captions([""]))
     path.parent.mkdir(parents=True, exist_ok=True)
     grid(images, texts, len(PROMPTS)).save(path)

@@ -11,6 +11,7 @@ thing in two styles, two things of one category in one style. Written are the im
 import argparse
 import csv
 import json
+import math
 import sys
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -22,12 +23,13 @@ from torch import Tensor
 from geodesic_cli.media import write_png
 
 sys.path.append(str(Path(__file__).parents[2] / "training"))  # where the pictures are read
-from emoji_data import Picture, chosen, load, place
+from emoji_data import LARGEST, SHIFT, SMALLEST, TURN, Picture, chosen, load, maps, place
 from emoji_names import NAMES
 
 MOVED, STYLE, CATEGORY = "moved", "style", "category"
 EACH, SEED, UPRIGHT = 20, 80_001, 0.9
-TURN, SHIFT, SMALLEST, LARGEST = 0.2, 0.12, 0.77, 1.05  # the range of the training
+RANGES = torch.tensor([2 * TURN, math.log(LARGEST / SMALLEST), 2 * SHIFT, 2 * SHIFT])
+"""How far the four numbers of a placement go in the training."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +48,14 @@ class Placement:
         return torch.tensor([self.angle, torch.tensor(self.scale).log(), self.x, self.y])
 
 
-def maps(numbers: Tensor, mirrored: Tensor) -> Tensor:
-    """Affine maps of the sampling grid, (n, 2, 3), of placements (n, 4); the same as `emoji_data.move` draws."""
-    scale, side = numbers[:, 1].exp(), 1 - 2 * mirrored.to(numbers.dtype)
-    cos, sin = numbers[:, 0].cos() / scale, numbers[:, 0].sin() / scale
-    rows = torch.stack([torch.stack([cos * side, -sin * side], 1), torch.stack([sin, cos], 1)], 1)
-    return torch.cat([rows, -rows @ numbers[:, 2:, None]], 2)
+def maps_of(numbers: Tensor, mirrored: Tensor) -> Tensor:
+    """Affine maps of the sampling grid, (n, 2, 3), of placements (n, 4)."""
+    return maps(numbers[:, 0], numbers[:, 1].exp(), numbers[:, 2:], 1 - 2 * mirrored.to(numbers.dtype))
 
 
 def placed(image: Tensor, where: Placement) -> Tensor:
     """A picture (3, 128, 128) of 8 bits at its place, (3, 64, 64) in [0, 1]."""
-    return place(image[None], maps(where.numbers[None], torch.tensor([where.mirrored])))[0] / 2 + 0.5
+    return place(image[None], maps_of(where.numbers[None], torch.tensor([where.mirrored])))[0] / 2 + 0.5
 
 
 def any_place(generator: torch.Generator) -> Placement:
@@ -68,10 +67,9 @@ def any_place(generator: torch.Generator) -> Placement:
 
 def far_places(generator: torch.Generator) -> tuple[Placement, Placement]:
     """Two places of one picture, mirrored alike, that differ by a third of the range or more."""
-    range_ = torch.tensor([2 * TURN, torch.tensor(LARGEST / SMALLEST).log(), 2 * SHIFT, 2 * SHIFT])
     while True:
         a, b = any_place(generator), any_place(generator)
-        if float(((a.numbers - b.numbers) / range_).norm()) > 2 / 3:
+        if float(((a.numbers - b.numbers) / RANGES).norm()) > 2 / 3:
             return a, replace(b, mirrored=a.mirrored)
 
 
@@ -112,7 +110,7 @@ def main() -> None:
         files = [f"{stem}_{n}.png" for n in (0, 1)]
         for file, picture, where in zip(files, (a, b), (at_a, at_b), strict=True):
             write_png(placed(images[index[picture]], where), asked.out / file)
-        said = [f"{pictures[n].names[0]}, {pictures[n].style}" for n in (a, b)]
+        said = [pictures[n].prompt for n in (a, b)]
         rows.append((*files, *said))
         ends = [vars(where) for where in (at_a, at_b)]
         records.append({"kind": kind, "pictures": [index[a], index[b]], "prompts": said, "placements": ends})

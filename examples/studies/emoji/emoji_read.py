@@ -21,14 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from emoji_pairs import LARGEST, SHIFT, SMALLEST, TURN, maps
+from emoji_pairs import RANGES, maps_of
 from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 
 from geodesic_cli.media import read_image
 
 sys.path.append(str(Path(__file__).parents[2] / "training"))  # where the pictures are read
-from emoji_data import chosen, load, place
+from emoji_data import LARGEST, SHIFT, SMALLEST, TURN, chosen, load, place
 from emoji_names import NAMES
 
 COPIES, CANDIDATES, STEPS, RATE, BEYOND = 32, 8, 60, 0.02, 1.5
@@ -67,7 +67,7 @@ class Reader:
             at = torch.stack([(2 * draw[:, 0] - 1) * TURN, scale, *((2 * draw[:, 2:4] - 1) * SHIFT).T], 1)
             side = draw[:, 4] >= 0.5
             copies = torch.cat([
-                place(images[k : k + 64], maps(at[k : k + 64], side[k : k + 64])) for k in range(0, count, 64)
+                place(images[k : k + 64], maps_of(at[k : k + 64], side[k : k + 64])) for k in range(0, count, 64)
             ])  # fmt: skip
             numbers.append(at)
             mirrored.append(side)
@@ -100,19 +100,19 @@ def fit(frames: Tensor, images: Tensor, numbers: Tensor, mirrored: Tensor) -> tu
     ink = avg_pool2d(1 - images.float() / 255, images.shape[2] // FITTED)
     logs = torch.tensor([SMALLEST, LARGEST]).log()
     middle = torch.tensor([0.0, float(logs.mean()), 0.0, 0.0])
-    room = BEYOND * torch.tensor([TURN, float(logs.diff()) / 2, SHIFT, SHIFT])
+    room = BEYOND * RANGES / 2
     moved = numbers.clone().requires_grad_()
     descent = torch.optim.Adam([moved], RATE)
     for step in range(STEPS):
         descent.param_groups[0]["lr"] = RATE * (1 - step / STEPS)
         descent.zero_grad()
-        grid = affine_grid(maps(moved, mirrored), [*target.shape], align_corners=False)
+        grid = affine_grid(maps_of(moved, mirrored), [*target.shape], align_corners=False)
         (grid_sample(ink, grid, padding_mode="zeros", align_corners=False) - target).square().sum().backward()
         descent.step()
         with torch.no_grad():
             moved.copy_(moved.minimum(middle + room).maximum(middle - room))
     with torch.no_grad():
-        shown = place(images, maps(moved, mirrored)) / 2 + 0.5
+        shown = place(images, maps_of(moved, mirrored)) / 2 + 0.5
     return moved.detach(), error(frames, shown)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from emoji_pairs import CATEGORY, MOVED, SHIFT, STYLE, TURN
+from emoji_pairs import CATEGORY, MOVED, RANGES, STYLE, Placement
 from emoji_read import Reader, both, is_double
 from torch import Tensor
 
@@ -101,7 +101,7 @@ class Ruler:
         """The error that half of the model's own samples do not exceed."""
         generator = torch.Generator().manual_seed(SEED)
         wanted = torch.randint(len(self.pictures), (SAMPLES,), generator=generator).tolist()
-        prompts = [f"{self.pictures[k].names[0]}, {self.pictures[k].style}" for k in wanted]
+        prompts = [self.pictures[k].prompt for k in wanted]
         drawn = torch.cat([
             self.model.sample(prompts[k : k + 40], generator, 30, GUIDANCE).cpu() for k in range(0, SAMPLES, 40)
         ])  # fmt: skip
@@ -158,11 +158,8 @@ def pyramid(frames: Tensor) -> Tensor:
 
 def jump_in_place(found: list[tuple[float, ...]], pair: dict) -> float:
     """The largest step of the placement as a share of its whole way, in units of the ranges of the training."""
-    ends = [
-        [where["angle"], torch.tensor(where["scale"]).log(), where["x"], where["y"]] for where in pair["placements"]
-    ]
-    unit = torch.tensor([2 * TURN, 0.31, 2 * SHIFT, 2 * SHIFT])
-    at = torch.tensor([ends[0], *found, ends[1]]) / unit
+    first, last = (Placement(**where).numbers for where in pair["placements"])
+    at = torch.stack([first, *map(torch.tensor, found), last]) / RANGES
     return float((at[1:] - at[:-1]).norm(dim=1).max() / (at[-1] - at[0]).norm())
 
 
