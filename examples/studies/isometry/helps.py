@@ -19,7 +19,6 @@ the control pair by pair with their standard errors: what lies within two of the
 """
 
 import argparse
-import json
 import math
 import statistics
 import sys
@@ -39,7 +38,7 @@ from geodesic_cli.frames.journey import Journey, conditions, reconstruct
 from geodesic_cli.frames.keyframes import embed
 from geodesic_cli.frames.paths import Problem, clean_latents, positions
 from geodesic_cli.scenes import fit_all, render
-from geodesic_cli.verbs.finetune.data import METADATA
+from geodesic_cli.verbs.finetune.data import read_folder
 from geodesic_cli.verbs.finetune.run import finetune
 from geodesic_cli.verbs.latent.slerp import join
 
@@ -96,17 +95,16 @@ def pairs_of(options: argparse.Namespace, side: int) -> list[tuple[Tensor, tuple
     if options.data is None:
         pairs = make_pairs(options.pairs)
         return [(render(list(pair), side), tuple(scene.caption for scene in pair)) for pair in pairs]
-    files = media.image_files(Path(options.data), deep=True)[0]
-    order = torch.randperm(len(files), generator=torch.Generator().manual_seed(HELD_OUT)).tolist()
+    folder = read_folder(options.data, side, 0)  # with the captions that a training has
+    order = torch.randperm(len(folder.paths), generator=torch.Generator().manual_seed(HELD_OUT)).tolist()
     if len(order) < 2 * options.pairs:
         raise SystemExit(f"{options.pairs} pairs take {2 * options.pairs} pictures; {options.data} has {len(order)}.")
-    chosen = [files[k] for k in order[: 2 * options.pairs]]
-    listing = Path(options.data, METADATA[0])
-    lines = listing.read_text().splitlines() if listing.is_file() else []
-    captions = {row["file_name"]: row["text"] for row in map(json.loads, lines)}
-    read = [(media.read_image(file, size=(side, side)), captions.get(file.name, "")) for file in chosen]
-    both = zip(read[::2], read[1::2], strict=True)
-    return [(torch.stack([a, b]), (said_a, said_b)) for (a, said_a), (b, said_b) in both]
+    taken = zip(order[: 2 * options.pairs : 2], order[1 : 2 * options.pairs : 2], strict=True)
+
+    def seen(k: int) -> Tensor:
+        return media.read_image(folder.paths[k], size=(side, side))
+
+    return [(torch.stack([seen(a), seen(b)]), (folder.captions[a], folder.captions[b])) for a, b in taken]
 
 
 def judge_of(options: argparse.Namespace, side: int) -> Judge:
