@@ -237,3 +237,14 @@ def test_the_bending_number_leaves_out_what_is_along_the_path_or_off_the_sphere(
     assert bending(Exponential(vector(5, 0)), Curve.straight(vector(0, 0), vector(2, 0), 9)) == 0
     circle = Curve.straight(vector(1, 0, 0), vector(0, 1, 0), 9, Sphere(1.0))
     assert bending(Radial(0.1), circle) < 1e-12
+
+
+def test_a_symmetric_length_is_the_same_from_either_end_also_where_the_score_is_no_gradient():
+    generator = torch.Generator().manual_seed(4)
+    turning = torch.randn(3, 3, generator=generator, dtype=torch.float64)
+    metric = DensityMetric(lambda x, u: x @ turning - x, 0.3)
+    curve = Curve(torch.randn(9, 3, generator=generator, dtype=torch.float64).cumsum(0), Euclidean())
+    there, back = metric.log_length(curve), metric.log_length(curve.reversed())
+    assert abs(float(there - back)) > 0.1
+    assert float(metric.symmetric_log_length(curve)) == pytest.approx(float(there + back) / 2, rel=1e-12)
+    assert float(metric.symmetric_log_length(curve.reversed())) == pytest.approx(float(there + back) / 2, rel=1e-12)

@@ -66,6 +66,20 @@ def test_on_the_global_path_the_object_moves(model, ends, found):
     assert float((x[1:] - x[:-1]).max()) < 0.6
 
 
+def test_the_path_that_is_taken_is_a_geodesic_at_points_that_no_solver_looked_at(model, ends, found):
+    metric = DensityMetric(model.score(ends.shape, ends.tau, ends.conditioning), 0.02)
+    assert found.path.solution.converged
+    assert metric.residual(found.path.curve.at_constant_speed(97)).relative < 0.05
+    assert found.evaluations["finish"] > 0
+
+
+def test_without_budget_nothing_is_finished_and_the_path_says_so(model, ends, cache, found):
+    left = global_path(model, ends, SearchChoice(**SMALL | {"budget": 0}), cache=cache)
+    assert "finish" not in left.evaluations
+    assert left.path.solution.residual > SearchChoice().tol
+    assert left.lengths["global"] >= found.lengths["global"] - 1e-3
+
+
 def test_the_ends_are_kept_bit_for_bit(ends, found):
     for curve in found.curves.values():
         assert torch.equal(curve.x[0], ends.x[0]) and torch.equal(curve.x[-1], ends.x[1])
@@ -86,7 +100,7 @@ def test_the_same_search_gives_the_same_bits_and_counts_every_evaluation(model, 
     assert again.evaluations["pool"] == 0 < found.evaluations["pool"]
     assert sum(asked) == sum(again.evaluations.values())
     stages, spent = zip(*told, strict=True)
-    assert stages == ("pool", "search", "local", "refine")  # and no growth: the refined path is nowhere improbable
+    assert stages == ("pool", "search", "local", "refine", "finish")  # no growth: the path is nowhere improbable
     assert list(spent) == sorted(spent)
     assert sum(again.evaluations.values()) < 700
 

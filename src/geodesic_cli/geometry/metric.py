@@ -154,6 +154,15 @@ class DensityMetric:
         """log of ∫ (p / p_start)^(-alpha) |dx|, (); never overflows. Second order in the spacing of the nodes."""
         return self.log_distance(curve, scores)[-1]
 
+    def symmetric_log_length(self, curve: Curve, scores: Float[Tensor, "k d"] | None = None) -> Float[Tensor, ""]:
+        """The logarithm of the length with weight 1 half way between the log densities of the two ends, ().
+
+        It is the same whichever end is named first. Where a score is not quite a gradient, as a network's, log p of the
+        far end depends on the path, and of two paths each end may call another one the shorter.
+        """
+        scores = self.scores_at(curve.x, curve.u) if scores is None else scores
+        return self.log_length(curve, scores) + 0.5 * self.alpha * self.log_density(curve, scores)[-1]
+
     def length(self, curve: Curve, scores: Float[Tensor, "k d"] | None = None) -> Float[Tensor, ""]:
         """∫ (p / p_start)^(-alpha) |dx|, (); infinite where `log_length` is too large for the dtype."""
         return self.log_length(curve, scores).exp()

@@ -63,7 +63,8 @@ class Step:
         index: steps taken; 0 is the initial guess.
         curve: the solver's answer if it stopped now.
         residual: the relative residual of `curve`; infinite where its scores are not finite.
-        log_length: the logarithm of the length of `curve` under the metric, weight 1 at the start.
+        log_length: the logarithm of the length of `curve` under the metric, the same from either end.
+
         score_calls: evaluations of the score at single points so far.
         residuals: the values of `residual` in steps 0 to `index`.
         state: what else the solver needs to go on; its own business.

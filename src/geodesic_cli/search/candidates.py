@@ -49,6 +49,8 @@ SETTLED = 0.03
 WAIT = 3
 FIRST = 2
 """Points of slerp that the surrogate asks for beside those it is given."""
+FINISHING, FINE_NODES = 6, 65
+"""Scores that the surrogate asks for in a step, and nodes of its path, where it solves a long path further."""
 STIFF = 20.0
 """The first shift of the refinement: a polygon has corners, from which softer steps are taken back."""
 SOFT = 0.25
@@ -196,12 +198,11 @@ def refined(account: Account, way_points: Tensor, nodes: int, tol: float, max_st
     solver = Relaxation(damping=SOFT, shift=STIFF, between=False, continuation=False)
     with account.paying("refine"):
         step = solver.init(account.metric, guess)
-        metric = account.metric
-        best, lengths = step, [_length(step, metric)]
+        best, lengths = step, [_at(step).log_length]
         while step.status is None and step.index < max_steps and step.residual > tol and not _settled(lengths):
             step = solver.step(account.metric, step)
-            best = min(best, step, key=lambda one: _length(one, metric))
-            lengths.append(_length(best, metric))
+            best = min(best, step, key=lambda one: _at(one).log_length)
+            lengths.append(_at(best).log_length)
     curve = _at(best).curve
     status = step.status or (Status.CONVERGED if step.residual <= tol else Status.SETTLED)
     if step.index >= max_steps:
@@ -211,15 +212,29 @@ def refined(account: Account, way_points: Tensor, nodes: int, tol: float, max_st
         return replace(measured(account, curve, 2 * nodes - 1), solution=solution)
 
 
+def finished(account: Account, path: Candidate, tol: float, most: int) -> Candidate:
+    """A path that the refinement left, solved further by the surrogate, for at most so many evaluations.
+
+    `Relaxation` goes far in a few steps and then creeps: at low noise its residual stays between 0.1 and 0.5. From its
+    path, with the scores on it known, a kernel model of the score stays in the valley. The path itself is kept where
+    the other one is no geodesic, and longer.
+    """
+    u = torch.linspace(0, 1, len(path.log_density), dtype=path.curve.x.dtype, device=path.curve.x.device)
+    seen = account.score.seen(path.curve(u), u)
+    solver = Surrogate(first=FIRST, batch=FINISHING, nodes=FINE_NODES, seen=seen)
+    calls = most // guided_evaluations(account.guidance)
+    with account.paying("finish"):
+        solution = solve_bvp(account.metric, path.curve, solver=solver, tol=tol, max_steps=calls, max_calls=calls)
+    if not (solution.converged or solution.residual < (path.solution.residual if path.solution else math.inf)):
+        return path
+    with account.paying("measure"):
+        better = replace(measured(account, solution.curve, LENGTH_POINTS), solution=solution)
+    return better if solution.converged or better.rank < path.rank else path
+
+
 def _at(step: Step) -> Relaxed:
     assert isinstance(step.state, Relaxed)
     return step.state
-
-
-def _length(step: Step, metric: DensityMetric) -> float:
-    now = _at(step)
-    change = float(metric.log_density(now.curve, now.scores)[-1])
-    return from_both_ends(now.log_length, change, metric.alpha)
 
 
 def _settled(lengths: list[float]) -> bool:

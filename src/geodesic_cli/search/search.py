@@ -8,6 +8,7 @@ ds = p^(-alpha) |dx| is the long way round over plausible pictures. No local sol
     refine   the polygon of way-points, shortened by `Relaxation` as long as it gains               (`candidates`)
     grow     only where the refined path still crosses an improbable region: new points at the costliest edges of the
              graph, search and refine again
+    finish   the path that this leaves, made a geodesic by the surrogate, which knows the scores on it
     judge    the same from slerp; the shorter of the two wins
 
 The graph has to find the valley, no more: a straight edge between two samples crosses its bends, and the refinement
@@ -19,9 +20,10 @@ A network's score is not exactly a gradient: log p at the far end differs betwee
 `clevr-mini`, so that a length seen from one end says little beside another one. Lengths are the mean of what both ends
 see, and half of what the ends disagree by is what a comparison is uncertain by.
 
-The refinement is by `Relaxation`. A kernel surrogate of the score does not know the walls of a valley that is a hundred
-units long and a few wide, and leaves it. The local path has no such valley to keep to, and is found by
-the surrogate at a fifth of the cost.
+The refinement is by `Relaxation`. From a polygon of way-points a kernel surrogate of the score does not know the walls
+of a valley that is a hundred units long and a few wide, and leaves it. Once the path lies in the valley and its scores
+are known, the surrogate goes on where `Relaxation` would need thousands of evaluations. The local path has no such
+valley to keep to, and is found by the surrogate from the beginning.
 """
 
 import math
@@ -46,6 +48,7 @@ from geodesic_cli.search.candidates import (
     Account,
     Candidate,
     dearest,
+    finished,
     from_both_ends,
     improbable,
     known_to,
@@ -62,6 +65,10 @@ from geodesic_cli.search.roadmap import BACK, HALVED, NEIGHBOURS, grown, roadmap
 STRENGTH = 5.12
 """alpha times the number of dimensions d. As log p grows in proportion to d, this alone says how much an improbable
 region costs. At tau 0.1 it is where motion is by far the shortest path of `clevr-mini`."""
+ROUGH = 0.15
+"""Relative residual at which paths may stop while they compete."""
+FINISH = 12
+"""Evaluations that finishing a path may take, as a multiple of the nodes of the refined one."""
 GAIN = 0.02
 """Growth that shortens the refined path by less has found nothing."""
 ROUNDS = 2
@@ -86,7 +93,7 @@ class SearchChoice:
             bound.
         seconds: of growth, after which no new round begins; the result then depends on the machine. None sets no bound.
         nodes: of the refined path.
-        tol: relative residual at which the refinement may stop.
+        tol: relative residual to which the path that is taken is solved.
         max_steps: most steps of a refinement, `nodes` - 2 evaluations each.
         guidance: classifier-free scale of the density.
         seed: of the pool and of the noise of the growth.
@@ -97,7 +104,7 @@ class SearchChoice:
     budget: int | None = 3000
     seconds: float | None = None
     nodes: int = 25
-    tol: float = 0.15
+    tol: float = 0.03
     max_steps: int = 30
     guidance: float = 1.0
     seed: int = 0
@@ -154,14 +161,15 @@ def _searched(
         at_slerp = measured(account, slerp, SLERP_NODES)
         bend = alpha * bending(score, slerp, score(slerp.x, slerp.u))
     found, history = (
-        {"local": next_to(account, slerp, seen, how.tol, how.max_steps // 2)},
+        {"local": next_to(account, slerp, seen, ROUGH, how.max_steps // 2)},
         [_length(graph, route, alpha)],
     )
     tell("local", account.total)
-    found["global"] = refined(account, graph.x[route.nodes], how.nodes, how.tol, how.max_steps)
+    found["global"] = refined(account, graph.x[route.nodes], how.nodes, ROUGH, how.max_steps)
     tell("refine", account.total)
     graph, route = _grown(account, how, among.evaluations, (graph, route), found, history, tell)
-    best = preferred(found, alpha)
+    best = _finished(account, how, among.evaluations, found)
+    tell("finish", account.total)
     known = {"slerp": at_slerp} | found
     lengths = {name: each.log_length for name, each in known.items()}
     curves = {"slerp": slerp} | {name: each.curve for name, each in found.items()}
@@ -207,12 +215,22 @@ def _grown(
             graph, route = _routed(account, _extended(account, graph, route, generator))
             history.append(_length(graph, route, account.metric.alpha))
             tell("grow", account.total)
-        before, again = found["global"], refined(account, graph.x[route.nodes], how.nodes, how.tol, how.max_steps)
+        before, again = found["global"], refined(account, graph.x[route.nodes], how.nodes, ROUGH, how.max_steps)
         tell("refine", account.total)
         found["global"] = min(before, again, key=lambda candidate: candidate.rank)
         if not again.log_length < before.log_length - GAIN:
             break
     return graph, route
+
+
+def _finished(account: Account, how: SearchChoice, drawn: int, found: dict[str, Candidate]) -> str:
+    """The name of the path to take, solved further; the global one first, so that lengths are compared as they end."""
+    for name in ("global", preferred(found, account.metric.alpha)):
+        left = math.inf if how.budget is None else how.budget + drawn - account.total
+        solution = found[name].solution
+        if left >= how.nodes and (solution is None or solution.residual > how.tol):
+            found[name] = finished(account, found[name], how.tol, int(min(FINISH * how.nodes, left)))
+    return preferred(found, account.metric.alpha)
 
 
 def _numbers(graph: Graph, route: Route, rounds: int) -> dict[str, float]:

@@ -72,7 +72,7 @@ class TestEverySolver:
         for _ in range(6):
             step = solver.step(metric, step)
             assert step.residual == pytest.approx(metric.residual(step.curve).relative, rel=1e-12)
-            assert step.log_length == pytest.approx(float(metric.log_length(step.curve)), rel=1e-12)
+            assert step.log_length == pytest.approx(float(metric.symmetric_log_length(step.curve)), rel=1e-12)
             assert step.residuals[-1] == step.residual
             assert len(step.residuals) == step.index + 1
 

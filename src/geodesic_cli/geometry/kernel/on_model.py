@@ -110,9 +110,9 @@ class OnModel:
         return x
 
     def log_length(self, scheme: Scheme, x: Nodes, nodes: int = 129) -> float:
-        """The logarithm of the length on the model, weight 1 at the start."""
+        """The logarithm of the length on the model, the same from either end."""
         u = torch.linspace(0, 1, nodes, dtype=x.dtype)
-        return float(self._metric.log_length(Curve(self.space.project(scheme.at(u) @ x), self.space)))
+        return float(self._metric.symmetric_log_length(Curve(self.space.project(scheme.at(u) @ x), self.space)))
 
     def pull(self, scheme: Scheme, x: Nodes) -> Float[Tensor, "points-2"]:
         """alpha |P_v P_x s| of the model at the inner points of the path (n + 2, d)."""

@@ -127,17 +127,18 @@ class Surrogate:
             known,
             inside=sample.path,
             length=model.length,
-            trust=self._trust(now.trust, beyond_noise, pull),
+            trust=self._trust(now.trust, taken * move, beyond_noise, pull),
             taken=taken,
             moved=taken * move,
             unsolved=unsolved,
             unsolvable=now.unsolvable + 1 if unsolved > SOLVED else 0,
             quiet=now.quiet + 1 if resting else 0,
             noisy=noisy,
+            since=index if unsolved > SOLVED else now.since,
         )
         residual = sample.residual(told, pull)
         residuals = (*previous.residuals, residual)
-        status = self._status(residuals[now.since :], state, model.nugget)
+        status = self._status(residuals[state.since :], state, model.nugget)
         curve = nodes_like(metric.space, inside @ now.basis, previous.curve)
         return Step(index, curve, residual, on_model.log_length(scheme, inside), calls, residuals, state, status)
 
@@ -196,10 +197,10 @@ class Surrogate:
             step, state=replace(now, inside=there, trust=1.0, quiet=0, flips=now.flips + 1, since=step.index + 1)
         )
 
-    def _trust(self, trust: float, missed: float, pull: float) -> float:
-        """The longest move to make next, by what the model missed of the pull."""
+    def _trust(self, trust: float, moved: float, missed: float, pull: float) -> float:
+        """The longest move to make next, by what the model missed of the pull. A short move proves no longer one."""
         if missed < self.tuning.good * pull:
-            return min(2 * trust, 1.0)
+            return min(max(trust, 2 * trust if moved > trust / 2 else trust), 1.0)
         return max(trust / 2, self.tuning.least_trust) if missed > self.tuning.bad * pull else trust
 
     def _status(self, residuals: tuple[float, ...], state: Surveyed, nugget: float) -> Status | None:

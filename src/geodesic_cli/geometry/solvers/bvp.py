@@ -140,7 +140,7 @@ class _Measured:
 
     def log_length(self, apart: int) -> tuple[float, float]:
         """The logarithm of the length, and what it would change by with far more points (Richardson)."""
-        whole, half = (float(self.metric.log_length(*self._at(step))) for step in (apart, 2 * apart))
+        whole, half = (float(self.metric.symmetric_log_length(*self._at(step))) for step in (apart, 2 * apart))
         return whole, abs(whole - half) / 3
 
     def residual(self, apart: int) -> float:

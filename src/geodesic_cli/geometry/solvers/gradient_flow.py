@@ -239,4 +239,4 @@ def _measure(metric: DensityMetric, curve: Curve, scores: Tensor) -> tuple[float
     """The relative residual, infinite where the scores are not finite, and the logarithm of the length."""
     residual = metric.residual(curve, scores).relative
     finite = math.isfinite(residual) and bool(scores.isfinite().all())
-    return residual if finite else math.inf, float(metric.log_length(curve, scores))
+    return residual if finite else math.inf, float(metric.symmetric_log_length(curve, scores))

@@ -67,10 +67,10 @@ def shorter_nearby(metric: DensityMetric, curve: Curve) -> Beside:
     value, direction = steepest(watched, few, scores, steps=MOST_APPLIED, known=CONSTANT, reach=DIFFERENCE)
     if not (finite and value < UNSTABLE):  # not a number where the length is beyond all numbers
         return Beside(None, asked, finite)
-    here, length = float(metric.log_length(few, scores)), float(few.length)
+    here, length = float(metric.symmetric_log_length(few, scores)), float(few.length)
     for leap in LEAPS:
         sides = [few.with_inner(metric.space.project(few.x[1:-1] + s * leap * length * direction)) for s in (1, -1)]
-        lengths = [float(watched.log_length(side)) for side in sides]
+        lengths = [float(watched.symmetric_log_length(side)) for side in sides]
         best = min(range(2), key=lambda k: lengths[k] if lengths[k] == lengths[k] else float("inf"))
         if lengths[best] < here - SHORTER_BY:
             return Beside(sides[best].at_constant_speed(curve.x.shape[0]), asked)

@@ -194,7 +194,7 @@ class Relaxation:
         curve, residual, log_length = now.curve, now.residual, now.log_length
         if now.fraction < 1:
             residual = metric.residual(curve, now.scores, self.order).relative
-            log_length = float(metric.log_length(curve, now.scores))
+            log_length = float(metric.symmetric_log_length(curve, now.scores))
         if residual >= previous.residual:
             curve, residual, log_length = previous.curve, previous.residual, previous.log_length
         status, now = self._next_stage(metric, now) if finite else (Status.NON_FINITE, now)
@@ -239,7 +239,7 @@ class Relaxation:
 
     def _standing(self, metric: DensityMetric, curve: Curve, scores: Tensor) -> Relaxed:
         residual = metric.residual(curve, scores, self.order).relative
-        log_length = float(metric.log_length(curve, scores))
+        log_length = float(metric.symmetric_log_length(curve, scores))
         force = metric.defect(curve, scores, self.order)
         return Relaxed(curve, residual, log_length, scores, force, self.damping, shift=self.shift)
 

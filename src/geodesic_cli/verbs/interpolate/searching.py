@@ -33,6 +33,7 @@ STAGE_WORDS = {
     "local": "local path found",
     "refine": "path shortened",
     "grow": "samples added",
+    "finish": "path made a geodesic",
 }
 """What the progress display says of a stage of the search."""
 UNTIMED = 600
@@ -105,7 +106,7 @@ def search(
         job.observer.advance(spent - told, STAGE_WORDS[stage])
         told = spent
 
-    choice = SearchChoice(alpha, s.pool_size, evaluations, seconds, guidance=s.guidance, seed=s.seed)
+    choice = SearchChoice(alpha, s.pool_size, evaluations, seconds, tol=s.tol, guidance=s.guidance, seed=s.seed)
     found = global_path(model, ends, choice, cache=told_cache(cache_folder(POOLS), job.observer.warn), on_stage=tell)
     metrics = _search_metrics(found, bend)
     if directory is not None:
