@@ -223,6 +223,7 @@ def interpolate(
     progress: bool | None = None,
     prompt: str | Sequence[str] = (),
     invert_text: Literal["none", "quick", "published"] = "none",
+    captions: str | None = None,
     method: Literal[
         "geodesic",
         "slerp",

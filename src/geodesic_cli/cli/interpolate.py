@@ -77,7 +77,8 @@ def _closing(result: "Interpolation", settings: InterpolateSettings, verbose: bo
     film = "".join(f" {name} (the film)," for name in metrics["films"][:1])
     numbers = _table(metrics) if verbose or len(metrics["paths"]) > 1 else []
     return Closing(
-        made=f"{count} frames {several} along the {metrics['names'][metrics['method']].partition(',')[0]}.",
+        made=f"{count} frames {several} along the {metrics['names'][metrics['method']].partition(',')[0]}."
+        + (f" Prompts read from the images: {'; '.join(metrics['prompts'])}." if settings.captions else ""),
         verdict=result.status,
         files=f"sheet.png (all frames),{film} density.png (how plausible the path is).",
         fine=result.converged,

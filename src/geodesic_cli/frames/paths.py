@@ -46,7 +46,7 @@ BLEND, ATTENTION = "blend", "attention"
 """The method that mixes clean latents, and the one that mixes attention: they are not drawn from their points alone."""
 BUMP = 1e-3
 """Amplitude of the seeded bump of the first path, as a fraction of its length."""
-MEASURED = 33
+MEASURED, FINELY_MEASURED = 33, 65
 """Points at which a path is measured: score evaluations of `Problem.measure`."""
 REACH = 0.25
 """Share of a leg within which it is bent so that it meets its neighbour without a corner."""
@@ -192,11 +192,17 @@ class Problem:
         return ImagePath("lerp", curve, None, None, self.metric.alpha, self.bend)
 
     def measure(self, path: ImagePath) -> PathReport:
-        """Measure a path at MEASURED points: one batch of scores serves density, length and residual."""
-        u = positions(MEASURED).to(self.ends.x.device, self.ends.x.dtype)
+        """Measure a path at MEASURED points: one batch of scores serves density, length and residual.
+
+        A long path of a search, which has more nodes, is measured at FINELY_MEASURED: fewer do not see its bends.
+        """
+        long = path.profile is None and len(path.curve.x) >= FINELY_MEASURED
+        u = positions(FINELY_MEASURED if long else MEASURED).to(self.ends.x.device, self.ends.x.dtype)
         x = path(u)
         scores = self.score(x, u)
-        flat = analyse(DensityMetric(self.score, self.metric.alpha, Euclidean()), Curve(x, Euclidean()), scores)
+        flat = analyse(
+            DensityMetric(self.score, self.metric.alpha, Euclidean()), Curve(x, Euclidean()), scores, order=4
+        )
         own: CurveReport = flat
         too_long = too_long_by(DensityMetric(self.score, self.metric.alpha, Euclidean()), Curve(x, Euclidean()), scores)
         if path.profile is not None:

@@ -85,6 +85,12 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
         OneOf(TEXT_INVERSIONS),
         text=lambda value: value != "none",
     )
+    captions: str | None = opt(
+        None,
+        "Prompts: the likeliest lines of FILE, or own.",
+        PATH,
+        text=lambda value: value is not None,
+    )
     method: str = choice_opt(
         None,
         METHODS,
@@ -152,7 +158,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
     fit: str = shared.fit_opt()
     background: str = shared.background_opt()
     force: bool = opt(False, "Go on with images that the model cannot draw.", RUN)
-    steps: int = shared.steps_opt(12, "Evaluations to tau; back as few as will do.", PATH)
+    steps: int = shared.steps_opt(12, "Evaluations to tau; fewer back.", PATH)
     # See `diffusion.densities`; `paper` is the published direction with its exponent, unless alpha is given.
     density: str = opt(
         None,
@@ -185,6 +191,10 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
                 f"A path through {len(self.images)} images takes one prompt or {len(self.images)}; "
                 f"got {len(self.prompt)}.",
                 "Pass --prompt once for all images, or once for each, in their order.",
+            )
+        if self.captions is not None and self.prompt:
+            raise InputError(
+                "Either --prompt or --captions is needed, not both.", "Leave --captions out where you know the prompts."
             )
         checked(self)
         self._check_density()

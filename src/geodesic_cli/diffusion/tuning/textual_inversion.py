@@ -165,7 +165,7 @@ def _step(
     with torch.enable_grad():
         moving = replace(start, tokens=tokens[None].to(start.tokens.device))
         # A sum, and the mean's factor afterwards: the gradients of a mean over so many numbers underflow in fp16.
-        error = (_errors(predict, z, moving, taus, noise) * weight).sum()
+        error = (denoising_errors(predict, z, moving, taus, noise) * weight).sum()
         (gradient,) = torch.autograd.grad(error, tokens)
     gradient = gradient / (descent.batch * z.numel())
     if not bool(gradient.isfinite().all()):
@@ -178,7 +178,7 @@ def _step(
     return Inverted(count, moved, mean, square, float(error.detach()) / (descent.batch * z.numel()))
 
 
-def _errors(predict: NoisePredictor, z: Tensor, c: Embedding, taus: Tensor, noise: Tensor) -> Tensor:
+def denoising_errors(predict: NoisePredictor, z: Tensor, c: Embedding, taus: Tensor, noise: Tensor) -> Tensor:
     """|eps - n|^2 for noise levels (m,) and noises (m, C, H, W), (m,); on the network's device, in float32."""
     levels = torch.tensor([predict.schedule.level(tau) for tau in taus.tolist()], dtype=torch.float32)
     device, _ = predict.place

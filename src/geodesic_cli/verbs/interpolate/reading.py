@@ -13,6 +13,7 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.loading.aliases import MODELS
 from geodesic_cli.errors import InputError
 from geodesic_cli.frames.canvas import Canvas, enough_for, fit, image_names, read_images
+from geodesic_cli.frames.captioning import captions_in
 from geodesic_cli.frames.keyframes import Coded, coded, prompt_of_each
 from geodesic_cli.frames.pacing import frame_numbers
 from geodesic_cli.runs.job import Job
@@ -55,6 +56,8 @@ def ready(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor]) -
         GeodesicError: something is not as the run needs it.
     """
     settings = job.settings
+    if settings.captions is not None:
+        captions_in(settings.captions, settings.model)  # asked for before any work
     read, names = _read(given or settings.images, settings, job.observer)
     model = job.load_model()
     whole_on = ground_of(settings.background) if settings.fit == PAD else None

@@ -23,6 +23,7 @@ from geodesic_cli.diffusion.loading.outline import outline
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.frames.canvas import image_names
+from geodesic_cli.frames.captioning import captions_in, prompts_read
 from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all, steps_down, to_know_steps_down
 from geodesic_cli.frames.pacing import Pacer, pacer
 from geodesic_cli.frames.path_report import PathReport, joined
@@ -43,6 +44,7 @@ from geodesic_cli.verbs.interpolate.metrics import path_metrics
 from geodesic_cli.verbs.interpolate.plan import Plan, plan, plan_without_weights
 from geodesic_cli.verbs.interpolate.reading import ENDS, FAITHFUL, Ready, keyframe_numbers, ready, unfaithful
 from geodesic_cli.verbs.interpolate.searching import Found
+from geodesic_cli.verbs.interpolate.stages import text_evaluations
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -160,7 +162,8 @@ class _Work(Job[InterpolateSettings]):
         meter = RunMeter(model.device)
         s = self.settings
         wanted = s.methods
-        keyframes = self._keyframes(begun)
+        prompts = self._prompts(begun)
+        keyframes = self._keyframes(begun, prompts)
         self._warn_if_unfaithful(model, keyframes, begun.names)
         count = s.legs(len(images))
         solver = LegSolver(**vars(self), model=model, legs=count, methods=wanted)
@@ -176,12 +179,13 @@ class _Work(Job[InterpolateSettings]):
         paced = sum(one.paced for one in drawn.values()) * self.branches
         carried = s.steps * len(images) + to_know_steps_down(s.steps, len(images))
         spent = sum(leg.evaluations for leg in legs) + self.branches * carried
-        text = 0 if s.invert_text == "none" else len(images) * DESCENTS[s.invert_text].evaluations
+        text = len(images) * text_evaluations(s)
         metrics |= {
             "films": [f"video.{kind}" for kind in s.kinds] if self.directory is not None else [],
             "model_folder": None if model.folder is None else str(model.folder),
             "pacing": "Frames at equal steps along the path." if pace is None else pace.detail,
             "evaluations": {"path": spent, "pacing": paced, "frames": decoded} | ({"text": text} if text else {}),
+            "prompts": list(prompts),
             "steps_down": down,
             "seconds": meter.seconds,
             "peak_gb": meter.peak_gb,
@@ -194,10 +198,18 @@ class _Work(Job[InterpolateSettings]):
             drawer.write(legs, path, keyframes, reports, {name: drawn[name] for name in wanted}, metrics)
         return self.done(result, spent + paced + decoded + text)
 
-    def _keyframes(self, begun: Ready) -> Keyframes:
+    def _prompts(self, begun: Ready) -> tuple[str, ...]:
+        """Those given, or those read from the images."""
+        s = self.settings
+        if s.captions is None:
+            return s.prompt
+        captions, folder = captions_in(s.captions, s.model), told_cache(cache_folder(TEXTS), self.observer.warn)
+        return prompts_read(begun.model, begun.images, captions, folder=folder, observer=self.observer)
+
+    def _keyframes(self, begun: Ready, prompts: tuple[str, ...]) -> Keyframes:
         """The images at noise level tau, from the checkpoint where there is one for these very images."""
         s, model, images = self.settings, begun.model, begun.images
-        conditions = self._conditions(model, images)
+        conditions = self._conditions(model, images, prompts)
         about = self.begun_with(images, model)
         if self.directory is not None and self.directory.has(ENDS):
             tensors, saved = self.directory.read_tensors(ENDS)
@@ -214,14 +226,14 @@ class _Work(Job[InterpolateSettings]):
             self.directory.write_tensors(ENDS, {"z": made.z, "x": made.x}, about)
         return made
 
-    def _conditions(self, model: LatentDiffusion, images: Tensor) -> tuple[Embedding, ...]:
+    def _conditions(self, model: LatentDiffusion, images: Tensor, prompts: tuple[str, ...]) -> tuple[Embedding, ...]:
         """The embedding of each image's prompt, fitted to the image where that is asked for."""
         s = self.settings
         if s.invert_text == "none":
-            return conditions_for(model, s.prompt, len(images))
+            return conditions_for(model, prompts, len(images))
         descent, folder = DESCENTS[s.invert_text], told_cache(cache_folder(TEXTS), self.observer.warn)
         return inverted_conditioning(
-            model, images, s.prompt, descent=descent, seed=s.seed, folder=folder, observer=self.observer
+            model, images, prompts, descent=descent, seed=s.seed, folder=folder, observer=self.observer
         )
 
     def _warn_if_unfaithful(self, model: LatentDiffusion, keyframes: Keyframes, names: tuple[str, ...]) -> None:

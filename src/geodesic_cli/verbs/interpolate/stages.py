@@ -13,10 +13,12 @@ import torch
 from geodesic_cli.diffusion.densities import branches
 from geodesic_cli.diffusion.noise_bank import NoiseBank
 from geodesic_cli.diffusion.score import guided_evaluations
+from geodesic_cli.diffusion.tuning.likeliest import evaluations_to_choose
 from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
+from geodesic_cli.frames.captioning import captions_in
 from geodesic_cli.frames.keyframes import to_know_steps_down
 from geodesic_cli.frames.pacing import Pacer, evaluations
-from geodesic_cli.frames.paths import ATTENTION, BY_AUTHORS, MEASURED, most_evaluations
+from geodesic_cli.frames.paths import ATTENTION, BY_AUTHORS, FINELY_MEASURED, MEASURED, most_evaluations
 from geodesic_cli.search.pool import evaluations_to_fill
 from geodesic_cli.settings import STEPS, InterpolateSettings, parse_budget
 from geodesic_cli.verbs.interpolate.drawing import DECODED_AT_ONCE
@@ -53,6 +55,13 @@ def score_evaluations(settings: InterpolateSettings) -> int:
     return count * NoiseBank.draw(s.tau, s.noise_band, s.noise_bank, 1, torch.Generator()).evaluations(s.tau)
 
 
+def text_evaluations(settings: InterpolateSettings) -> int:
+    """Network evaluations to find what one image is told by: those to read its caption, and those to fit its text."""
+    s = settings
+    read = 0 if s.captions is None else evaluations_to_choose(len(captions_in(s.captions, s.model)))
+    return read + (0 if s.invert_text == "none" else DESCENTS[s.invert_text].evaluations)
+
+
 def stages(settings: InterpolateSettings, images: int, score: int, each: float) -> list[Stage]:
     """The stages of an interpolation of so many images.
 
@@ -69,6 +78,8 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
         if count:
             made.append(Stage(name, count, count * each * weight, most))
 
+    if s.captions is not None:  # less where it is kept
+        add("Reading captions", images * evaluations_to_choose(len(captions_in(s.captions, s.model))), most=True)
     if s.invert_text != "none":
         descent = DESCENTS[s.invert_text]
         add("Inverting text", images * descent.evaluations, most=True, weight=GRADIENT)  # less where it is kept
@@ -89,7 +100,8 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
             add("Searching", legs * allowed, most=True)
     asked = len(methods) - ("blend" in methods)  # which is drawn without the network
     add("Carrying the blend", legs * (s.nodes - 2) * s.steps * transport * ("blend" in methods))
-    add("Measuring", legs * MEASURED * len(methods) * score)
+    looks = MEASURED * len(methods) + (FINELY_MEASURED - MEASURED) * ("global" in methods)
+    add("Measuring", legs * looks * score)
     steps = frame_steps(s, legs)
     if s.pacing != "path":
         look = Pacer(s.pacing, "", torch.diff, 1 if s.pacing in ("features", "perceptual") else 0, guide=(1.0,))
