@@ -39,7 +39,7 @@ SIZES = {"given": 96, "read": 96, "none": 96, "none, 400": 400, "near": 400}
 """Samples of each way."""
 
 
-def near_ends(model: LatentDiffusion, ends: Ends, score: Remembered, size: int, **options: object) -> Samples:
+def near_ends(model: LatentDiffusion, ends: Ends, score: Remembered, size: int, **options: Any) -> Samples:
     """Of the samples only those that lie nearest to one of the two images, NEAR of them in all."""
     among = samples(model, ends, score, size, **options)
     graph = among.graph
