@@ -32,6 +32,7 @@ from geodesic_cli.geometry import (
     linalg,
     solve_bvp,
 )
+from geodesic_cli.geometry.kernel.tuning import Tuning
 from geodesic_cli.geometry.seen import Remembered
 from geodesic_cli.geometry.solvers.relaxation import Relaxed
 from geodesic_cli.geometry.variation import too_long_by
@@ -51,6 +52,9 @@ FIRST = 2
 """Points of slerp that the surrogate asks for beside those it is given."""
 FINISHING, FINE_NODES = 6, 65
 """Scores that the surrogate asks for in a step, and nodes of its path, where it solves a long path further."""
+CAREFUL = Tuning(first_trust=0.06, least_trust=0.01, patience=24)
+"""It begins near the geodesic, in a valley as narrow as a hundredth of its length: it must not leap out of it. With the
+usual steps a third of the study's paths left the valley and did not come back."""
 STIFF = 20.0
 """The first shift of the refinement: a polygon has corners, from which softer steps are taken back."""
 SOFT = 0.25
@@ -221,7 +225,7 @@ def finished(account: Account, path: Candidate, tol: float, most: int) -> Candid
     """
     u = torch.linspace(0, 1, len(path.log_density), dtype=path.curve.x.dtype, device=path.curve.x.device)
     seen = account.score.seen(path.curve(u), u)
-    solver = Surrogate(first=FIRST, batch=FINISHING, nodes=FINE_NODES, seen=seen)
+    solver = Surrogate(first=FIRST, batch=FINISHING, nodes=FINE_NODES, seen=seen, tuning=CAREFUL)
     calls = most // guided_evaluations(account.guidance)
     with account.paying("finish"):
         solution = solve_bvp(account.metric, path.curve, solver=solver, tol=tol, max_steps=calls, max_calls=calls)

@@ -138,7 +138,8 @@ class Surrogate:
         )
         residual = sample.residual(told, pull)
         residuals = (*previous.residuals, residual)
-        status = self._status(residuals[state.since :], state, model.nugget)
+        # The first residual is that of few points of the guess, and no measure of progress.
+        status = self._status(residuals[max(state.since, 1) :], state, model.nugget)
         curve = nodes_like(metric.space, inside @ now.basis, previous.curve)
         return Step(index, curve, residual, on_model.log_length(scheme, inside), calls, residuals, state, status)
 
