@@ -36,7 +36,7 @@ from geodesic_cli.settings.isometry import OWN_SAMPLES, SCENES_DATA
 from geodesic_cli.settings.kinship import draws_scenes
 from geodesic_cli.verbs.isometry.known import KnownImages, embedded_scenes, known_files, known_scenes, prompts_of
 from geodesic_cli.verbs.isometry.measures import Level, Look, Points
-from geodesic_cli.verbs.isometry.table import impossible, markdown, markdown_so_far
+from geodesic_cli.verbs.isometry.table import impossible, markdown, markdown_so_far, rough
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -150,6 +150,9 @@ class _Work(Job[IsometrySettings]):
             first = levels[-1][0].numbers
             if not first["possible"]:
                 self.observer.warn(impossible(model.name, first))
+            told_rough = rough(model.name, [level.numbers for level in levels[-1]])
+            if told_rough is not None:
+                self.observer.warn(told_rough)
         for about, name in zip(told, told_apart(models), strict=True):
             about["name"] = name
         return Isometry(tuple(levels), metrics=metrics, status=nearness(told))
