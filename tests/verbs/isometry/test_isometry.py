@@ -19,7 +19,7 @@ from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import IsometrySettings
 from geodesic_cli.verbs.isometry.run import Isometry, isometry
 from geodesic_cli.verbs.isometry.run import run as verb_run
-from geodesic_cli.verbs.isometry.table import markdown, rough, rows
+from geodesic_cli.verbs.isometry.table import markdown, rough, rows, used
 from helpers import Recorder, into_folder
 
 run = into_folder(verb_run)
@@ -298,3 +298,7 @@ def test_how_far_the_derivative_holds_is_measured_on_either_way(pixels: str, mea
     quick = QUICK | {"taus": "1", "directions": 2, "probes": 1}
     found = [isometry(pixels, jacobian=kind, observer=watch, **quick) for kind in ("exact", "projected")]
     assert all(0 < one.metrics["models"][0]["levels"][0]["held"] <= 1.5 for one in found)
+
+
+def test_less_than_one_direction_is_not_called_none() -> None:
+    assert [used({"participation": value}, 1) for value in (20.94, 1.0, 0.25)] == ["20.9", "1.0", "less than 1"]

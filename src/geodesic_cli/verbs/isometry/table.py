@@ -125,6 +125,11 @@ def markdown_so_far(metrics: dict[str, Any]) -> str:
     return "\n".join(["This run has not ended; what it has measured so far:", "", *alone])
 
 
+def used(level: dict[str, Any], digits: int = 0) -> str:
+    """How many directions an encoder uses, 1/L; points that differ more than directions do make it less than one."""
+    return f"{level['participation']:.{digits}f}" if level["participation"] >= 1 else "less than 1"
+
+
 def rough(name: str, levels: Sequence[dict[str, Any]]) -> str | None:
     """A sentence for a model whose derivatives tell of smaller steps than anybody takes; None for any other."""
     least = min(levels, key=lambda level: level["held"])
@@ -173,7 +178,7 @@ def _measures(model: dict[str, Any]) -> list[tuple[str, Any, Any]]:
         ]
     return [
         ("isometry loss L (low is good)", lambda v: _spread(v["loss"], v["loss_error"]), lambda v: v["loss"]),
-        ("directions used, 1/L (high is good)", lambda v: f"{v['participation']:.1f}", lambda v: v["participation"]),
+        ("directions used, 1/L (high is good)", lambda v: used(v, 1), lambda v: v["participation"]),
         *told,
         ("lengths differ by (0 is best)", lambda v: f"{v['length_error']:.0%}", lambda v: v["length_error"]),
         ("strongest derivative kept over 0.1 rad", lambda v: f"{v['held']:.0%}", lambda v: v["held"]),
