@@ -175,7 +175,11 @@ def row(name: str, seed: int, options: argparse.Namespace, folder: Path) -> dict
 def table(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
     """Means and standard deviations over the seeds, in Markdown."""
     columns = [column for column in COLUMNS if column in rows[0]]
-    lines = ["| row | lambda | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
+    whole = "riemannian" in rows[0]["details"]["levels"][0]
+    # What some directions show has not the name of the whole.
+    names = {} if whole else {"MCN": f"spread in {options.directions} directions", "VoR": "its variance"}
+    heads = [names.get(column, column) for column in columns]
+    lines = ["| row | lambda | " + " | ".join(heads) + " |", "|---" * (len(columns) + 2) + "|"]
     for name in ROWS:
         own = [one for one in rows if one["row"] == name]
         if not own:
@@ -186,7 +190,7 @@ def table(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
             spread = f" ± {float(values.std()):.2g}" if len(values) > 1 else ""
             cells.append(f"{float(values.mean()):.4g}{spread}")
         lines.append(f"| {name} | {own[0].get('lambda', 0):g} | " + " | ".join(cells) + " |")
-    first, whole = rows[0]["details"], "from whole Jacobians"
+    first = rows[0]["details"]
     legend = LEGEND.format(
         what="held-out scenes" if options.data is None else "pictures of the folder",
         separated="held-out scenes" if options.labels is None else "labelled images",
@@ -195,7 +199,7 @@ def table(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
         eps=options.ppl_eps,
         pairs=options.ppl_pairs,
         taus=options.taus,
-        jacobian=whole if "riemannian" in first["levels"][0] else f"only the spread in {options.directions} directions",
+        jacobian="from whole Jacobians" if whole else f"only the spread in {options.directions} directions",
         inverted=options.inverted,
     )
     about = f"{options.model}: {options.steps} steps of {options.batch}, learning rate {options.rate:g}, "
