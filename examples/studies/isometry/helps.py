@@ -123,20 +123,24 @@ def study(
     told = [each[2 * k].lerp(each[2 * k + 1], inner) for k in range(len(pairs))]
     drawn = replace(around, steps=options.path_steps).down(torch.cat(noise), Embedding.cat(told)).cpu()
     ends = embed_all(model, images, each, options.tau, options.path_steps, 1.0)
-    found = []
-    for k, middle in enumerate(drawn.chunk(len(pairs))):
+    found: list[dict[str, float]] = []
+    middles = []
+    for k, between in enumerate(drawn.chunk(len(pairs))):
         leg = ends.leg(2 * k)
         problem = Problem.between(model, leg, bend=options.bend, alpha=None, nodes=17, guidance=1.0, seed=0)
         path = problem.geodesic("surrogate", tol=0.03, max_steps=40)
         bent = clean_latents(model, leg, path, u, options.path_steps, 1.0).cpu()
         row = {}
-        for name, z in {"circle": torch.cat([leg.z[:1].cpu(), middle, leg.z[1:].cpu()]), "geodesic": bent}.items():
-            row[f"{name} validity"] = judge(around.decode(z[len(z) // 2][None]))[0]
+        for name, z in {"circle": torch.cat([leg.z[:1].cpu(), between, leg.z[1:].cpu()]), "geodesic": bent}.items():
+            middles.append(z[len(z) // 2])
             row[f"{name} jump"] = float((z[1:] - z[:-1]).norm(dim=1).max() / (z[-1] - z[0]).norm())
         row["evaluations"] = float(path.solution.score_calls) if path.solution else 0.0
         row["residual"] = problem.measure(path).relative_residual
         row["round trip"] = float(there.latent_error[2 * k : 2 * k + 2].mean())
         found.append(row)
+    valid = judge(around.decode(torch.stack(middles)))
+    for row, circle, geodesic in zip(found, valid[::2], valid[1::2], strict=True):
+        row |= {"circle validity": circle, "geodesic validity": geodesic}
     return {"pairs": found}
 
 
@@ -147,30 +151,42 @@ def told(values: Sequence[float], digits: int = 3) -> str:
 
 
 def table(results: dict[str, list[dict[str, float]]], options: argparse.Namespace) -> str:
-    """Means over pairs, and what each lambda changes against the control of the same seed, pair by pair."""
+    """Means over pairs and seeds, and what each lambda changes against the control of the same seed, pair by pair."""
     kinds = ["base", "control", *(f"iso-{strength:g}" for strength in options.lambdas)]
-    rows = {kind: [name for name in results if name == kind or name.rsplit("-", 1)[0] == kind] for kind in kinds}
+    seeds = {kind: [seed for seed in options.seeds if f"{kind}-{seed}" in results] for kind in kinds}
 
-    def each(kind: str, column: str) -> list[float]:
-        """One number a pair: the mean over seeds."""
-        runs = [results[name] for name in rows[kind]]
-        return [statistics.mean(run[k][column] for run in runs) for k in range(len(runs[0]))]
+    def runs(kind: str, some: Sequence[int], column: str) -> list[list[float]]:
+        """For each seed one number a pair."""
+        names = ["base"] if kind == "base" else [f"{kind}-{seed}" for seed in some]
+        return [[one[column] for one in results[name]] for name in names]
 
+    kinds = [kind for kind in kinds if seeds[kind] or kind == "base"]
     lines = ["| | " + " | ".join(kinds) + " |", "|---" * (len(kinds) + 1) + "|"]
     for column, words in COLUMNS.items():
-        lines.append(f"| {words} | " + " | ".join(told(each(kind, column)) for kind in kinds) + " |")
+        cells = [told(list(map(statistics.mean, zip(*runs(kind, seeds[kind], column), strict=True)))) for kind in kinds]
+        lines.append(f"| {words} | " + " | ".join(cells) + " |")
     lines += ["", "Difference from the control, pair by pair (negative is better):", ""]
     lines += ["| | " + " | ".join(kinds[2:]) + " |", "|---" * (len(kinds) - 1) + "|"]
     for column, words in COLUMNS.items():
         cells = []
         for kind in kinds[2:]:
-            apart = [a - b for a, b in zip(each(kind, column), each("control", column), strict=True)]
-            error = statistics.stdev(apart) / math.sqrt(len(apart)) if len(apart) > 1 else math.inf
-            cells.append(told(apart, 2) + ("" if abs(statistics.mean(apart)) > 2 * error else ", nothing"))
+            pairs = zip(runs(kind, seeds[kind], column), runs("control", seeds[kind], column), strict=True)
+            cells.append(changed([[a - b for a, b in zip(*two, strict=True)] for two in pairs]))
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
-    of = f"{options.pairs} pairs, {len(options.seeds)} seeds, {options.steps} steps of {options.batch}"
+    counts = ", ".join(f"{kind} {len(seeds[kind])}" for kind in kinds[1:])
+    of = f"{options.pairs} pairs, seeds: {counts}; {options.steps} steps of {options.batch}"
     judge = "the error of the best scene" if options.data is None else "the distance from the nearest picture"
     return "\n".join([*lines, "", f"{options.model}: {of}, rate {options.rate:g}. Validity: {judge}.", ""])
+
+
+def changed(apart: Sequence[Sequence[float]]) -> str:
+    """Differences of each seed and pair: their mean with its error over pairs, and how many seeds agree on the sign."""
+    mean = list(map(statistics.mean, zip(*apart, strict=True)))
+    error = statistics.stdev(mean) / math.sqrt(len(mean)) if len(mean) > 1 else math.inf
+    if abs(statistics.mean(mean)) <= 2 * error:
+        return told(mean, 2) + ", nothing"
+    agree = sum(statistics.mean(seed) * statistics.mean(mean) > 0 for seed in apart)
+    return told(mean, 2) + f", {agree} of {len(apart)} seeds"
 
 
 def main() -> None:
@@ -215,9 +231,8 @@ def main() -> None:
             results[name] += kept(options.out / f"{name}-{first:03d}.json", make)["pairs"]
         means = {column: statistics.mean(one[column] for one in results[name]) for column in COLUMNS}
         print(name, {column: f"{value:.3g}" for column, value in means.items()}, flush=True)
-    text = table(results, options)
-    (options.out / "table.md").write_text(text)
-    print(text)
+        (options.out / "table.md").write_text(table(results, options))  # of what there is
+    print((options.out / "table.md").read_text())
 
 
 if __name__ == "__main__":
