@@ -57,6 +57,8 @@ COLUMNS = {
     "round trip": "round trip: error of latents (low is good)",
 }
 
+LATER = ("out", "device", "models", "seeds", "lambdas")
+"""Options that may be others when a study goes on: more seeds and lambdas add to it."""
 TOGETHER = 10
 """Pairs that go through the network together, and are written together."""
 
@@ -67,13 +69,13 @@ Judge = Callable[[Tensor], list[float]]
 
 
 def models(options: argparse.Namespace) -> dict[str, tuple[str, float, int]]:
-    """The rows of the table: regulariser, lambda and seed of each model; nothing for the base."""
-    rows: dict[str, tuple[str, float, int]] = {"base": ("", 0.0, 0)}
+    """Regulariser, lambda and seed of each model; nothing for the base, which is looked at last."""
+    rows: dict[str, tuple[str, float, int]] = {}
     for seed in options.seeds:
         rows[f"control-{seed}"] = ("none", 0.0, seed)
         for strength in options.lambdas:
             rows[f"iso-{strength:g}-{seed}"] = ("iso", strength, seed)
-    return rows
+    return rows | {"base": ("", 0.0, 0)}
 
 
 def pairs_of(options: argparse.Namespace, side: int) -> list[Pair]:
@@ -160,20 +162,21 @@ def table(results: dict[str, list[dict[str, float]]], options: argparse.Namespac
         names = ["base"] if kind == "base" else [f"{kind}-{seed}" for seed in some]
         return [[one[column] for one in results[name]] for name in names]
 
-    kinds = [kind for kind in kinds if seeds[kind] or kind == "base"]
+    kinds = [kind for kind in kinds if seeds[kind] or kind in results]
+    tuned_kinds = [kind for kind in kinds if kind not in ("base", "control")]
     lines = ["| | " + " | ".join(kinds) + " |", "|---" * (len(kinds) + 1) + "|"]
     for column, words in COLUMNS.items():
         cells = [told(list(map(statistics.mean, zip(*runs(kind, seeds[kind], column), strict=True)))) for kind in kinds]
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
     lines += ["", "Difference from the control, pair by pair (negative is better):", ""]
-    lines += ["| | " + " | ".join(kinds[2:]) + " |", "|---" * (len(kinds) - 1) + "|"]
+    lines += ["| | " + " | ".join(tuned_kinds) + " |", "|---" * (len(tuned_kinds) + 1) + "|"]
     for column, words in COLUMNS.items():
         cells = []
-        for kind in kinds[2:]:
+        for kind in tuned_kinds:
             pairs = zip(runs(kind, seeds[kind], column), runs("control", seeds[kind], column), strict=True)
             cells.append(changed([[a - b for a, b in zip(*two, strict=True)] for two in pairs]))
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
-    counts = ", ".join(f"{kind} {len(seeds[kind])}" for kind in kinds[1:])
+    counts = ", ".join(f"{kind} {len(seeds[kind])}" for kind in kinds if kind != "base")
     of = f"{options.pairs} pairs, seeds: {counts}; {options.steps} steps of {options.batch}"
     judge = "the error of the best scene" if options.data is None else "the distance from the nearest picture"
     return "\n".join([*lines, "", f"{options.model}: {of}, rate {options.rate:g}. Validity: {judge}.", ""])
@@ -218,7 +221,7 @@ def main() -> None:
         options.pairs, options.lambdas, options.seeds, options.steps, options.batch = 1, [0.2], [0], 2, 2
         options.frames, options.round_trip, options.path_steps = 3, 4, 3
     options.out.mkdir(parents=True, exist_ok=True)
-    asked = {key: str(value) for key, value in vars(options).items() if key not in ("out", "device", "models")}
+    asked = {key: str(value) for key, value in vars(options).items() if key not in LATER}
     if kept(options.out / "settings.json", lambda: asked) != asked:
         raise SystemExit(f"{options.out} holds a study with other settings. Pass another --out, or the same settings.")
     results: dict[str, list[dict[str, float]]] = {}
