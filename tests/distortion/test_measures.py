@@ -69,7 +69,7 @@ def test_the_top_of_a_known_spectrum_is_found_within_the_stated_error() -> None:
     wanted = [float(1.2 ** (-k)) * 5 for k in range(60)]
     matrix, x = known(wanted, 80)
     generator = torch.Generator().manual_seed(0)
-    values, error = distortion.top_singular_values(lambda y: y @ matrix.T, x, 6, generator, rounds=4, at_once=7)
+    values, _, error = distortion.top_directions(lambda y: y @ matrix.T, x, 6, generator, rounds=4, at_once=7)
     assert bool(((values - torch.tensor(wanted[:6], dtype=torch.float64)).abs() <= error + 1e-8).all())
     assert float((error / values).max()) < 1e-2
     assert values.tolist() == pytest.approx(wanted[:6], rel=1e-4)
@@ -88,7 +88,7 @@ def test_the_error_of_a_single_round_is_stated_too() -> None:
     wanted = [float(1 - k / 100) for k in range(60)]  # a flat spectrum: the hard case
     matrix, x = known(wanted, 80)
     generator = torch.Generator().manual_seed(0)
-    values, error = distortion.top_singular_values(lambda y: y @ matrix.T, x, 4, generator, rounds=1)
+    values, _, error = distortion.top_directions(lambda y: y @ matrix.T, x, 4, generator, rounds=1)
     nearest = (values[:, None] - torch.tensor(wanted, dtype=torch.float64)[None]).abs().min(1).values
     assert bool((nearest <= error + 1e-8).all())
     assert float(error.max()) > 1e-3
@@ -96,7 +96,7 @@ def test_the_error_of_a_single_round_is_stated_too() -> None:
 
 def test_more_singular_values_than_there_are_cannot_be_asked_for() -> None:
     with pytest.raises(GeometryError, match="Between 1 and 6"):
-        distortion.top_singular_values(bent, normal(1, 7), 7, torch.Generator())
+        distortion.top_directions(bent, normal(1, 7), 7, torch.Generator())
 
 
 def test_the_condition_number_of_a_linear_map_is_that_of_its_square() -> None:

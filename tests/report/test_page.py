@@ -15,6 +15,7 @@ from PIL import Image
 from geodesic_cli.report import REPORT, page
 from geodesic_cli.runs.pages import write_page
 from geodesic_cli.settings import (
+    CombineSettings,
     DirectionSettings,
     DistanceSettings,
     ExtrapolateSettings,
@@ -22,6 +23,7 @@ from geodesic_cli.settings import (
     InterpolateSettings,
     InvertSettings,
     IsometrySettings,
+    LineSettings,
     MeanSettings,
     SlerpSettings,
     ToySettings,
@@ -301,6 +303,42 @@ OTHER = {
         {"sheet.png": picture(16, 1)},
         ["strength 0.5", "0.75 (0.41 to 0.93)", "Along the direction", "red to blue"],
     ),
+    "latent line": (
+        LineSettings(along="spectrum"),
+        {
+            "lines": ["direction 1", "random, beside"],
+            "strengths": [-1.0, 0.0, 1.0],
+            "change": {"direction 1": [0.4, 0.0, 0.75], "random, beside": [0.125, 0.0, 0.1]},
+            "singular_values": [[31.5]],
+            "noises": 2,
+            "perceptual": "pyramid",
+        },
+        {
+            f"frames/{n:03d}/{line:03d}/{k:05d}.png": picture(16, n + line + k)
+            for n in (0, 1)
+            for line in (0, 1)
+            for k in range(3)
+        },
+        [
+            *("direction 1", "random, beside", "strength −1, the first of 2 noises", "the noise itself", "Change"),
+            *("The lines", "largest change", "0.75", "31.5", "0.125"),
+        ],
+    ),
+    "latent combine": (
+        CombineSettings(images=("x/cat.png", "dog.png"), weights="1,-0.5"),
+        {
+            "images": ["x/cat.png", "dog.png"],
+            "weights": [1.0, -0.5],
+            "distances": [0.21, 0.34],
+            "norm_of_the_sum": 1.118,
+            "fit_error": 0.07,
+        },
+        {**{f"parts/{k:05d}.png": picture(16, k) for k in range(2)}, "result.png": picture(16, 7)},
+        [
+            *("A: cat.png, weight 1", "B: dog.png, weight −0.5", "the sum", "What was added up", "0.21", "0.34"),
+            *("The sum", "1.12", "0.07"),
+        ],
+    ),
     "toy": (
         ToySettings(),
         {"paths": {"straight": {"length": 9.37, "residual": 1.0}, "geodesic": {"length": 5.68, "residual": 0.002}}},
@@ -320,7 +358,7 @@ def test_other_verbs_show_what_they_have(verb: str, tmp_path: Path) -> None:
         assert word in found.text or word in json.dumps(found.data, ensure_ascii=False), word
 
 
-@pytest.mark.parametrize("verb", ["distance", "mean"])
+@pytest.mark.parametrize("verb", ["distance", "mean", "latent line", "latent combine"])
 @pytest.mark.parametrize("odd", [7, "x", [7], [[1, [2]]], [[None]], {"a": 1}, [["x", 9.5], [99]]])
 def test_odd_numbers_of_a_set_are_left_out(verb: str, odd: Any, tmp_path: Path) -> None:
     settings, metrics, pictures, _ = OTHER[verb]
@@ -351,3 +389,19 @@ def test_the_clip_that_was_analysed_is_shown_as_long_as_it_is_there(tmp_path: Pa
     (clip / "3.png").unlink()
     found = made(run)
     assert found.data["frames"] == [] and "smoothed clip" in found.text
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("latent line", ["model one: direction 1", "model two: direction 1", "model two: Change"]),
+        ("latent combine", ["model two: What was added up", "model two: The sum"]),
+    ],
+)
+def test_both_models_are_told_of_where_noises_move_in_two(verb: str, words: list[str], tmp_path: Path) -> None:
+    settings, metrics, pictures, _ = OTHER[verb]
+    both = metrics | {"name": "model one", "against": metrics | {"name": "model two"}}
+    found = made(write_run(tmp_path, settings, both, pictures | {f"against-{k}": v for k, v in pictures.items()}))
+    assert len(found.data["frames"]) == (4 if verb == "latent line" else 2)
+    for word in words:
+        assert word in found.text or word in json.dumps(found.data, ensure_ascii=False), word

@@ -98,8 +98,8 @@ def combine(options: dict[str, Any]) -> None:
       geodesic latent combine a.png b.png c.png
       geodesic latent combine a.png b.png --weights 0.5,0.5 --against runs/finetune-clevr-mini
 
-    Writes report.html, sheet.png, result.png, noise.safetensors, metrics.json, config.toml, manifest.json and log.txt;
-    what is of a second model begins with against-. Every option can also be set by a variable such as
+    Writes report.html, sheet.png, parts/, result.png, noise.safetensors, metrics.json, config.toml, manifest.json and
+    log.txt; what is of a second model begins with against-. Every option can also be set by a variable such as
     GEODESIC_LATENT_COMBINE_WEIGHTS.
     """
     settings = from_command_line(CombineSettings, options)
@@ -178,7 +178,7 @@ def _of_sum(result: "LatentSum", verbose: bool) -> Closing:
         made=f"The sum of {len(metrics['weights'])} noises with the weights "
         f"{', '.join(f'{weight:g}' for weight in metrics['weights'])}.",
         verdict=result.status,
-        files="sheet.png (what was added up, and the result), result.png, noise.safetensors (the noises).",
+        files="sheet.png (what was added up, and the result), parts/, result.png, noise.safetensors (the noises).",
         numbers=of_each_model(metrics, _sum_numbers) if verbose else [],
     )
 

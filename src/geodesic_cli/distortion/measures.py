@@ -162,14 +162,6 @@ def pooled_jacobian(
     return torch.cat(rows)
 
 
-def top_singular_values(
-    f: Encoder, x: OnePoint, k: int, generator: torch.Generator, *, rounds: int = 6, at_once: int = ENCODED_AT_ONCE
-) -> tuple[Float[Tensor, "k"], Float[Tensor, "k"]]:
-    """The k < n largest singular values of J P at x, descending, and the error bound of each; see `top_directions`."""
-    values, _, error = top_directions(f, x, k, generator, rounds=rounds, at_once=at_once)
-    return values, error
-
-
 def top_directions(
     f: Encoder, x: OnePoint, k: int, generator: torch.Generator, *, rounds: int = 6, at_once: int = ENCODED_AT_ONCE
 ) -> tuple[Float[Tensor, "k"], Float[Tensor, "k n"], Float[Tensor, "k"]]:

@@ -11,6 +11,7 @@ from typing import Any
 from geodesic_cli.report.album import as_it_is, as_uris
 from geodesic_cli.report.drawn import drawn_plot
 from geodesic_cli.report.evaluated import evaluate_story
+from geodesic_cli.report.noises_told import combine_story, line_story
 from geodesic_cli.report.others import (
     all_numbers,
     direction_story,
@@ -37,6 +38,8 @@ STORIES = {
     "invert": invert_story,
     "finetune": finetune_story,
     "latent/direction": direction_story,
+    "latent/line": line_story,
+    "latent/combine": combine_story,
     "toy": toy_story,
     "distance": distance_story,
     "mean": mean_story,

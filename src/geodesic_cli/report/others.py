@@ -81,7 +81,7 @@ def finetune_story(run: RunFiles) -> Story:
 
 
 def _inverse(value: float | None) -> float | None:
-    return 1 / value if value else None
+    return 1 / value if value and value <= 1 else None  # above 1 points differ more than directions do
 
 
 def toy_story(run: RunFiles) -> Story:

@@ -27,7 +27,7 @@ class IsometrySettings(shared.PlainModelOptions, shared.FolderOptions):
     prompt: tuple[str, ...] = opt((), "For points that are no scenes; several take turns.", text=bool)
     taus: str = opt("0.5,0.75,1", "Noise levels, 0 (clean) to 1 (noise).", metavar="A,B,...")
     points: int = opt(8, "Points at each noise level.", check=AtLeast(2, "8 show the variation; a variance needs two."))
-    # auto: exact where it takes at most 100 000 evaluations of the encoder and fits into memory.
+    # auto: exact where it takes at most 30 000 evaluations of the encoder and fits into memory.
     jacobian: str = choice_opt("auto", JACOBIANS, "; auto takes whole Jacobians where they are affordable.", ENCODER)
     directions: int = opt(
         64,

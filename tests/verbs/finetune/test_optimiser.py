@@ -42,3 +42,23 @@ def test_a_memory_taken_apart_and_put_together_is_the_same(eight_bit: bool) -> N
     again = {name: restored(name, value, torch.zeros(1), eight_bit) for name, value in kept.items()}
     assert again["step"] == 3 and isinstance(again["step"], int) == eight_bit
     assert torch.equal(again["state1"], state["state1"])  # type: ignore[arg-type]
+
+
+def test_the_memory_of_the_package_itself_is_put_together_again() -> None:
+    pytest.importorskip("bitsandbytes", reason="needs the package bitsandbytes")
+    chosen = FinetuneSettings(use_8bit_adam=True)
+
+    def steps(count: int, state: Any = None) -> tuple[torch.Tensor, Any]:
+        weight = torch.nn.Parameter(torch.ones(100, 50))  # below 4,096 numbers the package keeps 32 bits
+        made = make_optimiser({"a": weight}, chosen)
+        if state is not None:
+            weight.data, memory = state
+            made.state[weight] = {name: restored(name, value, weight, True) for name, value in memory.items()}
+        for _ in range(count):
+            weight.grad = 2 * weight.detach()
+            made.step()
+        return weight.data.clone(), remembered_of(made.state[weight])
+
+    half = steps(2)
+    assert half[1]["state1"].dtype == torch.uint8
+    assert torch.equal(steps(2, half)[0], steps(4)[0])

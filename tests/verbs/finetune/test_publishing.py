@@ -185,7 +185,7 @@ def test_without_network_token_or_a_good_name_it_is_one_sentence_before_the_work
     assert not (tmp_path / "tuned").exists()
 
 
-def test_a_card_names_base_data_and_measures_and_no_folder_above_them() -> None:
+def test_a_card_names_base_data_and_measures_and_no_folder_above_them(tmp_path: Path) -> None:
     told = {"denoising": 0.5, "isometry": 0.1}
     metrics = {
         "adapter": True, "trained_parameters": 1234, "steps": 10, "examples": 40, "measured_examples": 64,
@@ -200,3 +200,9 @@ def test_a_card_names_base_data_and_measures_and_no_folder_above_them() -> None:
     unknown = {"denoising": 1.0, "isometry": float("nan")}
     plain = card(FinetuneSettings(dataset_name="me/cats:small"), metrics | {"before": unknown}, "")
     assert "datasets:\n- me/cats" in plain and "isometry loss" not in plain
+    for folder in ("/home/me/secret/cats", str(tmp_path), "."):
+        here = card(FinetuneSettings(dataset_name=folder), metrics | {"before": unknown}, "")
+        assert "datasets:" not in here and f"images of the folder {Path(folder).resolve().name} |" in here
+        assert "secret" not in here and str(tmp_path.parent) not in here
+    uneven = card(chosen, metrics | {"after": told | {"isometry": 3.9}}, "")
+    assert "directions used" in text and "| isometry loss L | 0.1 | 3.9 |" in uneven and "directions used" not in uneven

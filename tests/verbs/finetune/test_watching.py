@@ -2,14 +2,22 @@
 
 import csv
 import math
+import random
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import accelerate.tracking
 import pytest
+import torch
 from tiny import write_pixel_model
 
 from geodesic_cli.errors import InputError
+from geodesic_cli.media import write_png
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import FinetuneSettings
 from geodesic_cli.verbs.finetune import watching
@@ -96,3 +104,35 @@ def test_the_files_of_tensorboard_have_the_losses(tmp_path: Path) -> None:
     told = [(event.step, event.value) for event in found.Scalars("denoising")]
     assert [step for step, _ in told] == [1, 2, 3, 4]
     assert [value for _, value in told] == pytest.approx([row[1] for row in done.history], rel=1e-6)
+
+
+@pytest.mark.slow  # a minute: forty steps of emoji-mini, twice
+def test_a_training_of_emoji_is_watched_killed_and_resumed_to_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for k in range(4):
+        write_png(torch.full((3, 64, 64), k / 4), tmp_path / "pictures" / f"{k}.png")
+    tracked = find_spec("tensorboard") is not None
+    words = ["--model", "emoji-mini", "--data", str(tmp_path / "pictures"), "--iso", "--train-batch-size", "1"]
+    words += ["--max-train-steps", "40", "--checkpointing-steps", "5", "--validation-steps", "0", "--device", "cpu"]
+    words += ["--report-to", "tensorboard"] * tracked
+    command = [sys.executable, "-m", "geodesic_cli", "finetune", *words, "--out"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    subprocess.run([*command, str(whole)], check=True, capture_output=True)
+    with subprocess.Popen([*command, str(broken)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as training:
+        after = random.choice([5, 10, 15, 20])
+        while not (broken / f"checkpoint-{after}" / "state.safetensors").is_file():
+            assert training.poll() is None, "it ended before it could be killed"
+            time.sleep(0.05)
+        told = losses_told(broken / "logs" / "broken") if tracked else []
+        training.kill()
+    assert training.returncode == -signal.SIGKILL
+    assert len(told) >= after * tracked  # each step was there while the training went on
+    subprocess.run([*command, str(broken), "--resume"], check=True, capture_output=True)
+    for name in ("unet/diffusion_pytorch_model.safetensors", "loss.csv"):
+        assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def losses_told(folder: Path) -> list[int]:
+    """The steps whose loss is in the files of TensorBoard now."""
+    reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    return [event.step for event in reading.EventAccumulator(str(folder)).Reload().Scalars("denoising")]

@@ -19,7 +19,7 @@ from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import IsometrySettings
 from geodesic_cli.verbs.isometry.run import Isometry, isometry
 from geodesic_cli.verbs.isometry.run import run as verb_run
-from geodesic_cli.verbs.isometry.table import markdown, rows
+from geodesic_cli.verbs.isometry.table import markdown, rough, rows, used
 from helpers import Recorder, into_folder
 
 run = into_folder(verb_run)
@@ -282,3 +282,23 @@ def test_linear_separability_is_measured_with_labels_of_ones_own(pixels: str, tm
     assert any("Linear separability is left out" in words for words in watch.warnings)
     with pytest.raises(InputError, match="cannot be read"):
         isometry(pixels, labels=str(tmp_path / "none.csv"), **few)
+
+
+def test_a_rough_encoder_is_said_to_be_rough_once_and_a_smooth_one_is_not() -> None:
+    smooth, edge = {"tau": 0.5, "held": 0.9}, {"tau": 1.0, "held": 0.05}
+    assert rough("one", [smooth, smooth]) is None
+    told = rough("one", [smooth, edge])
+    assert told is not None and "at tau 1 " in told and "keeps 5%" in told
+
+
+def test_how_far_the_derivative_holds_is_measured_on_either_way(pixels: str, measured: Isometry) -> None:
+    assert 0.5 < measured.metrics["models"][0]["levels"][0]["held"] < 1.1  # clevr-mini is smooth
+    assert "strongest derivative kept over 0.1 rad" in markdown(measured.metrics)
+    watch = Recorder()
+    quick = QUICK | {"taus": "1", "directions": 2, "probes": 1}
+    found = [isometry(pixels, jacobian=kind, observer=watch, **quick) for kind in ("exact", "projected")]
+    assert all(0 < one.metrics["models"][0]["levels"][0]["held"] <= 1.5 for one in found)
+
+
+def test_less_than_one_direction_is_not_called_none() -> None:
+    assert [used({"participation": value}, 1) for value in (20.94, 1.0, 0.25)] == ["20.9", "1.0", "less than 1"]

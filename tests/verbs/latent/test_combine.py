@@ -52,6 +52,8 @@ def test_a_run_leaves_the_result_and_the_noises(files: tuple[str, str], tmp_path
     done = run(chosen, Silent(), "test")
     assert torch.allclose(read_image(tmp_path / "o/result.png"), done.drawn, atol=1 / 255)
     assert torch.equal(read_tensors(tmp_path / "o/noise.safetensors")[0]["sum"], done.total)
+    for index, part in enumerate(done.parts):
+        assert torch.allclose(read_image(tmp_path / f"o/parts/{index:05d}.png"), part, atol=1 / 255)
     assert (tmp_path / "o/sheet.png").is_file()
 
 

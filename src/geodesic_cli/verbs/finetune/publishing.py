@@ -71,7 +71,7 @@ def card(settings: FinetuneSettings, metrics: Mapping[str, Any], status: str) ->
     front = ["---", "library_name: diffusers", "tags:", "- geodesic", f"- {s.regulariser}"]
     if "/" in base:
         front += [f"base_model: {base}", f"base_model_relation: {'adapter' if metrics['adapter'] else 'finetune'}"]
-    if s.dataset_name:
+    if s.dataset_name and not _is_here(s.dataset_name):
         front += ["datasets:", f"- {s.dataset_name.partition(':')[0]}"]
     rows = [
         ("base", base),
@@ -89,7 +89,8 @@ def card(settings: FinetuneSettings, metrics: Mapping[str, Any], status: str) ->
     measures = [("denoising loss", "low is good", before["denoising"], after["denoising"])]
     if math.isfinite(before["isometry"]):
         measures.append(("isometry loss L", "low is good", before["isometry"], after["isometry"]))
-        measures.append(("directions used, 1/L", "high is good", 1 / before["isometry"], 1 / after["isometry"]))
+        if max(before["isometry"], after["isometry"]) <= 1:  # above 1 points differ more than directions do
+            measures.append(("directions used, 1/L", "high is good", 1 / before["isometry"], 1 / after["isometry"]))
     word = "--lora" if metrics["adapter"] else "--model"
     use = f'pipeline.load_lora_weights("{FILE}")' if metrics["adapter"] else "DiffusionPipeline.from_pretrained(...)"
     lines = [
@@ -160,12 +161,17 @@ def _without_places(file: Path) -> Path | bytes:
 
 def _public(model: str) -> str:
     """A Hub id or an alias as it is; of a folder or a file of this machine the last part."""
-    path = Path(model).expanduser()
-    return path.name if path.exists() or path.is_absolute() or model.count("/") > 1 else model
+    return Path(model).expanduser().resolve().name if _is_here(model) else model
+
+
+def _is_here(name: str) -> bool:
+    """Whether it is a file or a folder of this machine, and no name on the Hub."""
+    path = Path(name).expanduser()
+    return path.exists() or path.is_absolute() or name.count("/") > 1
 
 
 def _data(s: FinetuneSettings) -> str:
     if s.dataset_name:
-        return s.dataset_name
+        return f"images of the folder {_public(s.dataset_name)}" if _is_here(s.dataset_name) else s.dataset_name
     some = "" if s.max_train_samples is None else f", {s.max_train_samples} of them"
     return "rendered scenes of geodesic" if s.data == SCENES else f"images of the folder {Path(s.data).name}{some}"

@@ -19,8 +19,10 @@ from geodesic_cli.diffusion.tuning.features import Bottleneck
 from geodesic_cli.diffusion.tuning.trainee import Trainee
 from geodesic_cli.distortion import loss as isometry
 from geodesic_cli.distortion import measures as distortion
+from geodesic_cli.distortion import stereographic
 from geodesic_cli.distortion.extremes import Extremes, extremes
 from geodesic_cli.distortion.keeping import angle_error, length_error
+from geodesic_cli.distortion.roughness import derivative_held
 from geodesic_cli.errors import ModelError
 from geodesic_cli.evaluation import Distance, linear_separability
 from geodesic_cli.evaluation.path_length import stylegan_ppl_of
@@ -30,8 +32,8 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.settings import IsometrySettings
 from geodesic_cli.verbs.isometry.known import KnownImages
 
-EXACT_EVALUATIONS = 100_000
-"""Of the encoder; beyond that `auto` projects."""
+EXACT_EVALUATIONS = 30_000
+"""Of the encoder; beyond that `auto` projects. Some ten minutes of one core for a network of 11 million weights."""
 EXACT_NUMBERS = 2**27
 """In float64, that the metrics of all points, or one Jacobian, may hold: one gigabyte."""
 CHANNELS = 256
@@ -138,11 +140,9 @@ class Look:
         n, m = x[0].numel(), features.numel()
         exact = self.is_exact(m)
         basis = distortion.random_basis(min(s.directions, n - 1), n - 1, self._chance(2)).to(x)
-        mix = None
-        if not exact and features[0] > CHANNELS:
-            mix = distortion.random_basis(min(s.directions, features[0]), features[0], self._chance(6))
+        mix = None if exact else self._mix(features[0])
         chance = self._chance(3)
-        metrics, totals, pooled, spectrum, ends = [], [], [], [], []
+        metrics, totals, pooled, spectrum, ends, held = [], [], [], [], [], []
         for k in range(len(x)):
             here, f = x[k : k + 1], self.encoder(timestep, points.condition[k])
             if exact:
@@ -150,7 +150,9 @@ class Look:
                 metrics.append(distortion.tangent_metric(full, here))
                 totals.append(distortion.moments(metrics[-1]))
                 pooled.append(torch.linalg.svdvals(distortion.pooled(full, features)))
-                spectrum.append(torch.linalg.eigvalsh(metrics[-1]).clamp(min=0).sqrt().flip(0))
+                top, direction = _whole_spectrum(metrics[-1], here)
+                spectrum.append(top)
+                held.append(derivative_held(f, here, direction))
             else:
                 ends.append(extremes(f, here, min(s.directions, n - 1), self._chance(7), self.at_once))
                 metrics.append(distortion.projected_metric(f, here, basis, self.at_once))
@@ -159,9 +161,8 @@ class Look:
             self.observer.advance(1, f"tau {tau:g}")
         error = 0.0
         if not exact:
-            f = self.encoder(timestep, points.condition[0])
-            values, errors = distortion.top_singular_values(f, x[:1], min(TOP, n - 1), chance, at_once=self.at_once)
-            spectrum, error = [values], float((errors / values).max())
+            top, error, kept = self._top(self.encoder(timestep, points.condition[0]), x[:1], chance)
+            spectrum, held = [top], [kept]
         loss, loss_error = distortion.loss_and_error(totals)
         lengths = self.relative_lengths(x, timestep, points.condition)
         numbers = {
@@ -174,6 +175,7 @@ class Look:
             "loss": loss,
             "loss_error": loss_error,
             "participation": 1 / loss,
+            "held": sum(held) / len(held),
             "riemannian" if exact else "spread": asdict(distortion.riemannian(torch.stack(metrics))),
             **({} if exact else {"ends": _ends(ends)}),
             "pooled": asdict(distortion.singular(torch.stack(pooled))) | {"mixed": mix is not None},
@@ -185,6 +187,17 @@ class Look:
             "spectrum_error": error,
         }
         return Level(numbers, torch.stack(spectrum).cpu())
+
+    def _mix(self, channels: int) -> Tensor | None:
+        """Combinations (k, channels) that stand for all channels of h; None where these are few enough."""
+        if channels <= CHANNELS:
+            return None
+        return distortion.random_basis(min(self.settings.directions, channels), channels, self._chance(6))
+
+    def _top(self, f: Bottleneck, x: Tensor, chance: torch.Generator) -> tuple[Tensor, float, float]:
+        """The largest singular values at x, the largest of their errors, and what is kept of the first derivative."""
+        top, directions, errors = distortion.top_directions(f, x, min(TOP, x.numel() - 1), chance, at_once=self.at_once)
+        return top, float((errors / top).max()), derivative_held(f, x, directions[0])
 
     def _published(self, timestep: float, condition: Embedding) -> dict[str, Any]:
         """Condition numbers as the authors' code computes them, see `distortion.measures`."""
@@ -250,6 +263,12 @@ class Look:
     def _chance(self, purpose: int) -> torch.Generator:
         """The same numbers for every model and noise level, others for each purpose."""
         return torch.Generator().manual_seed((self.settings.seed * 16 + purpose) % 2**63)
+
+
+def _whole_spectrum(metric: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The singular values (k,) that belong to a metric at x, descending, and the direction (n,) of the largest."""
+    values, vectors = torch.linalg.eigh(metric)
+    return values.clamp(min=0).sqrt().flip(0), stereographic.frame(x.flatten(), vectors[:, -1:].T)[0]
 
 
 def _ends(found: list[Extremes]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from geodesic_cli.settings.isometry import OWN_SAMPLES, SCENES_DATA
 from geodesic_cli.settings.kinship import draws_scenes
 from geodesic_cli.verbs.isometry.known import KnownImages, embedded_scenes, known_files, known_scenes, prompts_of
 from geodesic_cli.verbs.isometry.measures import Level, Look, Points
-from geodesic_cli.verbs.isometry.table import impossible, markdown, markdown_so_far
+from geodesic_cli.verbs.isometry.table import impossible, markdown, markdown_so_far, rough, used
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -150,6 +150,9 @@ class _Work(Job[IsometrySettings]):
             first = levels[-1][0].numbers
             if not first["possible"]:
                 self.observer.warn(impossible(model.name, first))
+            told_rough = rough(model.name, [level.numbers for level in levels[-1]])
+            if told_rough is not None:
+                self.observer.warn(told_rough)
         for about, name in zip(told, told_apart(models), strict=True):
             about["name"] = name
         return Isometry(tuple(levels), metrics=metrics, status=nearness(told))
@@ -201,13 +204,13 @@ def nearness(models: Sequence[dict[str, Any]]) -> str:
     best = min(models[0]["levels"], key=lambda level: level["loss"])
     told = (
         f"An isometry uses all {best['dimension'] - 1} directions alike; {models[0]['name']} uses "
-        f"{best['participation']:.0f} at tau {best['tau']:g}, where it is nearest to one"
+        f"{used(best)} at tau {best['tau']:g}, where it is nearest to one"
     )
     if len(models) == 1:
         return f"{told}. `geodesic finetune --iso` brings a model nearer."
     other = models[1]["levels"][models[0]["levels"].index(best)]
     compared = "nearer" if other["loss"] < best["loss"] else "no nearer"
-    return f"{told}, and {models[1]['name']} {other['participation']:.0f}: it is {compared} to an isometry there."
+    return f"{told}, and {models[1]['name']} {used(other)}: it is {compared} to an isometry there."
 
 
 def _images(model: LatentDiffusion, settings: IsometrySettings, observer: Observer) -> tuple[Tensor, list[Scene], str]:

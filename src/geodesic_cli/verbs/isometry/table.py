@@ -1,7 +1,11 @@
 """What `geodesic isometry` found, as a table: one model by noise level, or two models side by side."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
+
+KEPT = 0.2
+"""The share of the strongest derivative below which an encoder is called rough; smooth ones keep 0.4 to 1."""
 
 
 def rows(metrics: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -96,6 +100,7 @@ def values(metrics: dict[str, Any]) -> list[str]:
         lines.append(f"{one['name']}: mRTL {one['mrtl']:.3f}" + "".join(f"; {text}" for text in told) + ".")
         if not one["levels"][0]["possible"]:
             lines.append(impossible(one["name"], one["levels"][0]))
+        lines += filter(None, [rough(one["name"], one["levels"])])
     return lines
 
 
@@ -118,6 +123,23 @@ def markdown_so_far(metrics: dict[str, Any]) -> str:
     """The same while it is being measured: a table for each model that has been looked at."""
     alone = [markdown(metrics | {"models": [model]}) for model in metrics["models"]]
     return "\n".join(["This run has not ended; what it has measured so far:", "", *alone])
+
+
+def used(level: dict[str, Any], digits: int = 0) -> str:
+    """How many directions an encoder uses, 1/L; points that differ more than directions do make it less than one."""
+    return f"{level['participation']:.{digits}f}" if level["participation"] >= 1 else "less than 1"
+
+
+def rough(name: str, levels: Sequence[dict[str, Any]]) -> str | None:
+    """A sentence for a model whose derivatives tell of smaller steps than anybody takes; None for any other."""
+    least = min(levels, key=lambda level: level["held"])
+    if least["held"] >= KEPT:
+        return None
+    return (
+        f"The encoder of {name} is nearly a step function: at tau {least['tau']:g} its strongest derivative keeps "
+        f"{least['held']:.0%} of its size over 0.1 rad, a sixteenth of the way between two noises. L, MCN and VoR tell "
+        "of smaller steps than a path takes; mRTL, which is made of steps of that size, can be read."
+    )
 
 
 def impossible(name: str, level: dict[str, Any]) -> str:
@@ -156,9 +178,10 @@ def _measures(model: dict[str, Any]) -> list[tuple[str, Any, Any]]:
         ]
     return [
         ("isometry loss L (low is good)", lambda v: _spread(v["loss"], v["loss_error"]), lambda v: v["loss"]),
-        ("directions used, 1/L (high is good)", lambda v: f"{v['participation']:.1f}", lambda v: v["participation"]),
+        ("directions used, 1/L (high is good)", lambda v: used(v, 1), lambda v: v["participation"]),
         *told,
         ("lengths differ by (0 is best)", lambda v: f"{v['length_error']:.0%}", lambda v: v["length_error"]),
+        ("strongest derivative kept over 0.1 rad", lambda v: f"{v['held']:.0%}", lambda v: v["held"]),
         (
             "angles are off by (0 is best)",
             lambda v: f"{v['angle_error']:.1f} degrees",

@@ -169,8 +169,11 @@ def _verdict(fit_error: float | None, distances: Sequence[float]) -> str:
 
 def _write(directory: RunDirectory, result: LatentSum, observer: Observer) -> None:
     both = result.both
-    observer.stage("Writing", 1 + 2 * len(both), "files")
+    observer.stage("Writing", 1 + sum(2 + len(one.parts) for one in both.values()), "files")
     for end, one in both.items():
+        for index, part in enumerate(one.parts):
+            directory.write_png(f"{end}parts/{index:05d}.png", part, {"weight": one.weights[index]})
+            observer.advance(1)
         directory.write_png(f"{end}result.png", one.drawn, {"weights": list(one.weights)})
         observer.advance(1)
         tensors = {"noises": one.noises, "sum": one.total}
