@@ -48,7 +48,9 @@ def faults(file: Path, changes: list[bytes], act: Callable[[], object]) -> list[
         found.append(outcome(act))
     file.write_bytes(before)
     wrong = [one for one in found if one.fault]
-    print(f"{file.suffix or file.name}: {len(found)} tried, {len(wrong)} failed")
+    print(f"{file.name}: {len(found)} tried, {len(wrong)} failed")
+    for one in wrong:
+        print(f"{one.kind}: {one.told[-800:]}")
     return [f"{file.name}: {one.kind}: {one.told[-800:]}" for one in wrong]
 
 

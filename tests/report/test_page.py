@@ -259,7 +259,14 @@ OTHER = {
         },
         {f"frames/{k:03d}/{j:05d}.png": picture(16, k + 2 * j) for k in range(2) for j in range(3)}
         | {"mean.png": picture(16, 0)},
-        ["to image 1", "to image 2", "the mean", "50% of the way", "From the mean to each image", "not converged"],
+        [
+            "to image 1",
+            "to image 2, not converged",
+            "the mean",
+            "50% of the way",
+            "From the mean to each image",
+            "unknown",
+        ],
     ),
     "extrapolate": (
         ExtrapolateSettings(source=("clip",)),
