@@ -135,8 +135,10 @@ def test_a_damaged_run(finished: Path, tmp_path: Path, name: str, count: int) ->
             some = [values[(number + k) % len(values)] for k in range(min(count, len(values)))]
             changes += [json.dumps(told | {key: value}).encode() for value in some]
     run = str(tmp_path / "run")
-    assert not faults(file, changes, lambda: command("report", run))
-    assert not faults(file, changes, lambda: command("interpolate", "--resume", run))
+    chance = random.Random(name + "again")
+    for words in (("report", run), ("interpolate", "--resume", run)):
+        some = changes if count > 1 else chance.sample(changes, len(changes) // 2)  # the short form tries half of each
+        assert not faults(file, some, lambda words=words: command(*words))
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
 
 
