@@ -67,6 +67,7 @@ def test_the_mean_on_the_sphere_without_a_density_is_the_axis_of_a_symmetric_set
     torch.testing.assert_close(mean.x, vector(0, 0, 1.5), rtol=0, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_points_far_apart_need_smaller_steps_and_get_there():
     a, b = vector(-1, 0.2), vector(1, 0.2)
     mean = frechet_mean(HYPERBOLIC, torch.stack([a, b]), start=vector(0.1, 0.4), tol=5e-3)
