@@ -327,6 +327,15 @@ def test_other_verbs_show_what_they_have(verb: str, tmp_path: Path) -> None:
         assert word in found.text or word in json.dumps(found.data, ensure_ascii=False), word
 
 
+@pytest.mark.parametrize(("residual", "caption"), [(0.05, "the mean"), (0.2, "the mean, not converged")])
+def test_a_mean_that_is_not_reached_is_not_shown_without_that_word(
+    residual: float, caption: str, tmp_path: Path
+) -> None:
+    settings, metrics, pictures, _ = OTHER["mean"]
+    found = made(write_run(tmp_path, settings, metrics | {"residual": residual}, pictures))
+    assert found.data["captions"][0] == caption
+
+
 @pytest.mark.parametrize("verb", ["distance", "mean"])
 @pytest.mark.parametrize("odd", [7, "x", [7], [[1, [2]]], [[None]], {"a": 1}, [["x", 9.5], [99]]])
 def test_odd_numbers_of_a_set_are_left_out(verb: str, odd: Any, tmp_path: Path) -> None:

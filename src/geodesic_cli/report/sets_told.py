@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from geodesic_cli.report.run_files import RunFiles, as_numbers
+from geodesic_cli.report.run_files import RunFiles, as_number, as_numbers
 from geodesic_cli.report.story import Film, Grid, Line, Reel, Story, grid, shown
 
 MOST_SIDE = 16
@@ -40,7 +40,13 @@ def mean_story(run: RunFiles) -> Story:
     ]
     reels = [reel for reel in reels if reel.shots]
     last = max((len(reel.shots) for reel in reels), default=1) - 1
-    captions = ["the mean", *(f"{100 * k / last:.0f}% of the way" for k in range(1, last)), "at each image"]
+    left, enough = run.number("residual"), as_number(run.settings.get("mean_tol"))
+    reached = left is None or enough is None or left <= enough
+    captions = [
+        "the mean" if reached else "the mean, not converged",
+        *(f"{100 * k / last:.0f}% of the way" for k in range(1, last)),
+        "at each image",
+    ]
     film = Film(reels, captions=captions if last else captions[:1], fps=4.0)
     columns = {"distance": "distances", "±": "plus_minus", "in latents": "euclidean", "weight": "weights"}
     found = {head: _listed(run, key) for head, key in columns.items()}
