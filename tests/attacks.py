@@ -18,7 +18,9 @@ from safetensors.torch import load, save
 from geodesic_cli.errors import GeodesicError
 
 SECONDS, ROOM = 10, 2**30
-"""How long an attack may take, and how much memory beyond what the process has."""
+"""The processor time that an attack may take, and how much memory beyond what the process has."""
+WAITS = 30
+"""So many times as long by the clock, and a process that computes nothing hangs: on a busy machine others compute."""
 NUMBERS: tuple[Any, ...] = (0, -1, 10**9, 10**30, 1e308, float("nan"), True, None, "x", [], {}, [10**9] * 3, "\u202e")
 """What is put in the place of a value of a configuration."""
 
@@ -46,7 +48,8 @@ def outcome(act: Callable[[], object]) -> Outcome:
     child = os.fork()
     if child == 0:
         os.close(reads)
-        signal.alarm(SECONDS + 5)
+        signal.alarm(WAITS * SECONDS)
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS + 5, SECONDS + 5))
         pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
         if pages:
             bound = pages * resource.getpagesize() + ROOM

@@ -4,7 +4,7 @@ import json
 import sys
 
 from geodesic_cli.cli.signals import exit_code_of, heed_stop_signals
-from geodesic_cli.errors import GeodesicError
+from geodesic_cli.errors import GeodesicError, not_permitted
 
 
 def main() -> None:
@@ -17,7 +17,8 @@ def main() -> None:
         from geodesic_cli.cli.app import app
 
         app()
-    except GeodesicError as error:
+    except (GeodesicError, PermissionError) as failure:
+        error = not_permitted(failure) if isinstance(failure, PermissionError) else failure
         if "--json" in sys.argv:
             sys.stdout.write(json.dumps({"error": error.message, "do": error.hint}) + "\n")
         sys.stderr.write(f"Error: {error}\n")

@@ -41,6 +41,15 @@ def first_line(reason: Exception) -> str:
     return (str(reason).strip().splitlines() or [type(reason).__name__])[0].rstrip(".")
 
 
+def not_permitted(error: PermissionError) -> GeodesicError:
+    """The sentence for a file or folder that the system keeps from this user, wherever that was met."""
+    what = "A file that is needed" if error.filename is None else str(error.filename)
+    return GeodesicError(
+        f"{what} may not be used by you ({error.strerror or error}).",
+        "Change its permissions, or those of the folders above it, or choose another place.",
+    )
+
+
 class InputError(GeodesicError):
     """An image, a clip or an option that cannot be used."""
 

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
+from geodesic_cli import media
 from geodesic_cli.__main__ import main
 from geodesic_cli.cli.app import app
 from helpers import typed
@@ -181,3 +183,11 @@ def test_the_first_line_comes_before_torch(begun: Path) -> None:
     assert done.returncode == 7
     method, loading = done.stderr.splitlines()
     assert method.startswith("Method: global geodesic") and loading == "Loading PyTorch and the model ..."
+
+
+def test_info_keeps_prompts_with_commas_apart_and_numbers_short(tmp_path: Path) -> None:
+    file, settings = tmp_path / "a.png", {"prompt": ["an apple, 3d", "a pear, 3d"], "images": ["a", "b"]}
+    media.write_png(torch.zeros(3, 8, 8), file, {"settings": settings, "u": 0.4746899192808575})
+    told = CliRunner().invoke(app, ["info", str(file)]).stdout
+    assert "an apple, 3d; a pear, 3d" in told and "a, b" in told
+    assert "u 0.47469\n" in told

@@ -29,13 +29,10 @@ def test_what_is_padded_is_cropped_again(size: tuple[int, int]) -> None:
 
 def test_frames_have_the_images_own_size_whatever_it_is(model: LatentDiffusion) -> None:
     rows = torch.linspace(0.2, 0.9, 50)[None, :, None].expand(3, 50, 76)
-    made = interpolate(
-        rows, rows.flip(1), model=model, frames=3, nodes=7, steps=3, pacing="path", size="same", force=True
-    )
+    quick = {"model": model, "method": "slerp", "frames": 3, "steps": 3, "pacing": "path", "force": True}
+    made = interpolate(rows, rows.flip(1), size="same", **quick)
     assert made.frames.shape == (3, 3, 50, 76)
-    asked = interpolate(
-        rows, rows.flip(1), model=model, frames=3, nodes=7, steps=3, pacing="path", size="61x45", force=True
-    )
+    asked = interpolate(rows, rows.flip(1), size="61x45", **quick)
     assert asked.frames.shape == (3, 3, 45, 61)
 
 

@@ -261,7 +261,14 @@ OTHER = {
         },
         {f"frames/{k:03d}/{j:05d}.png": picture(16, k + 2 * j) for k in range(2) for j in range(3)}
         | {"mean.png": picture(16, 0)},
-        ["to image 1", "to image 2", "the mean", "50% of the way", "From the mean to each image", "not converged"],
+        [
+            "to image 1",
+            "to image 2, not converged",
+            "the mean",
+            "50% of the way",
+            "From the mean to each image",
+            "unknown",
+        ],
     ),
     "extrapolate": (
         ExtrapolateSettings(source=("clip",)),
@@ -356,6 +363,15 @@ def test_other_verbs_show_what_they_have(verb: str, tmp_path: Path) -> None:
     assert f"geodesic {verb}" in found.text
     for word in words:
         assert word in found.text or word in json.dumps(found.data, ensure_ascii=False), word
+
+
+@pytest.mark.parametrize(("residual", "caption"), [(0.05, "the mean"), (0.2, "the mean, not converged")])
+def test_a_mean_that_is_not_reached_is_not_shown_without_that_word(
+    residual: float, caption: str, tmp_path: Path
+) -> None:
+    settings, metrics, pictures, _ = OTHER["mean"]
+    found = made(write_run(tmp_path, settings, metrics | {"residual": residual}, pictures))
+    assert found.data["captions"][0] == caption
 
 
 @pytest.mark.parametrize("verb", ["distance", "mean", "latent line", "latent combine"])

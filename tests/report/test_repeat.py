@@ -62,6 +62,11 @@ def test_the_default_of_an_option_is_what_it_would_be_beside_the_others() -> Non
     assert shown == {"--method": ("geodesic", "global"), "--tau": ("0.3", "0.4")}
 
 
+def test_prompts_with_commas_are_kept_apart() -> None:
+    stored = plain(asdict(VERBS["interpolate"](images=("a", "b"), prompt=("an apple, 3d", "a pear, 3d"))))
+    assert "an apple, 3d; a pear, 3d" in [each.value for each in differing("interpolate", stored)]
+
+
 def test_every_verb_that_writes_a_folder_is_known() -> None:
     """A new verb is entered in VERBS, so that its page has its name, its settings and its command."""
 

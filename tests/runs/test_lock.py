@@ -5,7 +5,10 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -120,31 +123,58 @@ def test_overwriting_what_the_new_run_is_made_from_is_refused(tmp_path: Path, gi
     RunDirectory.open(run, settings | {"images": [str(tmp_path)]}, command="third", overwrite=True)
 
 
-RACE = """
-import sys, time
-from pathlib import Path
-from geodesic_cli.errors import OutputError
-from geodesic_cli.runs.lock import Lock
-print("ready", flush=True)
-for line in sys.stdin:
-    try:
-        lock = Lock.take(Path(line.strip()))
-    except OutputError:
-        print("refused", flush=True)
-        continue
-    print("held", flush=True)
-    sys.stdin.readline()
-    lock.release()
-    print("released", flush=True)
-"""
+@dataclass(frozen=True)
+class Racer:
+    """A process of its own that does something with two pipes, forked because to import all anew takes a second."""
+
+    pid: int
+    stdin: TextIO
+    stdout: TextIO
+
+    @classmethod
+    def begin(cls, act: Callable[[TextIO, Callable[[str], None]], None], others: Sequence["Racer"] = ()) -> "Racer":
+        theirs, ours = os.pipe(), os.pipe()
+        child = os.fork()
+        if child == 0:
+            for other in others:  # or they never end, because their pipes stay open here
+                other.stdin.close()
+            os.close(theirs[1])
+            try:
+                with os.fdopen(theirs[0]) as asked, os.fdopen(ours[1], "w") as told:
+                    act(asked, lambda line: print(line, file=told, flush=True))
+            finally:
+                os._exit(0)
+        os.close(theirs[0])
+        os.close(ours[1])
+        return cls(child, os.fdopen(theirs[1], "w"), os.fdopen(ours[0]))
+
+    def end(self) -> None:
+        self.stdin.close()
+        os.waitpid(self.pid, 0)
+        self.stdout.close()
+
+
+def race(asked: TextIO, tell: Callable[[str], None]) -> None:
+    tell("ready")
+    for line in asked:
+        try:
+            lock = Lock.take(Path(line.strip()))
+        except OutputError:
+            tell("refused")
+            continue
+        tell("held")
+        asked.readline()
+        lock.release()
+        tell("released")
 
 
 def test_of_many_processes_that_find_a_lock_that_counts_for_nothing_one_takes_it(tmp_path: Path) -> None:
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     stale = json.dumps({"process": int(dead.stdout), "begun": 1.0, "machine": platform.node()})
-    line = [sys.executable, "-c", RACE]
-    racers = [subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    racers: list[Racer] = []
     try:
+        for _ in range(4):
+            racers.append(Racer.begin(race, racers))
         assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * 4
         for number, left in enumerate(["", "{", "stale", "nothing"] * 15):
             folder = tmp_path / str(number)
@@ -165,10 +195,7 @@ def test_of_many_processes_that_find_a_lock_that_counts_for_nothing_one_takes_it
             assert not (folder / LOCK).exists()
     finally:
         for racer in racers:
-            racer.kill()
-            racer.wait()
-            racer.stdin.close()
-            racer.stdout.close()
+            racer.end()
 
 
 def test_a_run_of_this_process_that_was_given_up_holds_nothing(tmp_path: Path) -> None:
@@ -190,24 +217,25 @@ def test_a_lock_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
     assert (tmp_path / "theirs").read_text() == "theirs"
 
 
-CLAIM = """
-import sys
-from geodesic_cli.runs.names import claimed
-print("ready", flush=True)
-sys.stdin.readline()
-with claimed(sys.argv[1]) as folder:
-    print(folder, flush=True)
-"""
-
-
 def test_runs_without_a_name_that_start_at_once_take_names_of_their_own(tmp_path: Path) -> None:
-    line = [sys.executable, "-c", CLAIM, str(tmp_path / "runs" / "a-to-b")]
-    runs = [subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    def claim(asked: TextIO, tell: Callable[[str], None]) -> None:
+        tell("ready")
+        asked.readline()
+        with claimed(str(tmp_path / "runs" / "a-to-b")) as folder:
+            tell(folder)
+            asked.readline()
+
+    runs: list[Racer] = []
+    for _ in range(3):
+        runs.append(Racer.begin(claim, runs))
     assert [run.stdout.readline() for run in runs] == ["ready\n"] * 3
     for run in runs:
         run.stdin.write("\n")
+    for run in runs:
         run.stdin.flush()
-    names = sorted(Path(run.communicate()[0].strip()).name for run in runs)
+    names = sorted(Path(run.stdout.readline().strip()).name for run in runs)
+    for run in runs:
+        run.end()
     assert names == ["a-to-b", "a-to-b-2", "a-to-b-3"]
 
 

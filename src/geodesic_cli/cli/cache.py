@@ -8,6 +8,7 @@ import typer
 
 from geodesic_cli.cli.command import AS_JSON, add, options_of
 from geodesic_cli.cli.saying import say
+from geodesic_cli.errors import OutputError
 from geodesic_cli.runs.places import Stored, cache_root, stored_in
 from geodesic_cli.runs.places import clear as removed_from
 from geodesic_cli.runs.plain import aligned
@@ -68,6 +69,11 @@ def clear(options: dict[str, Any]) -> None:
         say(NOWHERE)
     else:
         count, size = sum(one.files for one in gone), sum(one.bytes for one in gone)
+        left = sum(one.files for one in stored_in(root))
+        if left and not count:
+            raise OutputError(
+                f"{left} file{'s' * (left != 1)} there could not be removed: {root}.", "Change the permissions there."
+            )
         say(f"Removed {count} file{'s' * (count != 1)}, {_size(size)}, from {root}." if gone else f"{root} was empty.")
 
 

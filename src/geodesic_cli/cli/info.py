@@ -115,6 +115,9 @@ def _usual(kind: Any, given: dict[str, Any], name: str) -> Any:
 def _shown(value: Any) -> str:
     if value is None:
         return "none"
-    if isinstance(value, list):
-        return ", ".join(map(_shown, value)) or "none"
+    if isinstance(value, list):  # a prompt has commas of its own
+        between = "; " if any("," in str(each) for each in value) else ", "
+        return between.join(map(_shown, value)) or "none"
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -12,7 +12,7 @@ same bytes.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -32,6 +32,7 @@ from geodesic_cli.geometry import (
     Link,
     LinkSearch,
     Seen,
+    Status,
     Survey,
     bending,
     distance_matrix,
@@ -210,6 +211,21 @@ def drawn(images: LinkedImages, x: Tensor, tau: float) -> Tensor:
     given = images.given
     shape = given.model.latent_shape(*given.canvas.padded)
     return given.canvas.crop(given.model.decode(given.model.from_ridge(x, tau).float(), shape)).cpu()
+
+
+WAYS_OUT = {
+    "raise --max-steps": {Status.MAX_STEPS, Status.BUDGET},
+    "raise --tol": {Status.SETTLED},
+    "pass --dtype float32": {Status.NON_FINITE},
+}
+"""What may help where a path ended in one of these ways; a lower bend helps everywhere."""
+
+
+def way_out(statuses: Iterable[Status]) -> str:
+    """What to do about paths that ended so and are no geodesics to the tolerance, as a sentence."""
+    found = set(statuses)
+    words = [*(words for words, helped in WAYS_OUT.items() if helped & found), "lower --bend"]
+    return f"{', or '.join(words).capitalize()}."
 
 
 @dataclass(frozen=True)

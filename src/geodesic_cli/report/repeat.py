@@ -155,7 +155,8 @@ def _words(each: Field[Any]) -> tuple[str, str]:
 
 def _text(value: Any, between: str = ",") -> str:
     if isinstance(value, list):
-        return between.join(map(_text, value)) or "none"
+        texts = list(map(_text, value))
+        return ("; " if between == ", " and any("," in text for text in texts) else between).join(texts) or "none"
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from geodesic_cli.report.run_files import RunFiles, as_numbers
+from geodesic_cli.report.run_files import RunFiles, as_number, as_numbers
 from geodesic_cli.report.story import Film, Grid, Line, Reel, Story, grid, shown
 
 MOST_SIDE = 16
@@ -33,21 +33,34 @@ def mean_story(run: RunFiles) -> Story:
     """The geodesics from the mean to the first images, and how far each image is."""
     names = _names(run)
     folders = sorted({Path(name).parts[1] for name in run.named("frames/*/*.png")})[:SPOKES_SHOWN]
-    reels = [Reel(f"to image {k + 1}", run.pictures(f"frames/{name}/*.png")) for k, name in enumerate(folders)]
+    missed = run.numbers("not_converged")
+    marks = [", not converged" if k + 1 in missed else "" for k in range(len(folders))]
+    reels = [
+        Reel(f"to image {k + 1}{marks[k]}", run.pictures(f"frames/{name}/*.png")) for k, name in enumerate(folders)
+    ]
     reels = [reel for reel in reels if reel.shots]
     last = max((len(reel.shots) for reel in reels), default=1) - 1
-    captions = ["the mean", *(f"{100 * k / last:.0f}% of the way" for k in range(1, last)), "at each image"]
+    left, enough = run.number("residual"), as_number(run.settings.get("mean_tol"))
+    reached = left is None or enough is None or left <= enough
+    captions = [
+        "the mean" if reached else "the mean, not converged",
+        *(f"{100 * k / last:.0f}% of the way" for k in range(1, last)),
+        "at each image",
+    ]
     film = Film(reels, captions=captions if last else captions[:1], fps=4.0)
     columns = {"distance": "distances", "±": "plus_minus", "in latents": "euclidean", "weight": "weights"}
-    found = {head: run.numbers(key) for head, key in columns.items()}
+    found = {head: _listed(run, key) for head, key in columns.items()}
     heads = [head for head, column in found.items() if len(column) == len(names)]
-    missed = run.numbers("not_converged")
+
+    def cell(k: int, head: str) -> str:
+        return "unknown" if head == "±" and k + 1 in missed else shown(_number(found[head][k]))
+
     lines = [
         Line(
             f"{k + 1} {name}",
             "",
             "not converged" if k + 1 in missed else "",
-            [shown(found[head][k]) for head in heads],
+            [cell(k, head) for head in heads],
         )
         for k, name in enumerate(names)
     ]

@@ -256,10 +256,10 @@ class RunDirectory:
 
 
 def _make(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"A folder is needed, and {folder} is a file.", "Pass another --out.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OutputError(f"A folder is needed, and {folder} is a file.", "Pass another --out.") from error
     except OSError as error:
         raise media.cannot_write(folder, error) from error
 

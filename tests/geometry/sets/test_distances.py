@@ -20,7 +20,7 @@ HALF = HalfSpace(0.5)
 HYPERBOLIC = DensityMetric(HALF, 0.5)
 SPHERE = Sphere(1.5)
 FLAT_SPHERE = DensityMetric(Radial(1.0), 0.0, SPHERE)
-every_dimension = pytest.mark.parametrize("d", [2, 3, 40])
+every_dimension = pytest.mark.parametrize("d", [2, pytest.param(3, marks=pytest.mark.slow), 40])
 
 
 def half_space_points(n: int, d: int) -> Tensor:
@@ -124,8 +124,8 @@ def known_points(name: str, d: int, n: int = 5) -> tuple[HalfSpace | SphereChart
     ("name", "d"),
     [
         ("half-space", 32),
-        ("sphere", 32),
         ("disk", 32),
+        pytest.param("sphere", 32, marks=pytest.mark.slow),
         pytest.param("half-space", 256, marks=pytest.mark.slow),
         pytest.param("sphere", 1024, marks=pytest.mark.slow),
         pytest.param("half-space", 4096, marks=pytest.mark.slow),
@@ -208,7 +208,7 @@ def test_a_path_that_did_not_converge_is_marked_and_no_longer_than_its_chain():
     assert all(float(d[i, k]) <= 1.02 * (float(d[i, j]) + float(d[j, k])) for i, j, k in bent)
 
 
-@pytest.mark.parametrize("stopped_after", [1, 4])
+@pytest.mark.parametrize("stopped_after", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_links_of_an_earlier_call_are_taken_over_and_the_rest_is_the_same_to_the_bit(stopped_after):
     points = half_space_points(4, 8)
     links: list[Link] = []

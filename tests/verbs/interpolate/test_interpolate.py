@@ -134,7 +134,7 @@ def test_every_network_evaluation_is_counted(model: LatentDiffusion, pair: Tenso
             return model.predict.unet(x, timestep, encoder_hidden_states=encoder_hidden_states)
 
     counted = replace(model, predict=replace(model.predict, unet=Counting()))
-    for guidance in (1.0, 2.0):
+    for guidance, compare in ((1.0, True), (2.0, "none")):
         Counting.seen = 0
         more = {
             **QUICK,
@@ -142,7 +142,7 @@ def test_every_network_evaluation_is_counted(model: LatentDiffusion, pair: Tenso
             "steps": 4,
             "prompt": PROMPTS,
             "pacing": "even",
-            "compare": True,
+            "compare": compare,
             "guidance": guidance,
         }
         made = interpolate(pair[0], pair[1], model=counted, **more)
@@ -349,20 +349,21 @@ def test_images_of_two_sizes_are_brought_to_one_and_wide_ones_are_cropped_with_a
 ) -> None:
     media.write_png(media.resize(pair[0], 128, 192), files[0])
     watch = Recorder()
-    assert run(settings(files, tmp_path / "wide"), watch, "sizes").frames.shape == (5, 3, 56, 72)
+    assert run(settings(files, tmp_path / "wide", method="slerp"), watch, "sizes").frames.shape == (5, 3, 56, 72)
     assert any("72x56, the images' common shape" in warning for warning in watch.warnings)
     with pytest.raises(InputError, match=r"a\.png is 192x128, .*b\.png is 64x64. Pass --size"):
         run(settings(files, tmp_path / "run", size="same"), Silent(), "sizes")
     assert not (tmp_path / "run").exists()
     watch = Recorder()
-    made = run(settings(files, tmp_path / "run", size="64"), watch, "sizes")
+    made = run(settings(files, tmp_path / "run", size="64", method="slerp"), watch, "sizes")
     assert made.frames.shape == (5, 3, 64, 64)
     assert any("its middle is used" in warning for warning in watch.warnings)
 
 
 def test_odd_requests_get_a_word(files: tuple[str, str], tmp_path: Path) -> None:
     watch = Recorder()
-    run(settings((files[0], files[0]), tmp_path / "same", frames=2, size="136", resume=True), watch, "odd")
+    same = settings((files[0], files[0]), tmp_path / "same", frames=2, size="136", method="slerp", resume=True)
+    run(same, watch, "odd")
     assert len(watch.warnings) == 3
     assert "5 times the area" in watch.warnings[0]
     assert "are the same" in watch.warnings[1]
@@ -370,9 +371,9 @@ def test_odd_requests_get_a_word(files: tuple[str, str], tmp_path: Path) -> None
 
 
 def test_other_sizes_than_the_models_own_go_through(files: tuple[str, str], tmp_path: Path) -> None:
-    made = run(settings(files, tmp_path / "run", size="96x64", frames=3), Recorder(), "wide")
+    made = run(settings(files, tmp_path / "run", size="96x64", frames=3, method="slerp"), Recorder(), "wide")
     assert made.frames.shape == (3, 3, 64, 96)
-    odd = run(settings(files, tmp_path / "other", size="100x60", frames=3), Recorder(), "odd")
+    odd = run(settings(files, tmp_path / "other", size="100x60", frames=3, method="slerp"), Recorder(), "odd")
     assert odd.frames.shape == (3, 3, 60, 100)
 
 

@@ -1,5 +1,6 @@
 """Any two photographs go together, sizes, shapes and formats mixed, with one true line for each that loses some."""
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,35 @@ def test_any_two_photographs_are_interpolated(
                 assert all(f"at {width}x{height}, and {100 * lost:.0f}% of it is cut off" in line for line in lines)
     with pytest.raises(InputError, match=r"is not a picture that clevr-mini can draw.*--model sd15.*--force"):
         interpolate(*files, model=model, **QUICK)
+
+
+def sample_pictures() -> list[Image.Image]:
+    """The photographs and drawings that come with matplotlib and scikit-learn."""
+    from matplotlib import cbook
+    from sklearn.datasets import load_sample_images
+
+    files = [cbook.get_sample_data(name, asfileobj=False) for name in ("grace_hopper.jpg", "logo2.png")]
+    files.append(cbook.get_sample_data("Minduka_Present_Blue_Pack.png", asfileobj=False))
+    return [*(Image.open(file) for file in files), *map(Image.fromarray, load_sample_images().images)]
+
+
+@pytest.mark.slow
+def test_twenty_pairs_of_sample_pictures_run_with_any_model(
+    tmp_path: Path, tiny: LatentDiffusion, model: LatentDiffusion
+) -> None:
+    chance, pictures = random.Random(20), sample_pictures()
+    suffixes = ("jpg", "png", "webp", "tif", "gif", "bmp", "jp2")
+    for k in range(20):
+        files = []
+        for name, picture in zip("ab", chance.sample(pictures, 2), strict=True):
+            width, height = (max(24, round(side * chance.uniform(0.2, 1))) for side in picture.size)
+            left, top = picture.width - width, picture.height - height
+            part = picture.crop((left, top, left + width, top + height))
+            files.append(tmp_path / f"{name}{k}.{suffixes[chance.randrange(len(suffixes))]}")
+            part.convert("RGBA" if files[-1].suffix in (".png", ".webp", ".tif") else "RGB").save(files[-1])
+        for one, how in ((tiny, {}), (model, {"force": True})):
+            made = interpolate(*files, model=one, **QUICK, **how)
+            assert len(made.frames) == 3 and bool(made.frames.isfinite().all())
 
 
 def test_images_go_through_the_autoencoder_once(

@@ -11,6 +11,8 @@ import geodesic_cli
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import InputError
+from geodesic_cli.geometry.curve import Curve
+from geodesic_cli.geometry.sets.links import Link
 from geodesic_cli.geometry.sets.means import Mean
 from geodesic_cli.geometry.solution import Status
 from geodesic_cli.runs.job import Job
@@ -113,15 +115,22 @@ def test_a_mean_that_is_not_reached_says_so(tmp_path: Path) -> None:
 
 
 def test_what_is_said_of_a_mean_names_what_is_left_and_what_that_means() -> None:
-    def told(residual: float, status: Status, missed: list[int]) -> str:
-        return _sentence(Mean(torch.zeros(2), status, residual, (), 3, 9), missed, 12, 0.1)
+    def told(residual: float, status: Status, *missed: int, of: Status = Status.STALLED) -> str:
+        ends = [of if k + 1 in missed else Status.CONVERGED for k in range(12)]
+        links = tuple(Link(Curve(torch.zeros(2, 2)), end, 0.0, 0.0, 0.0, 0.0) for end in ends)
+        return _sentence(Mean(torch.zeros(2), status, residual, links, 3, 9), list(missed), 12, 0.1)
 
-    assert "cancel to 8.0% of the distances." in told(0.08, Status.CONVERGED, [])
-    assert "cancel to 8.0% of the distances, but 2 of the geodesics" in told(0.08, Status.STALLED, [1, 2])
-    left = told(0.2, Status.MAX_STEPS, [])
+    assert told(0.08, Status.CONVERGED).endswith("cancel to 8.0% of the distances.")
+    rough = told(0.08, Status.STALLED, 2, 12)
+    assert "cancel to 8.0% of the distances. The paths to images 2 and 12 are no geodesics" in rough
+    assert rough.endswith("the pull of these images is known only roughly. Lower --bend.")
+    one = told(0.08, Status.MAX_STEPS, 3, of=Status.MAX_STEPS)
+    assert "The path to image 3 is no geodesic" in one and one.endswith("Raise --max-steps, or lower --bend.")
+    assert "The paths to 9 images are" in told(0.08, Status.STALLED, *range(1, 10))
+    left = told(0.2, Status.MAX_STEPS)
     assert "20.0% of the distances is left as pull. The sum of squared distances is at most about 2%" in left
-    assert "as pull, and 2 of the geodesics to it did not converge" in told(0.2, Status.MAX_STEPS, [1, 2])
     assert left.endswith("Raise --moves, or lower --bend.")
+    assert told(0.2, Status.MAX_STEPS, 1, of=Status.SETTLED).endswith("Raise --moves, or raise --tol, or lower --bend.")
 
 
 def test_a_dry_run_counts_and_writes_nothing(files: tuple[str, str], tmp_path: Path) -> None:

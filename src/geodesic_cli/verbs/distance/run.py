@@ -18,7 +18,7 @@ from torch import Tensor
 from geodesic_cli import media, plots
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.frames.canvas import image_names
-from geodesic_cli.frames.linked import GivenImages, LinkedImages, LinkPlan, given_images, link_plan, linked
+from geodesic_cli.frames.linked import GivenImages, LinkedImages, LinkPlan, given_images, link_plan, linked, way_out
 from geodesic_cli.geometry import DistanceMatrix, Status
 from geodesic_cli.geometry.sets.scaling import classical_scaling
 from geodesic_cli.runs.calling import called_from_python
@@ -145,7 +145,7 @@ class _Work(Job[DistanceSettings]):
             "evaluations": spent,
             "seconds": round(time.monotonic() - began, 3),
         }
-        status = _sentence(rows, n)
+        status = _sentence(rows, n, way_out(set(matrix.statuses.values()) - {Status.CONVERGED}))
         shown = given.canvas.crop(given.images)
         result = Distances(
             given.names, shown, distances, matrix.spreads, converged, found.euclidean, points, share, matrix,
@@ -194,7 +194,7 @@ def _in_the_plane(distances: Tensor) -> tuple[Tensor, float]:
     return points, share
 
 
-def _sentence(rows: list[PairRow], count: int) -> str:
+def _sentence(rows: list[PairRow], count: int, advice: str) -> str:
     missed = sum(not row.converged for row in rows)
     many = "1 distance" if len(rows) == 1 else f"{len(rows)} distances"
     begin = f"{many} between {count} images."
@@ -202,5 +202,5 @@ def _sentence(rows: list[PairRow], count: int) -> str:
         return f"{begin} All paths are geodesics to the tolerance."
     return (
         f"{begin} {missed} of them {'is' if missed == 1 else 'are'} marked: the path there is not a geodesic to the "
-        "tolerance, so that the distance is an upper bound. Raise --max-steps, or lower --bend."
+        f"tolerance, so that the distance is an upper bound. {advice}"
     )

@@ -22,7 +22,16 @@ from geodesic_cli import media
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.errors import InputError
 from geodesic_cli.frames.canvas import image_names
-from geodesic_cli.frames.linked import GivenImages, LinkedImages, LinkPlan, drawn, given_images, link_plan, linked
+from geodesic_cli.frames.linked import (
+    GivenImages,
+    LinkedImages,
+    LinkPlan,
+    drawn,
+    given_images,
+    link_plan,
+    linked,
+    way_out,
+)
 from geodesic_cli.geometry import Mean, MeanStep, Status, follow_mean, mean_from_links, shares_of
 from geodesic_cli.runs.calling import called_from_python
 from geodesic_cli.runs.job import Job, RunResult, in_memory
@@ -30,10 +39,13 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.steps import pack, unpack
 from geodesic_cli.settings import MeanSettings, parse_weights
+from geodesic_cli.settings.vocabulary import listed
 
 USUAL_SPOKE = 25
 """Evaluations for a path from a mean that has moved."""
 USUAL_MOVES = 6
+ONE_BY_ONE = 6
+"""Images whose paths did not converge and that are named one by one."""
 SHOWN = 12
 """Geodesics on the sheet: those to the first images."""
 
@@ -235,15 +247,26 @@ def _sentence(mean: Mean, missed: list[int], count: int, tol: float) -> str:
         return f"{begin}: the pulls of all images cancel to {100 * mean.residual:.1f}% of the distances."
     if mean.status is Status.NON_FINITE:
         return f"{begin} was not found: {mean.status.value}"
-    marked = f"{len(missed)} of the geodesics to it did not converge and are marked" if missed else ""
+    marked = _marked(missed)
+    advice = way_out(mean.links[k - 1].status for k in missed)
     if mean.residual <= tol:
         return (
-            f"{begin}: the pulls of all images cancel to {100 * mean.residual:.1f}% of the distances, but {marked}. "
-            "Raise --max-steps, or lower --bend."
+            f"{begin}: the pulls of all images cancel to {100 * mean.residual:.1f}% of the distances.{marked} {advice}"
         )
-    also = f", and {marked}" if marked else ""
     return (
-        f"{begin} is not reached yet: {100 * mean.residual:.1f}% of the distances is left as pull{also}. The sum of "
-        f"squared distances is at most about {50 * mean.residual**2:.1g}% above its least. Raise --moves, or lower "
-        "--bend."
+        f"{begin} is not reached yet: {100 * mean.residual:.1f}% of the distances is left as pull. The sum of "
+        f"squared distances is at most about {50 * mean.residual**2:.1g}% above its least.{marked} Raise --moves, or "
+        f"{advice[0].lower()}{advice[1:]}"
     )
+
+
+def _marked(missed: list[int]) -> str:
+    """What is said of paths that are no geodesics, as a sentence after another; nothing where there are none."""
+    if not missed:
+        return ""
+    if len(missed) == 1:
+        told, pull = f"The path to image {missed[0]} is no geodesic", "this image"
+    else:
+        which = f"images {listed([str(k) for k in missed])}" if len(missed) <= ONE_BY_ONE else f"{len(missed)} images"
+        told, pull = f"The paths to {which} are no geodesics", "these images"
+    return f" {told} to the tolerance (marked: not converged), so the pull of {pull} is known only roughly."
