@@ -227,11 +227,15 @@ def _grown(
 
 def _finished(account: Account, how: SearchChoice, drawn: int, found: dict[str, Candidate]) -> str:
     """The name of the path to take, solved further; the global one first, so that lengths are compared as they end."""
-    for name in ("global", preferred(found, account.metric.alpha)):
+    done: set[str] = set()
+    name = "global"
+    while name not in done:
+        done.add(name)
         left = math.inf if how.budget is None else how.budget + drawn - account.total
         solution = found[name].solution
         if left >= how.nodes and (solution is None or solution.residual > how.tol):
             found[name] = finished(account, found[name], how.tol, int(min(FINISH * how.nodes, left)))
+        name = preferred(found, account.metric.alpha)
     for name, one in found.items():  # solved far enough to be compared is not solved
         if one.solution is not None and one.solution.converged and one.solution.residual > how.tol:
             found[name] = replace(one, solution=replace(one.solution, status=Status.MAX_STEPS))
