@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from geodesic_cli.diffusion.tuning.likeliest import ROUNDS, evaluations_to_choose
+from geodesic_cli.diffusion.tuning.likeliest import NOISES, evaluations_to_choose
 from geodesic_cli.errors import InputError
 from geodesic_cli.frames.captioning import OWN, captions_in, prompts_read
 from geodesic_cli.runs.observer import Observer
@@ -54,7 +54,7 @@ def test_every_evaluation_is_counted_and_paid_for_once(read):
 
 
 def test_one_caption_needs_no_choice_but_costs_what_is_told():
-    assert evaluations_to_choose(1) == sum(ROUNDS)
+    assert evaluations_to_choose(1) == sum(NOISES)
 
 
 def test_a_model_brings_its_own_captions_along():

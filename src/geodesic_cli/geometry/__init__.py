@@ -25,6 +25,7 @@ from geodesic_cli.geometry.graph.connecting import connect
 from geodesic_cli.geometry.graph.graph import Graph, Route
 from geodesic_cli.geometry.graph.routing import shortest_path
 from geodesic_cli.geometry.kernel.surrogate import Surrogate
+from geodesic_cli.geometry.kernel.tuning import Tuning
 from geodesic_cli.geometry.metric import DensityMetric, Residual, bending
 from geodesic_cli.geometry.perturbation import perturb
 from geodesic_cli.geometry.seen import Remembered, Seen
@@ -59,9 +60,19 @@ from geodesic_cli.geometry.space import Euclidean, Space, Sphere
 
 __all__ = ["Blend", "Euclidean", "Portion", "RadialProfile", "Scaled", "Score", "Space", "Sphere", "Sum"]
 __all__ += ["Curve", "CurveReport", "DensityMetric", "Remembered", "Residual", "Seen", "analyse", "bending", "perturb"]
-__all__ += ["GradientFlow", "PathSolver", "Relaxation", "Solution", "Status", "Step", "Surrogate", "solve_bvp"]
+__all__ += [
+    "GradientFlow",
+    "PathSolver",
+    "Relaxation",
+    "Solution",
+    "Status",
+    "Step",
+    "Surrogate",
+    "Tuning",
+    "solve_bvp",
+]
 __all__ += ["RK4", "AdamsBashforth4", "DormandPrince", "Euler", "IsokineticLeapfrog", "Motion", "State", "Stepper"]
-__all__ += ["Graph", "Route", "connect", "shortest_path", "solve_ivp"]
+__all__ += ["Graph", "Route", "connect", "shortest_path", "solve_bvp", "solve_ivp"]
 __all__ += ["Connection", "DistanceMatrix", "Link", "LinkSearch", "Mean", "MeanStep", "Neighbours", "Search", "Survey"]
 __all__ += [
     "distance_matrix",

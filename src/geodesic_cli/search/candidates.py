@@ -29,10 +29,10 @@ from geodesic_cli.geometry import (
     Status,
     Step,
     Surrogate,
+    Tuning,
     linalg,
     solve_bvp,
 )
-from geodesic_cli.geometry.kernel.tuning import Tuning
 from geodesic_cli.geometry.seen import Remembered
 from geodesic_cli.geometry.solvers.relaxation import Relaxed
 from geodesic_cli.geometry.variation import too_long_by

@@ -85,12 +85,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
         OneOf(TEXT_INVERSIONS),
         text=lambda value: value != "none",
     )
-    captions: str | None = opt(
-        None,
-        "Prompts: the likeliest lines of FILE, or own.",
-        PATH,
-        text=lambda value: value is not None,
-    )
+    captions: str | None = shared.captions_opt(PATH)
     method: str = choice_opt(
         None,
         METHODS,
@@ -192,10 +187,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
                 f"got {len(self.prompt)}.",
                 "Pass --prompt once for all images, or once for each, in their order.",
             )
-        if self.captions is not None and self.prompt:
-            raise InputError(
-                "Either --prompt or --captions is needed, not both.", "Leave --captions out where you know the prompts."
-            )
+        shared.prompts_or_captions(self.prompt, self.captions)
         checked(self)
         self._check_density()
         parse_budget(self.budget)

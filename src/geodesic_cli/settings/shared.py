@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields
 from functools import partial
+from typing import Any
 
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings.option import ANY, MODEL, RUN, AtLeast, Between, choice_opt, opt, option_of, record
@@ -170,6 +171,20 @@ def lora_of_a_second(against: str | None, against_lora: tuple[str, ...]) -> None
     if against is None and against_lora:
         raise InputError(
             "--against-lora needs the model that it adapts.", "Pass --against MODEL, which may be the first one."
+        )
+
+
+def captions_opt(panel: str) -> Any:
+    """The list that prompts are read from."""
+    help_ = "Prompts: the likeliest lines of FILE, or own."
+    return opt(None, help_, panel, text=lambda value: value is not None)
+
+
+def prompts_or_captions(prompts: tuple[str, ...], captions: str | None) -> None:
+    """Refuse prompts beside a list that they would be read from."""
+    if captions is not None and prompts:
+        raise InputError(
+            "Either --prompt or --captions is needed, not both.", "Leave --captions out where you know the prompts."
         )
 
 

@@ -13,7 +13,7 @@ from geodesic_cli.diffusion.conditioning import Embedding
 from geodesic_cli.diffusion.score import NoisePredictor
 from geodesic_cli.diffusion.tuning.textual_inversion import GOLDEN, denoising_errors
 
-ROUNDS = (4, 8, 24)
+NOISES = (4, 8, 24)
 """Noises of each round."""
 STAY = 4
 """One caption in so many stays for the next round."""
@@ -24,7 +24,7 @@ LOWEST_TAU, HIGHEST_TAU = 0.05, 0.95
 def evaluations_to_choose(captions: int) -> int:
     """Network evaluations that one image takes."""
     spent = 0
-    for noises in ROUNDS:
+    for noises in NOISES:
         spent += captions * noises
         captions = max(1, captions // STAY)
     return spent
@@ -41,7 +41,7 @@ def likeliest(predict: NoisePredictor, z: Tensor, captions: list[Embedding], *, 
     """
     generator = torch.Generator().manual_seed(seed)
     left, errors, seen = list(range(len(captions))), [0.0] * len(captions), 0
-    for noises in ROUNDS:
+    for noises in NOISES:
         steps = torch.arange(seen, seen + noises, dtype=torch.float64)
         taus = LOWEST_TAU + (HIGHEST_TAU - LOWEST_TAU) * ((0.5 + GOLDEN * steps) % 1)
         noise = torch.randn(noises, *z.shape, generator=generator)
