@@ -65,8 +65,6 @@ from geodesic_cli.search.roadmap import BACK, HALVED, NEIGHBOURS, grown, roadmap
 STRENGTH = 5.12
 """alpha times the number of dimensions d. As log p grows in proportion to d, this alone says how much an improbable
 region costs. At tau 0.1 it is where motion is by far the shortest path of `clevr-mini`."""
-LOCAL_SHARE = 4
-"""The local path takes one in so many of the steps of a refinement: it is solved further only where it is taken."""
 ROUGH = 0.15
 """Relative residual at which paths may stop while they compete."""
 FINISH = 16
@@ -163,7 +161,7 @@ def _searched(
         at_slerp = measured(account, slerp, SLERP_NODES)
         bend = alpha * bending(score, slerp, score(slerp.x, slerp.u))
     found, history = (
-        {"local": next_to(account, slerp, seen, ROUGH, how.max_steps // LOCAL_SHARE)},
+        {"local": next_to(account, slerp, seen, ROUGH, how.max_steps // 2)},
         [_length(graph, route, alpha)],
     )
     tell("local", account.total)

@@ -14,7 +14,7 @@ from geodesic_cli.diffusion.tuning.textual_inversion import (
     QUICK,
     Inverted,
     TextDescent,
-    _errors,
+    denoising_errors,
     invert_text,
 )
 from geodesic_cli.errors import InputError, ModelError
@@ -61,7 +61,7 @@ def test_the_published_descent_takes_the_steps_of_torchs_adamw() -> None:
         generator = _generator(0, step)
         taus = torch.rand(2, generator=generator, dtype=torch.float64)
         noise = torch.randn(2, *SHAPE, generator=generator)
-        loss = _errors(PREDICT, z, replace(start, tokens=tokens), taus, noise).sum() / 48
+        loss = denoising_errors(PREDICT, z, replace(start, tokens=tokens), taus, noise).sum() / 48
         assert states[step].loss == pytest.approx(float(loss.detach()), rel=1e-5)
         optimiser.zero_grad()
         loss.backward()
@@ -84,7 +84,7 @@ def test_the_loss_is_what_gaussian_data_make_of_it() -> None:
     # eps - n = s (x - a m) / v - n with x = a z + s n; at z = m it is (s^2 / v - 1) n, so (a^2 c^2 / v)^2 |n|^2.
     z, n = torch.full(SHAPE, 0.5), torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(2))
     taus = torch.tensor([0.1, 0.5, 0.9])
-    for k, error in enumerate(_errors(PREDICT, z, told(0.5), taus, n).tolist()):
+    for k, error in enumerate(denoising_errors(PREDICT, z, told(0.5), taus, n).tolist()):
         a, s, _ = NETWORK.schedule.level(float(taus[k]))
         v = a * a * SCALE**2 + s * s
         assert error == pytest.approx((a * a * SCALE**2 / v) ** 2 * float(n[k].square().sum()), rel=1e-4)
@@ -133,7 +133,7 @@ def test_the_loss_of_the_embedded_model_falls_and_its_weights_stay(model: Latent
     taus = (torch.arange(64, dtype=torch.float64) + 0.5) / 64
     noise = torch.randn(64, *z.shape, generator=torch.Generator().manual_seed(1))  # which no descent has seen
     with torch.no_grad():
-        losses = [float(_errors(model.predict, z, c, taus, noise).mean()) for c in (found, start)]
+        losses = [float(denoising_errors(model.predict, z, c, taus, noise).mean()) for c in (found, start)]
     assert losses[0] < 0.97 * losses[1]
     assert model.fingerprint == before
     assert all(parameter.grad is None for parameter in model.predict.unet.parameters())
