@@ -2,7 +2,8 @@
 
 Each document runs in a scratch copy of the examples, with the commands of this interpreter's environment first on the
 path. Blocks of bash stop at the first command that fails. Of the other blocks, those lines that interpolate with a
-published model, whose weights are not here, run with --dry-run on two pictures. Standard library only.
+published model, whose weights are not here, run with --dry-run on two pictures and a list of captions. Standard
+library only.
 """
 
 import os
@@ -16,6 +17,8 @@ from pathlib import Path
 
 PICTURES = ("cat.jpg", "dog.jpg")
 """What those lines call their pictures; a picture is known by what is in it, not by its name."""
+CAPTIONS = ("captions.txt", "a photo of a cat\na photo of a dog\n")
+"""What they call their list of captions, and what is in it."""
 ROOT = Path(__file__).resolve().parents[1]
 OTHER = re.compile(r"(?<!<!-- run -->\n)^```bash\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 WEIGHTS = re.compile(r"^geodesic interpolate (?=.*--model (?:sd15|sd21|sd21-base|sdxl)\b)(?!.*\.safetensors)[^#]*")
@@ -40,6 +43,7 @@ def main(names: list[str]) -> int:
                 shutil.copytree(ROOT / "examples", Path(folder) / "examples")
                 for name in PICTURES:
                     shutil.copy(ROOT / "examples" / "images" / "blue-cube.png", Path(folder) / name)
+                (Path(folder) / CAPTIONS[0]).write_text(CAPTIONS[1], "utf-8")
             for language, text in blocks:
                 began = time.monotonic()
                 line = ["bash", "-euo", "pipefail", "-c", text] if language == "bash" else [sys.executable, "-c", text]

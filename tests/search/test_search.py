@@ -13,7 +13,7 @@ from geodesic_cli.frames.keyframes import Ends, embed
 from geodesic_cli.frames.pacing import even_positions
 from geodesic_cli.frames.paths import clean_latents
 from geodesic_cli.geometry import Curve, DensityMetric, Euclidean
-from geodesic_cli.scenes import Scene, Solid, fit_all, render
+from geodesic_cli.scenes import Scene, Solid, fit_all, render, sample
 from geodesic_cli.search.candidates import (
     KNOWN,
     Candidate,
@@ -24,7 +24,7 @@ from geodesic_cli.search.candidates import (
     preferred,
 )
 from geodesic_cli.search.outcome import GlobalPath
-from geodesic_cli.search.search import DOUBTFUL_PATH, SearchChoice, global_path, usual_alpha
+from geodesic_cli.search.search import DOUBTFUL_PATH, FINISH, SearchChoice, global_path, usual_alpha
 from helpers import vector
 
 PROMPT = ("a red rubber sphere",)
@@ -247,3 +247,16 @@ def test_the_same_picture_in_more_pixels_has_the_same_path(model: LatentDiffusio
         assert found.path.method == "global" and not bool(found.doubtful.any())
         assert 0 <= found.lengths["global"] - long_way < 0.4
         assert found.lengths["local"] > long_way + 5
+
+
+@pytest.mark.slow
+def test_a_path_through_a_narrow_valley_is_finished_within_its_evaluations(model, cache):
+    # Pair 3 of the study of global paths: refined, it has a residual of 0.4; with the usual steps the solver left it.
+    scenes = sample(8, torch.Generator().manual_seed(70_001))[6:]
+    ends = embed(model, render(scenes), tuple(scene.caption for scene in scenes), 0.1, 12)
+    choice = SearchChoice(alpha=0.02)
+    found = global_path(model, ends, choice, cache=cache)
+    metric = DensityMetric(model.score(ends.shape, ends.tau, ends.conditioning), 0.02)
+    assert found.path.method == "global" and found.path.solution.converged
+    assert found.evaluations["finish"] <= FINISH * choice.nodes
+    assert metric.residual(found.path.curve.at_constant_speed(97)).relative < 0.05

@@ -15,7 +15,7 @@ from geodesic_cli.runs.plain import aligned
 
 ABOUT = {
     "pools": "samples of models, for the global search",
-    "text": "text embeddings that were fitted to images",
+    "text": "text fitted to images, and captions read from them",
 }
 NOWHERE = "There is no home folder, so nothing is kept."
 MODELS = "Models that were downloaded lie elsewhere; geodesic check says where."
