@@ -52,7 +52,7 @@ FIRST = 2
 """Points of slerp that the surrogate asks for beside those it is given."""
 FINISHING, FINE_NODES = 6, 65
 """Scores that the surrogate asks for in a step, and nodes of its path, where it solves a long path further."""
-CAREFUL = Tuning(first_trust=0.06, least_trust=0.01, patience=24)
+CAREFUL = Tuning(first_trust=0.06, least_trust=0.01, patience=24, near_by=True)
 """It begins near the geodesic, in a valley as narrow as a hundredth of its length: it must not leap out of it. With the
 usual steps a third of the study's paths left the valley and did not come back."""
 STIFF = 20.0

@@ -134,12 +134,11 @@ class Surrogate:
             unsolvable=now.unsolvable + 1 if unsolved > SOLVED else 0,
             quiet=now.quiet + 1 if resting else 0,
             noisy=noisy,
-            since=index if unsolved > SOLVED else now.since,
+            since=index if self.tuning.near_by and unsolved > SOLVED else now.since,
         )
         residual = sample.residual(told, pull)
         residuals = (*previous.residuals, residual)
-        # The first residual is that of few points of the guess, and no measure of progress.
-        status = self._status(residuals[max(state.since, 1) :], state, model.nugget)
+        status = self._status(residuals[max(state.since, self.tuning.near_by) :], state, model.nugget)
         curve = nodes_like(metric.space, inside @ now.basis, previous.curve)
         return Step(index, curve, residual, on_model.log_length(scheme, inside), calls, residuals, state, status)
 
@@ -199,9 +198,9 @@ class Surrogate:
         )
 
     def _trust(self, trust: float, moved: float, missed: float, pull: float) -> float:
-        """The longest move to make next, by what the model missed of the pull. A short move proves no longer one."""
+        """The longest move to make next, by what the model missed of the pull."""
         if missed < self.tuning.good * pull:
-            return min(max(trust, 2 * trust if moved > trust / 2 else trust), 1.0)
+            return trust if self.tuning.near_by and moved <= trust / 2 else min(2 * trust, 1.0)
         return max(trust / 2, self.tuning.least_trust) if missed > self.tuning.bad * pull else trust
 
     def _status(self, residuals: tuple[float, ...], state: Surveyed, nugget: float) -> Status | None:

@@ -33,6 +33,9 @@ class Tuning:
         most_seen: scores that the model is fitted to, the newest: the fit takes the cube of their number.
         flips: how often a path that is not a minimum is left along its unstable direction.
         leap: how far it is left, as a fraction of the length: beyond the flat top of the saddle.
+        near_by: whether the guess is nearly a geodesic, in a narrow valley. Then a short move does not prove a longer
+            one, and progress is not measured by the residual of the guess, which is that of few points, nor by steps
+            on whose model no geodesic was found.
         fell_back: having moved by less than this fraction of the length, the path is back where it was left: a false
             alarm, or a saddle so shallow that it does not matter.
     """
@@ -58,3 +61,4 @@ class Tuning:
     flips: int = 2
     leap: float = 0.08
     fell_back: float = 0.02
+    near_by: bool = False
