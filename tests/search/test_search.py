@@ -12,14 +12,13 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.frames.keyframes import Ends, embed
 from geodesic_cli.frames.pacing import even_positions
 from geodesic_cli.frames.paths import clean_latents
-from geodesic_cli.geometry import Curve, DensityMetric, Euclidean
+from geodesic_cli.geometry import Curve, DensityMetric, Euclidean, from_both_ends
 from geodesic_cli.scenes import Scene, Solid, fit_all, render, sample
 from geodesic_cli.search.candidates import (
     KNOWN,
     Candidate,
     at_frames,
     doubtful_at,
-    from_both_ends,
     polygon,
     preferred,
 )

@@ -21,8 +21,7 @@ from torch import Tensor
 from geodesic_cli.diffusion import Conditioning, LatentDiffusion, load
 from geodesic_cli.diffusion.schedule import Schedule
 from geodesic_cli.frames.keyframes import Ends
-from geodesic_cli.geometry import Curve, DensityMetric, Euclidean, Relaxation, solve_bvp
-from geodesic_cli.search.candidates import from_both_ends
+from geodesic_cli.geometry import Curve, DensityMetric, Euclidean, Relaxation, from_both_ends, solve_bvp
 from geodesic_cli.search.search import GlobalPath, SearchChoice, global_path, usual_alpha
 
 TAU, DEVIATION, MODES = 0.1, 0.1, 48

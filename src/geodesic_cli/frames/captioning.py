@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from geodesic_cli import media
-from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion import Embedding, LatentDiffusion
 from geodesic_cli.diffusion.tuning.likeliest import evaluations_to_choose, likeliest
 from geodesic_cli.errors import InputError
 from geodesic_cli.runs.cache import remember_tensors, remembered_tensors
@@ -77,13 +77,15 @@ def prompts_read(
     watch.stage("Reading captions", each * len(images))
     about = f"captions 1 {model.fingerprint} {tuple(images.shape[1:])} {seed}\n".encode() + "\n".join(captions).encode()
     chosen: list[str] = []
+    embedded: list[Embedding] = []
     for image, z in zip(images, model.codec.encode(images), strict=True):
         pixels = image.detach().to("cpu", torch.float32).contiguous().numpy().tobytes()
         path = None if folder is None else folder / f"{hashlib.sha256(about + pixels).hexdigest()}.safetensors"
         kept = (remembered_tensors(path) or {}).get("caption")
         number = -1 if kept is None or kept.numel() != 1 else int(kept)
         if not 0 <= number < len(captions):
-            number = likeliest(model.predict, z, [model.prompts.embed(one) for one in captions], seed=seed)
+            embedded = embedded or [model.prompts.embed(one) for one in captions]
+            number = likeliest(model.predict, z, embedded, seed=seed)
             remember_tensors(path, {"caption": torch.tensor(number)})
         chosen.append(captions[number])
         watch.advance(each, chosen[-1])

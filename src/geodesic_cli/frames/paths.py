@@ -33,6 +33,7 @@ from geodesic_cli.geometry import (
     Surrogate,
     analyse,
     bending,
+    from_both_ends,
     linalg,
     perturb,
     solve_bvp,
@@ -210,7 +211,7 @@ class Problem:
             lowered = path.profile.factor(u) * scores
             own = analyse(self.metric, nodes, lowered, order=4)
             too_long = too_long_by(self.metric, nodes, lowered)
-        log_length = own.log_length + self.metric.alpha * float(own.log_density[-1]) / 2
+        log_length = from_both_ends(own.log_length, float(own.log_density[-1]), self.metric.alpha)
         excess = flat.log_density - u * flat.log_density[-1]
         denoised = (x + self.noise[1] ** 2 * scores) / self.noise[0]
         return PathReport(

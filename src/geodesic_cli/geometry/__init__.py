@@ -26,7 +26,7 @@ from geodesic_cli.geometry.graph.graph import Graph, Route
 from geodesic_cli.geometry.graph.routing import shortest_path
 from geodesic_cli.geometry.kernel.surrogate import Surrogate
 from geodesic_cli.geometry.kernel.tuning import Tuning
-from geodesic_cli.geometry.metric import DensityMetric, Residual, bending
+from geodesic_cli.geometry.metric import DensityMetric, Residual, bending, from_both_ends
 from geodesic_cli.geometry.perturbation import perturb
 from geodesic_cli.geometry.seen import Remembered, Seen
 from geodesic_cli.geometry.sets.distances import DistanceMatrix, distance_matrix
@@ -72,7 +72,7 @@ __all__ += [
     "solve_bvp",
 ]
 __all__ += ["RK4", "AdamsBashforth4", "DormandPrince", "Euler", "IsokineticLeapfrog", "Motion", "State", "Stepper"]
-__all__ += ["Graph", "Route", "connect", "shortest_path", "solve_bvp", "solve_ivp"]
+__all__ += ["Graph", "Route", "connect", "from_both_ends", "shortest_path", "solve_bvp", "solve_ivp"]
 __all__ += ["Connection", "DistanceMatrix", "Link", "LinkSearch", "Mean", "MeanStep", "Neighbours", "Search", "Survey"]
 __all__ += [
     "distance_matrix",

@@ -18,6 +18,7 @@ of the curve. Weights p^(-alpha) overflow in high dimension, so all sums are tak
 
 import math
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -28,6 +29,8 @@ from geodesic_cli.geometry import linalg
 from geodesic_cli.geometry.curve import Curve
 from geodesic_cli.geometry.density import Score
 from geodesic_cli.geometry.space import Euclidean, Positions, Rows, Space, across, kappa
+
+_Number = TypeVar("_Number", float, Tensor)
 
 LEAST_TURN = 0.1
 """Radians. A geodesic that turns by less than this over its whole length is measured as if it turned by this much, so
@@ -146,7 +149,10 @@ class DensityMetric:
 
         The first entry is -inf. The distance in units of the weight at node b is log_distance + alpha log_density[b].
         """
-        weight = -self.alpha * self.log_density(curve, scores)
+        return self._log_distance(curve, self.log_density(curve, scores))
+
+    def _log_distance(self, curve: Curve, log_density: Float[Tensor, "k"]) -> Float[Tensor, "k"]:
+        weight = -self.alpha * log_density
         pieces = curve.segments.log() + torch.logaddexp(weight[:-1], weight[1:]) - math.log(2)
         return torch.cat([torch.full_like(pieces[:1], -math.inf), torch.logcumsumexp(pieces, dim=0)])
 
@@ -160,12 +166,21 @@ class DensityMetric:
         It is the same whichever end is named first. Where a score is not quite a gradient, as a network's, log p of the
         far end depends on the path, and of two paths each end may call another one the shorter.
         """
-        scores = self.scores_at(curve.x, curve.u) if scores is None else scores
-        return self.log_length(curve, scores) + 0.5 * self.alpha * self.log_density(curve, scores)[-1]
+        log_density = self.log_density(curve, scores)
+        return from_both_ends(self._log_distance(curve, log_density)[-1], log_density[-1], self.alpha)
 
     def length(self, curve: Curve, scores: Float[Tensor, "k d"] | None = None) -> Float[Tensor, ""]:
         """∫ (p / p_start)^(-alpha) |dx|, (); infinite where `log_length` is too large for the dtype."""
         return self.log_length(curve, scores).exp()
+
+
+def from_both_ends(log_length: _Number, change: _Number, alpha: float) -> _Number:
+    """ln L + alpha l / 2: the logarithm of a length that is the same whichever end is named first.
+
+    ln L has weight 1 at the first end, and l = log p(b) - log p(a) is the change along that very path, in nats. From
+    the other end it is ln L + alpha l; where l differs between two paths, so does what the two ends say of them.
+    """
+    return log_length + alpha * change / 2
 
 
 def bending(score: Score, curve: Curve, scores: Float[Tensor, "k d"] | None = None) -> float:

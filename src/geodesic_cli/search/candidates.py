@@ -30,6 +30,7 @@ from geodesic_cli.geometry import (
     Step,
     Surrogate,
     Tuning,
+    from_both_ends,
     linalg,
     solve_bvp,
 )
@@ -136,15 +137,6 @@ class Candidate:
     def rank(self) -> tuple[bool, float]:
         """What the shortest path has the least of; one without a length comes last."""
         return not math.isfinite(self.log_length), self.log_length
-
-
-def from_both_ends(log_length: float, change: float, alpha: float) -> float:
-    """ln L + alpha l / 2: the logarithm of a length that is the same whichever end is named first.
-
-    ln L has weight 1 at the first end, and l = log p(b) - log p(a) is the change along that very path, in nats. From
-    the other end it is ln L + alpha l; where l differs between two paths, so does what the two ends say of them.
-    """
-    return log_length + alpha * change / 2
 
 
 def known_to(found: Mapping[str, Candidate], alpha: float) -> float:

@@ -19,7 +19,7 @@ class GlobalPath:
         solutions: how `local` and `global` were solved.
         lengths: logarithms of weighted lengths by `slerp`, `local`, `graph` (the polygon of way-points, roughly) and
             `global` (refined); what was not found is missing. They are the same from either image: the weight is 1
-            half way between the log densities of the two, along that path (`candidates.from_both_ends`).
+            half way between the log densities of the two, along that path (`geometry.from_both_ends`).
         changes: log p at the second image less that at the first, nats, along the path of each name.
         too_long: by about how much the logarithm of each length may exceed that of the geodesic nearby (`too_long_by`).
         comparable_to: to how much the logarithms of `local` and `global` can be compared (`candidates.known_to`).

@@ -38,7 +38,7 @@ from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.frames.keyframes import Ends
 from geodesic_cli.frames.paths import ImagePath
-from geodesic_cli.geometry import DensityMetric, Status, bending
+from geodesic_cli.geometry import DensityMetric, Status, bending, from_both_ends
 from geodesic_cli.geometry.graph.graph import Graph, Route
 from geodesic_cli.geometry.graph.routing import shortest_path
 from geodesic_cli.geometry.seen import Remembered
@@ -49,7 +49,6 @@ from geodesic_cli.search.candidates import (
     Candidate,
     dearest,
     finished,
-    from_both_ends,
     improbable,
     known_to,
     measured,

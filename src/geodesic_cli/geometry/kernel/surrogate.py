@@ -86,6 +86,7 @@ class Surrogate:
         seen = Seen(points[rows], u[rows], scores[rows])
         known = seen if self.seen is None else self.seen.on_cpu().and_also(seen)
         state = surveyed(x, known, varying, self.tuning.first_trust / detour)
+        state = replace(state, since=1 if self.tuning.near_by else 0)
         if not bool(scores.isfinite().all()):
             return Step(0, curve, math.inf, math.nan, len(u), (math.inf,), state, Status.NON_FINITE)
         residual = sample.residual(scores[3:], rms(sample.pull(scores[3:])))
@@ -138,7 +139,7 @@ class Surrogate:
         )
         residual = sample.residual(told, pull)
         residuals = (*previous.residuals, residual)
-        status = self._status(residuals[max(state.since, self.tuning.near_by) :], state, model.nugget)
+        status = self._status(residuals[state.since :], state, model.nugget)
         curve = nodes_like(metric.space, inside @ now.basis, previous.curve)
         return Step(index, curve, residual, on_model.log_length(scheme, inside), calls, residuals, state, status)
 

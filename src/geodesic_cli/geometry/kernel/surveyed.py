@@ -39,7 +39,8 @@ class Surveyed:
         unsolvable: how many steps running the problem on the model could not be solved.
         quiet: how many steps running the path has hardly moved.
         flips: how often a saddle was left.
-        since: the step at which a saddle was left last; residuals before it say nothing of this path.
+        since: the step from which residuals say something of this path: that at which a saddle was left last, or, where
+            the guess is near by (`Tuning.near_by`), the first one on whose model there was a geodesic.
         guess: where it began, as ``inside``; its length on the latest model is what the path may not be longer than.
         noisy: whether the score has noise; None until the model has supposed some and the score was asked.
     """

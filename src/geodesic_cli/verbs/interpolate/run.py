@@ -179,7 +179,7 @@ class _Work(Job[InterpolateSettings]):
         paced = sum(one.paced for one in drawn.values()) * self.branches
         carried = s.steps * len(images) + to_know_steps_down(s.steps, len(images))
         spent = sum(leg.evaluations for leg in legs) + self.branches * carried
-        text = len(images) * text_evaluations(s)
+        text = len(images) * sum(text_evaluations(s))
         metrics |= {
             "films": [f"video.{kind}" for kind in s.kinds] if self.directory is not None else [],
             "model_folder": None if model.folder is None else str(model.folder),

@@ -55,11 +55,11 @@ def score_evaluations(settings: InterpolateSettings) -> int:
     return count * NoiseBank.draw(s.tau, s.noise_band, s.noise_bank, 1, torch.Generator()).evaluations(s.tau)
 
 
-def text_evaluations(settings: InterpolateSettings) -> int:
-    """Network evaluations to find what one image is told by: those to read its caption, and those to fit its text."""
+def text_evaluations(settings: InterpolateSettings) -> tuple[int, int]:
+    """Network evaluations to read one image's caption, and to fit its text embedding."""
     s = settings
     read = 0 if s.captions is None else evaluations_to_choose(len(captions_in(s.captions, s.model)))
-    return read + (0 if s.invert_text == "none" else DESCENTS[s.invert_text].evaluations)
+    return read, 0 if s.invert_text == "none" else DESCENTS[s.invert_text].evaluations
 
 
 def stages(settings: InterpolateSettings, images: int, score: int, each: float) -> list[Stage]:
@@ -78,11 +78,9 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
         if count:
             made.append(Stage(name, count, count * each * weight, most))
 
-    if s.captions is not None:  # less where it is kept
-        add("Reading captions", images * evaluations_to_choose(len(captions_in(s.captions, s.model))), most=True)
-    if s.invert_text != "none":
-        descent = DESCENTS[s.invert_text]
-        add("Inverting text", images * descent.evaluations, most=True, weight=GRADIENT)  # less where it is kept
+    read, fitted = text_evaluations(s)
+    add("Reading captions", images * read, most=True)  # less where it is kept
+    add("Inverting text", images * fitted, most=True, weight=GRADIENT)  # as above
     add("Encoding", (images * s.steps + to_know_steps_down(s.steps, images)) * transport)
     add("Looking at the first path", legs * s.nodes * score)
     if "geodesic" in methods:
