@@ -88,8 +88,12 @@ class Job(Generic[Chosen]):
         return replace(self, settings=replace(s, **other, revision=None, variant=None), given=None).load_model()
 
     @contextmanager
-    def in_folder(self, stem: str) -> Iterator["Job[Chosen]"]:
+    def in_folder(self, stem: str, free: Sequence[str] = ()) -> Iterator["Job[Chosen]"]:
         """The job with its folder, the settings in it: the one that was asked for, or a free one at runs/STEM.
+
+        Args:
+            stem: of the name of a folder that nobody asked for.
+            free: settings that may be others than those that a run was begun with when it goes on.
 
         Raises:
             OutputError: it cannot be used; nothing in it has been touched.
@@ -100,7 +104,7 @@ class Job(Generic[Chosen]):
         settings: Any = self.settings  # a dataclass with a folder, which the type checker does not see
         with nullcontext(settings.out) if settings.out else claimed(f"runs/{stem}") as folder:
             stored = asdict(settings) | {"out": folder}
-            with open_folder(folder, stored, self.observer, self.command) as directory:
+            with open_folder(folder, stored, self.observer, self.command, free=free) as directory:
                 for model in self.opened:
                     directory.follow(model.predict.chunks)
                 yield replace(self, directory=directory)
