@@ -4,7 +4,6 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from urllib.error import URLError
 
 import pytest
 import torch
@@ -44,12 +43,8 @@ def test_weights_that_are_not_in_the_folder_named_are_not_looked_for_elsewhere(t
 
 
 def test_weights_that_cannot_be_fetched_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def offline(*_: object, **__: object) -> None:
-        raise URLError("no route")
-
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(ModelError, match=r"cannot be fetched.*no route.*python -c \"import this\" fetches it into"):
+    with pytest.raises(ModelError, match=r"cannot be fetched.*unknown url.*python -c \"import this\" fetches it into"):
         weights_of("FID", URL, None, "import this")
 
 

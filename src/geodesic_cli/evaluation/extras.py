@@ -1,14 +1,25 @@
 """Packages and weights that only some measures need: imported where they are used, with a sentence where they fail."""
 
+import hashlib
+import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from urllib.request import urlopen
 
 import torch
 
-from geodesic_cli.errors import InputError, ModelError
+from geodesic_cli.errors import InputError, ModelError, OutputError
+from geodesic_cli.filing import fresh, permit
+
+NAMED_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
+"""How the name of a file of weights ends: with the first digits of its SHA-256."""
+READ_AT_ONCE, SILENT_SECONDS = 1 << 20, 60
+"""Bytes that are read at once, and the seconds that a server may be silent."""
 
 
 @contextmanager
@@ -50,15 +61,69 @@ def weights_of(what: str, url: str, folder: str | None, recipe: str) -> dict[str
     hint = f'Where there is a network, python -c "{recipe}" fetches it into {cache}; copy it from there to {place}.'
     if folder is not None and not (place / name).is_file():
         raise ModelError(f"{what} needs the file {name}, and there is none in {place}.", hint)
+    if not (place / name).is_file():
+        fetch_file(what, url, place, hint)
     try:
         state = torch.hub.load_state_dict_from_url(
             url, str(place), map_location="cpu", progress=False, weights_only=True
         )
-    except (URLError, OSError) as error:
-        raise ModelError(
-            f"{what} needs the file {name}, which is not in {place} and cannot be fetched ({error}).", hint
-        ) from error
     except Exception as error:  # each way of being damaged has its own exception
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"{place / name} is damaged ({first}).", "Delete it and fetch it again.") from error
     return dict(state)
+
+
+def fetch_file(what: str, url: str, place: Path, hint: str) -> Path:
+    """Fetch a file whole or not at all: what is cut off, or is not the file that its name promises, is not kept.
+
+    Args:
+        what: the measure that needs it.
+        url: of the file; its name ends with the first digits of its SHA-256.
+        place: the folder into which it is put.
+        hint: what to do where it cannot be fetched.
+
+    Raises:
+        ModelError: it cannot be fetched, ends early, or is another file.
+        OutputError: it cannot be written.
+    """
+    name = url.rpartition("/")[2]
+    part, there = place / f".{name}.{os.getpid()}.tmp", place / name
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        mode = fresh(part)
+        found, told = _received(url, part)
+        if told is not None and part.stat().st_size != told:
+            raise ModelError(
+                f"{what} needs the file {name}, and the connection ended after {part.stat().st_size} of {told} bytes.",
+                "Run it again; nothing was kept.",
+            )
+        promised = NAMED_DIGEST.search(name)
+        if promised and not found.startswith(promised[1]):
+            raise ModelError(
+                f"{what} needs the file {name}, and {url} sent another one: its SHA-256 is {found[:16]}..., and begins "
+                f"with {promised[1]} where it is right.",
+                "Nothing was kept. Try again later, or copy the file from a machine that has it.",
+            )
+        permit(part, mode)
+        part.replace(there)
+    except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+        raise ModelError(
+            f"{what} needs the file {name}, which is not in {place} and cannot be fetched ({error}).", hint
+        ) from error
+    except OSError as error:
+        raise OutputError(f"{there} cannot be written ({error.strerror or error}).", "Free space there.") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+    return there
+
+
+def _received(url: str, part: Path) -> tuple[str, int | None]:
+    """Write what a server sends; its SHA-256, and how many bytes the server promised, where it did."""
+    found = hashlib.sha256()
+    with urlopen(url, timeout=SILENT_SECONDS) as answer, part.open("wb") as file:
+        told = answer.headers.get("Content-Length")
+        while some := answer.read(READ_AT_ONCE):
+            file.write(some)
+            found.update(some)
+    return found.hexdigest(), int(told) if told and told.isdigit() else None

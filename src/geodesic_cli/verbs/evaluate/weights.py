@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from geodesic_cli.evaluation.extras import weights_of
+import torch
+
+from geodesic_cli.evaluation.extras import fetch_file
 from geodesic_cli.evaluation.ruler.needs import NEEDS, digest_of_file, here, lacking, places
 from geodesic_cli.evaluation.ruler.protocols import Protocol
 
@@ -77,7 +79,7 @@ def fetch_weights(folder: str | None) -> list[str]:
     """Fetch what is missing into torch's cache; a sentence for each file.
 
     Raises:
-        ModelError: a file cannot be fetched, or is damaged.
+        GeodesicError: a file cannot be fetched or written, ends early, or is another one; nothing of it is kept.
     """
     told = []
     for need in NEEDS.values():
@@ -86,6 +88,7 @@ def fetch_weights(folder: str | None) -> list[str]:
         elif not need.url:
             told.append(f"{need.file} comes with a package: {need.install}.")
         else:
-            weights_of(need.what, need.url, None, f"import torch; torch.hub.load_state_dict_from_url('{need.url}')")
+            place = Path(torch.hub.get_dir(), "checkpoints")
+            fetch_file(need.what, need.url, place, f"Copy it from a machine that has a network into {place}.")
             told.append(f"{Path(need.file).name} was fetched.")
     return told
