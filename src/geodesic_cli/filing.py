@@ -5,9 +5,11 @@ user makes. JSON that comes from elsewhere may be nested too deep, or have no en
 room may use it.
 """
 
+import hashlib
 import json
-from contextlib import suppress
-from os import fstat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from os import fstat, getpid
 from pathlib import Path
 from stat import S_IMODE
 from typing import Any
@@ -32,6 +34,32 @@ def permit(path: Path, mode: int) -> None:
     with suppress(OSError):  # a file system without permissions
         if S_IMODE(path.stat().st_mode) != mode:
             path.chmod(mode)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A new file beside `path` that takes the place of `path` if the block ends well, and is gone if it does not.
+
+    Whichever library writes it, it has the permissions of any file that the user makes.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    temporary = path.with_name(f".{path.name}.{getpid()}.tmp")
+    try:
+        mode = fresh(temporary)
+        yield temporary
+        permit(temporary, mode)
+        temporary.replace(path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def digest_of_file(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sort_header(path: Path) -> None:

@@ -1,10 +1,9 @@
 """Packages and weights that only some measures need: imported where they are used, with a sentence where they fail."""
 
-import hashlib
-import os
 import re
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from urllib.request import urlopen
 import torch
 
 from geodesic_cli.errors import InputError, ModelError, OutputError
-from geodesic_cli.filing import fresh, permit
+from geodesic_cli.filing import digest_of_file, written_whole
 
 NAMED_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 """How the name of a file of weights ends: with the first digits of its SHA-256."""
-READ_AT_ONCE, SILENT_SECONDS = 1 << 20, 60
-"""Bytes that are read at once, and the seconds that a server may be silent."""
+SILENT_SECONDS = 60
+"""So long may a server be silent."""
 
 
 @contextmanager
@@ -87,43 +86,30 @@ def fetch_file(what: str, url: str, place: Path, hint: str) -> Path:
         OutputError: it cannot be written.
     """
     name = url.rpartition("/")[2]
-    part, there = place / f".{name}.{os.getpid()}.tmp", place / name
+    there = place / name
     try:
         place.mkdir(parents=True, exist_ok=True)
-        mode = fresh(part)
-        found, told = _received(url, part)
-        if told is not None and part.stat().st_size != told:
-            raise ModelError(
-                f"{what} needs the file {name}, and the connection ended after {part.stat().st_size} of {told} bytes.",
-                "Run it again; nothing was kept.",
-            )
-        promised = NAMED_DIGEST.search(name)
-        if promised and not found.startswith(promised[1]):
-            raise ModelError(
-                f"{what} needs the file {name}, and {url} sent another one: its SHA-256 is {found[:16]}..., and begins "
-                f"with {promised[1]} where it is right.",
-                "Nothing was kept. Try again later, or copy the file from a machine that has it.",
-            )
-        permit(part, mode)
-        part.replace(there)
+        with written_whole(there) as part:
+            with urlopen(url, timeout=SILENT_SECONDS) as answer, part.open("wb") as file:
+                told = answer.headers.get("Content-Length") or ""
+                shutil.copyfileobj(answer, file)
+            size, found = part.stat().st_size, digest_of_file(part)
+            if told.isdigit() and size != int(told):
+                raise ModelError(
+                    f"{what} needs the file {name}, and the connection ended after {size} of {told} bytes.",
+                    "Run it again; nothing was kept.",
+                )
+            promised = NAMED_DIGEST.search(name)
+            if promised and not found.startswith(promised[1]):
+                raise ModelError(
+                    f"{what} needs the file {name}, and {url} sent another one: its SHA-256 is {found[:16]}..., and "
+                    f"begins with {promised[1]} where it is right.",
+                    "Nothing was kept. Try again later, or copy the file from a machine that has it.",
+                )
     except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
         raise ModelError(
             f"{what} needs the file {name}, which is not in {place} and cannot be fetched ({error}).", hint
         ) from error
     except OSError as error:
         raise OutputError(f"{there} cannot be written ({error.strerror or error}).", "Free space there.") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
     return there
-
-
-def _received(url: str, part: Path) -> tuple[str, int | None]:
-    """Write what a server sends; its SHA-256, and how many bytes the server promised, where it did."""
-    found = hashlib.sha256()
-    with urlopen(url, timeout=SILENT_SECONDS) as answer, part.open("wb") as file:
-        told = answer.headers.get("Content-Length")
-        while some := answer.read(READ_AT_ONCE):
-            file.write(some)
-            found.update(some)
-    return found.hexdigest(), int(told) if told and told.isdigit() else None

@@ -4,13 +4,12 @@ import codecs
 import csv
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import StringIO
-from os import getpid
 from pathlib import Path
 
 from geodesic_cli.errors import OutputError
-from geodesic_cli.filing import fresh, permit
+from geodesic_cli.filing import written_whole
 
 MOST_TEXT = 2**27
 """Bytes of a text, at most."""
@@ -79,17 +78,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Whichever library writes it, it has the permissions of any file that the user makes.
     """
-    temporary = path.with_name(f".{path.name}.{getpid()}.tmp")
     try:
-        mode = fresh(temporary)
-        yield temporary
-        permit(temporary, mode)
-        temporary.replace(path)
+        with written_whole(path) as temporary:
+            yield temporary
     except OSError as error:
         raise cannot_write(path, error) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:

@@ -107,6 +107,23 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(tmp_path: Path, stage:
 
 
 @pytest.mark.slow
+def test_a_mean_goes_on_with_more_moves_and_back_with_fewer(tmp_path: Path) -> None:
+    files = write(along_a_line([-0.3, 0.0]), tmp_path)
+    rough = {"device": "cpu", "tol": 0.3, "bend": 2.0, "weights": "2,1", "mean_tol": 0.001, "frames": 2}
+    first, more = (
+        MeanSettings(images=files, out=str(tmp_path / "a"), moves=moves, resume=moves > 1, **rough) for moves in (1, 2)
+    )
+    before = run_in(first)
+    longer = run_in(more)
+    whole = run_in(replace(more, out=str(tmp_path / "b"), resume=False))
+    assert longer.metrics["evaluations"] > before.metrics["evaluations"]
+    assert torch.equal(longer.mean.x, whole.mean.x)
+    assert longer.metrics | {"seconds": 0} == whole.metrics | {"seconds": 0}
+    again = run_in(replace(first, resume=True))
+    assert again.metrics | {"seconds": 0} == before.metrics | {"seconds": 0}
+
+
+@pytest.mark.slow
 def test_a_mean_that_is_not_reached_says_so(tmp_path: Path) -> None:
     files = write(along_a_line([-0.9, 0.9]), tmp_path)
     made = run_in(MeanSettings(images=files, out=str(tmp_path / "run"), device="cpu", max_steps=1, moves=1, frames=2))

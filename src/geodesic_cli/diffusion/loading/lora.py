@@ -16,7 +16,7 @@ import torch
 from geodesic_cli.diffusion.loading.adapters import changes_of
 from geodesic_cli.diffusion.loading.boundary import reading
 from geodesic_cli.errors import InputError, ModelError
-from geodesic_cli.filing import fresh, permit, sort_header
+from geodesic_cli.filing import sort_header, written_whole
 
 FILE = "pytorch_lora_weights.safetensors"
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -78,12 +78,9 @@ def save(network: Any, folder: str | Path) -> Path:
     path = Path(folder) / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(about, default=str, sort_keys=True)
-    part = path.with_suffix(".part")
-    mode = fresh(part)
-    save_file(weights, part, {"format": "pt", "lora_adapter_metadata": text})
-    sort_header(part)
-    permit(part, mode)
-    part.replace(path)
+    with written_whole(path) as part:
+        save_file(weights, part, {"format": "pt", "lora_adapter_metadata": text})
+        sort_header(part)
     return path
 
 

@@ -4,7 +4,6 @@ All of it is known before the first picture is read. What cannot be had becomes 
 other network is ever put in its place under a known name.
 """
 
-import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -91,12 +90,3 @@ def lacking(need: Need, folder: str | None) -> str:
         get = need.install if not need.url else "geodesic evaluate --weights --fetch"
         return f"{need.file}: {get}"
     return ""
-
-
-def digest_of_file(path: Path) -> str:
-    """The SHA-256 of a file."""
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            found.update(part)
-    return found.hexdigest()

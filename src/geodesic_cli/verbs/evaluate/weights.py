@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 
 from geodesic_cli.evaluation.extras import fetch_file
-from geodesic_cli.evaluation.ruler.needs import NEEDS, digest_of_file, here, lacking, places
+from geodesic_cli.evaluation.ruler.needs import NEEDS, here, lacking, places
 from geodesic_cli.evaluation.ruler.protocols import Protocol
+from geodesic_cli.filing import digest_of_file
 
 
 @dataclass(frozen=True)
