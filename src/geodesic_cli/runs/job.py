@@ -109,11 +109,19 @@ class Job(Generic[Chosen]):
                     directory.follow(model.predict.chunks)
                 yield replace(self, directory=directory)
 
-    def begun_with(self, images: Tensor, model: "LatentDiffusion") -> dict[str, str]:
-        """What a checkpoint says of the images and the model that it is of; nothing where none is written."""
+    def begun_with(
+        self, images: Tensor, model: "LatentDiffusion", prompts: Sequence[str] | None = None
+    ) -> dict[str, str]:
+        """What a checkpoint says of the images, the model and the prompts that it is of; nothing where none is written.
+
+        Prompts are to be given where they do not follow from the settings alone, but from a file.
+        """
         if self.directory is None:
             return {}
-        return {"images": hashlib.sha256(images.numpy().tobytes()).hexdigest(), "model": model.fingerprint}
+        about = {"images": hashlib.sha256(images.numpy().tobytes()).hexdigest(), "model": model.fingerprint}
+        if prompts is not None:
+            about["prompts"] = hashlib.sha256(json.dumps(list(prompts)).encode()).hexdigest()
+        return about
 
     def kept(
         self, name: str, make: Callable[[], Mapping[str, Tensor]], about: Mapping[str, str] | None = None

@@ -117,6 +117,7 @@ BEGUN_WITH = {
     "digest": "frames are",
     "data": "training images or their captions are",
     "model": "model's weights, dtype or kind of device are",
+    "prompts": "prompts that the captions give are",
 }
 """What a checkpoint knows about the run that wrote it, in words."""
 

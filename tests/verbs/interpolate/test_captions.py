@@ -1,6 +1,7 @@
 """`--captions` through the whole verb: read, said, and the same as the prompts that were read."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -36,6 +37,22 @@ def test_the_run_is_that_of_the_prompts_that_were_read_and_names_them(pair):
     assert torch.equal(read.frames, given.frames)
     assert read.metrics["evaluations"]["text"] > 0 and "text" not in given.metrics["evaluations"]
     assert json.loads((folder / "read/metrics.json").read_text())["prompts"] == read.metrics["prompts"]
+
+
+def test_a_run_does_not_go_on_with_prompts_of_another_list(pair, tmp_path):
+    scenes, images, _ = pair
+    words, kept = tmp_path / "list.txt", ("report.html", "sheet.png", "metrics.json")
+    how = {"images": images, "method": "slerp", "frames": 3, "steps": 4, "formats": "none", "force": True}
+    asked = InterpolateSettings(captions=str(words), out=str(tmp_path / "run"), **how)
+    words.write_text(f"{scenes[0].caption}\n")
+    run(asked)
+    before = [(tmp_path / "run" / name).read_bytes() for name in kept]
+    words.write_text("a green rubber cube\n")
+    with pytest.raises(InputError, match="prompts that the captions give are not those that this run was begun with"):
+        run(replace(asked, resume=True))
+    assert [(tmp_path / "run" / name).read_bytes() for name in kept] == before
+    words.write_text(f"{scenes[0].caption}\n")
+    assert run(replace(asked, resume=True)).metrics["prompts"] == [scenes[0].caption] * 2
 
 
 def test_prompts_beside_a_list_of_captions_are_refused(pair):

@@ -210,7 +210,7 @@ class _Work(Job[InterpolateSettings]):
         """The images at noise level tau, from the checkpoint where there is one for these very images."""
         s, model, images = self.settings, begun.model, begun.images
         conditions = self._conditions(model, images, prompts)
-        about = self.begun_with(images, model)
+        about = self.begun_with(images, model, None if s.captions is None else prompts)
         if self.directory is not None and self.directory.has(ENDS):
             tensors, saved = self.directory.read_tensors(ENDS)
             require_same(saved, about)
