@@ -191,6 +191,8 @@ def clairaut(density: Radial, x: Tensor, v: Tensor, alpha: float) -> Tensor:
 def importable_torchvision() -> None:
     """Say what two operators of torchvision are, which a build for another torch lacks: else it cannot be imported."""
     boxes = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+    if sys.modules.get("torchvision", 0) is None:  # set aside when a model was loaded
+        del sys.modules["torchvision"]
     for name in ("nms", "qnms"):
         if find_spec("torchvision") is not None and "torchvision" not in sys.modules:
             with suppress(RuntimeError):  # it is there

@@ -3,13 +3,14 @@
 import subprocess
 import sys
 import warnings
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 import torch
 
 from geodesic_cli.errors import InputError, ModelError
-from geodesic_cli.evaluation import inception, lpips, topiq
+from geodesic_cli.evaluation import extras, inception, lpips, topiq
 from geodesic_cli.evaluation.extras import needed, weights_of
 from geodesic_cli.evaluation.lpips_network import LpipsNetwork, lpips_network
 from geodesic_cli.evaluation.pretrained import BACKBONES
@@ -18,9 +19,14 @@ from helpers import importable_torchvision
 URL = "nowhere:/weights/some-net-0123.pth"
 
 
+def _nothing_installed(name: str) -> str:
+    raise PackageNotFoundError(name)
+
+
 @pytest.mark.parametrize(("package", "call"), [("lpips", lpips), ("torchvision", inception), ("pyiqa", topiq)])
 def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, package: str, call) -> None:
     monkeypatch.setitem(sys.modules, package, None)  # what Python does with a module that cannot be imported
+    monkeypatch.setattr(extras, "version", _nothing_installed)
     with pytest.raises(
         InputError, match=rf"needs the package {package}.*pip install 'geodesic-cli\[(metrics|topiq)\]'"
     ):
@@ -30,6 +36,13 @@ def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.M
 def test_a_package_of_another_build_is_told_from_a_missing_one() -> None:
     with pytest.raises(InputError, match="torchvision of the same build"), needed("torchvision", "metrics"):
         raise RuntimeError("operator torchvision::nms does not exist\nand more")
+
+
+def test_a_package_that_was_set_aside_is_told_from_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    monkeypatch.setattr(extras, "version", {"torchvision": "0.1"}.__getitem__)
+    with pytest.raises(InputError, match=r"does not work here.*torchvision of the same build"):
+        inception()
 
 
 def test_an_unknown_backbone_is_refused_before_anything_is_imported() -> None:

@@ -2,9 +2,11 @@
 
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -31,15 +33,29 @@ def needed(package: str, extra: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
+        if _set_aside(package):
+            raise _unfit(package, f"it was built for another torch than {torch.__version__}") from error
         raise InputError(
             f"This measure needs the package {package}, which is not installed ({error}).",
             f"Install the extra: pip install 'geodesic-cli[{extra}]'.",
         ) from error
     except RuntimeError as error:  # torchvision built for another kind of torch
-        raise InputError(
-            f"This measure needs the package {package}, which does not work here ({str(error).splitlines()[0]}).",
-            f"Torch {torch.__version__} needs a {package} of the same build; install both from the same place.",
-        ) from error
+        raise _unfit(package, str(error).splitlines()[0]) from error
+
+
+def _set_aside(package: str) -> bool:
+    """Whether a package is installed and was found not to work when a model was loaded."""
+    try:
+        return sys.modules.get(package, package) is None and bool(version(package))
+    except PackageNotFoundError:
+        return False
+
+
+def _unfit(package: str, said: str) -> InputError:
+    return InputError(
+        f"This measure needs the package {package}, which does not work here ({said}).",
+        f"Torch {torch.__version__} needs a {package} of the same build; install both from the same place.",
+    )
 
 
 def weights_of(what: str, url: str, folder: str | None, recipe: str) -> dict[str, Any]:

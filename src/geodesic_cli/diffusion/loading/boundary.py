@@ -19,6 +19,8 @@ PANIC = "PanicException"
 """What libraries written in Rust throw; it is not an `Exception`."""
 NO_ROOM = ("can't allocate", "cannot allocate", "not enough memory", "out of memory", "bad_alloc")
 """What allocators say."""
+NOT_IMPORTED = "Failed to import"
+"""How diffusers and transformers begin when another library is the cause."""
 CODE = {
     "quantization_config": (),
     "auto_map": (),
@@ -61,7 +63,20 @@ def reading(sentence: str, advice: str = "Its files may be cut short or damaged:
                 f"{sentence}: it takes more memory than there is ({said}).",
                 "Check the numbers of its configuration; if they are right, pass --dtype bf16 or a smaller model.",
             ) from reason
+        if said.startswith(NOT_IMPORTED):
+            first = _said(_first_cause(reason))
+            raise ModelError(
+                f"{sentence}, because a library that is installed here cannot be imported ({first}).",
+                "Install geodesic-cli in a fresh virtual environment. `geodesic check` says which versions are here.",
+            ) from reason
         raise ModelError(f"{sentence} ({said}).", advice) from reason
+
+
+def _first_cause(reason: BaseException) -> BaseException:
+    """What went wrong first, of which all others are the consequence."""
+    while reason.__cause__ is not None:
+        reason = reason.__cause__
+    return reason
 
 
 def _said(reason: BaseException) -> str:

@@ -18,6 +18,7 @@ from geodesic_cli.diffusion.loading import lora as adapters
 from geodesic_cli.diffusion.loading.accounts import first_call
 from geodesic_cli.diffusion.loading.boundary import reading
 from geodesic_cli.diffusion.loading.devices import compiled, pick_device, pick_dtype
+from geodesic_cli.diffusion.loading.libraries import set_aside
 from geodesic_cli.diffusion.loading.locate import family, find_model
 from geodesic_cli.diffusion.loading.offload import Offloaded, Seat
 from geodesic_cli.diffusion.loading.own_words import read_word
@@ -117,6 +118,7 @@ def load(
 
 
 def _loaded(name: str, device: str, dtype: str, low_memory: bool, compile: bool, files: ModelFiles) -> LatentDiffusion:
+    set_aside()
     for option, value in (("vae", files.vae), ("embedding", files.embedding)):
         if value:
             require_text(name, option, value[0])

@@ -17,6 +17,7 @@ import torch
 from geodesic_cli.diffusion.conditioning import Embedding
 from geodesic_cli.diffusion.loading.boundary import reading, require_modest
 from geodesic_cli.diffusion.loading.hub import cached
+from geodesic_cli.diffusion.loading.libraries import set_aside
 from geodesic_cli.diffusion.loading.load import kind_of, wire
 from geodesic_cli.diffusion.loading.locate import family, local, sources
 from geodesic_cli.diffusion.loading.parts import Parts, quiet
@@ -85,6 +86,7 @@ def outline(
 def _outlined(name: str, precision: torch.dtype, revision: str | None, variant: str | None) -> Outline | None:
     if kind_of(name) != "text":
         return None
+    set_aside()
     here = local(name, variant)
     if here is not None and here.path.is_file():
         return _of_shapes(recognise(here.path, name, PUBLISHED), name, precision)

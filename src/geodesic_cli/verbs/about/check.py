@@ -14,6 +14,7 @@ import torch
 from geodesic_cli.diffusion.batching import free_memory
 from geodesic_cli.diffusion.loading import hub
 from geodesic_cli.diffusion.loading.devices import DTYPES, pick_device, pick_dtype, why_not_compile
+from geodesic_cli.diffusion.loading.libraries import set_aside
 from geodesic_cli.errors import GeodesicError
 from geodesic_cli.media.films import video_encoder
 from geodesic_cli.verbs.about.models import IN_PACKAGE, Listed, models
@@ -66,7 +67,7 @@ def check(device: str = "auto") -> Findings:
         "variables": {name: "set" if name in SECRET else os.environ[name] for name in VARIABLES if name in os.environ},
         "models": {model.name: model.folder for model in listed},
     }
-    return Findings(facts, (*advice, *_missing(facts, listed)))
+    return Findings(facts, (*advice, *_unfit(), *_missing(facts, listed)))
 
 
 def _device(asked: str, advice: list[str]) -> dict[str, Any]:
@@ -93,6 +94,14 @@ def _device(asked: str, advice: list[str]) -> dict[str, Any]:
             advice.append("This processor has instructions for bf16: large models are faster with --dtype bf16.")
     chosen = pick_dtype("auto", device)
     return found | {"dtype": next(name for name, dtype in DTYPES.items() if dtype == chosen)}
+
+
+def _unfit() -> list[str]:
+    return [
+        f"{package} does not work beside torch {torch.__version__} ({said}). Models load without it; a measure that "
+        "needs it fails. Install both from the same place."
+        for package, said in set_aside().items()
+    ]
 
 
 def _compile(asked: str) -> str:
