@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/line"), help="Folder of the study.")
     parser.add_argument("--scenes", type=int, default=12, help="How many.")
-    parser.add_argument("--bend", type=float, default=6.0, help="Of both verbs.")
+    parser.add_argument("--bend", type=float, default=4.0, help="Of both verbs.")
     parser.add_argument("--tau", type=float, default=0.1, help="Of both verbs.")
     asked = parser.parse_args()
 

@@ -4,7 +4,7 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.settings import shared
 from geodesic_cli.settings.option import AtLeast, Between, above, checked, opt, record
 
-DISTANCE_TAU, DISTANCE_BEND = 0.1, 6.0
+DISTANCE_TAU = 0.1
 DENSITY, SOLVER = "Density", "Solver"
 
 
@@ -24,10 +24,10 @@ class LinkedOptions(shared.ClipOptions, shared.ModelOptions, shared.RunOptions):
     )
     # alpha follows from it: the median over all pairs of the bending number of the straight line is this.
     bend: float = opt(
-        DISTANCE_BEND,
+        shared.BEND,
         "How far paths leave straight lines to find density: 0 is Euclidean, from 4 on they keep to it.",
         DENSITY,
-        Between(0, 1000, "6 is a good start."),
+        Between(0, 1000, "4 is a good start."),
     )
     alpha: float | None = opt(
         None,

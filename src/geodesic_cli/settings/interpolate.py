@@ -23,7 +23,7 @@ from geodesic_cli.settings.option import (
 )
 
 PACINGS = ("path", "even", "features", "lpips", "perceptual")
-LOCAL_TAU, GLOBAL_TAU, BEND = 0.4, 0.1, 4.0
+LOCAL_TAU, GLOBAL_TAU = 0.4, 0.1
 AUTHORS_TAU = 0.6
 """The noise level of the authors of density geodesics, for `published`."""
 LOCAL_ONLY = ("bend", "solver", "nodes", "tol", "max_steps")
@@ -121,7 +121,7 @@ class InterpolateSettings(shared.ModelOptions, shared.RunOptions):
         "How far the path leaves the great circle: 0 not at all, 1 to 4 useful, 15 to 25 for global. Default: 4.",
         PATH,
         Between(0, 1000, "0 is the great circle; 1 to 4 is useful."),
-        by=lambda given: None if given.method == "global" else BEND,
+        by=lambda given: None if given.method == "global" else shared.BEND,
     )
     alpha: float | None = opt(
         None,

@@ -12,6 +12,8 @@ text_embedding_opt = partial(opt, (), "A word's vectors: FILE, FILE:WORD.", MODE
 GROUNDS = {"white": "#ffffff", "black": "#000000"}
 CROP, PAD = FITS = ("crop", "pad")
 """How images of another shape come to that of the frames."""
+BEND = 4.0
+"""How far paths leave straight lines, unless somebody says otherwise: the same in any dimension."""
 
 
 @record()

@@ -16,7 +16,7 @@ from geodesic_cli.geometry import Status
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.scenes import Scene, Solid, render
-from geodesic_cli.settings import DistanceSettings
+from geodesic_cli.settings import DistanceSettings, shared
 from geodesic_cli.verbs.distance.run import Distances, distance, dry_run, run
 from helpers import Recorder, into_folder
 
@@ -57,7 +57,7 @@ def test_every_distance_has_an_uncertainty_and_what_it_cost(line: Distances) -> 
     assert float(line.spreads[line.converged & apart].max()) < 0.1
     assert line.metrics["evaluations"] < 800
     assert line.metrics["dimension"] == 256
-    assert abs(line.metrics["bend"] - 6) < 1e-9
+    assert abs(line.metrics["bend"] - shared.BEND) < 1e-9
 
 
 def test_the_row_that_is_not_converged_is_marked_so(model: LatentDiffusion, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`geodesic mean`: the middle of a motion, weights, resuming, and what is refused."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +58,17 @@ def test_the_geodesics_go_from_the_mean_to_each_image(middle: MeanImage) -> None
         torch.testing.assert_close(path[0], middle.image, rtol=0, atol=1e-3)
     ends = fit_all(middle.paths[:, -1])
     assert [round(end.scene.solids[0].x, 1) for end in ends] == pytest.approx([-0.6, -0.35, 0.2, -0.1], abs=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_mean_of_twelve_scenes_is_reached_and_lies_in_the_middle(model: LatentDiffusion) -> None:
+    made = mean(*along_a_line(torch.linspace(-1.2, 1.2, 12).tolist()), model=model, frames=2)
+    assert made.converged and made.mean.residual <= 0.1
+    (found,) = fit_all(made.image[None])
+    (solid,) = found.scene.solids
+    assert (solid.shape, solid.colour) == ("sphere", "red")
+    assert math.hypot(solid.x, solid.y - 0.1) <= 0.2
 
 
 def test_a_weight_draws_the_mean_to_its_image(model: LatentDiffusion) -> None:
