@@ -44,8 +44,9 @@ from geodesic_cli.runs.steps import pack, unpack
 from geodesic_cli.settings import LinkedOptions
 
 POINTS, LINES = "checkpoint/points.safetensors", "checkpoint/lines.safetensors"
-USUAL_LINK = 60
-"""Evaluations for a link, as on 66 of them between pictures of one object."""
+USUAL_LINK, USUAL_NEAR_LINK, NEAR_LINKS = 80, 40, 1.25
+"""Evaluations for a link, on average over 66 of them between pictures of one object and over the 15 near ones alone;
+and how many near ones there are for each image."""
 MOST_LINES = 66
 """Straight lines that alpha is taken from; of more pairs so many, evenly over their lengths."""
 
@@ -260,8 +261,15 @@ class LinkPlan:
         return "\n".join([*aligned(("stage", "evaluations", "about"), rows, str.ljust), legend])
 
 
-def link_plan(job: Job[LinkedOptions], given: GivenImages, more: dict[str, int]) -> LinkPlan:
-    """The plan of a run on these images; makes one timed call of the score, after one to warm up."""
+def link_plan(job: Job[LinkedOptions], given: GivenImages, more: dict[str, int], near: bool = False) -> LinkPlan:
+    """The plan of a run on these images; makes one timed call of the score, after one to warm up.
+
+    Args:
+        job: what is asked.
+        given: the images.
+        more: further stages -> their evaluations, about.
+        near: as in `linked`.
+    """
     s, model, n = job.settings, given.model, len(given.images)
     shape = model.latent_shape(*given.canvas.padded)
     score = model.score(shape, s.tau, model.prompts.along((s.prompt,)), s.guidance)
@@ -272,5 +280,6 @@ def link_plan(job: Job[LinkedOptions], given: GivenImages, more: dict[str, int])
         score(x, torch.zeros(4, device=x.device)).sum().item()  # waits for the device
         seconds = time.perf_counter() - began
     pairs = n * (n - 1) // 2
-    stages = {"Looking at straight lines": 9 * pairs, "Linking": USUAL_LINK * pairs, **more}
+    links = USUAL_NEAR_LINK * min(pairs, round(NEAR_LINKS * n)) if near else USUAL_LINK * pairs
+    stages = {"Looking at straight lines": 9 * pairs, "Linking": links, **more}
     return LinkPlan(stages, seconds / 4)

@@ -112,7 +112,7 @@ def test_the_same_image_twice_is_no_distance_from_itself(model: LatentDiffusion)
 def test_a_dry_run_counts_and_writes_nothing(frames: str, tmp_path: Path) -> None:
     settings = DistanceSettings(images=(frames,), out=str(tmp_path / "none"), device="cpu")
     plan = dry_run(Job(settings, Silent()))
-    assert plan.metrics["stages"] == {"Looking at straight lines": 27, "Linking": 180}
+    assert plan.metrics["stages"] == {"Looking at straight lines": 27, "Linking": 240}
     assert "in all, about" in plan.text
     assert not (tmp_path / "none").exists()
 

@@ -41,9 +41,8 @@ from geodesic_cli.runs.steps import pack, unpack
 from geodesic_cli.settings import MeanSettings, parse_weights
 from geodesic_cli.settings.vocabulary import listed
 
-USUAL_SPOKE = 25
-"""Evaluations for a path from a mean that has moved."""
-USUAL_MOVES = 6
+USUAL_SPOKE, USUAL_MOVES = 90, 9
+"""Evaluations for a path from a mean that has moved, and how often all paths are looked for: of twelve pictures."""
 MAY_CHANGE = ("moves",)
 """What may change when a run goes on: each move follows from the one before, however many there are to be."""
 ONE_BY_ONE = 6
@@ -119,7 +118,8 @@ def run(job: Job[MeanSettings], given: Sequence[str | Path | Tensor] = ()) -> Me
 def dry_run(job: Job[MeanSettings]) -> LinkPlan:
     """What the run will cost, with everything refused that the run would refuse; nothing is written."""
     ready = _ready(job, ())
-    return link_plan(job, ready, {"Moving the mean": USUAL_SPOKE * USUAL_MOVES * len(ready.images)})
+    tries = min(USUAL_MOVES, job.settings.moves + 1)
+    return link_plan(job, ready, {"Moving the mean": USUAL_SPOKE * tries * len(ready.images)}, near=True)
 
 
 def stem(settings: MeanSettings) -> str:
