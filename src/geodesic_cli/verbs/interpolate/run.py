@@ -25,7 +25,7 @@ from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.frames.canvas import image_names
 from geodesic_cli.frames.captioning import captions_in, prompts_read
 from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all, steps_down, to_know_steps_down
-from geodesic_cli.frames.pacing import Pacer, pacer
+from geodesic_cli.frames.pacing import Pacer, pacer, spacing
 from geodesic_cli.frames.path_report import PathReport, joined
 from geodesic_cli.frames.paths import ATTENTION, ImagePath
 from geodesic_cli.frames.text_inversion import TEXTS, inverted_conditioning
@@ -38,6 +38,7 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.places import cache_folder
 from geodesic_cli.settings import InterpolateSettings
+from geodesic_cli.settings.interpolate import EASE
 from geodesic_cli.verbs.interpolate.drawing import Drawer
 from geodesic_cli.verbs.interpolate.legs import LegSolver, rounded_legs
 from geodesic_cli.verbs.interpolate.metrics import path_metrics
@@ -176,14 +177,14 @@ class _Work(Job[InterpolateSettings]):
         reports = {name: joined([leg.reports[name] for leg in legs], legs[0].paths[name].alpha) for name in wanted}
         metrics, status = path_metrics(s, legs, reports, drawn[s.method], keyframes, numbers)
         decoded = sum(one.decoded for one in drawn.values()) * self.branches
-        paced = sum(one.paced for one in drawn.values()) * self.branches
+        paced = sum(one.paced for one in drawn.values())
         carried = s.steps * len(images) + to_know_steps_down(s.steps, len(images))
         spent = sum(leg.evaluations for leg in legs) + self.branches * carried
         text = len(images) * sum(text_evaluations(s))
         metrics |= {
             "films": [f"video.{kind}" for kind in s.kinds] if self.directory is not None else [],
             "model_folder": None if model.folder is None else str(model.folder),
-            "pacing": "Frames at equal steps along the path." if pace is None else pace.detail,
+            "pacing": spacing(pace, s.timing == EASE, count),
             "evaluations": {"path": spent, "pacing": paced, "frames": decoded} | ({"text": text} if text else {}),
             "prompts": list(prompts),
             "steps_down": down,
