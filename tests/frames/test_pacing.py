@@ -12,7 +12,7 @@ from geodesic_cli.diffusion.batching import Chunks
 from geodesic_cli.errors import InputError, ModelError
 from geodesic_cli.frames import pacing
 from geodesic_cli.frames.keyframes import embed
-from geodesic_cli.frames.pacing import Features, Pacer, at_equal_parts, eased, evaluations, pacer, spaced, spacing
+from geodesic_cli.frames.pacing import Features, Pacer, at_equal_parts, eased, evaluations, pacer, spaced
 from geodesic_cli.frames.paths import positions
 
 SHAPE = (4, 8, 8)
@@ -170,14 +170,6 @@ def test_the_price_of_pacing_is_what_it_says(model, pair) -> None:
     finally:
         handle.remove()
     assert evaluations(one, 200, 12) < 3 * evaluations(one, 17, 12), "looks grow more slowly than frames"
-
-
-def test_it_is_said_how_frames_are_spaced(model) -> None:
-    even = pacer("even", model, SHAPE)
-    assert spacing(None, False, 1) == "Frames at equal steps of u, the position along the path."
-    assert spacing(even, False, 1) == "Frames at equal steps in the autoencoder's latents."
-    assert spacing(even, True, 1).startswith("Frames at steps that are small at both ends and large in the middle, in")
-    assert spacing(even, False, 2) == "Frames at equal steps in the autoencoder's latents, from each image to the next."
 
 
 def test_easing_is_slow_at_both_ends_and_symmetric() -> None:

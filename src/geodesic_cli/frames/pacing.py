@@ -125,19 +125,6 @@ def pacer(
     return Pacer("lpips", f"of the square root of {getattr(apart, 'name', 'a distance')}", seen)
 
 
-def spacing(measure: Pacer | None, ease: bool, legs: int) -> str:
-    """How the frames of every method of a run are spaced, as a sentence.
-
-    Args:
-        measure: None where they lie at equal steps of u.
-        ease: whether they are `eased`.
-        legs: stretches from image to image; each has frames of its own.
-    """
-    steps = "steps that are small at both ends and large in the middle," if ease else "equal steps"
-    where = "of u, the position along the path" if measure is None else measure.detail
-    return f"Frames at {steps} {where}{', from each image to the next' if legs > 1 else ''}."
-
-
 @dataclass(frozen=True, eq=False)
 class Features:
     """The network's middle block as a picture's description.

@@ -43,8 +43,8 @@ def run(job: Job[EvaluateSettings]) -> Evaluation:
     return evaluate_run(job, make)
 
 
-def make(settings: EvaluateSettings, root: Path, observer: Observer) -> str:
-    """Draw all pairs that are not there yet; in words what they are.
+def make(settings: EvaluateSettings, root: Path, observer: Observer) -> tuple[str, frozenset[str]]:
+    """Draw all pairs that are not there yet; in words what they are, and their names.
 
     Raises:
         GeodesicError: none of them could be drawn.
@@ -54,7 +54,8 @@ def make(settings: EvaluateSettings, root: Path, observer: Observer) -> str:
     ended = run_rows(root, rows, observer, "geodesic evaluate")
     if len(ended.failed) == len(rows):
         raise InputError(f"None of the pairs could be drawn. {next(iter(ended.failed.values()))}")
-    return words if not ended.failed else f"{words}, of which {len(ended.failed)} could not be drawn"
+    said = words if not ended.failed else f"{words}, of which {len(ended.failed)} could not be drawn"
+    return said, frozenset(row.name for row in rows)
 
 
 def _missing(settings: EvaluateSettings, root: Path, observer: Observer) -> int:

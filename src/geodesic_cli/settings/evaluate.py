@@ -81,7 +81,9 @@ class EvaluateSettings(shared.ModelOptions, shared.RunOptions):
     lpips_below: float | None = opt(
         None, "Pairs of a class: only images whose LPIPS is below it.", MAKE, above(0, 10, "0.5 is a good start.")
     )
-    limit: int | None = opt(None, "Most sequences of a method.", check=AtLeast(1, "Leave it out to take all.", ANY))
+    limit: int | None = opt(
+        None, "Most sequences of a method.", check=AtLeast(1, "Leave it out to take all.", ANY), free=True
+    )
     metric_weights: str | None = opt(
         None, "Folder with trained weights, sought there first.", MEASURE, metavar="FOLDER"
     )

@@ -25,7 +25,7 @@ from geodesic_cli.diffusion.tuning.textual_inversion import DESCENTS
 from geodesic_cli.frames.canvas import image_names
 from geodesic_cli.frames.captioning import captions_in, prompts_read
 from geodesic_cli.frames.keyframes import Keyframes, conditions_for, embed_all, steps_down, to_know_steps_down
-from geodesic_cli.frames.pacing import Pacer, pacer, spacing
+from geodesic_cli.frames.pacing import Pacer, pacer
 from geodesic_cli.frames.path_report import PathReport, joined
 from geodesic_cli.frames.paths import ATTENTION, ImagePath
 from geodesic_cli.frames.text_inversion import TEXTS, inverted_conditioning
@@ -46,6 +46,7 @@ from geodesic_cli.verbs.interpolate.plan import Plan, plan, plan_without_weights
 from geodesic_cli.verbs.interpolate.reading import ENDS, FAITHFUL, Ready, keyframe_numbers, ready, unfaithful
 from geodesic_cli.verbs.interpolate.searching import Found
 from geodesic_cli.verbs.interpolate.stages import text_evaluations
+from geodesic_cli.verbs.interpolate.telling import spacing
 
 
 @dataclass(frozen=True, eq=False, repr=False)
