@@ -7,7 +7,7 @@ from geodesic_cli.settings import shared
 from geodesic_cli.settings.methods import METHODS, named_methods
 from geodesic_cli.settings.option import ANY, AtLeast, above, checked, choice_opt, did_you_mean, opt, record
 
-PROTOCOL_NAMES = ("everything", "offline", "scenes", "diffmorpher", "freemorph", "pdg", "saito", "vbench")
+PROTOCOL_NAMES = ("everything", "offline", "scenes", "diffmorpher", "freemorph", "pdg", "saito", "vbench", "isodiff")
 LAYOUT_NAMES = ("ours", "frames", "methods", "subsets", "names", "films", "strips")
 MADE_BY = "slerp,geodesic"
 MADE_FRAMES, SCENES_FRAMES = 9, 5
