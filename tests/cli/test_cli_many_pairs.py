@@ -1,12 +1,16 @@
 """Lists of numbers and lists of methods as they are typed."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from geodesic_cli import media
+from geodesic_cli.many.evaluating import runs_to_measure
+from geodesic_cli.many.scene_pairs import draw_scenes, scene_pairs
 from geodesic_cli.scenes import render, sample
+from geodesic_cli.settings import EvaluateSettings
 from helpers import typed
 
 QUICK = ("--frames", "3", "--steps", "2", "--formats", "none", "--pacing", "path")
@@ -63,3 +67,52 @@ def test_compare_alone_and_with_a_list(place: Path) -> None:
     assert "mixed attention" in ended.stdout and "NoiseDiffusion" not in ended.stdout
     page = (place / "two" / "report.html").read_text()
     assert "Where each method is from" in page and "He et al., AID, NeurIPS 2024" in page
+
+
+def test_pairs_of_rendered_scenes_are_those_of_evaluate(tmp_path: Path) -> None:
+    words = ("interpolate", "--pairs", "scenes:2", "--method", "slerp", *QUICK)
+    planned = typed(*words, "--dry-run", cwd=tmp_path)
+    assert planned.returncode == 0 and "2 runs (rendered scenes of the seed 0" in planned.stdout, planned.stderr
+    assert not list(tmp_path.iterdir())
+    ended = typed(*words, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "2 of 2 pairs are drawn (rendered scenes of the seed 0, captions from the scenes)." in ended.stdout
+    root = tmp_path / "runs" / "scenes-2"
+    settings = EvaluateSettings(pairs="scenes:2", methods="slerp", frames=3)
+    _, rows = runs_to_measure(settings, tmp_path / "made")
+    for row in rows:
+        manifest = json.loads((root / row.name / "manifest.json").read_text())
+        assert manifest["settings"]["prompt"] == list(row.options["prompt"])
+        for mine, theirs in zip(manifest["settings"]["images"], row.options["images"], strict=True):
+            assert (tmp_path / mine).read_bytes() == Path(theirs).read_bytes()
+    again = typed(*words, "--out", str(root), "--resume", cwd=tmp_path)
+    assert "begun with other pairs" in again.stderr, "its pictures are elsewhere"
+    again = typed(*words, "--out", "runs/scenes-2", "--resume", cwd=tmp_path)
+    assert "0 were drawn now, 2 were there already." in again.stdout
+    other = typed(*words, "--seed", "1", "--out", "other", cwd=tmp_path)
+    assert other.returncode == 0 and "rendered scenes of the seed 1" in other.stdout, other.stderr
+    one = [(place / "inputs" / "scene-0000_0.png").read_bytes() for place in (root, tmp_path / "other")]
+    assert one[0] != one[1]
+
+
+def test_a_folder_that_is_refused_gets_no_scenes(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    ended = typed("interpolate", "--pairs", "scenes:1", "--out", ".", cwd=tmp_path)
+    assert ended.returncode == 1 and "is not empty" in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("verb", ["interpolate", "evaluate"])
+@pytest.mark.parametrize("number", ["0", "", "-1", "2.5", "1000000"])
+def test_no_number_of_scenes_is_one_sentence(verb: str, number: str, tmp_path: Path) -> None:
+    ended = typed(verb, "--pairs", f"scenes:{number}", cwd=tmp_path)
+    assert ended.returncode == 1 and "takes a whole number N of pairs from 1 to 99999" in ended.stderr
+    assert "Traceback" not in ended.stderr and not list(tmp_path.iterdir())
+
+
+def test_of_more_scenes_the_first_pairs_are_the_same(tmp_path: Path) -> None:
+    few, many = (scene_pairs(count, 0, tmp_path / str(count)) for count in (1, 3))
+    for found in (few, many):
+        draw_scenes(found, 0)
+    assert len(many.pairs) == 3 and few.pairs[0].prompts == many.pairs[0].prompts
+    assert few.pairs[0].b.read_bytes() == many.pairs[0].b.read_bytes()

@@ -11,7 +11,7 @@ import pytest
 
 from geodesic_cli.errors import ModelError, OutputError
 from geodesic_cli.evaluation.extras import fetch_file
-from geodesic_cli.evaluation.ruler.needs import NEEDS, Need
+from geodesic_cli.evaluation.ruler.needs import Need
 from geodesic_cli.verbs.evaluate.weights import fetch_weights
 
 DATA = bytes(range(256)) * 4096
@@ -87,7 +87,17 @@ def test_fetching_all_weights_keeps_only_what_is_right(
         for word, path in (("right", RIGHT), ("wrong", WRONG))
     }
     monkeypatch.setattr("geodesic_cli.verbs.evaluate.weights.NEEDS", made)
-    with pytest.raises(ModelError, match="sent another one"):
-        fetch_weights(None)
-    assert [path.name for path in (tmp_path / "hub" / "checkpoints").iterdir()] == [RIGHT]
-    assert NEEDS is not made
+    asked: list[str] = []
+    usual = _Answers.do_GET
+
+    def told(self: _Answers) -> None:
+        asked.append(self.path.rpartition("/")[2])
+        usual(self)
+
+    monkeypatch.setattr(_Answers, "do_GET", told)
+    for asked_for in ([RIGHT, WRONG], [WRONG]):  # what is here and whole is not fetched again
+        asked.clear()
+        with pytest.raises(ModelError, match="sent another one"):
+            fetch_weights(None)
+        assert asked == asked_for
+        assert [path.name for path in (tmp_path / "hub" / "checkpoints").iterdir()] == [RIGHT]

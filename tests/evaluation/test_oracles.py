@@ -119,6 +119,7 @@ class Painter(nn.Module):
 
 
 def test_the_path_length_is_that_of_torchmetrics() -> None:
+    pytest.importorskip("torchvision", exc_type=ImportError)  # which torchmetrics asks for only when it is called
     found = pytest.importorskip("torchmetrics.functional.image.perceptual_path_length", exc_type=ImportError)
     painter, eps, count = Painter(), 1e-2, 400
     torch.manual_seed(7)

@@ -201,8 +201,15 @@ def test_what_is_measured_before_says_where_to_look_first(monkeypatch, model, pa
         return x
 
     monkeypatch.setattr(LatentDiffusion, "drop", drop)
-    path = lambda u: looked.extend(u.tolist()) or u[:, None].expand(-1, ends.x.shape[1])  # noqa: E731
-    spaced(model, ends, path, 17, 4, 1.0, replace(pacer("even", model, SHAPE), guide=tuple(steps.tolist())))
+
+    class Path:
+        method = "slerp"
+
+        def __call__(self, u: Tensor) -> Tensor:
+            looked.extend(u.tolist())
+            return u[:, None].expand(-1, ends.x.shape[1])
+
+    spaced(model, ends, Path(), 17, 4, 1.0, replace(pacer("even", model, SHAPE), guide=tuple(steps.tolist())))
     assert sum(21 / 32 <= u <= 22 / 32 for u in looked[1:8]) == 7
     assert len(problem.measure(problem.slerp()).denoised) == 32
 

@@ -113,6 +113,66 @@ def test_parts_are_measured_by_the_last_one_to_end(scenes: Evaluation, tmp_path:
         assert (last.folder / name).read_bytes() == (scenes.folder / name).read_bytes(), name
 
 
+def limited(table: Path, out: Path, limit: int, resume: bool = False, **more: object) -> Evaluation:
+    given = {"pairs": str(table), "methods": "blend", "frames": 3, "protocol": "offline", "limit": limit, **more}
+    return evaluate_run(Job(EvaluateSettings(**given, out=str(out), resume=resume), Silent(), command="geodesic"))
+
+
+def made_of(folder: Path) -> dict[str, bytes]:
+    """What was drawn and what is told of it, without the time that it took."""
+    files = [*folder.glob("made/*/*/frames/*.png"), *folder.glob("strips/*.png"), *folder.glob("measured/*")]
+    files += [folder / name for name in ("table.md", "table.tex", "sequences.csv", "sheet.png", "made/rows.json")]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_a_study_goes_on_with_more_pairs(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # so that both have the same names of files in them
+    for place in ("grown", "whole"):
+        (tmp_path / place).mkdir()
+    rows = table.with_name("more.csv")  # not in the order of their names
+    rows.write_text("a,b\nc.png,d.png\nb.png,c.png\na.png,b.png\n")
+    monkeypatch.chdir(tmp_path / "grown")
+    two = limited(rows, Path("run"), 2)
+    before, told = made_of(tmp_path / "grown/run"), two.to_markdown()
+    drawn = {path: path.stat().st_mtime_ns for path in (tmp_path / "grown/run/made").glob("*/*/frames/*.png")}
+    three = limited(rows, Path("run"), 3, resume=True)
+    assert len(two.sequences) == 2 and len(three.sequences) == 3
+    assert {path: path.stat().st_mtime_ns for path in drawn} == drawn, "nothing is drawn again"
+    monkeypatch.chdir(tmp_path / "whole")
+    limited(rows, Path("run"), 3)
+    grown, whole = made_of(tmp_path / "grown/run"), made_of(tmp_path / "whole/run")
+    timed = [name for name in grown if name.startswith("measured/")]
+    assert sorted(grown) == sorted(whole) and len(timed) == 3
+    assert {name: data for name, data in grown.items() if name not in timed} == {
+        name: data for name, data in whole.items() if name not in timed
+    }
+    assert all(grown[name] == before[name] for name in timed if name in before)
+    monkeypatch.chdir(tmp_path / "grown")
+    assert limited(rows, Path("run"), 2, resume=True).to_markdown() == told, "and back with fewer"
+    with pytest.raises(OutputError, match=r"its settings must be the same.*frames 3 -> 4"):
+        limited(rows, Path("run"), 3, resume=True, frames=4)
+
+
+def test_a_table_of_pairs_may_grow_at_its_end_only(table: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "pairs.csv"
+    ends = [[str(table.with_name(f"{name}.png")) for name in pair] for pair in ("ab", "cd", "bc")]
+
+    def listed(*numbers: int) -> Path:
+        rows.write_text("\n".join(["a,b", *(",".join(ends[number]) for number in numbers)]) + "\n")
+        return rows
+
+    draw(listed(0), tmp_path / "run")
+    with pytest.raises(OutputError, match="begun with other pairs"):
+        draw(listed(0, 1), tmp_path / "run")
+    made = draw(listed(0, 1), tmp_path / "run", resume=True)
+    assert (made.ended.kept, made.ended.done, made.missing) == (1, 1, 0)
+    with pytest.raises(OutputError, match="begun with other pairs"):
+        draw(listed(0, 2), tmp_path / "run", resume=True)
+    (tmp_path / "run" / "rows.json").write_text("[")
+    with pytest.raises(OutputError, match=r"rows\.json cannot be read"):
+        draw(listed(0, 1), tmp_path / "run", resume=True)
+
+
 def test_what_was_made_is_measured_again_by_another_protocol(scenes: Evaluation) -> None:
     again = evaluate_run(Job(EvaluateSettings(sources=(str(scenes.folder),), protocol="vbench"), Silent()))
     assert again.scores.methods == ("blend", "slerp")

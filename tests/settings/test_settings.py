@@ -3,7 +3,15 @@
 import pytest
 
 from geodesic_cli.errors import InputError
-from geodesic_cli.settings import InterpolateSettings, from_mapping, from_options
+from geodesic_cli.settings import (
+    EvaluateSettings,
+    FinetuneSettings,
+    InterpolateSettings,
+    MeanSettings,
+    from_mapping,
+    from_options,
+)
+from geodesic_cli.settings.option import free_in
 
 PAIR = ("a.png", "b.png")
 
@@ -116,3 +124,10 @@ def test_the_published_solver_is_that_of_the_authors_direction_unless_another_is
     assert (made.method, made.density, made.alpha) == ("geodesic", "paper", None)
     assert InterpolateSettings(images=PAIR, solver="published", density="conditional").density == "conditional"
     assert InterpolateSettings(images=PAIR, solver="relaxation").density == "conditional"
+
+
+def test_what_may_change_when_a_run_goes_on_is_marked() -> None:
+    assert free_in(MeanSettings(images=("a", "b"))) == ("moves",)
+    assert free_in(EvaluateSettings(sources=("frames",))) == ("limit",)
+    assert {"max_train_steps", "report_to"} < set(free_in(FinetuneSettings(data="images")))
+    assert free_in(InterpolateSettings(images=("a", "b"))) == ()

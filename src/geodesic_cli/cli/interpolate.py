@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     InterpolateSettings,
     sweeps=True,
     globally=flag("--global", "The same as --method global.", COMMON, False),
-    many_pairs=text_flag("--pairs", "A table a,b,prompt_a,prompt_b or a folder.", "PLACE"),
+    many_pairs=text_flag("--pairs", "A table a,b,prompt_a,prompt_b, a folder, scenes:N.", "PLACE"),
     many_part=text_flag("--part", "With --pairs: the K-th of N parts.", "K/N", RUN),
     dry=flag("--dry-run", "Print what each stage would cost; run nothing.", COMMON),
     strict=STRICT,

@@ -3,6 +3,7 @@
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -31,20 +32,23 @@ def many(options: dict[str, Any]) -> None:
         )
     if options["resume"] and options["out"] is None:
         raise InputError("--resume needs the folder of the runs to go on with.", "Pass --out FOLDER --resume.")
-    from geodesic_cli.many.interpolating import ManyOptions, draw_many, runs_of
+    from geodesic_cli.many.interpolating import ManyOptions, draw_inputs, draw_many, runs_of
 
     given = options | {"method": "global" if options["globally"] else options["method"], "prompt": options["prompt"]}
     images, sweep = tuple(options["images"] or ()), tuple(options["sweep"] or ())
     asked = ManyOptions(
         options["many_pairs"], images, sweep, options["out"], bool(options["resume"]), options["many_part"], given
     )
-    layout, rows, _ = runs_of(asked)  # what is refused is refused at once
+    runs_of(asked, Path())  # what is refused is refused at once
     begun()
     if options["dry"]:
         from geodesic_cli.many.planning import planned_runs
 
-        words, folder = f"{len(rows)} runs ({layout}).", Path(options["out"] or "runs")
-        plan = watched(lambda job: planned_runs(rows, folder, job.observer, words), _Folder(None))
+        with TemporaryDirectory() as name:
+            layout, rows, _ = runs_of(asked, Path(name))
+            draw_inputs(asked, Path(name))
+            words = f"{len(rows)} runs ({layout})."
+            plan = watched(lambda job: planned_runs(rows, Path(name), job.observer, words), _Folder(None))
         show_plan(plan, options["as_json"])
         return
     made = watched(lambda job: draw_many(asked, job.observer, job.command), _Folder(options["out"]), True)

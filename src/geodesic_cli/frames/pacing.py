@@ -31,7 +31,7 @@ from geodesic_cli.errors import GeodesicError, InputError
 from geodesic_cli.evaluation import Distance, lpips
 from geodesic_cli.frames.keyframes import Ends
 from geodesic_cli.frames.path_report import PathReport
-from geodesic_cli.frames.paths import ImagePath, positions
+from geodesic_cli.frames.paths import ATTENTION, BLEND, ImagePath, carried_down, positions
 
 MEASURES = ("even", "features", "lpips", "perceptual")
 """The names of the measures."""
@@ -55,7 +55,7 @@ class Pacer:
 
     Args:
         name: of `MEASURES`, `perceptual` aside: what is used in the end.
-        detail: a sentence for the manifest.
+        detail: what is measured, after the words "at equal steps".
         lengths: clean latents (m, d) in their order along the path -> (m - 1,) lengths of the steps, on the CPU.
         evaluations: of the network, for each look.
         guide: how much the denoised picture changes in each of equal steps of u: it says where to look first, and takes
@@ -68,8 +68,10 @@ class Pacer:
     evaluations: int = 0
     guide: tuple[float, ...] = ()
 
-    def along(self, report: PathReport) -> "Pacer":
-        """The same for a path of which this was measured."""
+    def along(self, method: str, report: PathReport) -> "Pacer | None":
+        """The same for the path of a method, of which this was measured; None where equal steps of u are even."""
+        if method == BLEND and self.name == "even":
+            return None  # a straight line of clean latents
         return replace(self, guide=tuple(report.denoised))
 
 
@@ -95,7 +97,7 @@ def pacer(
     """
     if measure not in MEASURES:
         raise InputError(f"The measures of pacing are {', '.join(MEASURES)}; got {measure!r}.")
-    even = Pacer("even", "Frames at equal steps in the autoencoder's latents.", _between)
+    even = Pacer("even", "in the autoencoder's latents", _between)
     if measure == "even":
         return even
     if measure in ("lpips", "perceptual") and distance is None:
@@ -107,7 +109,7 @@ def pacer(
             return even  # a transformer
         return Pacer(
             "features",
-            f"Frames at equal steps in the features of the network's middle block at noise level {LOW:g}.",
+            f"in the features of the network's middle block at noise level {LOW:g}",
             Features(model, shape).lengths,
             1,
         )
@@ -120,7 +122,7 @@ def pacer(
             parts.append(apart(images[:-1], images[1:]).detach().to("cpu", torch.float64))
         return torch.cat(parts).clamp(min=0).sqrt()
 
-    return Pacer("lpips", f"Frames at equal steps of the square root of {getattr(apart, 'name', 'a distance')}.", seen)
+    return Pacer("lpips", f"of the square root of {getattr(apart, 'name', 'a distance')}", seen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,9 +181,11 @@ def _between(points: Tensor) -> Tensor:
     return (points[1:] - points[:-1]).norm(dim=-1)
 
 
-def evaluations(measure: Pacer, frames: int, steps: int) -> int:
-    """Network evaluations of `spaced` at guidance 1."""
-    return sum(_passes(frames, measure)) * (_short(steps) + 1 + measure.evaluations)
+def evaluations(measure: Pacer, frames: int, steps: int, method: str = "", branches: int = 1) -> int:
+    """Network evaluations of `spaced` for a path of a method; ``branches`` of them for one step of the transport."""
+    looks = _passes(frames, measure)
+    carried = 0 if method == BLEND else sum(looks) + 2 * (method == ATTENTION) * len(looks)  # its ends go along
+    return carried * (_short(steps) + 1) * branches + sum(looks) * measure.evaluations
 
 
 def _passes(frames: int, measure: Pacer) -> list[int]:
@@ -212,8 +216,7 @@ def spaced(
     """
 
     def looks(u: Tensor) -> Tensor:
-        x = path(u.to(ends.x))
-        return model.drop(x, ends.shape, ends.conditioning(u), ends.tau, _short(steps), guidance)
+        return carried_down(model, ends, path, u, _short(steps), guidance)
 
     first, *more = _passes(frames, measure)
     u = positions(first)

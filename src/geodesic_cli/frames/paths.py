@@ -260,26 +260,32 @@ def positions(frames: int) -> Tensor:
     return torch.linspace(0, 1, frames, dtype=torch.float64)
 
 
-def clean_latents(
-    model: LatentDiffusion, ends: Ends, path: ImagePath, u: Tensor, steps: int, guidance: float, at_once: int = 64
-) -> Tensor:
-    """Clean latents (m, d) along a path; ``steps`` + 1 evaluations for each position but u = 0 and u = 1.
+def carried_down(model: LatentDiffusion, ends: Ends, path: ImagePath, u: Tensor, steps: int, guidance: float) -> Tensor:
+    """Clean latents (m, d) at positions u (m,) of a path, as its method draws them, the ends like all others.
 
-    There they are the encodings of the images themselves, which have not been to tau and back. A blend of clean latents
-    is drawn as it is. Where attention is mixed, the two ends go along with each part, so that it costs as much for each
-    of them.
+    ``steps`` + 1 evaluations for each position; where attention is mixed, for each of the two ends, too; of a blend of
+    clean latents, which is drawn as it is, none.
     """
     if path.method == BLEND:
         return torch.lerp(ends.z[:1], ends.z[1:], u[:, None].to(ends.z))
+    x = path(u.to(ends.x.dtype).to(ends.x.device))
+    if path.method == ATTENTION:
+        return model.drop_mixed(ends.x, x, u, ends.shape, ends.conditioning, ends.tau, steps, guidance)
+    return model.drop(x, ends.shape, ends.conditioning(u), ends.tau, steps, guidance)
+
+
+def clean_latents(
+    model: LatentDiffusion, ends: Ends, path: ImagePath, u: Tensor, steps: int, guidance: float, at_once: int = 64
+) -> Tensor:
+    """Clean latents (m, d) along a path, `carried_down` but at u = 0 and u = 1.
+
+    There they are the encodings of the images themselves, which have not been to tau and back. Where attention is
+    mixed, the two ends go along with each part, so that it costs as much for each of them.
+    """
     z = torch.lerp(ends.z[0], ends.z[1], u.round().to(ends.z.dtype).to(ends.z.device)[:, None])
     inner = ((u > 0) & (u < 1)).nonzero()[:, 0]
     for first in range(0, len(inner), at_once):
         rows = inner[first : first + at_once]
-        x = path(u[rows].to(ends.x.dtype).to(ends.x.device))
-        condition = ends.conditioning(u[rows])
-        if path.method == ATTENTION:
-            drawn = model.drop_mixed(ends.x, x, u[rows], ends.shape, ends.conditioning, ends.tau, steps, guidance)
-        else:
-            drawn = model.drop(x, ends.shape, condition, ends.tau, steps, guidance)
+        drawn = carried_down(model, ends, path, u[rows], steps, guidance)
         z = z.index_put((rows.to(z.device),), drawn.to(z.dtype))
     return z

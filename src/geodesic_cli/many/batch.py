@@ -1,7 +1,8 @@
 """Runs one after the other with one model: what is complete is left as it is, what fails is told, the rest is done.
 
-Nothing that several processes share is held open. The list of rows, `rows.json`, is written first and never changes:
-a folder begun with other rows or options is refused. Each run has a folder, a manifest and a lock of its own.
+Nothing that several processes share is held open. The list of rows, `rows.json`, is written first. It may grow at its
+end, and never changes otherwise: a folder begun with other rows or options is refused. Each run has a folder, a
+manifest and a lock of its own.
 """
 
 import json
@@ -14,6 +15,7 @@ from typing import Any, cast
 from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import GeodesicError, OutputError
+from geodesic_cli.filing import parsed_json
 from geodesic_cli.many.rows import Row
 from geodesic_cli.runs.folder import METRICS
 from geodesic_cli.runs.job import Job
@@ -52,6 +54,8 @@ class Ended:
 def begin(root: Path, rows: Sequence[Row], go_on: bool) -> None:
     """Write the list of rows, or refuse a folder that holds something else.
 
+    Where it is gone on with, there may be more rows than at first, or fewer, after the same first ones.
+
     Args:
         root: of all runs.
         rows: in their order.
@@ -63,13 +67,15 @@ def begin(root: Path, rows: Sequence[Row], go_on: bool) -> None:
     text = to_json([{"name": row.name, "folder": row.folder, "options": plain(row.options)} for row in rows])
     there = root / ROWS
     if there.is_file():
-        if there.read_text("utf-8") != text:
+        begun, listed = _rows_in(there), parsed_json(text)
+        both = min(len(begun), len(listed))
+        if begun[:both] != listed[:both] or not (go_on or len(begun) == len(listed)):
             raise OutputError(
                 f"{root} was begun with other pairs or other options.", "Pass the same ones, or another --out."
             )
-        if go_on:
+        if go_on and len(begun) >= len(listed):
             return
-    if root.is_dir() and any(path.name != INPUTS for path in root.iterdir()):
+    if not (go_on and there.is_file()) and root.is_dir() and any(path.name != INPUTS for path in root.iterdir()):
         raise OutputError(f"{root} is not empty.", "Pass --resume to go on, or another --out.")
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -77,6 +83,14 @@ def begin(root: Path, rows: Sequence[Row], go_on: bool) -> None:
         raise media.cannot_write(root, error) from error
     with media.replacing(there) as part:
         part.write_text(text, "utf-8")
+
+
+def _rows_in(file: Path) -> list[Any]:
+    try:
+        found = parsed_json(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{file} cannot be read ({error}).", "Pass another --out.") from error
+    return found if isinstance(found, list) else []
 
 
 def run_rows(root: Path, rows: Sequence[Row], observer: Observer, command: str) -> Ended:

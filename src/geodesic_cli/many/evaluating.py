@@ -1,31 +1,24 @@
 """`geodesic evaluate --pairs`: draw pairs by several methods, then measure what was drawn."""
 
-import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from geodesic_cli import media
 from geodesic_cli.errors import InputError
 from geodesic_cli.evaluation.ruler.protocols import PROTOCOLS
-from geodesic_cli.layouts import ImagePair, PairsFound, pairs_of
-from geodesic_cli.many.batch import INPUTS, MODEL_FIELDS, begin, metrics_of, run_rows, typed
+from geodesic_cli.layouts import pairs_of
+from geodesic_cli.many.batch import MODEL_FIELDS, begin, metrics_of, run_rows, typed
 from geodesic_cli.many.nearness import near_for
 from geodesic_cli.many.rows import Row, row_of
+from geodesic_cli.many.scene_pairs import draw_scenes, scene_pairs
 from geodesic_cli.many.share import my_share
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Observer
-from geodesic_cli.scenes import Scene, render, sample
 from geodesic_cli.settings import EvaluateSettings
 from geodesic_cli.settings.evaluate import MADE, MADE_FRAMES, SCENES_FRAMES
 from geodesic_cli.verbs.evaluate.run import Evaluation
 from geodesic_cli.verbs.evaluate.run import run as evaluate_run
 
 OWN_MODEL = "clevr-mini"
-SCENES_SEED = 70_001
-"""Added to the seed of scenes, so that no training has seen them: the training scenes come from the seed 0."""
 
 
 def run(job: Job[EvaluateSettings]) -> Evaluation:
@@ -50,8 +43,8 @@ def run(job: Job[EvaluateSettings]) -> Evaluation:
     return evaluate_run(job, make)
 
 
-def make(settings: EvaluateSettings, root: Path, observer: Observer) -> str:
-    """Draw all pairs that are not there yet; in words what they are.
+def make(settings: EvaluateSettings, root: Path, observer: Observer) -> tuple[str, frozenset[str]]:
+    """Draw all pairs that are not there yet; in words what they are, and their names.
 
     Raises:
         GeodesicError: none of them could be drawn.
@@ -61,7 +54,8 @@ def make(settings: EvaluateSettings, root: Path, observer: Observer) -> str:
     ended = run_rows(root, rows, observer, "geodesic evaluate")
     if len(ended.failed) == len(rows):
         raise InputError(f"None of the pairs could be drawn. {next(iter(ended.failed.values()))}")
-    return words if not ended.failed else f"{words}, of which {len(ended.failed)} could not be drawn"
+    said = words if not ended.failed else f"{words}, of which {len(ended.failed)} could not be drawn"
+    return said, frozenset(row.name for row in rows)
 
 
 def _missing(settings: EvaluateSettings, root: Path, observer: Observer) -> int:
@@ -76,7 +70,11 @@ def _missing(settings: EvaluateSettings, root: Path, observer: Observer) -> int:
 def runs_to_measure(settings: EvaluateSettings, root: Path) -> tuple[str, list[Row]]:
     """What the pairs are, in words, and a row for each pair and method; the list is on disk."""
     s = settings
-    found = _scenes(s, root) if s.scenes is not None else pairs_of(Path(str(s.pairs)), s.captions, s.seed, near_for(s))
+    if s.scenes is None:
+        found = pairs_of(Path(str(s.pairs)), s.captions, s.seed, near_for(s))
+    else:
+        found = scene_pairs(s.scenes, s.seed, root)
+        draw_scenes(found, s.seed)
     chosen = found.pairs[: s.limit]
     given: dict[str, Any] = {name: getattr(s, name) for name in MODEL_FIELDS}
     given |= {"model": s.model or OWN_MODEL, "formats": "none", "tau": s.tau}
@@ -89,24 +87,3 @@ def runs_to_measure(settings: EvaluateSettings, root: Path) -> tuple[str, list[R
     ]
     said = f", captions from {found.captions}" if found.captions else ""
     return f"{len(chosen)} {'pair' if len(chosen) == 1 else 'pairs'}, {found.layout}{said}", rows
-
-
-def _scenes(settings: EvaluateSettings, root: Path) -> PairsFound:
-    """Pairs of rendered scenes with captions: by turns one solid that has moved, and two different ones."""
-    count, pairs = settings.scenes or 0, list[ImagePair]()
-    drawn = sample(2 * count, torch.Generator().manual_seed(SCENES_SEED + settings.seed))
-    folder = root / INPUTS
-    folder.mkdir(parents=True, exist_ok=True)
-    for k, (a, b) in enumerate(zip(drawn[::2], drawn[1::2], strict=True)):
-        there = b.solids[0]
-        if k % 2 == 0:
-            turn = math.remainder(there.rotation - a.solids[0].rotation, math.pi / 2)
-            rotation = a.solids[0].rotation + turn
-            b = Scene((replace(a.solids[0], x=there.x, y=there.y, rotation=rotation),))
-        name = f"scene-{k:04d}"
-        files = [folder / f"{name}_{end}.png" for end in (0, 1)]
-        for file, picture in zip(files, render([a, b]), strict=True):
-            if not file.is_file():
-                media.write_png(picture, file)
-        pairs.append(ImagePair(name, files[0], files[1], (a.caption, b.caption)))
-    return PairsFound(f"rendered scenes of the seed {settings.seed}", tuple(pairs), "the scenes")

@@ -9,11 +9,13 @@ from geodesic_cli.errors import InputError
 from geodesic_cli.layouts import PairsFound, pairs_of
 from geodesic_cli.many.batch import Ended, begin, run_rows, typed
 from geodesic_cli.many.rows import Row, row_of, row_of_images
+from geodesic_cli.many.scene_pairs import draw_scenes, scene_pairs
 from geodesic_cli.many.share import my_share
 from geodesic_cli.many.sweep import SweepPoint, Values, point_folder, points_of, values_of, write_sweep
 from geodesic_cli.many.table import PAIRS_TABLE, write_table
 from geodesic_cli.runs.names import first_free
 from geodesic_cli.runs.observer import Observer
+from geodesic_cli.settings.evaluate import scenes_asked
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class ManyOptions:
     """What is asked.
 
     Args:
-        pairs: a table or a folder; None goes through the images.
+        pairs: a table, a folder, or `scenes:N`; None goes through the images.
         images: that are gone through in every run, where there are no pairs.
         sweep: options with several values, as `tau=0.2,0.4`.
         out: the folder of all runs; None is a free one in runs/.
@@ -87,9 +89,10 @@ def draw_many(options: ManyOptions, observer: Observer, command: str) -> ManyRun
     number, count = my_share(options.part)
     if count > 1 and options.out is None:
         raise InputError("Several processes need one folder for all pairs.", "Pass --out.")
-    layout, rows, swept = runs_of(options)
     root = Path(options.out or first_free(f"runs/{_stem(options)}"))
+    layout, rows, swept = runs_of(options, root)
     begin(root, rows, options.resume or count > 1)
+    draw_inputs(options, root)
     ended = run_rows(root, rows[number::count], observer, command)
     missing = write_table(root, rows, tuple(swept))
     points = write_sweep(root, rows, swept) if swept else ()
@@ -97,8 +100,27 @@ def draw_many(options: ManyOptions, observer: Observer, command: str) -> ManyRun
     return ManyRuns(root, layout, unit, len(rows), missing, ended, tuple(swept), points)
 
 
-def runs_of(options: ManyOptions) -> tuple[str, list[Row], Values]:
-    """How the pairs were found, the runs of each, and what is swept.
+def draw_inputs(options: ManyOptions, root: Path) -> None:
+    """Draw what the runs go between where that is not there yet: rendered scenes, if they are asked for."""
+    if (count := scenes_asked(options.pairs)) is not None:
+        draw_scenes(scene_pairs(count, _seed(options), root), _seed(options))
+
+
+def _seed(options: ManyOptions) -> int:
+    return int(typed(options.given).get("seed", 0))
+
+
+def _found(options: ManyOptions, root: Path) -> PairsFound:
+    count = scenes_asked(options.pairs)
+    return pairs_of(Path(str(options.pairs))) if count is None else scene_pairs(count, _seed(options), root)
+
+
+def runs_of(options: ManyOptions, root: Path) -> tuple[str, list[Row], Values]:
+    """How the pairs were found, the runs of each, and what is swept; `draw_inputs` draws what they need.
+
+    Args:
+        options: what is asked.
+        root: of all runs.
 
     Raises:
         InputError: no pairs; a list of numbers that makes no sense, alone or with the other options.
@@ -110,7 +132,7 @@ def runs_of(options: ManyOptions) -> tuple[str, list[Row], Values]:
         wrong = next((row.wrong for row in rows if row.wrong), "")
         said = f"{len(points)} combinations of {_named(swept)}"
     else:
-        found = pairs_of(Path(options.pairs))
+        found = _found(options, root)
         _columns_are_not_swept(found, swept)
         rows = [
             row_of(pair, given | point, "/".join(filter(None, (pair.name, point_folder(point)))))
@@ -141,4 +163,6 @@ def _named(swept: Values) -> str:
 
 
 def _stem(options: ManyOptions) -> str:
-    return Path(options.pairs).resolve().stem if options.pairs is not None else "sweep"
+    if options.pairs is None:
+        return "sweep"
+    return Path(options.pairs).resolve().stem.replace(":", "-")

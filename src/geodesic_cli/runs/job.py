@@ -26,6 +26,7 @@ from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.plain import to_json
 from geodesic_cli.runs.result import RunResult
 from geodesic_cli.settings import PlainModelOptions, from_options
+from geodesic_cli.settings.option import free_in
 
 if TYPE_CHECKING:
     from geodesic_cli.diffusion import LatentDiffusion
@@ -88,12 +89,11 @@ class Job(Generic[Chosen]):
         return replace(self, settings=replace(s, **other, revision=None, variant=None), given=None).load_model()
 
     @contextmanager
-    def in_folder(self, stem: str, free: Sequence[str] = ()) -> Iterator["Job[Chosen]"]:
+    def in_folder(self, stem: str) -> Iterator["Job[Chosen]"]:
         """The job with its folder, the settings in it: the one that was asked for, or a free one at runs/STEM.
 
         Args:
             stem: of the name of a folder that nobody asked for.
-            free: settings that may be others than those that a run was begun with when it goes on.
 
         Raises:
             OutputError: it cannot be used; nothing in it has been touched.
@@ -104,7 +104,7 @@ class Job(Generic[Chosen]):
         settings: Any = self.settings  # a dataclass with a folder, which the type checker does not see
         with nullcontext(settings.out) if settings.out else claimed(f"runs/{stem}") as folder:
             stored = asdict(settings) | {"out": folder}
-            with open_folder(folder, stored, self.observer, self.command, free=free) as directory:
+            with open_folder(folder, stored, self.observer, self.command, free=free_in(settings)) as directory:
                 for model in self.opened:
                     directory.follow(model.predict.chunks)
                 yield replace(self, directory=directory)

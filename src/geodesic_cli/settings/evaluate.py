@@ -7,13 +7,13 @@ from geodesic_cli.settings import shared
 from geodesic_cli.settings.methods import METHODS, named_methods
 from geodesic_cli.settings.option import ANY, AtLeast, above, checked, choice_opt, did_you_mean, opt, record
 
-PROTOCOL_NAMES = ("everything", "offline", "scenes", "diffmorpher", "freemorph", "pdg", "saito", "vbench")
+PROTOCOL_NAMES = ("everything", "offline", "scenes", "diffmorpher", "freemorph", "pdg", "saito", "vbench", "isodiff")
 LAYOUT_NAMES = ("ours", "frames", "methods", "subsets", "names", "films", "strips")
 MADE_BY = "slerp,geodesic"
 MADE_FRAMES, SCENES_FRAMES = 9, 5
 MADE = "made"
 """The folder, below that of the run, in which the pairs are drawn."""
-SCENES_PAIRS = re.compile(r"scenes:([1-9][0-9]{0,5})")
+SCENES_PAIRS, MOST_SCENES = "scenes:", 99_999
 MEASURE, MAKE, SETS = "What is measured", "Drawing pairs first (--pairs)", "Two sets of images"
 
 
@@ -28,6 +28,24 @@ def share_of(text: str) -> tuple[int, int]:
     if not 1 <= part <= parts:
         raise InputError(f"--part takes K/N with K from 1 to N; got {text!r}.", "Pass --part 1/2 and --part 2/2.")
     return part, parts
+
+
+def scenes_asked(pairs: str | None) -> int | None:
+    """How many pairs of rendered scenes a text such as `scenes:20` asks for; None of any other text.
+
+    Raises:
+        InputError: it begins so, and no number of pairs follows.
+    """
+    if pairs is None or not pairs.startswith(SCENES_PAIRS):
+        return None
+    number = pairs.removeprefix(SCENES_PAIRS)
+    count = int(number) if re.fullmatch(r"[0-9]{1,6}", number) else 0
+    if not 1 <= count <= MOST_SCENES:
+        raise InputError(
+            f"--pairs {SCENES_PAIRS}N takes a whole number N of pairs from 1 to {MOST_SCENES}; got {pairs!r}.",
+            f"Pass --pairs {SCENES_PAIRS}20 for instance.",
+        )
+    return count
 
 
 def _part(name: str, value: str) -> None:
@@ -63,7 +81,9 @@ class EvaluateSettings(shared.ModelOptions, shared.RunOptions):
     lpips_below: float | None = opt(
         None, "Pairs of a class: only images whose LPIPS is below it.", MAKE, above(0, 10, "0.5 is a good start.")
     )
-    limit: int | None = opt(None, "Most sequences of a method.", check=AtLeast(1, "Leave it out to take all.", ANY))
+    limit: int | None = opt(
+        None, "Most sequences of a method.", check=AtLeast(1, "Leave it out to take all.", ANY), free=True
+    )
     metric_weights: str | None = opt(
         None, "Folder with trained weights, sought there first.", MEASURE, metavar="FOLDER"
     )
@@ -94,7 +114,7 @@ class EvaluateSettings(shared.ModelOptions, shared.RunOptions):
             )
         if (self.samples is None) != (self.real is None):
             raise InputError("--samples and --real belong together.", "Pass both.")
-        self.chosen  # noqa: B018  refuses what is no method
+        self.chosen, self.scenes  # noqa: B018  refuses what is no method, and no number of scenes
         shared.resume_of_a_folder(self)
 
     @property
@@ -105,9 +125,8 @@ class EvaluateSettings(shared.ModelOptions, shared.RunOptions):
     @property
     def scenes(self) -> int | None:
         """How many pairs of rendered scenes are drawn; None for other pairs."""
-        found = SCENES_PAIRS.fullmatch(self.pairs or "")
-        return int(found[1]) if found else None
+        return scenes_asked(self.pairs)
 
 
 def _protocol(given: EvaluateSettings) -> str:
-    return "scenes" if (given.pairs or "").startswith("scenes:") else "everything"
+    return "scenes" if (given.pairs or "").startswith(SCENES_PAIRS) else "everything"

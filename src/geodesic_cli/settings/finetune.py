@@ -70,7 +70,7 @@ class FinetuneSettings(ModelOptions, RunOptions):
     resolution: int | None = opt(
         None, "In pixels. Default: the model's own.", DATA, AtLeast(8, "Leave it out for the model's own size.", 32_768)
     )
-    latents_cache: str = opt(MEMORY, "memory, disk or no.", DATA, OneOf(LATENTS_KEPT))
+    latents_cache: str = opt(MEMORY, "memory, disk or no.", DATA, OneOf(LATENTS_KEPT), free=True)
     random_flip: bool = opt(False, "Mirror images of a folder at random.", DATA)
     # It keeps the model fit for guidance.
     proportion_empty_prompts: float = opt(0.1, "Captions left out.", DATA, Between(0, 1, "0.1 is usual."))
@@ -111,12 +111,14 @@ class FinetuneSettings(ModelOptions, RunOptions):
         "Passes, in place of steps.",
         DATA,
         AtLeast(1, "Passes are counted from 1.", ANY),
+        free=True,
     )
     max_train_steps: int = opt(
         None,
         "Steps. Default: 300 for the embedded models, else 5000.",
         check=AtLeast(1, "300 tune clevr-mini, 5000 a larger model.", ANY),
         by=_steps,
+        free=True,
     )
     learning_rate: float = opt(
         None,
@@ -153,7 +155,11 @@ class FinetuneSettings(ModelOptions, RunOptions):
     )
     resume_from_checkpoint: str | None = opt(None, "latest, or a folder to start from.", PREVIEWS)
     validation_epochs: int | None = opt(
-        None, "Passes between previews, in place of steps.", PREVIEWS, AtLeast(1, "Passes are counted from 1.", ANY)
+        None,
+        "Passes between previews, in place of steps.",
+        PREVIEWS,
+        AtLeast(1, "Passes are counted from 1.", ANY),
+        free=True,
     )
     validation_steps: int = opt(
         None,
@@ -161,15 +167,16 @@ class FinetuneSettings(ModelOptions, RunOptions):
         PREVIEWS,
         AtLeast(0, "0 draws no previews.", ANY),
         by=_between_previews,
+        free=True,
     )
     validation_prompt: tuple[str, ...] = opt((), "What previews show. Default: captions.", PREVIEWS)
     num_validation_images: int = opt(
         8, "Images in a preview.", PREVIEWS, AtLeast(1, "For no previews pass --validation-steps 0.")
     )
-    report_to: tuple[str, ...] = opt((), "tensorboard, wandb or others.", PREVIEWS)
-    push_to_hub: bool = opt(False, "Upload the tuned model to the Hub.", PREVIEWS)
-    hub_model_id: str | None = opt(None, "OWNER/NAME there. Default: the folder's name.", PREVIEWS)
-    hub_private_repo: bool = opt(False, "A new repository there is private.", PREVIEWS)
+    report_to: tuple[str, ...] = opt((), "tensorboard, wandb or others.", PREVIEWS, free=True)
+    push_to_hub: bool = opt(False, "Upload the tuned model to the Hub.", PREVIEWS, free=True)
+    hub_model_id: str | None = opt(None, "OWNER/NAME there. Default: the folder's name.", PREVIEWS, free=True)
+    hub_private_repo: bool = opt(False, "A new repository there is private.", PREVIEWS, free=True)
     seed: int = seed_opt("Of the data's order, noise and probes.")
     out: str | None = opt(None, "Of the tuned model. Default: in runs/.", flags=("--out", "--output-dir"))
 

@@ -21,7 +21,8 @@ class MeanSettings(LinkedOptions):
         SOLVER,
         above(0, 1, "0.1 is within about 0.5% of the least sum of squared distances."),
     )
-    moves: int = opt(12, "Most moves of the mean.", SOLVER, AtLeast(1, "12 are enough for most sets."))
+    # Each move follows from the one before, however many there are to be.
+    moves: int = opt(12, "Most moves of the mean.", SOLVER, AtLeast(1, "12 are enough for most sets."), free=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -30,8 +30,8 @@ SOURCES = {
     "published": "Yu et al., Probability density geodesics, CVPR 2025: their descent, direction, exponent and learning "
     "rate, converted to a score; their time is not drawn anew for each call.",
     "attention": "Great circle between the noisy latents, drawn with keys and values of both ends mixed into every "
-    "attention layer: the fused inner attention of He et al., AID, NeurIPS 2024, at equal steps, without their choice "
-    "of steps.",
+    "attention layer: the fused inner attention of He et al., AID, NeurIPS 2024. Frames are spaced as those of all "
+    "methods here, not by their choice of steps.",
 }
 """Where each method is from, in words."""
 

@@ -41,6 +41,8 @@ class Option:
         text: whether a value means nothing to a model without text.
         variable: an environment variable sets it, too; what may be given several times has none.
         alone: the value that its word has where no value follows it; None needs one.
+        free: may be another when a run goes on: it says how far the run goes or how it is watched, and what is made
+            already stays as it is.
         read: what may be given in several shapes to the one that is kept; raises an InputError.
     """
 
@@ -55,6 +57,7 @@ class Option:
     text: Callable[[Any], bool] | None = None
     variable: bool = True
     alone: str | None = None
+    free: bool = False
     read: Callable[[Any], Any] | None = None
 
 
@@ -72,6 +75,11 @@ def choice_opt(default: str | None, among: tuple[str, ...], rest: str = ".", pan
 def option_of(of: Field[Any]) -> Option:
     """What a field of a record says."""
     return of.metadata[FIELD_KEY]
+
+
+def free_in(settings: Any) -> tuple[str, ...]:
+    """The names of the settings of a record that may be others when a run goes on."""
+    return tuple(each.name for each in fields(settings) if option_of(each).free)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)

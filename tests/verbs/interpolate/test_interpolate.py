@@ -15,12 +15,13 @@ from geodesic_cli import media
 from geodesic_cli.diffusion import LatentDiffusion
 from geodesic_cli.errors import GeodesicError, InputError, ModelError, OutputError
 from geodesic_cli.frames.keyframes import embed
-from geodesic_cli.frames.pacing import even_positions
+from geodesic_cli.frames.pacing import Pacer, even_positions, pacer
 from geodesic_cli.frames.paths import MEASURED, Problem, clean_latents, positions
 from geodesic_cli.geometry import Status
 from geodesic_cli.runs.names import first_free
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import InterpolateSettings
+from geodesic_cli.settings.methods import METHODS
 from geodesic_cli.verbs.interpolate.run import Interpolation, interpolate, stem
 from geodesic_cli.verbs.interpolate.run import run as verb_run
 from helpers import Recorder, decibels, into_folder
@@ -154,6 +155,12 @@ def test_every_network_evaluation_is_counted(model: LatentDiffusion, pair: Tenso
         made = interpolate(*pair, model=counted, **QUICK | more)
         assert Counting.seen == sum(made.metrics["evaluations"].values())
         assert method != "blend" or made.u.tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1]), "it is even as it is"
+    for method, compare, guidance in (("attention", "blend,slerp", 2.0), ("blend", "none", 1.0)):
+        Counting.seen = 0
+        more = {"prompt": PROMPTS, "pacing": "features", "method": method, "compare": compare, "guidance": guidance}
+        made = interpolate(*pair, model=counted, **QUICK | more)
+        assert Counting.seen == sum(made.metrics["evaluations"].values())
+        assert made.metrics["evaluations"]["pacing"] > 0
 
 
 def test_any_methods_are_compared_and_one_path_is_not_solved_twice(model: LatentDiffusion, pair: Tensor) -> None:
@@ -536,6 +543,31 @@ def test_a_format_that_is_not_written_is_refused(formats: str) -> None:
         InterpolateSettings(images=("a", "b"), formats=formats)
     assert InterpolateSettings(images=("a", "b"), formats="None").kinds == ()
     assert InterpolateSettings(images=("a", "b"), formats=".MP4, gif,mp4").kinds == ("mp4", "gif")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_the_frames_of_every_method_lie_as_the_metrics_say(model: LatentDiffusion, pair: Tensor, method: str) -> None:
+    def made_by(pacing: str) -> Interpolation:
+        small = {"pool_size": 8, "budget": "200"} if method == "global" else {}
+        more = {"prompt": PROMPTS, "method": method, "frames": 9, "tau": 0.4, "pacing": pacing, **small}
+        return interpolate(*pair, model=model, **QUICK | more)
+
+    def uneven(of: Interpolation, measure: Pacer) -> float:
+        lengths = measure.lengths(model.encode(of.frames))
+        return float(lengths.max() / lengths.mean())
+
+    shape = model.latent_shape(64, 64)
+    plain = made_by("path")
+    assert torch.equal(plain.u, positions(9))
+    assert plain.metrics["pacing"] == "Frames at equal steps of u, the position along the path."
+    for name in ("even", "features"):
+        measure, paced = pacer(name, model, shape), made_by(name)
+        assert paced.metrics["pacing"] == f"Frames at equal steps {measure.detail}."
+        if (method, name) == ("blend", "even"):
+            assert torch.equal(paced.u, positions(9)), "its clean latents lie on a straight line"
+        else:
+            assert uneven(paced, measure) < uneven(plain, measure)
 
 
 def test_easing_begins_and_ends_slowly(model: LatentDiffusion, pair: Tensor) -> None:

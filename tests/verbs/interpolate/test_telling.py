@@ -9,13 +9,14 @@ from torch import Tensor
 
 from geodesic_cli import media, plots
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.frames.pacing import pacer
 from geodesic_cli.geometry import Status
 from geodesic_cli.runs.observer import Silent
 from geodesic_cli.settings import InterpolateSettings
 from geodesic_cli.verbs.interpolate.run import Interpolation, interpolate
 from geodesic_cli.verbs.interpolate.run import run as verb_run
 from geodesic_cli.verbs.interpolate.searching import Found
-from geodesic_cli.verbs.interpolate.telling import NAMED_ONE_BY_ONE, curve_labels, doubtful, verdict
+from geodesic_cli.verbs.interpolate.telling import NAMED_ONE_BY_ONE, curve_labels, doubtful, spacing, verdict
 from helpers import into_folder
 
 run = into_folder(verb_run)
@@ -105,3 +106,11 @@ def test_sheet_and_plots_of_a_run_have_the_names_and_the_marks(
         "local short path",
     ]
     assert list(histories[0]) == [f"image {k} to {k + 1}, not converged (not chosen)" for k in (1, 2)]
+
+
+def test_it_is_said_how_frames_are_spaced(model: LatentDiffusion) -> None:
+    even = pacer("even", model, model.latent_shape(64, 64))
+    assert spacing(None, False, 1) == "Frames at equal steps of u, the position along the path."
+    assert spacing(even, False, 1) == "Frames at equal steps in the autoencoder's latents."
+    assert spacing(even, True, 1).startswith("Frames at steps that are small at both ends and large in the middle, in")
+    assert spacing(even, False, 2) == "Frames at equal steps in the autoencoder's latents, from each image to the next."

@@ -91,5 +91,11 @@ PROTOCOLS: Mapping[str, Protocol] = {
         PIXEL_NUMBERS,
         notes="Subject and background consistency and the motion smoothness of AMT are not measured.",
     ),
+    "isodiff": Protocol(
+        "Isometric representation learning (Hahm et al., ICML 2024), its distance of samples from the data",
+        ("fid_pooled", "kid", *LITE_NUMBERS),
+        notes="For --samples and --real: the FID is of 10,000 samples. How many images of the data it is against, and "
+        "how they are resized, is left open. PPL, mRTL, MCN, VoR and LS are those of geodesic isometry.",
+    ),
 }
 """By name."""

@@ -68,13 +68,10 @@ class Measurer:
     directory: RunDirectory | None
     fits: dict[bytes, Fit] = field(default_factory=dict)
 
-    def kept(self, number: int, sequence: ToMeasure) -> Sequenced:
-        """What an earlier session has measured, or what is measured now and kept.
-
-        Raises:
-            InputError: the checkpoint is of another sequence.
-        """
-        name = f"measured/{number:05d}.safetensors"
+    def kept(self, sequence: ToMeasure) -> Sequenced:
+        """What an earlier session has measured, or what is measured now and kept under the sequence's own name."""
+        own = hashlib.sha256(json.dumps([sequence.name, sequence.method]).encode()).hexdigest()
+        name = f"measured/{own[:16]}.safetensors"
         if self.directory is None or not self.directory.has(name):
             made = self.measure(sequence)
             if self.directory is not None:
@@ -83,12 +80,6 @@ class Measurer:
             return made
         features, saved = self.directory.read_tensors(name)
         about: dict[str, Any] = json.loads(saved["measured"])
-        if (about["name"], about["method"]) != (sequence.name, sequence.method):
-            raise InputError(
-                f"The sequences are not those that this run was begun with: {about['name']} has become "
-                f"{sequence.name}.",
-                "Pass another --out, or --overwrite.",
-            )
         about |= {key: tuple(about[key]) for key in ("size", "inputs")}
         return Sequenced(**about, features=features)
 

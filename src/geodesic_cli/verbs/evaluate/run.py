@@ -35,8 +35,8 @@ from geodesic_cli.verbs.evaluate.reading import ToMeasure, sequences_to_measure
 from geodesic_cli.verbs.evaluate.scoring import CLEAN, Scored, scores_of, set_number
 from geodesic_cli.verbs.evaluate.table import csv_of_sequences, latex, markdown_table, protocol_line, score_metrics
 
-Maker = Callable[[EvaluateSettings, Path, Observer], str]
-"""Draws the pairs of the settings into a folder of runs, and says in words what they are."""
+Maker = Callable[[EvaluateSettings, Path, Observer], tuple[str, frozenset[str]]]
+"""Draws the pairs of the settings into a folder of runs; says in words what they are, and gives their names."""
 SHOWN, COLUMNS, SIDE = 4, 7, 96
 """Sequences of each method on the sheet, frames of each, and their side in pixels."""
 STRIPS = 500
@@ -118,8 +118,10 @@ def run(
         said = ""
         if s.pairs is not None and make is not None and job.directory is not None:
             folder = job.directory.folder
-            said = make(s, folder / MADE, job.observer)
-            ready = sequences_to_measure(replace(s, layout="ours", limit=None), [str(folder)])
+            said, names = make(s, folder / MADE, job.observer)
+            there = sequences_to_measure(replace(s, layout="ours", limit=None), [str(folder)])
+            # An earlier session may have drawn more.
+            ready = there[0], tuple(each for each in there[1] if each.name in names)
         return _Work(**vars(job)).measure(ready[1], said or f"layout {ready[0]}", protocol, networks)
 
 
@@ -143,8 +145,8 @@ class _Work(Job[EvaluateSettings]):
         measurer = Measurer(protocol, networks, model, self.directory)
         self.observer.stage(f"Measuring ({layout})", len(sequences), "sequences")
         measured = []
-        for number, sequence in enumerate(sequences):
-            measured.append(measurer.kept(number, sequence))
+        for sequence in sequences:
+            measured.append(measurer.kept(sequence))
             self.observer.advance(1, sequence.name)
         lacking = {key: why for key, why in networks.lacking.items() if key in protocol.numbers}
         if all(each.ends == "not known" for each in measured):
@@ -182,9 +184,8 @@ class _Work(Job[EvaluateSettings]):
         names = list(dict.fromkeys(each.name for each in sequences))[:STRIPS]
         self.observer.stage("Writing strips", len(names), "pairs")
         for number, name in enumerate(names):
-            file = f"strips/{number:05d}.png"
-            if not directory.has(file):
-                directory.write_png(file, _rows_of([each for each in sequences if each.name == name]))
+            # Always anew: an earlier session may have had another --limit, and so another pair in this place.
+            directory.write_png(f"strips/{number:05d}.png", _rows_of([each for each in sequences if each.name == name]))
             self.observer.advance(1, name)
         return names
 

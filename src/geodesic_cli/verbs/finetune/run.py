@@ -25,13 +25,13 @@ from geodesic_cli.runs.manifest import require_same
 from geodesic_cli.runs.observer import Observer, Silent
 from geodesic_cli.runs.opening import AnyModel, open_model
 from geodesic_cli.settings import FinetuneSettings, from_options
+from geodesic_cli.settings.option import free_in
 from geodesic_cli.verbs.finetune import checkpoints
 from geodesic_cli.verbs.finetune.data import Data, ImageFolder, Scenes, left_out, metadata_of
 from geodesic_cli.verbs.finetune.measuring import measure_trainee
 from geodesic_cli.verbs.finetune.processes import Processes, common_folder, start
 from geodesic_cli.verbs.finetune.publishing import push_model, refuse_hub, write_card
 from geodesic_cli.verbs.finetune.starting import (
-    FREE_SETTINGS,
     asked_for_early,
     check_start,
     going_on,
@@ -140,7 +140,7 @@ def run(job: Job[FinetuneSettings]) -> Finetuned:
         if stored["resume_from_checkpoint"] == "latest":  # another word for --resume: it changes nothing that is made
             stored["resume_from_checkpoint"] = None
         try:
-            free = FREE_SETTINGS if going_on(settings) else ()
+            free = free_in(settings)
             opened = open_folder(folder, stored, observer, job.command or "", resume=going_on(settings), free=free)
         except GeodesicError as error:
             processes.agree(str(error))

@@ -20,12 +20,6 @@ from geodesic_cli.verbs.finetune.publishing import repository_of
 from geodesic_cli.verbs.finetune.tables import ImageTable, parquet_files, read_rows, require_library
 from geodesic_cli.verbs.finetune.watching import require_trackers
 
-FREE_SETTINGS = (
-    *("max_train_steps", "num_train_epochs", "validation_steps", "validation_epochs", "report_to", "latents_cache"),
-    *("push_to_hub", "hub_model_id", "hub_private_repo"),
-)
-"""What may be another for a run that goes on: it decides how long it is and how it is watched, and no step."""
-
 TRAINED = 3
 """Memory of a picture in training, in units of what it takes without gradients; more where nothing is checkpointed."""
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from geodesic_cli import media, plots
 from geodesic_cli.diffusion import LatentDiffusion
+from geodesic_cli.diffusion.score import guided_evaluations
 from geodesic_cli.frames.canvas import Canvas
 from geodesic_cli.frames.keyframes import Ends, Keyframes
 from geodesic_cli.frames.pacing import Pacer, eased, evaluations, spaced
@@ -39,7 +40,7 @@ class Drawn:
         u: (n,), their positions over the whole path.
         numbers: of the frames at which legs begin, and that at which the last one ends.
         decoded: score evaluations of the decoding.
-        paced: score evaluations of the pacing.
+        paced: network evaluations of the pacing.
     """
 
     frames: Tensor
@@ -80,13 +81,11 @@ class Drawer(Job[InterpolateSettings]):
         s, count = self.settings, len(legs)
         total = numbers[-1] + (not s.loop)
         own = [numbers[k + 1] - numbers[k] + 1 for k in range(count)]
-        # A blend of clean latents has equal steps as it is; with mixed attention a look would cost as much as a frame.
-        pacer = None if method in (BLEND, ATTENTION) else self.pacer
-        paces = [pacer and pacer.along(leg.reports[method]) for leg in legs]
+        paces = [self.pacer and self.pacer.along(method, leg.reports[method]) for leg in legs]
         inner = [
             self._positions(k, leg, method, own[k], pace) for k, (leg, pace) in enumerate(zip(legs, paces, strict=True))
         ]
-        paced = sum(evaluations(pace, n, s.steps) for pace, n in zip(paces, own, strict=True) if pace and n > 2)
+        paced = sum(self._looks(pace, n, method) for pace, n in zip(paces, own, strict=True) if pace and n > 2)
         frames: list[Tensor] = []
         u: list[float] = []
         ends_again = 0
@@ -127,13 +126,17 @@ class Drawer(Job[InterpolateSettings]):
             return at
 
         def found() -> dict[str, Tensor]:
-            cost = evaluations(pace, frames, s.steps)
+            cost = self._looks(pace, frames, method)
             self.observer.stage(f"Pacing the {path_kind(method)}", cost)
             u = spaced(self.model, leg.ends, leg.paths[method], frames, s.steps, s.transport_guidance, pace, at)
             self.observer.advance(cost)
             return {"u": u}
 
         return self.kept(self.name(k, f"positions-{method}.safetensors"), found)["u"]
+
+    def _looks(self, pace: Pacer, frames: int, method: str) -> int:
+        s = self.settings
+        return evaluations(pace, frames, s.steps, method, guided_evaluations(s.transport_guidance))
 
     def _sound(self, frames: int) -> media.Sound | None:
         """The sound of the clip that is interpolated, where the film lasts as long as the clip; else a word on it."""

@@ -38,6 +38,7 @@ from geodesic_cli.runs.observer import Observer
 from geodesic_cli.runs.opening import AnyModel
 from geodesic_cli.runs.places import cache_folder
 from geodesic_cli.settings import InterpolateSettings
+from geodesic_cli.settings.interpolate import EASE
 from geodesic_cli.verbs.interpolate.drawing import Drawer
 from geodesic_cli.verbs.interpolate.legs import LegSolver, rounded_legs
 from geodesic_cli.verbs.interpolate.metrics import path_metrics
@@ -45,6 +46,7 @@ from geodesic_cli.verbs.interpolate.plan import Plan, plan, plan_without_weights
 from geodesic_cli.verbs.interpolate.reading import ENDS, FAITHFUL, Ready, keyframe_numbers, ready, unfaithful
 from geodesic_cli.verbs.interpolate.searching import Found
 from geodesic_cli.verbs.interpolate.stages import text_evaluations
+from geodesic_cli.verbs.interpolate.telling import spacing
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -176,14 +178,14 @@ class _Work(Job[InterpolateSettings]):
         reports = {name: joined([leg.reports[name] for leg in legs], legs[0].paths[name].alpha) for name in wanted}
         metrics, status = path_metrics(s, legs, reports, drawn[s.method], keyframes, numbers)
         decoded = sum(one.decoded for one in drawn.values()) * self.branches
-        paced = sum(one.paced for one in drawn.values()) * self.branches
+        paced = sum(one.paced for one in drawn.values())
         carried = s.steps * len(images) + to_know_steps_down(s.steps, len(images))
         spent = sum(leg.evaluations for leg in legs) + self.branches * carried
         text = len(images) * sum(text_evaluations(s))
         metrics |= {
             "films": [f"video.{kind}" for kind in s.kinds] if self.directory is not None else [],
             "model_folder": None if model.folder is None else str(model.folder),
-            "pacing": "Frames at equal steps along the path." if pace is None else pace.detail,
+            "pacing": spacing(pace, s.timing == EASE, count),
             "evaluations": {"path": spent, "pacing": paced, "frames": decoded} | ({"text": text} if text else {}),
             "prompts": list(prompts),
             "steps_down": down,

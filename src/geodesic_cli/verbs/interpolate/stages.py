@@ -103,8 +103,8 @@ def stages(settings: InterpolateSettings, images: int, score: int, each: float) 
     steps = frame_steps(s, legs)
     if s.pacing != "path":
         look = Pacer(s.pacing, "", torch.diff, 1 if s.pacing in ("features", "perceptual") else 0, guide=(1.0,))
-        paced = sum(evaluations(look, one + 1, s.steps) for one in steps if one > 1)
-        add("Pacing", paced * (asked - (ATTENTION in methods)) * transport)
+        legs_paced = [one + 1 for one in steps if one > 1]
+        add("Pacing", sum(evaluations(look, n, s.steps, method, transport) for n in legs_paced for method in methods))
     parts = sum(math.ceil(one / DECODED_AT_ONCE) for one in steps) if ATTENTION in methods else 0  # ends go with each
     carried = sum(one - 1 for one in steps) * asked + 2 * parts
     add("Drawing", carried * (s.steps + 1) * transport, most=True)

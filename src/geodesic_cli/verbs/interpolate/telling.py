@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from geodesic_cli.frames.pacing import Pacer
 from geodesic_cli.frames.path_report import PathReport
 from geodesic_cli.search.candidates import KNOWN
 from geodesic_cli.settings import InterpolateSettings
@@ -77,3 +78,16 @@ def doubtful(frames: Sequence[int]) -> str:
     if len(frames) == 1:
         return f"Frame {frames[0]} lies there, as the sheet marks."
     return f"Frames {listed([str(number) for number in frames])} lie there, as the sheet marks."
+
+
+def spacing(measure: Pacer | None, ease: bool, legs: int) -> str:
+    """How the frames of every method of a run are spaced, as a sentence.
+
+    Args:
+        measure: None where they lie at equal steps of u.
+        ease: whether they are `eased`.
+        legs: stretches from image to image; each has frames of its own.
+    """
+    steps = "steps that are small at both ends and large in the middle," if ease else "equal steps"
+    where = "of u, the position along the path" if measure is None else measure.detail
+    return f"Frames at {steps} {where}{', from each image to the next' if legs > 1 else ''}."

@@ -43,8 +43,6 @@ from geodesic_cli.settings.vocabulary import listed
 
 USUAL_SPOKE, USUAL_MOVES = 90, 9
 """Evaluations for a path from a mean that has moved, and how often all paths are looked for: of twelve pictures."""
-MAY_CHANGE = ("moves",)
-"""What may change when a run goes on: each move follows from the one before, however many there are to be."""
 ONE_BY_ONE = 6
 """Images whose paths did not converge and that are named one by one."""
 SHOWN = 12
@@ -111,7 +109,7 @@ def mean(
 def run(job: Job[MeanSettings], given: Sequence[str | Path | Tensor] = ()) -> MeanImage:
     """Find the mean of the images of the settings, or of those given in their place."""
     ready = _ready(job, given)  # all that may be refused comes before the folder is touched
-    with job.in_folder(stem(job.settings), MAY_CHANGE) as job:
+    with job.in_folder(stem(job.settings)) as job:
         return _Work(**vars(job)).run(ready)
 
 
