@@ -1,6 +1,7 @@
 """Films of every kind: all their frames, colours and times, the same bytes, and the sound of a clip."""
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -99,3 +100,25 @@ def test_what_has_no_sound_has_none(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     for name in ("a.mp4", "a.png", "a.txt", "none.mp4", "."):
         assert media.sound_of(tmp_path / name) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_in_files_make_the_same_film_as_the_same_frames_in_memory(tmp_path: Path, kind: str) -> None:
+    frames = torch.rand(5, 3, 33, 47, generator=torch.Generator().manual_seed(0))
+    files = [tmp_path / f"{k}.png" for k in range(len(frames))]
+    for file, frame in zip(files, frames, strict=True):
+        media.write_png(frame, file)
+    stored = media.StoredFrames.of(files)
+    assert stored.shape == tuple(frames.shape) and stored.ndim == 4 and len(stored) == 5
+    media.write_film(frames, tmp_path / f"memory.{kind}", 8)
+    media.write_film(stored, tmp_path / f"files.{kind}", 8)
+    assert (tmp_path / f"memory.{kind}").read_bytes() == (tmp_path / f"files.{kind}").read_bytes()
+    assert (media.chosen_of(stored, [4, 1]) - media.chosen_of(frames, [4, 1])).abs().max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_sheet_shows_all_frames_of_a_short_film_and_evenly_chosen_ones_of_a_long_one() -> None:
+    assert media.numbers_shown(17, 4, 1024, 1024) == list(range(17))  # a line is always shown
+    assert media.numbers_shown(200, 4, 64, 64) == list(range(200))
+    few = media.numbers_shown(1000, 4, 512, 512, keep=[0, 500, 999])
+    assert few[0] == 0 and few[-1] == 999 and 500 in few and len(few) <= 20
+    assert max(b - a for a, b in pairwise(few)) <= 63

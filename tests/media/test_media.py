@@ -328,6 +328,8 @@ def test_a_full_disk_gives_one_sentence_and_leaves_the_old_file(tmp_path, monkey
     path.write_text("old")
     if kind == "mp4" and call == "write_bytes":
         monkeypatch.setattr(av, "open", no_space)
+    if kind == "gif" and call == "write_bytes":
+        monkeypatch.setattr(films, "getdata", no_space)  # a GIF is written frame by frame
     monkeypatch.setattr(Path, call, no_space)
     with pytest.raises(OutputError) as caught:
         WRITERS[kind](path)

@@ -14,23 +14,28 @@ from geodesic_cli.media.formats import image_files
 from geodesic_cli.media.images import read_image, read_metadata, read_still, require_image, write_png
 from geodesic_cli.media.positions import parse_position
 from geodesic_cli.media.sequences import Clip, Frame, read_frames, read_sequence, stream_sequence
-from geodesic_cli.media.sheets import SheetMarks, sheet
+from geodesic_cli.media.sheets import SheetMarks, numbers_shown, sheet
 from geodesic_cli.media.sizes import parse_size, placed, resize, same_size, whole_within
 from geodesic_cli.media.sounds import Sound, sound_of
 from geodesic_cli.media.stills import ON_WHITE, Ground, Still
+from geodesic_cli.media.stored import FrameSource, StoredFrames, chosen_of
 
 __all__ = [
     "ON_WHITE",
     "VIDEOS",
     "Clip",
     "Frame",
+    "FrameSource",
     "Ground",
     "SheetMarks",
     "Sound",
     "Still",
+    "StoredFrames",
     "cannot_write",
+    "chosen_of",
     "image_files",
     "natural_key",
+    "numbers_shown",
     "parse_position",
     "parse_size",
     "placed",

@@ -162,4 +162,4 @@ def to_bytes(images: Tensor) -> np.ndarray:
     images = images.detach().cpu().float()
     if not images.isfinite().all():
         raise OutputError("An image of finite values is needed, and this one holds NaN.", "Pass --dtype fp32.")
-    return images.clamp(0, 1).mul(255).round().to(torch.uint8).movedim(1, -1).contiguous().numpy()
+    return images.clamp(0, 1).mul_(255).round_().to(torch.uint8).movedim(1, -1).contiguous().numpy()

@@ -12,6 +12,10 @@ from torch import Tensor
 from geodesic_cli.media.sizes import enlarge
 
 PER_LINE = 17  # frames in one line of a contact sheet
+MOST_PIXELS = 20_000_000
+"""Pixels of the frames on a sheet that shows more than one line of each row; beyond, a part of the frames is shown."""
+LEAST_SIDE = 96
+"""Pixels that the short side of a frame has at least."""
 _GIVEN = (0.0, 0.447, 0.698)
 _DOUBTFUL = (0.835, 0.369, 0.0)
 _WRITTEN = (0.0, 0.0, 0.0)
@@ -49,15 +53,15 @@ class SheetMarks:
 def sheet(rows: Sequence[Tensor], labels: Sequence[str] | None = None, marks: SheetMarks | None = None) -> Tensor:
     """A contact sheet (3, H, W): one row per method, each row (m, 3, h, w), with its label in the left margin.
 
-    Frames below 96 pixels are enlarged by a whole factor. A row of more than 17 frames goes on in further lines of
-    about equal length.
+    Frames below LEAST_SIDE pixels are enlarged by a whole factor. A row of more than 17 frames goes on in further
+    lines of about equal length.
     """
     if not rows or any(row.ndim != 4 or not len(row) or row.shape[1:] != rows[0].shape[1:] for row in rows):
         raise ValueError(f"a sheet takes rows (m, 3, h, w) of one frame size, not {[tuple(row.shape) for row in rows]}")
     if labels is not None and len(labels) != len(rows):
         raise ValueError(f"a sheet of {len(rows)} rows takes as many labels, not {len(labels)}")
     marks = marks or SheetMarks()
-    tiles = [enlarge(row, 96) for row in rows]
+    tiles = [enlarge(row, LEAST_SIDE) for row in rows]
     h, w = tiles[0].shape[-2:]
     # Between frames and lines; three times as much between methods and around. Marks are drawn there.
     gap = max(4, min(h, w) // 24) if marks.given or marks.doubtful else max(2, min(h, w) // 48)
@@ -84,7 +88,27 @@ def sheet(rows: Sequence[Tensor], labels: Sequence[str] | None = None, marks: Sh
         top += block + 3 * gap
     if legend.numel():
         canvas[:, top : top + legend.shape[1], 3 * gap : 3 * gap + legend.shape[2]] = legend
-    return canvas.clamp(0, 1)
+    return canvas.clamp_(0, 1)
+
+
+def numbers_shown(frames: int, rows: int, height: int, width: int, keep: Sequence[int] = ()) -> list[int]:
+    """The numbers of the frames to show on a sheet of so many rows: all of them, or evenly chosen ones of a long film.
+
+    A sheet of 1,000 frames of 512 x 512 would be a picture of 262 million pixels for each method.
+
+    Args:
+        frames: in each row.
+        rows: on the sheet.
+        height: of a frame.
+        width: of a frame.
+        keep: numbers that are shown in any case, as long as they are not more than a line.
+    """
+    scale = math.ceil(LEAST_SIDE / min(height, width))
+    most = max(PER_LINE, MOST_PIXELS // (rows * height * width * scale**2))
+    if frames <= most:
+        return list(range(frames))
+    even = {round(k * (frames - 1) / (most - 1)) for k in range(most)}
+    return sorted(even | set(keep if len(keep) <= PER_LINE else ()))
 
 
 def _place(canvas: Tensor, lines: Sequence[Tensor], corner: tuple[int, int], gap: int, marks: SheetMarks) -> None:

@@ -15,6 +15,8 @@ BEYOND = 1.5
 """So many times the free memory is refused: the rest may be given back by others, or swapped."""
 FRAME_COPIES = 4
 """Copies of a frame in float32 at the end of a run: as drawn, in its place, on the sheet, in the film."""
+STORED_FRAME = 4096
+"""What is left of a frame in memory once it is in its file: names, a position, and a pixel of it on each plot."""
 NODE_COPIES = 30
 """Copies of a point in float64 while a path is solved and measured: of what was asked, of the path, of its measure."""
 

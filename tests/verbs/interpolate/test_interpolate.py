@@ -1,6 +1,7 @@
 """From two images to a run directory: exact ends, exact counts, same bits, and nothing lost on the way."""
 
 import copy
+import gc
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -575,3 +576,29 @@ def test_easing_begins_and_ends_slowly(model: LatentDiffusion, pair: Tensor) -> 
         quick = QUICK | {"frames": 9, "method": "slerp", "pacing": pacing}
         even, eased = (interpolate(*pair, model=model, **quick, timing=timing).u.diff() for timing in ("even", "ease"))
         assert eased[0] < share * even[0] and eased[-1] < share * even[-1]
+
+
+def test_a_run_in_a_folder_holds_few_frames_however_many_it_draws(
+    model: LatentDiffusion, pair: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, image in zip(("a.png", "b.png"), pair, strict=True):
+        media.write_png(image, tmp_path / name)
+    held = []
+    write_film = media.write_film
+
+    def watched(frames: media.FrameSource, *more: object) -> None:
+        pictures = [one for one in gc.get_objects() if isinstance(one, Tensor) and one.shape[-3:] == pair.shape[1:]]
+        held.append(
+            sum({one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in pictures}.values())
+        )
+        write_film(frames, *more)
+
+    monkeypatch.setattr(media, "write_film", watched)
+    files = str(tmp_path / "a.png"), str(tmp_path / "b.png")
+    for count in (5, 29):
+        made = run(
+            settings(files, tmp_path / str(count), frames=count, compare="slerp", formats="gif"), Silent(), "run"
+        )
+        assert len(made.drawn) == count and isinstance(made.drawn, media.StoredFrames)
+        assert made.frames.shape == (count, *pair.shape[1:])
+    assert held[1] - held[0] < 8 * pair[0].nbytes

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,14 +37,14 @@ class Drawn:
     """The frames of one method.
 
     Args:
-        frames: (n, 3, h, w) in [0, 1].
+        frames: (n, 3, h, w) in [0, 1]; of a run in a folder those in its files, so that memory does not grow with them.
         u: (n,), their positions over the whole path.
         numbers: of the frames at which legs begin, and that at which the last one ends.
         decoded: score evaluations of the decoding.
         paced: network evaluations of the pacing.
     """
 
-    frames: Tensor
+    frames: media.FrameSource
     u: Tensor
     numbers: tuple[int, ...]
     decoded: int
@@ -87,6 +88,7 @@ class Drawer(Job[InterpolateSettings]):
         ]
         paced = sum(self._looks(pace, n, method) for pace, n in zip(paces, own, strict=True) if pace and n > 2)
         frames: list[Tensor] = []
+        files: list[Path] = []
         u: list[float] = []
         ends_again = 0
         self.observer.stage(f"Drawing the {path_kind(method)}", total, "frames")
@@ -96,22 +98,29 @@ class Drawer(Job[InterpolateSettings]):
             for first in range(0, len(here), DECODED_AT_ONCE):
                 part = here[first : first + DECODED_AT_ONCE]
                 number = numbers[k] + first
-                frames += self._part(leg.ends, leg.paths[method], part, number, k / count, count, method)
+                names = [self._name(method, number + j) for j in range(len(part))]
+                drawn = self._part(leg.ends, leg.paths[method], part, names, k / count, count)
+                if self.directory is None:
+                    frames += drawn
+                files += [] if self.directory is None else [self.directory.folder / name for name in names]
                 self.observer.advance(len(part))
                 ends_again += 2 * (method == ATTENTION and bool(((part > 0) & (part < 1)).any()))
         carried = 0 if method == BLEND else sum(frames_in_leg - 2 for frames_in_leg in own) + ends_again
         decoded = carried * (self.steps + 1)
-        return Drawn(torch.stack(frames), torch.tensor(u, dtype=torch.float64), numbers, decoded, paced)
+        made = media.StoredFrames.of(files) if files else torch.stack(frames)
+        return Drawn(made, torch.tensor(u, dtype=torch.float64), numbers, decoded, paced)
+
+    def _name(self, method: str, number: int) -> str:
+        """The name of the file of a frame."""
+        return f"{'frames' if method == self.settings.method else f'compare/{method}'}/{number:05d}.png"
 
     def _part(
-        self, ends: Ends, path: ImagePath, u: Tensor, number: int, begins: float, count: int, method: str
+        self, ends: Ends, path: ImagePath, u: Tensor, names: Sequence[str], begins: float, count: int
     ) -> list[Tensor]:
-        s = self.settings
-        place = "frames" if method == s.method else f"compare/{method}"
-        names = [f"{place}/{number + k:05d}.png" for k in range(len(u))]
+        """Some frames in a row, written under their names; what is there already is read, so that damage is seen."""
         if self.directory is not None and all(self.directory.has(name) for name in names):
             return [media.read_image(self.directory.folder / name) for name in names]
-        clean_ones = clean_latents(self.model, ends, path, u, self.steps, s.transport_guidance)
+        clean_ones = clean_latents(self.model, ends, path, u, self.steps, self.settings.transport_guidance)
         pictures = self.canvas.crop(self.model.decode(clean_ones, ends.shape)).cpu()
         if self.directory is not None:
             for name, picture, position in zip(names, pictures, u.tolist(), strict=True):
@@ -208,16 +217,23 @@ class Drawer(Job[InterpolateSettings]):
             plots.length_history(histories, directory.path("convergence.png"))
 
     def _sheet(self, drawn: dict[str, Drawn], metrics: dict[str, Any]) -> Tensor:
-        """The frames of every method, with what they are called; what was given and what is doubtful is marked."""
+        """The frames of every method, with what they are called; what was given and what is doubtful is marked.
+
+        Of a long film only some are shown, and the labels say how many.
+        """
         names = list(drawn)
+        total, _, height, width = next(iter(drawn.values())).frames.shape
+        numbers = media.numbers_shown(total, len(names), height, width, metrics["keyframes"])
+        place = {number: k for k, number in enumerate(numbers)}
         several = len(metrics["keyframes"]) > 2
         marks = media.SheetMarks(
             written=(names.index(self.settings.method),) if len(names) > 1 else (),
-            given=tuple(metrics["keyframes"]) if several else (),
-            doubtful=tuple(metrics.get("global", {}).get("marked_frames", ())),
+            given=tuple(place[number] for number in metrics["keyframes"] if number in place) if several else (),
+            doubtful=tuple(place[k] for k in metrics.get("global", {}).get("marked_frames", ()) if k in place),
         )
-        labels = [metrics["names"][name].replace(", ", ",\n") for name in names]
-        return media.sheet([drawn[name].frames for name in names], labels, marks)
+        part = f"\n{len(numbers)} of {total:,} frames" if len(numbers) < total else ""
+        labels = [metrics["names"][name].replace(", ", ",\n") + part for name in names]
+        return media.sheet([media.chosen_of(drawn[name].frames, numbers) for name in names], labels, marks)
 
     def _of_solver(self, k: int, leg: Leg, label: str, count: int) -> str:
         """What the plot of the solver says of one leg: the path's name, or between which images it runs."""

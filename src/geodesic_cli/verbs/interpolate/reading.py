@@ -18,7 +18,7 @@ from geodesic_cli.frames.keyframes import Coded, coded, prompt_of_each
 from geodesic_cli.frames.pacing import frame_numbers
 from geodesic_cli.runs.job import Job
 from geodesic_cli.runs.observer import Observer
-from geodesic_cli.runs.room import frame_bytes, node_bytes, require_room
+from geodesic_cli.runs.room import STORED_FRAME, frame_bytes, node_bytes, require_room
 from geodesic_cli.settings import STEPS, InterpolateSettings, parse_timing
 from geodesic_cli.settings.shared import PAD, ground_of
 
@@ -62,7 +62,7 @@ def ready(job: Job[InterpolateSettings], given: Sequence[str | Path | Tensor]) -
     model = job.load_model()
     whole_on = ground_of(settings.background) if settings.fit == PAD else None
     images, canvas = fit(read, names, settings.size, model, job.observer, alike=True, whole_on=whole_on)
-    _require_room(settings, canvas, len(images), model)
+    _require_room(settings, canvas, len(images), model, stored=job.command is not None)
     prompt_of_each(settings.prompt, len(images))
     keyframe_numbers(settings, [1.0] * settings.legs(len(images)))
     if len(images) == 2 and torch.equal(images[0], images[1]):
@@ -106,9 +106,10 @@ def unfaithful(name: str, model: str, psnr: float, more: int = 0) -> str:
     )
 
 
-def _require_room(s: InterpolateSettings, canvas: Canvas, images: int, model: LatentDiffusion) -> None:
-    """Refuse more frames, nodes or samples than memory holds."""
-    frame, node = frame_bytes(canvas.height, canvas.width), node_bytes(math.prod(model.latent_shape(*canvas.padded)))
+def _require_room(s: InterpolateSettings, canvas: Canvas, images: int, model: LatentDiffusion, stored: bool) -> None:
+    """Refuse more frames, nodes or samples than memory holds. Frames that are stored are not kept in memory."""
+    frame = STORED_FRAME if stored else frame_bytes(canvas.height, canvas.width)
+    node = node_bytes(math.prod(model.latent_shape(*canvas.padded)))
     require_room(
         {
             "frames": (s.frames, frame * len(s.methods)),

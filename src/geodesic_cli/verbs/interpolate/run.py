@@ -54,18 +54,23 @@ class Interpolation(RunResult):
     """The result of an interpolation. Its status says how the solver ended; of several legs, the worst.
 
     Args:
-        frames: (n, 3, h, w) in [0, 1]; the keyframes among them are the images as the autoencoder encodes them.
+        drawn: the frames, in memory or, of a run in a folder, in its files.
         u: positions of the frames along the path, (n,); the legs between keyframes have equal shares of [0, 1].
         legs: the path of each leg at noise level tau, in its own u.
         report: the density, length, speed and residual of all of it.
         found: what the searches of the method `global` found, leg by leg; empty for other methods.
     """
 
-    frames: Tensor
+    drawn: media.FrameSource
     u: Tensor
     legs: tuple[ImagePath, ...]
     report: PathReport
     found: tuple[Found, ...] = ()
+
+    @property
+    def frames(self) -> Tensor:
+        """(n, 3, h, w) in [0, 1]; the keyframes among them are the images as the autoencoder encodes them."""
+        return media.chosen_of(self.drawn, range(len(self.drawn)))
 
     @property
     def pictures(self) -> Tensor:
