@@ -116,3 +116,24 @@ def test_of_more_scenes_the_first_pairs_are_the_same(tmp_path: Path) -> None:
         draw_scenes(found, 0)
     assert len(many.pairs) == 3 and few.pairs[0].prompts == many.pairs[0].prompts
     assert few.pairs[0].b.read_bytes() == many.pairs[0].b.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("interpolate", "--pairs", "scenes:1", "--out", "all"), "interpolate --pairs scenes:1 --out all --resume"),
+        (("evaluate", "--pairs", "scenes:1", "--out", "all"), "evaluate --resume all"),
+    ],
+)
+def test_an_interrupt_names_the_folder_of_all_pairs(
+    words: tuple[str, ...], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*given: object) -> None:
+        stop = KeyboardInterrupt()
+        stop.add_note("all/one")  # as the folder of a run does
+        raise stop
+
+    monkeypatch.setattr("geodesic_cli.many.batch._one", stopped)
+    ended = typed(*words, cwd=tmp_path)
+    assert ended.returncode == 130
+    assert ended.stderr.rstrip().endswith(f"Go on with: geodesic {line}")

@@ -66,15 +66,19 @@ def watched(
             return run(Job(settings, display, command=shlex.join(["geodesic", *sys.argv[1:]])))
     except KeyboardInterrupt as stop:
         if speaks:
-            # A run that was stopped in its folder says where that is.
-            folder = next(iter(getattr(stop, "__notes__", ())), settings.out if resumes else None)
+            # A run that was stopped in its folder says where that is; the last to say so holds all others.
+            folder = _noted(stop) or (settings.out if resumes else None)
             say(f"Interrupted. {_go_on(folder, processes)}" if resumes and folder else "Interrupted.", err=True)
         raise typer.Exit(exit_code_of(stop)) from None
     except OutputError as error:  # a full disk, for example: what it has written before is there
-        folder = next(iter(getattr(error, "__notes__", ())), None)
+        folder = _noted(error)
         if not (resumes and speaks and folder and Path(folder, MANIFEST).is_file()):
             raise
         raise OutputError(error.message, f"{error.hint} {_go_on(folder, processes)}") from error
+
+
+def _noted(error: BaseException) -> str | None:
+    return next(reversed(getattr(error, "__notes__", [])), None)
 
 
 def _go_on(folder: str, processes: int = 1) -> str:

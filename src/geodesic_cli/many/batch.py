@@ -116,6 +116,9 @@ def run_rows(root: Path, rows: Sequence[Row], observer: Observer, command: str) 
                 done += 1
             except GeodesicError as error:
                 failed[row.folder] = str(error)
+            except KeyboardInterrupt as stop:
+                stop.add_note(str(root))  # where to go on: not with this one run
+                raise
         observer.advance(1, row.folder)
     for name, sentence in failed.items():
         observer.warn(f"{name} could not be drawn. {sentence}")
