@@ -65,11 +65,11 @@ def test_a_sweep_that_is_killed_goes_on_and_parts_make_the_same(
 
 def test_pairs_are_swept_each_and_the_means_are_over_them(images: tuple[str, str], tmp_path: Path) -> None:
     pairs = str(Path(images[0]).with_name("pairs.csv"))
-    layout, rows, _ = runs_of(asked((), tmp_path, ("tau=0.2,0.3",), pairs=pairs))
+    layout, rows, _ = runs_of(asked((), tmp_path, ("tau=0.2,0.3",), pairs=pairs), tmp_path)
     assert [row.folder for row in rows] == ["a-to-b/tau-0.2", "a-to-b/tau-0.3", "b-to-a/tau-0.2", "b-to-a/tau-0.3"]
     assert "2 combinations of tau" in layout and rows[0].options["nodes"] == 6
     with pytest.raises(InputError, match="--nodes is a column of the table, and also has a list"):
-        runs_of(asked((), tmp_path, ("nodes=5,6",), pairs=pairs))
+        runs_of(asked((), tmp_path, ("nodes=5,6",), pairs=pairs), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_list_that_makes_no_sense_is_one_sentence(
     given = {key: value for key, value in QUICK.items() if key != "frames"}
     pairs = str(Path(images[0]).parent / "pairs.csv") if with_pairs else None
     with pytest.raises(InputError) as caught:
-        runs_of(asked(() if with_pairs else images, tmp_path, sweep, given=given, pairs=pairs))
+        runs_of(asked(() if with_pairs else images, tmp_path, sweep, given=given, pairs=pairs), tmp_path)
     assert told in str(caught.value) and "\n" not in str(caught.value)
 
 
