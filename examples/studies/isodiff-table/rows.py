@@ -2,7 +2,7 @@
 
     python examples/studies/isodiff-table/rows.py clevr-mini runs/none runs/iso --samples 320 --out rows
     python examples/studies/isodiff-table/rows.py path/to/model runs/iso --real celeba --samples 10000 --steps 50 \\
-        --ppl-pairs 50000 --ppl-eps 1e-4 --lpips --out rows
+        --ppl-pairs 50000 --ppl-eps 1e-4 --lpips --published --out rows
 
 A model is a short name, a folder or a tuned model of `geodesic finetune`. The first one is what the others came from:
 all are compared with the same images, by the same captions and from the same noise. Without `--real` the images are
@@ -40,7 +40,8 @@ DISTANCES = {
     "frechet_efficientnet_lite0": "Fréchet, EfficientNet-Lite0",
     "kernel_efficientnet_lite0": "kernel x 1000, EfficientNet-Lite0",
 }
-OF_ISOMETRY = ("PPL", "mRTL", "MCN", "VoR", "LS")
+OF_ISOMETRY = ("PPL", "mRTL", "MCN", "VoR", "spread", "its variance", "MCN published", "VoR published", "LS")
+"""The spread takes the place of the first MCN and VoR where only some directions were looked at: it is no MCN."""
 
 
 def rendered(folder: Path, count: int, side: int) -> Path:
@@ -97,12 +98,19 @@ def row(name: str, real: Path, own: bool, options: argparse.Namespace, folder: P
         labelled=options.labelled,
         steps=options.steps,
         lpips=options.lpips,
+        published=options.published,
         seed=options.seed,
         **weights,
     ).metrics["models"][0]
-    kind = "riemannian" if "riemannian" in looked["levels"][0] else "spread"
-    mean = {key: sum(level[kind][key] for level in looked["levels"]) / len(looked["levels"]) for key in ("mcn", "vor")}
-    told["numbers"] |= {"mRTL": looked["mrtl"], "MCN": mean["mcn"], "VoR": mean["vor"]}
+    levels = looked["levels"]
+    whole = "riemannian" in levels[0]
+    kinds = {"riemannian": ("MCN", "VoR")} if whole else {"spread": ("spread", "its variance")}
+    kinds |= {"published": ("MCN published", "VoR published")} if options.published else {}
+    told["numbers"]["mRTL"] = looked["mrtl"]
+    for kind, heads in kinds.items():
+        for head, key in zip(heads, ("mcn", "vor"), strict=True):
+            told["numbers"][head] = sum(level[kind][key] for level in levels) / len(levels)
+    told["directions"] = None if whole else levels[0]["spread"]["directions"]
     told["numbers"] |= {"LS": looked["ls"]["value"]} if "ls" in looked else {}
     if "ppl" in looked:
         told["numbers"]["PPL"] = looked["ppl"]["value"]
@@ -112,12 +120,16 @@ def row(name: str, real: Path, own: bool, options: argparse.Namespace, folder: P
 
 def table(rows: dict[str, dict[str, Any]], options: argparse.Namespace) -> str:
     """The rows as Markdown, and below them how they were made and what they lack."""
-    lines = [f"| model | {' | '.join((*DISTANCES.values(), *OF_ISOMETRY))} |", "|---" * (1 + 4 + 5) + "|"]
+    known = [key for key in OF_ISOMETRY if any(key in told["numbers"] for told in rows.values())]
+    lines = [
+        f"| model | {' | '.join((*DISTANCES.values(), *known))} |",
+        "|---" * (1 + len(DISTANCES) + len(known)) + "|",
+    ]
     for name, told in rows.items():
-        cells = [f"{told['numbers'][key]:.4g}" if key in told["numbers"] else "-" for key in (*DISTANCES, *OF_ISOMETRY)]
+        cells = {key: f"{told['numbers'][key]:.4g}" if key in told["numbers"] else "-" for key in (*DISTANCES, *known)}
         if "PPL" in told["numbers"]:
-            cells[len(DISTANCES)] += f" ± {told['PPL error']:.2g}"
-        lines.append(f"| {Path(name).name} | {' | '.join(cells)} |")
+            cells["PPL"] += f" ± {told['PPL error']:.2g}"
+        lines.append(f"| {Path(name).name} | {' | '.join(cells.values())} |")
     first = next(iter(rows.values()))
     lines += [
         "",
@@ -126,6 +138,10 @@ def table(rows: dict[str, dict[str, Any]], options: argparse.Namespace) -> str:
     if "distance" in first:
         lines += [f"PPL: {options.ppl_pairs} pairs, eps {options.ppl_eps:g}, distance: {first['distance']}."]
     lines += [f"mRTL, MCN, VoR: mean over tau {options.taus}, {options.points} points each."]
+    if first["directions"] is not None:
+        lines += [
+            f"Spread: of {first['directions']} random directions, which is no condition number; it grows with them."
+        ]
     lines += [f"Not measured: {DISTANCES[key]} {why}." for key, why in first["lacking"].items()]
     return "\n".join(lines)
 
@@ -143,6 +159,7 @@ def main() -> None:
     parser.add_argument("--ppl-eps", type=float, default=0.1, help="the paper has 1e-4; see the study of isometry")
     parser.add_argument("--labels", help="other images for LS, as geodesic isometry takes them")
     parser.add_argument("--labelled", type=int, default=150)
+    parser.add_argument("--published", action="store_true", help="MCN and VoR as in the authors' code, too")
     parser.add_argument("--lpips", action="store_true")
     parser.add_argument("--metric-weights")
     parser.add_argument("--device", default="auto")
