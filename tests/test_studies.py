@@ -42,7 +42,7 @@ def test_the_table_of_the_isometry_paper_is_made_in_its_small_form_and_goes_on(t
     assert cells[0].strip() == "clevr-mini" and cells[1].strip() == "-", "no other network stands under the name of FID"
     ppl, mrtl, mcn, vor = (float(cell.split()[0]) for cell in cells[5:9])
     assert ppl > 0 and mrtl >= 1 and mcn >= 1 and vor >= 0
-    assert "pyramid distance" in first.stdout and "Not measured: FID" in first.stdout
+    assert "distance: pyramid" in first.stdout and "Not measured: FID" in first.stdout
     picture = tmp_path / "o/samples/clevr-mini/00001.png"
     before, other = picture.read_bytes(), picture.with_name("00002.png").read_bytes()
     assert before != other
