@@ -8,7 +8,6 @@ as those libraries do when they look for it.
 import sys
 from functools import cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from geodesic_cli.errors import first_line
@@ -21,9 +20,9 @@ def set_aside() -> dict[str, str]:
     """Set aside what does not work here and is not needed to load a model.
 
     Returns:
-        Package and version -> what Python said of it; empty where all that is installed works.
+        Package -> what Python said of it; empty where all that is installed works.
     """
-    return {_named(name): said for name in NOT_NEEDED if (said := _fails(name)) is not None}
+    return {name: said for name in NOT_NEEDED if (said := _fails(name)) is not None}
 
 
 def _fails(name: str) -> str | None:
@@ -37,10 +36,3 @@ def _fails(name: str) -> str | None:
         sys.modules[name] = None  # type: ignore[assignment]  # how Python itself marks what cannot be imported
         return first_line(reason)
     return None
-
-
-def _named(name: str) -> str:
-    try:
-        return f"{name} {version(name)}"
-    except PackageNotFoundError:
-        return name

@@ -98,8 +98,8 @@ def _device(asked: str, advice: list[str]) -> dict[str, Any]:
 
 def _unfit() -> list[str]:
     return [
-        f"{package} does not work beside torch {torch.__version__} ({said}). Models load without it; a measure that "
-        "needs it fails. Install both from the same place."
+        f"{package} {_version(package)} does not work beside torch {torch.__version__} ({said}). Models load without "
+        "it; a measure that needs it fails. Install both from the same place."
         for package, said in set_aside().items()
     ]
 

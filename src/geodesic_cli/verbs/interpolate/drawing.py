@@ -102,7 +102,8 @@ class Drawer(Job[InterpolateSettings]):
                 drawn = self._part(leg.ends, leg.paths[method], part, names, k / count, count)
                 if self.directory is None:
                     frames += drawn
-                files += [] if self.directory is None else [self.directory.folder / name for name in names]
+                else:
+                    files += [self.directory.folder / name for name in names]
                 self.observer.advance(len(part))
                 ends_again += 2 * (method == ATTENTION and bool(((part > 0) & (part < 1)).any()))
         carried = 0 if method == BLEND else sum(frames_in_leg - 2 for frames_in_leg in own) + ends_again
