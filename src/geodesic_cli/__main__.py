@@ -6,6 +6,9 @@ import sys
 from geodesic_cli.cli.signals import exit_code_of, heed_stop_signals
 from geodesic_cli.errors import GeodesicError, not_permitted
 
+WHOLE_HELP = (["-h"], ["--help"])
+"""What is typed for the help of the whole, which needs no options of the commands. A shell that completes types nothing."""
+
 
 def main() -> None:
     """Run the command line. A `GeodesicError` is one sentence on stderr and exit code 1; a bug keeps its traceback.
@@ -14,8 +17,10 @@ def main() -> None:
     """
     heed_stop_signals()
     try:
-        from geodesic_cli.cli.app import app
-
+        if sys.argv[1:] in WHOLE_HELP:
+            from geodesic_cli.cli.outline import outline as app
+        else:
+            from geodesic_cli.cli.app import app
         app()
     except (GeodesicError, PermissionError) as failure:
         error = not_permitted(failure) if isinstance(failure, PermissionError) else failure

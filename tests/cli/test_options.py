@@ -8,7 +8,10 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from geodesic_cli.cli.app import OTHERS, VERBS, app
+from geodesic_cli.__main__ import WHOLE_HELP
+from geodesic_cli.cli.app import app
+from geodesic_cli.cli.outline import outline
+from geodesic_cli.cli.root import OTHERS, VERBS
 from geodesic_cli.errors import InputError
 from geodesic_cli.settings import (
     BenchModelSettings,
@@ -233,3 +236,10 @@ def test_the_verbs_stand_in_the_order_in_which_one_meets_them(monkeypatch: pytes
     assert text.index("Examples:") < text.index("Options:") < text.index("Commands:")
     listed = [line.split()[0] for line in text[text.index("Commands:") :].splitlines()[1:]]
     assert listed == [name.replace("_", "-") for name in (*VERBS, *OTHERS)]
+
+
+@pytest.mark.parametrize("words", WHOLE_HELP)
+def test_the_help_of_the_whole_is_the_same_without_the_options_of_the_commands(words: list[str]) -> None:
+    short, whole = (CliRunner().invoke(program, words, prog_name="geodesic") for program in (outline, app))
+    assert (short.output, short.exit_code) == (whole.output, whole.exit_code)
+    assert "interpolate " in short.output

@@ -43,7 +43,7 @@ STRICT = flag("--strict", "Exit with code 3 if the path did not converge.")
 def options_of(
     record: Any, config: bool = True, sweeps: bool = False, **flags: Any
 ) -> Callable[[Callable[[Any], None]], Callable[..., None]]:
-    """Make a function of a mapping a command with an option for each field of a record.
+    """Make a function of a mapping a command with an option for each field of a record, which `add` prepares.
 
     Args:
         record: the class of the settings; None has none.
@@ -51,24 +51,34 @@ def options_of(
         sweeps: whether an option of one number takes several with commas between; the command gets them as `sweep`.
         flags: its options that are no settings, by name, see `flag`.
     """
-    found = [_parameter(field, hint) for field, hint in _with_types(record)]
-    found += [_keyword(name, kind, False if get_args(kind)[0] is bool else None) for name, kind in flags.items()]
-    found += [_keyword("config", _config_of(record), None)] if config else []
-    found += [_keyword("sweep", Annotated[list[str] | None, typer.Option(SWEEP, hidden=True)], None)] if sweeps else []
-    found.sort(key=lambda each: ORDER.get(_panel(each.annotation.__metadata__[0]), 1))
 
     def of(act: Callable[[Any], None]) -> Any:
         made: Any = wraps(act)(lambda **given: act(given))
-        made.__signature__, made.__annotations__ = inspect.Signature(found), {}
-        words = {"alone": _alone(record), "numeric": _numeric(record) if sweeps else ()}
-        made.kind = type(act.__name__, (GroupedCommand,), words)
+
+        def prepare() -> None:
+            made.__signature__ = inspect.Signature(_parameters(record, config, sweeps, flags))
+            made.__annotations__ = {}
+            words = {"alone": _alone(record), "numeric": _numeric(record) if sweeps else ()}
+            made.kind = type(act.__name__, (GroupedCommand,), words)
+
+        made.prepare = prepare
         return made
 
     return of
 
 
+def _parameters(record: Any, config: bool, sweeps: bool, flags: Mapping[str, Any]) -> list[inspect.Parameter]:
+    """The options of a command in the order of its help; see `options_of`."""
+    found = [_parameter(field, hint) for field, hint in _with_types(record)]
+    found += [_keyword(name, kind, False if get_args(kind)[0] is bool else None) for name, kind in flags.items()]
+    found += [_keyword("config", _config_of(record), None)] if config else []
+    found += [_keyword("sweep", Annotated[list[str] | None, typer.Option(SWEEP, hidden=True)], None)] if sweeps else []
+    return sorted(found, key=lambda each: ORDER.get(_panel(each.annotation.__metadata__[0]), 1))
+
+
 def add(app: typer.Typer, command: Callable[..., None], prefix: str = "GEODESIC") -> None:
     """Add a command under the name of its function; its variables are PREFIX_NAME_OPTION."""
+    getattr(command, "prepare", lambda: None)()
     name = command.__name__
     settings = {"auto_envvar_prefix": f"{prefix}_{name.upper()}"}
     kind = getattr(command, "kind", GroupedCommand)
