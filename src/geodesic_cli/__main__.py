@@ -7,7 +7,7 @@ from geodesic_cli.cli.signals import exit_code_of, heed_stop_signals
 from geodesic_cli.errors import GeodesicError, not_permitted
 
 WHOLE_HELP = (["-h"], ["--help"])
-"""What is typed for the help of the whole, which needs no options of the commands. (A completing shell types nothing.)"""
+"""What is typed for the help of the whole, which needs no options of the commands."""
 
 
 def main() -> None:
